@@ -1,1 +1,29 @@
-export {};
+export type {
+  Backend,
+  BackendInfo,
+  Buffer,
+  Kernel,
+  LabelBytes,
+  MemoryReport,
+  Program,
+  Slice,
+} from "./backend.js";
+export { type Access, type Catalogue, catalogue, type OpName, type OpRule, opNames, type OperandRule, type Operands, operandBytes, type Spec } from "./catalogue.js";
+export { checkOperands, checkSpec, OpError, operandIsUsed } from "./check.js";
+export { type Bindings, compile, type Plan } from "./compile.js";
+export {
+  blockSize,
+  bytesOf,
+  type DType,
+  elementBytes,
+  isQuantised,
+  type RowDType,
+  rowDTypes,
+  type WeightDType,
+  type WeightLayout,
+  weightDTypes,
+  weightLayout,
+} from "./dtype.js";
+export { asNode, type HeadCounts, input, inputsOf, needsTextOrder, type Node, type NodeOp, topological } from "./graph.js";
+export { fromBFloat16, fromFloat16, toBFloat16, toFloat16 } from "./half.js";
+export { type Reduction, ShapeError, type Tensor } from "./tensor.js";

@@ -1,0 +1,89 @@
+import type { OpName, Operands, Spec } from "./catalogue.js";
+
+// What a device must offer. A backend knows nothing of models or policies: it holds bytes and runs the ops of the catalogue.
+// Everything that only enqueues is synchronous; commands run in the order in which they were enqueued.
+
+/** Bytes on the device. Owned by the backend that allocated it. */
+export interface Buffer {
+  readonly bytes: number;
+}
+
+/** A place in a buffer: `offset` bytes from its start, a multiple of 4. */
+export interface Slice {
+  readonly buffer: Buffer;
+  readonly offset: number;
+}
+
+/** An op made ready for its spec. Free to make again: backends keep what is costly. */
+export interface Kernel<N extends OpName = OpName> {
+  readonly op: N;
+  readonly spec: Spec<N>;
+}
+
+/** Dispatches that were recorded in order, to be replayed. What changes between replays lives in device memory. */
+export interface Program {
+  readonly dispatches: number;
+}
+
+export interface LabelBytes {
+  /** Bytes asked for and not freed. */
+  readonly live: number;
+  /** The most that `live` has been. */
+  readonly peak: number;
+}
+
+export interface MemoryReport {
+  /** Bytes asked for and not freed, over all labels. */
+  readonly live: number;
+  /** Bytes that the backend holds from the system for buffers: padding and pools included, never less than `live`. */
+  readonly reserved: number;
+  /** The most that `live` has been since the start, or since `resetPeak`. */
+  readonly peak: number;
+  readonly labels: Readonly<Record<string, LabelBytes>>;
+}
+
+export interface BackendInfo {
+  /** "reference", "cpu", "webgpu", "cuda" or another backend's own name. */
+  readonly name: string;
+  /** What the user would recognise: threads and SIMD level, adapter, device. */
+  readonly device: string;
+  /** Features chosen at start, for reports. */
+  readonly features: Readonly<Record<string, string | number | boolean>>;
+  /** Tokens that one pass of prefill should hold, in rows of its matrix products. */
+  readonly prefillTokens: number;
+  /** Bytes that all buffers together may take, or Infinity where the device does not say. */
+  readonly maxBytes: number;
+}
+
+export interface Backend {
+  readonly info: BackendInfo;
+  /** Whether this backend has the op; every backend has all that are not marked `fused` in the catalogue. */
+  has(op: OpName): boolean;
+  /**
+   * Zeroed bytes, counted under `label`; or under several labels whose bytes add up to `bytes`.
+   * A failure rejects the next `synchronise` or `read`.
+   */
+  allocate(bytes: number, label: string | Readonly<Record<string, number>>): Buffer;
+  /** Gives the bytes back once the commands enqueued so far have run. Freeing twice throws. */
+  free(buffer: Buffer): void;
+  /** Copies `data` now, to be written in order; `data` may be changed afterwards. */
+  write(target: Slice, data: ArrayBufferView): void;
+  /** The bytes as they are after all that was enqueued before. */
+  read(source: Slice, bytes: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** Rejects with an `OpError` where the spec breaks the catalogue. */
+  prepare<N extends OpName>(op: N, spec: Spec<N>): Promise<Kernel<N>>;
+  /** Throws an `OpError` where operands are missing, freed or too small. */
+  dispatch<N extends OpName>(kernel: Kernel<N>, operands: Operands<N>): void;
+  /** Runs `body` at once; what it dispatches is recorded and not run. `body` may only dispatch. */
+  record(body: () => void): Program;
+  replay(program: Program): void;
+  /** Drops a recorded program; its buffers may be freed afterwards. */
+  release(program: Program): void;
+  /** Resolves when everything enqueued so far has run; rejects with the first error since the last call. */
+  synchronise(): Promise<void>;
+  memory(): MemoryReport;
+  /** Makes the present `live` bytes the peaks, so that the next stretch of work has its own. */
+  resetPeak(): void;
+  /** Gives everything back. The backend is of no use afterwards. */
+  dispose(): Promise<void>;
+}
