@@ -1,0 +1,35 @@
+import { readFileSync } from "node:fs";
+import { pebble, words } from "@ziggurat/pebble";
+import { chatOf, loadConfig, loadTokenizer, openWeights } from "@ziggurat/runtime";
+import { describe, expect, it } from "vitest";
+
+describe("pebble", () => {
+  it("is a model whose files agree with each other", async () => {
+    const files = pebble();
+    const { config, generation } = await loadConfig(files);
+    const tokenizer = (await loadTokenizer(files))!;
+    const weights = await openWeights(files);
+    expect(tokenizer.vocabularySize).toBe(config.vocabularySize);
+    expect(generation.stopIds).toEqual([tokenizer.idOf("<|end|>"), tokenizer.idOf("<|eos|>")]);
+    expect(weights.tensor("model.embed_tokens.weight").shape).toEqual([config.vocabularySize, config.hiddenSize]);
+    expect(weights.names.length).toBe(2 + 9 * config.layers);
+    expect(tokenizer.decode(chatOf(tokenizer).prompt([{ role: "user", content: "a" }]))).toBe(
+      "<|bos|><|user|>\na<|end|>\n<|assistant|>\n",
+    );
+  });
+  it("reads parts of a file, and no other file", async () => {
+    const file = (await pebble().open("model.safetensors"))!;
+    const whole = readFileSync(new URL("../files/model.safetensors", import.meta.url));
+    expect(file.size).toBe(whole.length);
+    expect(Buffer.from(await file.read(12345, 678)).equals(whole.subarray(12345, 12345 + 678))).toBe(true);
+    await expect(file.read(file.size - 1, 2)).rejects.toThrow(RangeError);
+    expect(await pebble().open("../package.json")).toBeUndefined();
+    expect(await pebble().open("constructor")).toBeUndefined();
+  });
+  it("has words that it was not trained on", async () => {
+    const { train, heldout } = await words();
+    expect(heldout.length).toBe(800);
+    const known = new Set(train);
+    expect(heldout.some((word) => known.has(word))).toBe(false);
+  });
+});
