@@ -246,12 +246,12 @@ export const catalogue = {
   }),
 
   advance: op({
-    meaning: "counter[s, i] += by for every sequence that has not ended",
-    dims: ["sequences", "width", "by"],
+    meaning: "counter[r, s, i] += by for every sequence s that has not ended",
+    dims: ["repeat", "sequences", "width", "by"],
     dtypes: {},
     attributes: {},
     operands: {
-      counter: update("i32", (d) => [d.sequences!, d.width!]),
+      counter: update("i32", (d) => [d.repeat!, d.sequences!, d.width!]),
       ended: read("i32", sequences),
     },
     tolerance: { i32: 0 },

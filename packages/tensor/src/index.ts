@@ -10,7 +10,7 @@ export type {
 } from "./backend.js";
 export { type Access, type Catalogue, catalogue, type OpName, type OpRule, opNames, type OperandRule, type Operands, operandBytes, type Spec } from "./catalogue.js";
 export { checkOperands, checkSpec, OpError, operandIsUsed } from "./check.js";
-export { type Bindings, compile, type Plan } from "./compile.js";
+export { type Allocator, type Bindings, compile, type Plan } from "./compile.js";
 export {
   blockSize,
   bytesOf,
