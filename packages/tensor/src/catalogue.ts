@@ -42,10 +42,16 @@ export interface OpRule {
 
 const read = <const D extends string, const W extends string | undefined = undefined>(dtype: D, shape: (d: Numbers) => readonly number[], when?: W) =>
   ({ access: "read", dtype, shape, ...(when === undefined ? {} : { when }) }) as OperandRule & { access: "read"; dtype: D; when: W };
-const write = <const D extends string, const W extends string | undefined = undefined>(dtype: D, shape: (d: Numbers) => readonly number[], when?: W) =>
-  ({ access: "write", dtype, shape, ...(when === undefined ? {} : { when }) }) as OperandRule & { access: "write"; dtype: D; when: W };
-const update = <const D extends string, const W extends string | undefined = undefined>(dtype: D, shape: (d: Numbers) => readonly number[], when?: W) =>
-  ({ access: "update", dtype, shape, ...(when === undefined ? {} : { when }) }) as OperandRule & { access: "update"; dtype: D; when: W };
+const write = <const D extends string, const W extends string | undefined = undefined>(
+  dtype: D,
+  shape: (d: Numbers) => readonly number[],
+  when?: W,
+) => ({ access: "write", dtype, shape, ...(when === undefined ? {} : { when }) }) as OperandRule & { access: "write"; dtype: D; when: W };
+const update = <const D extends string, const W extends string | undefined = undefined>(
+  dtype: D,
+  shape: (d: Numbers) => readonly number[],
+  when?: W,
+) => ({ access: "update", dtype, shape, ...(when === undefined ? {} : { when }) }) as OperandRule & { access: "update"; dtype: D; when: W };
 const op = <const R extends OpRule>(rule: R): R => rule;
 
 const qkv = (d: Numbers) => [d.sequences! * d.tokens!, (d.queryHeads! + 2 * d.kvHeads!) * d.headSize!];

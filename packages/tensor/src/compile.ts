@@ -64,7 +64,8 @@ export async function compile(backend: Backend, outputs: readonly Node[], { inpu
     }
     const out = place(node);
     places.set(node, out);
-    steps.push(await prepareNode(backend, node, node.inputs.map((from) => places.get(from)!), length, out));
+    const operands = node.inputs.map((from) => places.get(from)!);
+    steps.push(await prepareNode(backend, node, operands, length, out));
     for (const from of new Set(node.inputs.map(rootOf))) {
       const left = (users.get(from) ?? 0) - node.inputs.filter((x) => rootOf(x) === from).length;
       users.set(from, left);
