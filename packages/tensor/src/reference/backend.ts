@@ -1,5 +1,5 @@
 import type { Backend, Buffer, Kernel, Program, Slice } from "../backend.js";
-import { catalogue, type OperandRule, type Operands, type OpName } from "../catalogue.js";
+import { catalogue, type OperandRule, type Operands, type OpName, type Spec } from "../catalogue.js";
 import { checkOperands, checkSpec, OpError, operandIsUsed } from "../check.js";
 import type { DType } from "../dtype.js";
 import { BufferError, OutOfMemoryError } from "../error.js";
