@@ -42,10 +42,16 @@ export interface OpRule {
 
 const read = <const D extends string, const W extends string | undefined = undefined>(dtype: D, shape: (d: Numbers) => readonly number[], when?: W) =>
   ({ access: "read", dtype, shape, ...(when === undefined ? {} : { when }) }) as OperandRule & { access: "read"; dtype: D; when: W };
-const write = <const D extends string, const W extends string | undefined = undefined>(dtype: D, shape: (d: Numbers) => readonly number[], when?: W) =>
-  ({ access: "write", dtype, shape, ...(when === undefined ? {} : { when }) }) as OperandRule & { access: "write"; dtype: D; when: W };
-const update = <const D extends string, const W extends string | undefined = undefined>(dtype: D, shape: (d: Numbers) => readonly number[], when?: W) =>
-  ({ access: "update", dtype, shape, ...(when === undefined ? {} : { when }) }) as OperandRule & { access: "update"; dtype: D; when: W };
+const write = <const D extends string, const W extends string | undefined = undefined>(
+  dtype: D,
+  shape: (d: Numbers) => readonly number[],
+  when?: W,
+) => ({ access: "write", dtype, shape, ...(when === undefined ? {} : { when }) }) as OperandRule & { access: "write"; dtype: D; when: W };
+const update = <const D extends string, const W extends string | undefined = undefined>(
+  dtype: D,
+  shape: (d: Numbers) => readonly number[],
+  when?: W,
+) => ({ access: "update", dtype, shape, ...(when === undefined ? {} : { when }) }) as OperandRule & { access: "update"; dtype: D; when: W };
 const op = <const R extends OpRule>(rule: R): R => rule;
 
 const qkv = (d: Numbers) => [d.sequences! * d.tokens!, (d.queryHeads! + 2 * d.kvHeads!) * d.headSize!];
@@ -246,12 +252,12 @@ export const catalogue = {
   }),
 
   advance: op({
-    meaning: "counter[s, i] += by for every sequence that has not ended",
-    dims: ["sequences", "width", "by"],
+    meaning: "counter[r, s, i] += by for every sequence s that has not ended",
+    dims: ["repeat", "sequences", "width", "by"],
     dtypes: {},
     attributes: {},
     operands: {
-      counter: update("i32", (d) => [d.sequences!, d.width!]),
+      counter: update("i32", (d) => [d.repeat!, d.sequences!, d.width!]),
       ended: read("i32", sequences),
     },
     tolerance: { i32: 0 },
