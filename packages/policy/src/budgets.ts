@@ -12,8 +12,7 @@ export function uniform(keep: number): Budget {
  * rows than are protected, so that a short message isn't an error, and at least 1. `share`: more than 0, at most 1.
  */
 export function fraction(share: number): Budget {
-  if (!(typeof share === "number" && share > 0 && share <= 1))
-    refuse("fraction", "share", share, "a number above 0 and at most 1");
+  if (!(typeof share === "number" && share > 0 && share <= 1)) refuse("fraction", "share", share, "a number above 0 and at most 1");
   return ({ layers, seen, protectedRows }) => layers.map(() => Math.max(1, protectedRows, Math.round(share * seen)));
 }
 

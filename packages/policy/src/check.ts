@@ -26,12 +26,7 @@ export function checkWhole(policy: string, option: string, value: unknown, least
 }
 
 /** Returns `value` if it is one of `allowed`; throws a PolicyError otherwise. */
-export function checkOneOf<const T extends string>(
-  policy: string,
-  option: string,
-  value: unknown,
-  allowed: readonly T[],
-): T {
+export function checkOneOf<const T extends string>(policy: string, option: string, value: unknown, allowed: readonly T[]): T {
   const found = allowed.find((x) => x === value);
   return found ?? refuse(policy, option, value, allowed.map((x) => JSON.stringify(x)).join(" or "));
 }
@@ -41,15 +36,13 @@ export function checkOptions<T extends object>(policy: string, options: T, known
   const names = known.join(", ");
   if (typeof options !== "object" || options === null) refuse(policy, "options", options, `an object with ${names}`);
   for (const name of Object.keys(options)) {
-    if (!(known as readonly string[]).includes(name))
-      throw new PolicyError(`${policy}: no option is called ${show(name)}; there are ${names}`);
+    if (!(known as readonly string[]).includes(name)) throw new PolicyError(`${policy}: no option is called ${show(name)}; there are ${names}`);
   }
 }
 
 /** Throws a PolicyError that names the part of `policy` that is missing or of the wrong kind. For policies that were not checked by a compiler. */
 export function checkPolicy(policy: Policy): void {
-  if (typeof policy !== "object" || policy === null)
-    refuse("policy", "policy", policy, "an object { name, budget, score, protect, schedule }");
+  if (typeof policy !== "object" || policy === null) refuse("policy", "policy", policy, "an object { name, budget, score, protect, schedule }");
   const { name, budget, score, protect, schedule, positions = "text" } = policy;
   if (typeof name !== "string" || name === "") refuse("policy", "name", name, "a text that is not empty");
   const parts = {
@@ -59,12 +52,10 @@ export function checkPolicy(policy: Policy): void {
     "protect.count": protect?.count,
     "protect.mask": protect?.mask,
   };
-  for (const [part, value] of Object.entries(parts))
-    if (typeof value !== "function") refuse(name, part, value, "a function");
+  for (const [part, value] of Object.entries(parts)) if (typeof value !== "function") refuse(name, part, value, "a function");
   const { watch = 0, columns = 0, observe } = score;
   if (watch !== Number.POSITIVE_INFINITY) checkWhole(name, "score.watch", watch, 0);
   checkWhole(name, "score.columns", columns, 0);
-  if (observe !== undefined && typeof observe !== "function")
-    refuse(name, "score.observe", observe, "a function, or left out");
+  if (observe !== undefined && typeof observe !== "function") refuse(name, "score.observe", observe, "a function, or left out");
   checkOneOf(name, "positions", positions, ["text", "slot"]);
 }

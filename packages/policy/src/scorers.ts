@@ -27,13 +27,10 @@ export function randomScore(seed: number): Scorer {
  * both watch, but not the same number of queries: a view holds one sum of attention.
  */
 export function blend(a: Scorer, b: Scorer, weight = 0.5): Scorer {
-  if (!(typeof weight === "number" && weight >= 0 && weight <= 1))
-    refuse("blend", "weight", weight, "a number from 0 to 1");
+  if (!(typeof weight === "number" && weight >= 0 && weight <= 1)) refuse("blend", "weight", weight, "a number from 0 to 1");
   const [watchA, watchB] = [a.watch ?? 0, b.watch ?? 0];
   if (watchA > 0 && watchB > 0 && watchA !== watchB) {
-    throw new PolicyError(
-      `blend: the scorers watch ${watchA} and ${watchB} queries; where both watch, the numbers must be equal`,
-    );
+    throw new PolicyError(`blend: the scorers watch ${watchA} and ${watchB} queries; where both watch, the numbers must be equal`);
   }
   const columnsA = a.columns ?? 0;
   const left = (view: LayerView): LayerView => ({ ...view, columns: view.columns.slice(0, columnsA) });

@@ -33,9 +33,7 @@ function exact({ layers, free, beta }: Ramp, { seen, protectedRows }: BudgetInpu
   const shares = Array.from({ length: layers }, (_, layer) => most * (layers - 1) - layer * fall);
   const rows = shares.map((share) => Math.floor(share / (layers - 1)));
   const left = layers * free - rows.reduce((a, b) => a + b, 0);
-  const byRemainder = shares
-    .map((share, layer) => ({ layer, rest: share % (layers - 1) }))
-    .sort((a, b) => b.rest - a.rest || a.layer - b.layer);
+  const byRemainder = shares.map((share, layer) => ({ layer, rest: share % (layers - 1) })).sort((a, b) => b.rest - a.rest || a.layer - b.layer);
   for (const { layer } of byRemainder.slice(0, left)) rows[layer]! += 1;
   return rows;
 }
@@ -82,7 +80,6 @@ export function pyramid(keep: number, options: PyramidOptions = {}): Budget {
 /** `options` with what was left out filled in. Throws a PolicyError in the name of `policy`. */
 export function checkPyramid(policy: string, options: PyramidOptions): Required<PyramidOptions> {
   const beta = options.beta ?? 20;
-  if (!(typeof beta === "number" && beta >= 1 && beta < Number.POSITIVE_INFINITY))
-    refuse(policy, "beta", beta, "a finite number of at least 1");
+  if (!(typeof beta === "number" && beta >= 1 && beta < Number.POSITIVE_INFINITY)) refuse(policy, "beta", beta, "a finite number of at least 1");
   return { beta, rounding: checkOneOf(policy, "rounding", options.rounding ?? "exact", roundings) };
 }

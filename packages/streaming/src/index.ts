@@ -1,15 +1,4 @@
-import {
-  anyOf,
-  checkOptions,
-  checkWhole,
-  first,
-  last,
-  type Policy,
-  recency,
-  refuse,
-  uniform,
-  whenOver,
-} from "@ziggurat/policy";
+import { anyOf, checkOptions, checkWhole, first, last, type Policy, recency, refuse, uniform, whenOver } from "@ziggurat/policy";
 
 export interface StreamingOptions {
   /** Rows that each layer keeps, the sinks included: `start_size` + `recent_size` of the authors' code. Whole, more than `sinks`. */
