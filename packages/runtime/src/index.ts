@@ -1,3 +1,12 @@
+export {
+  architectures,
+  type GenerationConfig,
+  type LlamaConfig,
+  loadConfig,
+  type ModelConfig,
+  parseConfig,
+  parseGeneration,
+} from "./config.js";
 export { ConfigError, FormatError, TemplateError, TokenizerError } from "./error.js";
 export { blobs, type FileSource, type ModelFiles, memoryFiles } from "./files.js";
 export { convert } from "./weights/convert.js";

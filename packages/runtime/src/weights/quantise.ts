@@ -63,7 +63,7 @@ function q8(numbers: Float32Array, count: number, start: number, result: Uint8Ar
     scales[(start + block) / blockSize] = halfBits(scaleBits[0]!);
     for (let i = block; i < block + blockSize; i++) {
       const quotient = Math.fround(numbers[i]! * inverse);
-      result[start + i] = quotient < 0 ? quotient - 0.5 : quotient + 0.5;
+      result[start + i] = (quotient < 0 ? quotient - 0.5 : quotient + 0.5) | 0;
     }
   }
   return -1;
