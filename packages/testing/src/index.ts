@@ -1,1 +1,1 @@
-export {};
+export { type Outcome, type RawLayer, type RunPolicyOptions, type RunPolicyResult, runPolicy } from "./run-policy.js";
