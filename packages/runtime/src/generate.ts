@@ -169,7 +169,7 @@ export function planMember(model: Model, cache: Cache, sequence: number, ids: re
 
 /** The result of one member of a turn. */
 export function resultOf(
-  { policy, chunk }: Pick<Request, "policy" | "chunk">,
+  { policy, chunk }: { readonly policy: Policy; readonly chunk?: number | undefined },
   { messages, sampling, writer }: TurnMember,
   sequence: number,
   cache: Cache,
