@@ -1,4 +1,4 @@
-import type { OpName, Operands, Spec } from "./catalogue.js";
+import type { Operands, OpName, Spec } from "./catalogue.js";
 
 // What a device must offer. A backend knows nothing of models or policies: it holds bytes and runs the ops of the catalogue.
 // Everything that only enqueues is synchronous; commands run in the order in which they were enqueued.

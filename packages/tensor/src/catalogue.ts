@@ -55,10 +55,16 @@ export interface OpRule {
 
 const read = <const D extends string, const W extends string | undefined = undefined>(dtype: D, shape: (d: Numbers) => readonly number[], when?: W) =>
   ({ access: "read", dtype, shape, ...(when === undefined ? {} : { when }) }) as OperandRule & { access: "read"; dtype: D; when: W };
-const write = <const D extends string, const W extends string | undefined = undefined>(dtype: D, shape: (d: Numbers) => readonly number[], when?: W) =>
-  ({ access: "write", dtype, shape, ...(when === undefined ? {} : { when }) }) as OperandRule & { access: "write"; dtype: D; when: W };
-const update = <const D extends string, const W extends string | undefined = undefined>(dtype: D, shape: (d: Numbers) => readonly number[], when?: W) =>
-  ({ access: "update", dtype, shape, ...(when === undefined ? {} : { when }) }) as OperandRule & { access: "update"; dtype: D; when: W };
+const write = <const D extends string, const W extends string | undefined = undefined>(
+  dtype: D,
+  shape: (d: Numbers) => readonly number[],
+  when?: W,
+) => ({ access: "write", dtype, shape, ...(when === undefined ? {} : { when }) }) as OperandRule & { access: "write"; dtype: D; when: W };
+const update = <const D extends string, const W extends string | undefined = undefined>(
+  dtype: D,
+  shape: (d: Numbers) => readonly number[],
+  when?: W,
+) => ({ access: "update", dtype, shape, ...(when === undefined ? {} : { when }) }) as OperandRule & { access: "update"; dtype: D; when: W };
 const op = <const R extends OpRule>(rule: R): R => rule;
 
 const qkv = (d: Numbers) => [d.sequences! * d.tokens!, (d.queryHeads! + 2 * d.kvHeads!) * d.headSize!];
@@ -259,12 +265,12 @@ export const catalogue = {
   }),
 
   advance: op({
-    meaning: "counter[s, i] += by for every sequence that has not ended",
-    dims: ["sequences", "width", "by"],
+    meaning: "counter[r, s, i] += by for every sequence s that has not ended",
+    dims: ["repeat", "sequences", "width", "by"],
     dtypes: {},
     attributes: {},
     operands: {
-      counter: update("i32", (d) => [d.sequences!, d.width!]),
+      counter: update("i32", (d) => [d.repeat!, d.sequences!, d.width!]),
       ended: read("i32", sequences),
     },
     tolerance: { i32: 0 },
@@ -384,7 +390,8 @@ export const catalogue = {
   }),
 
   unary: op({
-    meaning: "out = kind(x), element by element; not: 1 where x is 0, else 0; x is i32 with float, which reads it as a number, and f32 with the others",
+    meaning:
+      "out = kind(x), element by element; not: 1 where x is 0, else 0; x is i32 with float, which reads it as a number, and f32 with the others",
     dims: ["elements"],
     dtypes: { x: ["f32", "i32"] },
     attributes: { kind: ["neg", "abs", "exp", "log", "sqrt", "not", "float"] },
@@ -454,7 +461,8 @@ export const catalogue = {
   }),
 
   hash: op({
-    meaning: "out[h, j] = uniform(seed + head, positions[h, j]) in [0, 1), head = h mod kvHeads; positions are whole numbers from 0 to 2^24; see reference/random.ts",
+    meaning:
+      "out[h, j] = uniform(seed + head, positions[h, j]) in [0, 1), head = h mod kvHeads; positions are whole numbers from 0 to 2^24; see reference/random.ts",
     dims: ["heads", "capacity", "kvHeads"],
     options: ["seed"],
     dtypes: {},

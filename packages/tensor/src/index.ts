@@ -21,7 +21,7 @@ export {
   type Spec,
 } from "./catalogue.js";
 export { checkOperands, checkSpec, OpError, operandIsUsed } from "./check.js";
-export { type Bindings, compile, type Plan } from "./compile.js";
+export { type Allocator, type Bindings, compile, type Plan } from "./compile.js";
 export {
   blockSize,
   bytesOf,

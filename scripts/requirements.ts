@@ -1,0 +1,45 @@
+import { existsSync } from "node:fs";
+import { type TestContext, test } from "vitest";
+
+// What some tests need and a fresh clone lacks. Tests ask here, so that every skip names its reason and `ZIGGURAT_REQUIRE` can forbid it.
+
+export interface Requirement {
+  readonly name: string;
+  /** Where it is, or undefined where it is not. */
+  readonly path: string | undefined;
+  /** What would make it present. */
+  readonly remedy: string;
+}
+
+const first = (...paths: readonly (string | undefined)[]) => paths.find((path) => path !== undefined && path !== "" && existsSync(path));
+
+/** A Chromium or Chrome that runs headless. */
+export const chromium: Requirement = {
+  name: "chromium",
+  path: first(process.env.ZIGGURAT_CHROMIUM, "/usr/bin/chromium"),
+  remedy: "install Debian's chromium package, or name a Chromium in ZIGGURAT_CHROMIUM",
+};
+
+/** A folder of models too large for the repository. */
+export const models: Requirement = {
+  name: "models",
+  path: first(process.env.ZIGGURAT_MODELS),
+  remedy: "name a folder that holds the models in ZIGGURAT_MODELS",
+};
+
+const all = [chromium, models];
+const required = (process.env.ZIGGURAT_REQUIRE ?? "").split(",").filter((name) => name !== "");
+for (const name of required) {
+  if (!all.some((known) => known.name === name)) {
+    throw new Error(`ZIGGURAT_REQUIRE names ${name}; it may name ${all.map((known) => known.name).join(", ")}`);
+  }
+}
+
+/** A test that needs `requirement` and gets its path. Where it is absent the test skips and says why, or fails if `ZIGGURAT_REQUIRE` names it. */
+export const testWith = (requirement: Requirement, title: string, body: (path: string, context: TestContext) => unknown, timeout?: number) =>
+  test(title, { ...(timeout === undefined ? {} : { timeout }) }, async (context) => {
+    const { name, path, remedy } = requirement;
+    if (path !== undefined) return void (await body(path, context));
+    if (required.includes(name)) throw new Error(`needs ${name}, which ZIGGURAT_REQUIRE promises: ${remedy}`);
+    context.skip(`needs ${name}: ${remedy}`);
+  });
