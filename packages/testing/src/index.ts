@@ -1,1 +1,4 @@
-export {};
+export type { Case } from "./case.js";
+export { cases } from "./cases/index.js";
+export { ConformanceError, runCase } from "./run-case.js";
+export { type BackendSuite, testBackend, type Variant } from "./test-backend.js";
