@@ -61,7 +61,7 @@ describe("exact", () => {
     const seed = 17;
     const next = mulberry32(seed);
     let steep = 0;
-    for (let draw = 0; draw < 20_000; draw++) {
+    for (let draw = 0; draw < 8000; draw++) {
       const layers = whole(next, 1, 100);
       const window = whole(next, 0, 3) === 0 ? 0 : whole(next, 1, 80);
       const beta = whole(next, 0, 1) === 0 ? whole(next, 1, 100) : 1 + (40 * next()) / 2 ** 32;
@@ -76,7 +76,7 @@ describe("exact", () => {
       if (seen >= keep) expect(held[0]!, where).toBeLessThanOrEqual(seen);
       if (held[0]! > held.at(-1)! + 1) steep++;
     }
-    expect(steep).toBeGreaterThan(5000);
+    expect(steep).toBeGreaterThan(2000);
   });
 
   test("is a straight line to within a row", () => {
