@@ -287,6 +287,11 @@ export class Prefill {
     return this.#firings;
   }
 
+  /** Bytes of the scratch in device memory. */
+  get bytes(): number {
+    return this.#scratch.bytes;
+  }
+
   /** Frees the scratch; safe at any point. */
   free(): void {
     this.#scratch.free();
