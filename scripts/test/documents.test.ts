@@ -22,7 +22,7 @@ describe("README.md", () => {
 
   test("is one screen, with code of at most 12 lines", () => {
     expect(readme.split("\n").length).toBeLessThan(65);
-    const code = readme.match(/```ts\n([^]*?)```/)![1]!;
+    const code = readme.match(/```ts\n([\s\S]*?)```/)![1]!;
     expect(code.split("\n").filter((line) => line.trim() !== "").length).toBeLessThanOrEqual(12);
     expect(readme).toContain("npm run demo");
     expect(readme).toContain("npm test");
