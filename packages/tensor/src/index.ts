@@ -48,5 +48,6 @@ export {
 } from "./graph.js";
 export { fromBFloat16, fromFloat16, toBFloat16, toFloat16 } from "./half.js";
 export { type ReferenceOptions, reference } from "./reference/backend.js";
+export { Ledger, labelsOf } from "./reference/memory.js";
 export { uniform } from "./reference/random.js";
 export { type Reduction, ShapeError, type Tensor } from "./tensor.js";
