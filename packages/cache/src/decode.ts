@@ -131,7 +131,10 @@ export class DecodeStep {
     const table = slot ? this.#cache.rope(layer) : undefined;
     if (!table) return { spec: {}, operands: {} };
     const { planes } = this.#cache;
-    return { spec: { slot: true, planes, rotary: table.rotary, tableRows: table.rows }, operands: { table: table.slice, cells: this.#cache.arena(layer).cells } };
+    return {
+      spec: { slot: true, planes, rotary: table.rotary, tableRows: table.rows },
+      operands: { table: table.slice, cells: this.#cache.arena(layer).cells },
+    };
   }
 
   #capacity(layer: number, first: number, count: number): number {

@@ -7,8 +7,8 @@ import {
   compile,
   input,
   inputsOf,
-  needsTextOrder,
   type Node,
+  needsTextOrder,
   type RowDType,
   type Slice,
   type Tensor,
@@ -50,7 +50,9 @@ export function wishOf(policy: Policy, shape: CacheShape, layer: number, sequenc
   const check = (tensor: Tensor, what: string): Node => {
     const node = asNode(tensor);
     if (node.shape.length !== 2 || node.shape[0] !== heads || node.shape[1] !== capacity) {
-      throw new PolicyError(`${policy.name}: layer ${layer}: ${what} has shape [${node.shape.join(", ")}]; it must be [heads, rows] = [${heads}, ${capacity}]`);
+      throw new PolicyError(
+        `${policy.name}: layer ${layer}: ${what} has shape [${node.shape.join(", ")}]; it must be [heads, rows] = [${heads}, ${capacity}]`,
+      );
     }
     return node;
   };

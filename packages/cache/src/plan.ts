@@ -26,10 +26,12 @@ export function planTurn(start: Progress, messages: readonly number[], maxTokens
   let positions = 0;
   const capacity = progress.rows.map((heads) => [...heads]);
   const grow = (extra: number) =>
-    progress.rows.forEach((heads, layer) => heads.forEach((rows, head) => {
-      const needed = rows + extra;
-      if (needed > capacity[layer]![head]!) capacity[layer]![head] = needed;
-    }));
+    progress.rows.forEach((heads, layer) =>
+      heads.forEach((rows, head) => {
+        const needed = rows + extra;
+        if (needed > capacity[layer]![head]!) capacity[layer]![head] = needed;
+      }),
+    );
   if (messages.length > 0) capacity.forEach((heads) => heads.fill(0));
   for (const tokens of messages) {
     scratchRows = Math.max(scratchRows, most() + tokens);
@@ -59,7 +61,11 @@ export interface CacheBytes {
 }
 
 /** Bytes that the cache of these sequences takes, exactly. */
-export function cacheBytes(shape: CacheShape, dtype: RowDType, sequences: readonly { policy: Policy; plan: Pick<TurnPlan, "capacity" | "held"> }[]): CacheBytes {
+export function cacheBytes(
+  shape: CacheShape,
+  dtype: RowDType,
+  sequences: readonly { policy: Policy; plan: Pick<TurnPlan, "capacity" | "held"> }[],
+): CacheBytes {
   const { planes } = planesOf(sequences.map(({ policy }) => policy));
   const row = rowBytes(shape.headSize, dtype, planes);
   const rows = sequences.reduce((sum, { plan }) => sum + total(plan.capacity), 0);

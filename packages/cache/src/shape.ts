@@ -1,5 +1,5 @@
-import { elementBytes, type RowDType, type Slice } from "@ziggurat/tensor";
 import type { LayerShape, Policy } from "@ziggurat/policy";
+import { elementBytes, type RowDType, type Slice } from "@ziggurat/tensor";
 
 /** A layer's cache, with what attention needs to know of it. */
 export interface CacheLayer extends LayerShape {

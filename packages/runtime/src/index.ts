@@ -1,1 +1,15 @@
-export {};
+export {
+  architectures,
+  type GenerationConfig,
+  type LlamaConfig,
+  loadConfig,
+  type ModelConfig,
+  parseConfig,
+  parseGeneration,
+} from "./config.js";
+export { ConfigError, FormatError, TemplateError, TokenizerError } from "./error.js";
+export { blobs, type FileSource, type ModelFiles, memoryFiles } from "./files.js";
+export { convert } from "./weights/convert.js";
+export { openWeights } from "./weights/open.js";
+export { readSafetensors } from "./weights/safetensors.js";
+export type { StoredDType, StoredTensor, WeightSource } from "./weights/source.js";

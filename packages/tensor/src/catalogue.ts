@@ -509,7 +509,7 @@ type SpecOf<R extends OpRule> = { readonly [K in R["dims"][number]]: number } & 
 /** Dimensions, dtypes and attributes of one op. */
 export type Spec<N extends OpName> = SpecOf<Catalogue[N]>;
 
-type SliceLike = import("./backend.js").Slice;
+type SliceLike = import("./buffer.js").Slice;
 type OperandsOf<R extends OpRule> = {
   readonly [K in keyof R["operands"] as R["operands"][K] extends { when: string } ? never : K]: SliceLike;
 } & { readonly [K in keyof R["operands"] as R["operands"][K] extends { when: string } ? K : never]?: SliceLike };

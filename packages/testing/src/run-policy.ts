@@ -1,4 +1,15 @@
-import { Cache, CacheError, type CacheShape, DecodeStep, firingPattern, type OwnedRopeTable, Prefill, planTurn, ropeTable, rotaryFrequencies } from "@ziggurat/cache";
+import {
+  Cache,
+  CacheError,
+  type CacheShape,
+  DecodeStep,
+  firingPattern,
+  type OwnedRopeTable,
+  Prefill,
+  planTurn,
+  ropeTable,
+  rotaryFrequencies,
+} from "@ziggurat/cache";
 import type { Policy } from "@ziggurat/policy";
 import type { Backend, Buffer, RowDType, Slice } from "@ziggurat/tensor";
 
@@ -47,7 +58,8 @@ export interface RunPolicyResult {
 export async function runPolicy(options: RunPolicyOptions): Promise<RunPolicyResult> {
   const { policy, backend, queryHeads, kvHeads, headSize, layers, steps = [], ropeTheta, dtype = "f32", tile = 64 } = options;
   const tokens = (layers[0]?.q.length ?? 0) / (queryHeads * headSize);
-  if (!Number.isSafeInteger(tokens) || tokens < 1) throw new CacheError(`q of layer 0 has ${layers[0]?.q.length ?? 0} numbers; it must be [${queryHeads}, tokens, ${headSize}]`);
+  if (!Number.isSafeInteger(tokens) || tokens < 1)
+    throw new CacheError(`q of layer 0 has ${layers[0]?.q.length ?? 0} numbers; it must be [${queryHeads}, tokens, ${headSize}]`);
   if (policy.positions === "slot" && ropeTheta === undefined) {
     throw new CacheError(`${policy.name}: slot positions need unrotated rows; give q and k unrotated, and ropeTheta`);
   }
@@ -128,7 +140,11 @@ function interleave({ q, k, v }: RawLayer, layer: number, tokens: number, { quer
   const width = (queryHeads + 2 * kvHeads) * headSize;
   const rows = new Float32Array(tokens * width);
   let start = 0;
-  for (const [name, part, heads] of [["q", q, queryHeads], ["k", k, kvHeads], ["v", v, kvHeads]] as const) {
+  for (const [name, part, heads] of [
+    ["q", q, queryHeads],
+    ["k", k, kvHeads],
+    ["v", v, kvHeads],
+  ] as const) {
     if (part.length !== heads * tokens * headSize) {
       throw new CacheError(`${name} of layer ${layer} has ${part.length} numbers; it must be [${heads}, ${tokens}, ${headSize}]`);
     }

@@ -1,0 +1,44 @@
+/** A weight file is not what it must be: names the file, the tensor where there is one, and the numbers. */
+export class FormatError extends Error {
+  override readonly name = "FormatError";
+}
+
+/** A model's configuration cannot be: names the file, the field, its value and what would be right. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+/** A tokenizer file is malformed, or what it was asked for cannot be. */
+export class TokenizerError extends Error {
+  override readonly name = "TokenizerError";
+}
+
+/** A chat template is malformed, threw, ran too long, or does not fit the messages. */
+export class TemplateError extends Error {
+  override readonly name = "TemplateError";
+}
+
+/** A value from outside as an error message shows it: short, on one line. */
+export function show(value: unknown): string {
+  let text: string | undefined;
+  try {
+    text = typeof value === "bigint" ? `${value}n` : JSON.stringify(value);
+  } catch {
+    // Too deep, or a circle: its kind must do.
+  }
+  text ??= String(typeof value === "object" ? Object.prototype.toString.call(value) : value);
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}
+
+/** The message of whatever was thrown. */
+export const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** A request cannot be met: names the option, its value and what would be right. */
+export class RequestError extends Error {
+  override readonly name = "RequestError";
+}
+
+/** The cache that a request needs is larger than its ceiling; nothing was done. */
+export class CeilingError extends Error {
+  override readonly name = "CeilingError";
+}

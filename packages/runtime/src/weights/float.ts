@@ -1,0 +1,72 @@
+import { elementBytes } from "@ziggurat/tensor";
+import type { StoredDType } from "./source.js";
+
+// 16-bit floats in and out of float32, whole arrays at a time. Rounding is to nearest, ties to even. Numbers in files and in memory are little-endian.
+
+/** The float32 value of each of the 65,536 halves, as bits; made on first use. */
+let halves: Uint32Array | undefined;
+function halfTable(): Uint32Array {
+  if (halves) return halves;
+  halves = new Uint32Array(65536);
+  const value = new Float32Array(1);
+  const bits = new Uint32Array(value.buffer);
+  for (let half = 0; half < 65536; half++) {
+    const sign = (half & 0x8000) << 16;
+    const exponent = (half >> 10) & 31;
+    const fraction = half & 0x3ff;
+    if (exponent === 31) halves[half] = sign | 0x7f800000 | (fraction << 13);
+    else if (exponent > 0) halves[half] = sign | ((exponent + 112) << 23) | (fraction << 13);
+    else {
+      value[0] = fraction * 2 ** -24;
+      halves[half] = sign | bits[0]!;
+    }
+  }
+  return halves;
+}
+
+/** The half nearest to the float32 whose bits are given. */
+export function halfBits(bits: number): number {
+  const sign = (bits >>> 16) & 0x8000;
+  const size = bits & 0x7fffffff;
+  if (size > 0x7f800000) return sign | 0x7e00;
+  if (size >= 0x477ff000) return sign | 0x7c00;
+  if (size >= 0x38800000) return sign | ((size - 0x38000000 + 0xfff + ((size >>> 13) & 1)) >>> 13);
+  if (size <= 0x33000000) return sign;
+  const shift = 126 - (size >>> 23);
+  const fraction = (size & 0x7fffff) | 0x800000;
+  const kept = fraction >>> shift;
+  const rest = fraction & ((1 << shift) - 1);
+  const middle = 1 << (shift - 1);
+  return sign | (kept + (rest > middle || (rest === middle && (kept & 1) === 1) ? 1 : 0));
+}
+
+/** The bfloat16 nearest to the float32 whose bits are given. */
+export const brainBits = (bits: number): number =>
+  (bits & 0x7fffffff) > 0x7f800000 ? (bits >>> 16) | 0x40 : (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
+
+/** A view of `bytes` as words of 16 or 32 bits; copies where they do not lie at a multiple of that. */
+function words(bytes: Uint8Array, size: 2): Uint16Array;
+function words(bytes: Uint8Array, size: 4): Uint32Array;
+function words(bytes: Uint8Array, size: 2 | 4): Uint16Array | Uint32Array {
+  const aligned = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
+  const count = bytes.byteLength / size;
+  return size === 2
+    ? new Uint16Array(aligned.buffer, aligned.byteOffset, count)
+    : new Uint32Array(aligned.buffer, aligned.byteOffset, count);
+}
+
+/** Numbers `from` to `from + count` of a stored tensor, as float32, into `out`. */
+export function toFloat32(bytes: Uint8Array, dtype: StoredDType, from: number, count: number, out: Float32Array): void {
+  const bits = new Uint32Array(out.buffer, out.byteOffset, count);
+  const size = elementBytes[dtype];
+  const part = bytes.subarray(from * size, (from + count) * size);
+  if (dtype === "f32") bits.set(words(part, 4));
+  else if (dtype === "bf16") {
+    const source = words(part, 2);
+    for (let i = 0; i < count; i++) bits[i] = source[i]! << 16;
+  } else {
+    const source = words(part, 2);
+    const table = halfTable();
+    for (let i = 0; i < count; i++) bits[i] = table[source[i]!]!;
+  }
+}
