@@ -10,7 +10,7 @@ export default defineConfig({
   target: "es2022",
   platform: "neutral",
   external: [/^node:/],
-  dts: manifest.bin ? false : true,
+  dts: !manifest.bin,
   sourcemap: true,
   clean: true,
   splitting: true,

@@ -1,1 +1,2 @@
-export {};
+export { type PyramidOptions, pyramid } from "./pyramid.js";
+export { type PyramidKVOptions, pyramidkv } from "./pyramidkv.js";

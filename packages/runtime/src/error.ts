@@ -32,3 +32,13 @@ export function show(value: unknown): string {
 
 /** The message of whatever was thrown. */
 export const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** A request cannot be met: names the option, its value and what would be right. */
+export class RequestError extends Error {
+  override readonly name = "RequestError";
+}
+
+/** The cache that a request needs is larger than its ceiling; nothing was done. */
+export class CeilingError extends Error {
+  override readonly name = "CeilingError";
+}

@@ -1,18 +1,10 @@
-import type { OpName, Operands, Spec } from "./catalogue.js";
+import type { Buffer, Slice } from "./buffer.js";
+import type { Operands, OpName, Spec } from "./catalogue.js";
+
+export type { Buffer, Slice };
 
 // What a device must offer. A backend knows nothing of models or policies: it holds bytes and runs the ops of the catalogue.
 // Everything that only enqueues is synchronous; commands run in the order in which they were enqueued.
-
-/** Bytes on the device. Owned by the backend that allocated it. */
-export interface Buffer {
-  readonly bytes: number;
-}
-
-/** A place in a buffer: `offset` bytes from its start, a multiple of 4. */
-export interface Slice {
-  readonly buffer: Buffer;
-  readonly offset: number;
-}
 
 /** An op made ready for its spec. Free to make again: backends keep what is costly. */
 export interface Kernel<N extends OpName = OpName> {

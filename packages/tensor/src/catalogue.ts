@@ -9,6 +9,19 @@ import { bytesOf, type DType, rowDTypes, weightDTypes } from "./dtype.js";
 // on. `cells` are 4-byte words beside K and V, plane by plane [planes, arenaRows]: plane 0 is the row's position in the text (i32), plane 1 its
 // rank in the cache where `ranks` is set (i32), the rest are the scorer's columns (f32). `capacity` is a bound on `length`, known to the host.
 // `ended[s]` is not 0 for a sequence that must no longer change. `table` row p holds cos, then sin of position p's `rotary / 2` angles.
+//
+// The fine print, which holds for every op:
+// - `capacity` covers every row that the op sees: `length`, plus the tokens that are appended and not yet counted. A `most` covers every count.
+// - What the meaning does not name stays as it was, in operands that are written too: entries from count[h] on, rows of others, padding.
+// - What the host puts into tables (offset, length, rows, ranks of planes) is trusted: it stays within the operands. Ids and positions are not:
+//   ids outside the vocabulary do as the op says, and positions are clamped to [0, tableRows) wherever a table of angles is read.
+// - An operand that is written overlaps no other operand, save where the meaning allows it; operands may be slices of one buffer.
+// - Rotation turns (x[j], x[j + rotary / 2]) into (x[j] cos - x[j + rotary / 2] sin, x[j + rotary / 2] cos + x[j] sin), angle j of the row. Queries
+//   arrive rotated; `slot` and `rotate` turn keys that lie unrotated.
+// - Over no rows softmax . values is 0 and its log-sum-exp -Infinity. Logarithms are natural. NaN in, other than in scores of `topk` and logits of
+//   `sample`, gives unspecified numbers out.
+// - 16-bit values are rounded to nearest, ties to even; f32 beyond the f16 range becomes an infinity.
+// - Tolerance is met by what is written in f32, f16 and bf16; what is written as i32 (rows, counts, cells, ids) is exact.
 
 export type Access = "read" | "write" | "update";
 type Numbers = Readonly<Record<string, number>>;
@@ -42,10 +55,16 @@ export interface OpRule {
 
 const read = <const D extends string, const W extends string | undefined = undefined>(dtype: D, shape: (d: Numbers) => readonly number[], when?: W) =>
   ({ access: "read", dtype, shape, ...(when === undefined ? {} : { when }) }) as OperandRule & { access: "read"; dtype: D; when: W };
-const write = <const D extends string, const W extends string | undefined = undefined>(dtype: D, shape: (d: Numbers) => readonly number[], when?: W) =>
-  ({ access: "write", dtype, shape, ...(when === undefined ? {} : { when }) }) as OperandRule & { access: "write"; dtype: D; when: W };
-const update = <const D extends string, const W extends string | undefined = undefined>(dtype: D, shape: (d: Numbers) => readonly number[], when?: W) =>
-  ({ access: "update", dtype, shape, ...(when === undefined ? {} : { when }) }) as OperandRule & { access: "update"; dtype: D; when: W };
+const write = <const D extends string, const W extends string | undefined = undefined>(
+  dtype: D,
+  shape: (d: Numbers) => readonly number[],
+  when?: W,
+) => ({ access: "write", dtype, shape, ...(when === undefined ? {} : { when }) }) as OperandRule & { access: "write"; dtype: D; when: W };
+const update = <const D extends string, const W extends string | undefined = undefined>(
+  dtype: D,
+  shape: (d: Numbers) => readonly number[],
+  when?: W,
+) => ({ access: "update", dtype, shape, ...(when === undefined ? {} : { when }) }) as OperandRule & { access: "update"; dtype: D; when: W };
 const op = <const R extends OpRule>(rule: R): R => rule;
 
 const qkv = (d: Numbers) => [d.sequences! * d.tokens!, (d.queryHeads! + 2 * d.kvHeads!) * d.headSize!];
@@ -99,7 +118,7 @@ export const catalogue = {
       residual: read("f32", (d) => [d.rows!, d.out!], "residual"),
       out: write("f32", (d) => [d.rows!, d.out!]),
     },
-    // Relative to the root of the sum of squares of the products, which is what rounding scales with.
+    // Times the root of the sum of squares of the terms (products, bias, residual), which is what rounding scales with, instead of 1 + |b|.
     tolerance: { f32: 2e-5, f16: 4e-3, bf16: 8e-3, q8_0: 2e-2, q4_0: 2e-2, q4_1: 2e-2 },
   }),
 
@@ -144,7 +163,7 @@ export const catalogue = {
 
   sample: op({
     meaning:
-      "Next token of every sequence that has not ended. params[s] = temperature, topK, topP, minP, penalty. Logits of tokens with history > 0 are divided by penalty where positive, multiplied where negative; temperature 0 takes the greatest (ties: lower id). Else softmax(logits / temperature) is cut to the topK likeliest (0: all; ties: lower id), then to the fewest likeliest of the rest, renormalised, whose sum reaches topP (1: all), then to those of at least minP x the greatest; the token is the first in order of id whose running sum exceeds u x total, u = uniform(seeds[s], steps[s]), see reference/random.ts. Then tokens[s] = the token, ids[s, steps[s] mod ring] = the token, history[s, token] += 1, ended[s] = 1 if stops[s] holds it, steps[s] += 1",
+      "Next token of every sequence that has not ended. params[s] = temperature, topK, topP, minP, penalty. Logits of tokens with history > 0 are divided by penalty where positive, multiplied where negative; temperature 0 takes the greatest (ties: lower id), as does a greatest logit that is not finite; NaN counts as -Infinity. Else softmax(logits / temperature) is cut to the topK likeliest (0: all; ties: lower id), then to the fewest likeliest of the rest, renormalised, whose sum reaches topP (1: all), then to those of at least minP x the greatest; the token is the first in order of id whose running sum exceeds u x total, u = uniform(seeds[s], steps[s]), see reference/random.ts. Then tokens[s] = the token, ids[s, steps[s] mod ring] = the token, history[s, token] += 1, ended[s] = 1 if stops[s] holds it, steps[s] += 1",
     dims: ["sequences", "vocabulary", "ring", "stopCount"],
     dtypes: {},
     attributes: { history: "boolean" },
@@ -246,12 +265,12 @@ export const catalogue = {
   }),
 
   advance: op({
-    meaning: "counter[s, i] += by for every sequence that has not ended",
-    dims: ["sequences", "width", "by"],
+    meaning: "counter[r, s, i] += by for every sequence s that has not ended",
+    dims: ["repeat", "sequences", "width", "by"],
     dtypes: {},
     attributes: {},
     operands: {
-      counter: update("i32", (d) => [d.sequences!, d.width!]),
+      counter: update("i32", (d) => [d.repeat!, d.sequences!, d.width!]),
       ended: read("i32", sequences),
     },
     tolerance: { i32: 0 },
@@ -261,7 +280,7 @@ export const catalogue = {
 
   topk: op({
     meaning:
-      "rows[h]: the count[h] = min(keep[h], length[h], most) rows of the greatest scores, as row numbers within the head, ascending; ties go to the lower position (plane 0 of the arena), NaN is below everything",
+      "rows[h]: the count[h] = min(keep[h], length[h], most) rows of the greatest scores, as row numbers within the head, ascending; ties go to the lower position (`positions` is plane 0 of the arena), NaN is below everything, -Infinity included",
     dims: ["heads", "capacity", "most", "arenaRows"],
     dtypes: {},
     attributes: {},
@@ -278,7 +297,7 @@ export const catalogue = {
   }),
 
   order: op({
-    meaning: "rows[h]: all length[h] row numbers of the head in ascending position; count[h] = length[h]",
+    meaning: "rows[h]: all length[h] row numbers of the head in ascending position (no two rows of a head share one); count[h] = length[h]",
     dims: ["heads", "capacity", "arenaRows"],
     dtypes: {},
     attributes: {},
@@ -294,7 +313,7 @@ export const catalogue = {
 
   gather: op({
     meaning:
-      "Target row targetOffset[h] + i = source row offset[h] + rows[h, i] for i < count[h]: keys, with `values` values and all planes of cells; with `ranks` plane 1 becomes i; with `rotate` the key is rotated to position i. targetLength[h] = count[h]. Source and target are different buffers",
+      "Target row targetOffset[h] + i = source row offset[h] + rows[h, i] for i < count[h]: keys, with `values` values and all planes of cells; with `ranks` plane 1 becomes i; with `rotate` the key is rotated to position i. targetLength[h] = count[h]. Source and target are different buffers. Without `values`, `ranks` does nothing",
     dims: ["heads", "most", "headSize", "arenaRows", "targetRows", "planes"],
     options: ["rotary", "tableRows"],
     dtypes: { kv: rowDTypes },
@@ -318,7 +337,7 @@ export const catalogue = {
 
   evict: op({
     meaning:
-      "Leaves each head the count[h] rows named by rows[h] (ascending), in its first count[h] places: with `ordered` in their order, else the survivors beyond count[h] move, in order, into the holes below, in order. K, V and every plane move; with `ranks` plane 1 falls by the number of evicted rows that ranked lower. length[h] = count[h]. Heads with count[h] >= length[h] and sequences that have ended stay as they are",
+      "Leaves each head the count[h] rows named by rows[h] (ascending), in its first count[h] places: with `ordered` in their order, else the survivors beyond count[h] move, in order, into the holes below, in order. K, V and every plane move; with `ranks` plane 1 falls by the number of evicted rows that ranked lower. length[h] = count[h]. Rows from count[h] on are left as they are. Heads with count[h] >= length[h] and sequences that have ended stay as they are",
     dims: ["sequences", "kvHeads", "capacity", "most", "headSize", "arenaRows", "planes"],
     dtypes: { kv: rowDTypes },
     attributes: { ordered: "boolean", ranks: "boolean" },
@@ -371,7 +390,8 @@ export const catalogue = {
   }),
 
   unary: op({
-    meaning: "out = kind(x), element by element; not: 1 where x is 0, else 0; float: an i32 read as a number",
+    meaning:
+      "out = kind(x), element by element; not: 1 where x is 0, else 0; x is i32 with float, which reads it as a number, and f32 with the others",
     dims: ["elements"],
     dtypes: { x: ["f32", "i32"] },
     attributes: { kind: ["neg", "abs", "exp", "log", "sqrt", "not", "float"] },
@@ -441,7 +461,8 @@ export const catalogue = {
   }),
 
   hash: op({
-    meaning: "out[h, j] = uniform(seed + head, positions[h, j]) in [0, 1), head = h mod kvHeads; see reference/random.ts",
+    meaning:
+      "out[h, j] = uniform(seed + head, positions[h, j]) in [0, 1), head = h mod kvHeads; positions are whole numbers from 0 to 2^24; see reference/random.ts",
     dims: ["heads", "capacity", "kvHeads"],
     options: ["seed"],
     dtypes: {},
@@ -488,7 +509,7 @@ type SpecOf<R extends OpRule> = { readonly [K in R["dims"][number]]: number } & 
 /** Dimensions, dtypes and attributes of one op. */
 export type Spec<N extends OpName> = SpecOf<Catalogue[N]>;
 
-type SliceLike = import("./backend.js").Slice;
+type SliceLike = import("./buffer.js").Slice;
 type OperandsOf<R extends OpRule> = {
   readonly [K in keyof R["operands"] as R["operands"][K] extends { when: string } ? never : K]: SliceLike;
 } & { readonly [K in keyof R["operands"] as R["operands"][K] extends { when: string } ? K : never]?: SliceLike };

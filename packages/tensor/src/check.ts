@@ -1,5 +1,5 @@
 import type { Kernel, Slice } from "./backend.js";
-import { catalogue, type OpName, type OpRule, type Operands, operandBytes, type Spec } from "./catalogue.js";
+import { catalogue, type Operands, type OpName, type OpRule, operandBytes, type Spec } from "./catalogue.js";
 import { blockSize, type DType, isQuantised } from "./dtype.js";
 
 /** A spec or operands that the catalogue does not allow: a mistake of the program that calls the backend. */

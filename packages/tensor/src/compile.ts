@@ -20,14 +20,20 @@ export interface Bindings {
   readonly length: Slice;
 }
 
+/** Where temporaries come from. Bytes need not be zero. */
+export interface Allocator {
+  allocate(bytes: number): Buffer;
+  free(buffer: Buffer): void;
+}
+
 type Triple = readonly [number, number, number];
 const triple = (shape: readonly number[]): Triple => [shape[0] ?? 1, shape[1] ?? 1, shape[2] ?? 1];
 const elements = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
 const dims = (letter: string, [x, y, z]: Triple) => ({ [`${letter}0`]: x, [`${letter}1`]: y, [`${letter}2`]: z });
 const none: Triple = [1, 1, 1];
 
-/** Prepares the kernels of an expression and allocates its temporaries under `label`; a temporary is used again once nothing needs it. */
-export async function compile(backend: Backend, outputs: readonly Node[], { inputs, length }: Bindings, label = "workspace"): Promise<Plan> {
+/** Prepares the kernels of an expression and allocates its temporaries; a temporary is used again once nothing needs it. */
+export async function compile(backend: Backend, outputs: readonly Node[], { inputs, length }: Bindings, allocator: Allocator): Promise<Plan> {
   const nodes = topological(outputs);
   const places = new Map<Node, Slice>();
   const owned: Buffer[] = [];
@@ -40,7 +46,7 @@ export async function compile(backend: Backend, outputs: readonly Node[], { inpu
   const place = (node: Node): Slice => {
     const bytes = bytesOf("f32", node.shape);
     const at = idle.findIndex((buffer) => buffer.bytes === bytes);
-    const buffer = at >= 0 ? idle.splice(at, 1)[0]! : backend.allocate(bytes, label);
+    const buffer = at >= 0 ? idle.splice(at, 1)[0]! : allocator.allocate(bytes);
     if (at < 0) owned.push(buffer);
     return { buffer, offset: 0 };
   };
@@ -58,7 +64,8 @@ export async function compile(backend: Backend, outputs: readonly Node[], { inpu
     }
     const out = place(node);
     places.set(node, out);
-    steps.push(await prepareNode(backend, node, node.inputs.map((from) => places.get(from)!), length, out));
+    const operands = node.inputs.map((from) => places.get(from)!);
+    steps.push(await prepareNode(backend, node, operands, length, out));
     for (const from of new Set(node.inputs.map(rootOf))) {
       const left = (users.get(from) ?? 0) - node.inputs.filter((x) => rootOf(x) === from).length;
       users.set(from, left);
@@ -68,7 +75,7 @@ export async function compile(backend: Backend, outputs: readonly Node[], { inpu
   return {
     outputs: outputs.map((node) => places.get(node)!),
     run: () => steps.forEach((step) => step()),
-    free: () => owned.splice(0).forEach((buffer) => backend.free(buffer)),
+    free: () => owned.splice(0).forEach((buffer) => allocator.free(buffer)),
   };
 }
 

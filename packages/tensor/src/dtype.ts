@@ -19,8 +19,7 @@ export const blockSize = 32;
 /** Bytes of one element of a plain dtype. */
 export const elementBytes = { f32: 4, i32: 4, f16: 2, bf16: 2 } as const;
 
-export const isQuantised = (dtype: DType): dtype is "q8_0" | "q4_0" | "q4_1" =>
-  dtype === "q8_0" || dtype === "q4_0" || dtype === "q4_1";
+export const isQuantised = (dtype: DType): dtype is "q8_0" | "q4_0" | "q4_1" => dtype === "q8_0" || dtype === "q4_0" || dtype === "q4_1";
 
 /** Where the planes of a quantised matrix [out, in] start, in bytes; every plane starts at a multiple of 16. */
 export interface WeightLayout {
@@ -33,6 +32,7 @@ export interface WeightLayout {
   readonly bytes: number;
 }
 
+const product = (numbers: readonly number[]) => numbers.reduce((a, b) => a * b, 1);
 const align = (bytes: number) => Math.ceil(bytes / 16) * 16;
 
 /** The planes of a quantised weight matrix. Throws where `width` is no multiple of 32. */
@@ -48,6 +48,6 @@ export function weightLayout(dtype: "q8_0" | "q4_0" | "q4_1", out: number, width
 
 /** Bytes of a tensor of `shape`; for quantised dtypes the shape is [out, in]. */
 export function bytesOf(dtype: DType, shape: readonly number[]): number {
-  if (isQuantised(dtype)) return weightLayout(dtype, shape.slice(0, -1).reduce((a, b) => a * b, 1), shape.at(-1)!).bytes;
-  return shape.reduce((a, b) => a * b, 1) * elementBytes[dtype];
+  if (isQuantised(dtype)) return weightLayout(dtype, product(shape.slice(0, -1)), shape.at(-1)!).bytes;
+  return product(shape) * elementBytes[dtype];
 }

@@ -30,6 +30,7 @@ export interface HeadCounts {
 const show = (shape: readonly number[]) => `[${shape.join(", ")}]`;
 
 /** A tensor expression. Made by {@link input} and by the methods of other tensors. */
+// biome-ignore format: the methods read as a table, one a line
 export class Node implements Tensor {
   readonly shape: readonly number[];
   readonly what: NodeOp;

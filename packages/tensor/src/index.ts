@@ -8,9 +8,20 @@ export type {
   Program,
   Slice,
 } from "./backend.js";
-export { type Access, type Catalogue, catalogue, type OpName, type OpRule, opNames, type OperandRule, type Operands, operandBytes, type Spec } from "./catalogue.js";
+export {
+  type Access,
+  type Catalogue,
+  catalogue,
+  type OperandRule,
+  type Operands,
+  type OpName,
+  type OpRule,
+  operandBytes,
+  opNames,
+  type Spec,
+} from "./catalogue.js";
 export { checkOperands, checkSpec, OpError, operandIsUsed } from "./check.js";
-export { type Bindings, compile, type Plan } from "./compile.js";
+export { type Allocator, type Bindings, compile, type Plan } from "./compile.js";
 export {
   blockSize,
   bytesOf,
@@ -24,6 +35,10 @@ export {
   weightDTypes,
   weightLayout,
 } from "./dtype.js";
-export { asNode, type HeadCounts, input, inputsOf, needsTextOrder, type Node, type NodeOp, topological } from "./graph.js";
+export { BufferError, OutOfMemoryError } from "./error.js";
+export { asNode, type HeadCounts, input, inputsOf, type Node, type NodeOp, needsTextOrder, topological } from "./graph.js";
 export { fromBFloat16, fromFloat16, toBFloat16, toFloat16 } from "./half.js";
+export { type ReferenceOptions, reference } from "./reference/backend.js";
+export { Ledger, labelsOf } from "./reference/memory.js";
+export { uniform } from "./reference/random.js";
 export { type Reduction, ShapeError, type Tensor } from "./tensor.js";

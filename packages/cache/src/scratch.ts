@@ -1,0 +1,58 @@
+import { type Backend, type Buffer, elementBytes, type RowDType, type Slice } from "@ziggurat/tensor";
+import type { ScratchTarget } from "./plan.js";
+import type { CacheShape } from "./shape.js";
+import { Tables } from "./tables.js";
+
+/**
+ * One layer's full K and V while a message is read, used by every layer in turn. Head h owns rows h x capacity on, in the order of the text: first the rows
+ * that survived from before, then the message's. K is rotated; where a target counts positions by slot there is an unrotated copy as well.
+ */
+export class Scratch {
+  readonly capacity: number;
+  /** Rows of all heads. */
+  readonly rows: number;
+  readonly keys: Slice;
+  readonly values: Slice;
+  readonly plainKeys: Slice | undefined;
+  /** Cells of each target. */
+  readonly cells: readonly Slice[];
+  readonly tables: Tables;
+  readonly #backend: Backend;
+  readonly #buffers: Buffer[] = [];
+
+  constructor(backend: Backend, shape: CacheShape, dtype: RowDType, capacity: number, targets: readonly ScratchTarget[]) {
+    this.#backend = backend;
+    this.capacity = capacity;
+    this.rows = shape.kvHeads * capacity;
+    const allocate = (bytesPerRow: number): Slice => {
+      const buffer = backend.allocate(this.rows * bytesPerRow, "scratch");
+      this.#buffers.push(buffer);
+      return { buffer, offset: 0 };
+    };
+    const row = shape.headSize * elementBytes[dtype];
+    this.keys = allocate(row);
+    this.values = allocate(row);
+    this.plainKeys = targets.some(({ slot }) => slot) ? allocate(row) : undefined;
+    this.cells = targets.map(({ planes }) => allocate(4 * planes));
+    this.tables = new Tables(backend, 1, 1, shape.kvHeads, "scratch");
+    this.tables.write(
+      this.tables.offset(0),
+      Array.from({ length: shape.kvHeads }, (_, head) => head * capacity),
+    );
+  }
+
+  /** A plane of a target's cells, [rows]. */
+  plane(target: number, index: number): Slice {
+    const { buffer } = this.cells[target]!;
+    return { buffer, offset: 4 * index * this.rows };
+  }
+
+  get bytes(): number {
+    return this.#buffers.reduce((sum, { bytes }) => sum + bytes, this.tables.bytes);
+  }
+
+  free(): void {
+    for (const buffer of this.#buffers.splice(0)) this.#backend.free(buffer);
+    this.tables.free();
+  }
+}

@@ -1,0 +1,46 @@
+import type { LayerShape, Policy } from "@ziggurat/policy";
+import { elementBytes, type RowDType, type Slice } from "@ziggurat/tensor";
+
+/** A layer's cache, with what attention needs to know of it. */
+export interface CacheLayer extends LayerShape {
+  /** `sliding` layers: a query sees itself and the window - 1 tokens before it. */
+  readonly window?: number;
+}
+
+/** A model's attention, as far as the cache is concerned. Head counts and sizes are the same in every layer. */
+export interface CacheShape {
+  readonly layers: readonly CacheLayer[];
+  readonly queryHeads: number;
+  readonly kvHeads: number;
+  readonly headSize: number;
+  /** Logits are scale x q.k; usually 1 / sqrt(headSize). */
+  readonly scale: number;
+  /** Logits become softcap x tanh(logits / softcap); 0 for none. */
+  readonly softcap: number;
+}
+
+/** Cosines and sines by position, f32 [rows, rotary]: row p holds those of position p's rotary / 2 angles, cosines first. */
+export interface RopeTable {
+  readonly slice: Slice;
+  readonly rows: number;
+  readonly rotary: number;
+}
+
+/** The table that a layer rotates with; none for models (and raw tensors) that are not rotated. */
+export type RopeOf = (layer: number) => RopeTable | undefined;
+
+/** Planes of 4-byte cells beside K and V: the position, the rank where a policy counts positions by slot, the scorer's columns. */
+export function planesOf(policies: readonly Policy[]): { readonly ranks: boolean; readonly planes: number; readonly firstColumn: number } {
+  const ranks = policies.some((policy) => policy.positions === "slot");
+  const columns = Math.max(0, ...policies.map((policy) => policy.score.columns ?? 0));
+  const firstColumn = ranks ? 2 : 1;
+  return { ranks, planes: firstColumn + columns, firstColumn };
+}
+
+/** Bytes that one row of one KV head takes: K, V and its cells. */
+export const rowBytes = (headSize: number, dtype: RowDType, planes: number): number => 2 * headSize * elementBytes[dtype] + 4 * planes;
+
+/** A cache was asked for something that cannot be: names the place, the numbers and what would be right. */
+export class CacheError extends Error {
+  override readonly name = "CacheError";
+}

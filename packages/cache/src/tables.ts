@@ -1,0 +1,65 @@
+import type { Backend, Buffer, Slice } from "@ziggurat/tensor";
+
+/** i32 tables in device memory that tell kernels where rows are and how many; what changes from step to step is here. */
+export class Tables {
+  readonly sequences: number;
+  readonly kvHeads: number;
+  readonly #backend: Backend;
+  readonly #buffer: Buffer;
+  readonly #layers: number;
+
+  constructor(backend: Backend, layers: number, sequences: number, kvHeads: number, label: string) {
+    this.#backend = backend;
+    this.#layers = layers;
+    this.sequences = sequences;
+    this.kvHeads = kvHeads;
+    const heads = sequences * kvHeads;
+    this.#buffer = backend.allocate(4 * (3 * layers * heads + heads + sequences), label);
+  }
+
+  #at(word: number): Slice {
+    return { buffer: this.#buffer, offset: 4 * word };
+  }
+
+  #perLayer(table: number, layer: number, sequence: number): Slice {
+    const heads = this.sequences * this.kvHeads;
+    return this.#at((table * this.#layers + layer) * heads + sequence * this.kvHeads);
+  }
+
+  /** Row where each head's region starts, from a sequence on. */
+  offset(layer: number, sequence = 0): Slice {
+    return this.#perLayer(0, layer, sequence);
+  }
+
+  /** Rows that each head holds, from a sequence on. */
+  length(layer: number, sequence = 0): Slice {
+    return this.#perLayer(1, layer, sequence);
+  }
+
+  /** Rows that each head keeps at the next firing, from a sequence on. */
+  keep(layer: number, sequence = 0): Slice {
+    return this.#perLayer(2, layer, sequence);
+  }
+
+  /** Tokens that each sequence has read, once per KV head, from a sequence on. */
+  seen(sequence = 0): Slice {
+    return this.#at(3 * this.#layers * this.sequences * this.kvHeads + sequence * this.kvHeads);
+  }
+
+  /** Not 0 for a sequence that has ended, from a sequence on. */
+  ended(sequence = 0): Slice {
+    return this.#at((3 * this.#layers + 1) * this.sequences * this.kvHeads + sequence);
+  }
+
+  write(slice: Slice, values: readonly number[]): void {
+    this.#backend.write(slice, Int32Array.from(values));
+  }
+
+  get bytes(): number {
+    return this.#buffer.bytes;
+  }
+
+  free(): void {
+    this.#backend.free(this.#buffer);
+  }
+}

@@ -1,0 +1,66 @@
+import type { CacheShape } from "@ziggurat/cache";
+import type { Backend, Slice, WeightDType } from "@ziggurat/tensor";
+import type { WeightSource } from "../weights/source.js";
+
+// What a model family gives the runtime. The runtime knows layers, rows and attention; a family knows names of weights and what happens between two attentions.
+
+/** Facts of one model that the runtime needs, whatever its family. */
+export interface ModelFacts {
+  /** As the configuration names it, for reports. */
+  readonly architecture: string;
+  readonly hiddenSize: number;
+  readonly vocabularySize: number;
+  /** Tokens that the model was trained to read. */
+  readonly contextLength: number;
+  readonly cache: CacheShape;
+  /** Frequencies of rotary embedding per layer, float32 [rotary / 2]; layers with equal tables share one object. */
+  readonly frequencies: readonly Float32Array[];
+  /** Tokens that end a turn. */
+  readonly endTokens: readonly number[];
+}
+
+/** One pass over rows of hidden states, made ready for a number of rows; its methods only enqueue, so they may be recorded. */
+export interface Forward {
+  /** x [rows, hidden] from ids i32 [rows]. */
+  embed(ids: Slice, x: Slice): void;
+  /** One layer, x in place. `attend` is called once, between the projections: it reads and rotates qkv and fills out. */
+  layer(layer: number, x: Slice, attend: (qkv: Slice, out: Slice) => void): void;
+  /** logits f32 [rows, vocabulary] from x. */
+  head(x: Slice, logits: Slice): void;
+  /** Where `attend` is given qkv and out. */
+  readonly qkv: Slice;
+  readonly out: Slice;
+  /** Gives the workspace back. */
+  free(): void;
+}
+
+/** A model's weights in device memory. */
+export interface LoadedWeights {
+  /** Bytes of all weights. */
+  readonly bytes: number;
+  /** Makes a pass over `rows` rows ready, with a workspace of its own. */
+  forward(rows: number): Promise<Forward>;
+  free(): void;
+}
+
+export interface LoadWeightsOptions {
+  readonly backend: Backend;
+  /** Dtype of matrices; undefined leaves them as stored. */
+  readonly dtype: WeightDType | undefined;
+  readonly onProgress: ((done: number, total: number) => void) | undefined;
+}
+
+/** One model family: everything that depends on the architecture. */
+export interface Family {
+  /** As `architectures` in config.json names it. */
+  readonly architectures: readonly string[];
+  /** Checks config.json and generation_config.json of a folder. Throws a `ConfigError`. */
+  readonly open: (config: unknown, generationConfig: unknown, folder: string) => OpenedModel;
+}
+
+export interface OpenedModel {
+  readonly facts: ModelFacts;
+  /** Bytes that the weights will take in device memory. Throws where the files lack a tensor. */
+  weightBytes(source: WeightSource, dtype: WeightDType | undefined): number;
+  load(source: WeightSource, options: LoadWeightsOptions): Promise<LoadedWeights>;
+}

@@ -1,0 +1,99 @@
+import type { Backend, RowDType, WeightDType } from "@ziggurat/tensor";
+import { ConfigError, RequestError } from "./error.js";
+import type { Family, Forward, LoadedWeights, ModelFacts } from "./families/family.js";
+import { llama } from "./families/llama.js";
+import { type ModelFiles, readJson } from "./files.js";
+import { Lock } from "./lock.js";
+import { RopeTables } from "./rope-tables.js";
+import { type Chat, chatOf } from "./chat.js";
+import { loadTokenizer, type Tokenizer } from "./tokenizer.js";
+import { openWeights } from "./weights/open.js";
+
+/** The model families that can be loaded; a new one is one file and a line here. */
+export const families: readonly Family[] = [llama];
+
+export interface LoadOptions {
+  readonly backend: Backend;
+  /** What matrices are stored in on the device. Default: as in the files. `q8_0` is quantised while loading. */
+  readonly weights?: WeightDType;
+  /** What rows of K and V are stored in. Default bf16. */
+  readonly rows?: RowDType;
+  /** Told now and then: bytes loaded, of all. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/** A model on a device, with its tokenizer. Made by {@link loadModel}; all generations and sessions of it share its weights. */
+export class Model {
+  readonly name: string;
+  readonly facts: ModelFacts;
+  readonly backend: Backend;
+  /** What rows of K and V are stored in. */
+  readonly rowDType: RowDType;
+  /** Undefined for models without one: they run on token ids. */
+  readonly tokenizer: Tokenizer | undefined;
+  /** Undefined for models without one: they know no messages. */
+  readonly chat: Chat | undefined;
+  /** Bytes of the weights on the device. */
+  readonly weightBytes: number;
+  /** Prefills of one model wait for each other: they share the scratch's place in memory. */
+  readonly prefills = new Lock();
+  readonly ropes: RopeTables;
+  readonly #weights: LoadedWeights;
+
+  constructor(name: string, facts: ModelFacts, weights: LoadedWeights, options: LoadOptions, tokenizer?: Tokenizer, chat?: Chat) {
+    this.name = name;
+    this.facts = facts;
+    this.backend = options.backend;
+    this.rowDType = options.rows ?? "bf16";
+    this.tokenizer = tokenizer;
+    this.chat = chat;
+    this.weightBytes = weights.bytes;
+    this.#weights = weights;
+    this.ropes = new RopeTables(options.backend, facts.frequencies);
+  }
+
+  /** A pass over `rows` rows, with a workspace of its own. For the runtime's own use. */
+  forward(rows: number): Promise<Forward> {
+    return this.#weights.forward(rows);
+  }
+
+  /** Frees the weights. Generations and sessions of this model must have ended. */
+  free(): void {
+    this.#weights.free();
+    this.ropes.free();
+  }
+}
+
+/** Facts of a model from its configuration files alone. Throws a `ConfigError` where the architecture is not known or the configuration cannot be. */
+export async function openModel(files: ModelFiles) {
+  const config = await readJson(files, "config.json");
+  if (config === undefined) throw new ConfigError(`${files.name}: has no config.json`);
+  const named = (config as { architectures?: unknown } | null)?.architectures;
+  const architecture = Array.isArray(named) ? named[0] : undefined;
+  const family = families.find(({ architectures }) => architectures.includes(architecture));
+  if (!family) {
+    const known = families.flatMap(({ architectures }) => architectures).join(", ");
+    throw new ConfigError(`${files.name}/config.json: architecture ${JSON.stringify(architecture ?? null)} is not supported; supported are ${known}`);
+  }
+  return family.open(config, await readJson(files, "generation_config.json"), files.name);
+}
+
+/**
+ * Loads a model's weights onto a backend, tensor by tensor, and its tokenizer. Rejects with a `ConfigError`, `FormatError` or `TokenizerError` that names file and
+ * place; what was allocated is freed then.
+ */
+export async function loadModel(files: ModelFiles, options: LoadOptions): Promise<Model> {
+  const { backend, weights: dtype, onProgress } = options;
+  const opened = await openModel(files);
+  const tokenizer = await loadTokenizer(files);
+  const chat = tokenizer?.chatTemplate === undefined ? undefined : chatOf(tokenizer);
+  if (tokenizer && tokenizer.vocabularySize > opened.facts.vocabularySize) {
+    throw new ConfigError(`${files.name}: the tokenizer has ${tokenizer.vocabularySize} tokens, the embedding ${opened.facts.vocabularySize}; they must agree`);
+  }
+  const source = await openWeights(files);
+  const bytes = opened.weightBytes(source, dtype);
+  const free = backend.info.maxBytes - backend.memory().live;
+  if (bytes > free) throw new RequestError(`${files.name}: its weights take ${bytes} bytes; the ${backend.info.name} backend has ${free} left`);
+  const weights = await opened.load(source, { backend, dtype, onProgress });
+  return new Model(files.name, opened.facts, weights, options, tokenizer, chat);
+}

@@ -1,0 +1,31 @@
+import type { Backend } from "@ziggurat/tensor";
+
+/** The longest stretch of work, in milliseconds, that is enqueued before the caller gets a turn: an abort is noticed within about this. */
+const stretch = 100;
+
+/** Waits for the device now and then, so that long work can be aborted and its progress told, without a stall after every piece. */
+export class Pace {
+  readonly #backend: Backend;
+  readonly #signal: AbortSignal | undefined;
+  #pieces = 0;
+  #perStretch = 1;
+  #since = performance.now();
+
+  constructor(backend: Backend, signal: AbortSignal | undefined) {
+    this.#backend = backend;
+    this.#signal = signal;
+    signal?.throwIfAborted();
+  }
+
+  /** After each enqueued piece of work. Throws the signal's reason once it is aborted. */
+  async piece(): Promise<void> {
+    this.#signal?.throwIfAborted();
+    if (++this.#pieces < this.#perStretch) return;
+    await this.#backend.synchronise();
+    const spent = Math.max(performance.now() - this.#since, 0.1);
+    this.#perStretch = Math.max(1, Math.floor((this.#pieces * stretch) / spent));
+    this.#pieces = 0;
+    this.#since = performance.now();
+    this.#signal?.throwIfAborted();
+  }
+}

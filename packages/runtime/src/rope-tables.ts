@@ -1,0 +1,55 @@
+import { type OwnedRopeTable, type RopeOf, ropeTable } from "@ziggurat/cache";
+import type { Backend } from "@ziggurat/tensor";
+
+interface TableSet {
+  readonly rows: number;
+  readonly byFrequencies: ReadonlyMap<Float32Array, OwnedRopeTable>;
+  leases: number;
+}
+
+/** A model's rotation tables, shared by its generations. They grow when a longer text is read; a smaller set goes when nobody uses it any more. */
+export class RopeTables {
+  readonly #backend: Backend;
+  readonly #frequencies: readonly Float32Array[];
+  #current: TableSet | undefined;
+
+  constructor(backend: Backend, frequencies: readonly Float32Array[]) {
+    this.#backend = backend;
+    this.#frequencies = frequencies;
+  }
+
+  /** Tables for at least `positions` positions; `release` says that they are no longer needed. */
+  lease(positions: number): { readonly rope: RopeOf; release(): void } {
+    if (!this.#current || this.#current.rows < positions) {
+      const old = this.#current;
+      this.#current = this.#make(Math.max(256, 2 ** Math.ceil(Math.log2(positions))));
+      if (old?.leases === 0) this.#free(old);
+    }
+    const set = this.#current;
+    set.leases++;
+    let held = true;
+    return {
+      rope: (layer) => set.byFrequencies.get(this.#frequencies[layer]!),
+      release: () => {
+        if (!held) return;
+        held = false;
+        set.leases--;
+        if (set.leases === 0 && set !== this.#current) this.#free(set);
+      },
+    };
+  }
+
+  #make(rows: number): TableSet {
+    const distinct = [...new Set(this.#frequencies)];
+    return { rows, leases: 0, byFrequencies: new Map(distinct.map((one) => [one, ropeTable(this.#backend, one, rows)])) };
+  }
+
+  #free(set: TableSet): void {
+    for (const table of set.byFrequencies.values()) table.free();
+  }
+
+  free(): void {
+    if (this.#current) this.#free(this.#current);
+    this.#current = undefined;
+  }
+}

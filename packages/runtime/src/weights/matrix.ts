@@ -1,0 +1,112 @@
+import { type Backend, type Buffer, bytesOf, isQuantised, type Slice, type WeightDType, weightLayout } from "@ziggurat/tensor";
+import { FormatError } from "../error.js";
+import { convert } from "./convert.js";
+import type { WeightSource } from "./source.js";
+
+/** A matrix that is made of stored ones, stacked along `out`. */
+export interface MatrixPlan {
+  readonly names: readonly string[];
+  /** Rows of each part. */
+  readonly parts: readonly number[];
+  readonly width: number;
+  readonly dtype: WeightDType;
+}
+
+export interface Matrix {
+  readonly slice: Slice;
+  readonly dtype: WeightDType;
+  readonly out: number;
+  readonly width: number;
+}
+
+/**
+ * The plan of a matrix of these parts. `dtype` undefined leaves it as stored; a width that cannot be cut into blocks stays bf16. Throws a `FormatError` where a
+ * tensor is missing or has another shape.
+ */
+export function planMatrix(
+  source: WeightSource,
+  names: readonly string[],
+  parts: readonly number[],
+  width: number,
+  dtype: WeightDType | undefined,
+): MatrixPlan {
+  const stored = names.map((name, index) => {
+    const tensor = source.tensor(name);
+    if (tensor.shape.length !== 2 || tensor.shape[0] !== parts[index] || tensor.shape[1] !== width) {
+      throw new FormatError(
+        `${source.name}: tensor "${name}" has shape [${tensor.shape.join(", ")}]; the configuration calls for [${parts[index]}, ${width}]`,
+      );
+    }
+    return tensor.dtype;
+  });
+  const same = stored.every((kind) => kind === stored[0]) ? stored[0]! : "f32";
+  const wanted = dtype ?? same;
+  return { names, parts, width, dtype: isQuantised(wanted) && width % 32 !== 0 ? "bf16" : wanted };
+}
+
+const rowsOf = ({ parts }: MatrixPlan) => parts.reduce((a, b) => a + b, 0);
+
+/** Bytes of the matrix in device memory. */
+export const matrixBytes = (plan: MatrixPlan): number => bytesOf(plan.dtype, [rowsOf(plan), plan.width]);
+
+/** Reads the parts one after the other into one buffer on the device. */
+export async function loadMatrix(backend: Backend, source: WeightSource, plan: MatrixPlan, owned: Buffer[]): Promise<Matrix> {
+  const { names, parts, width, dtype } = plan;
+  const out = rowsOf(plan);
+  const buffer = backend.allocate(matrixBytes(plan), "weights");
+  owned.push(buffer);
+  let row = 0;
+  for (const [index, name] of names.entries()) {
+    const rows = parts[index]!;
+    const stored = source.tensor(name);
+    const data = convert(await stored.read(), stored.dtype, dtype, [rows, width], name);
+    for (const { target, from, bytes } of pieces(dtype, out, width, row, rows)) {
+      backend.write({ buffer, offset: target }, data.subarray(from, from + bytes));
+    }
+    row += rows;
+    // One tensor at a time in host memory.
+    await backend.synchronise();
+  }
+  return { slice: { buffer, offset: 0 }, dtype, out, width };
+}
+
+/** Where the planes of `rows` rows go in a matrix of `out` rows, from row `row` on. */
+function pieces(dtype: WeightDType, out: number, width: number, row: number, rows: number): { target: number; from: number; bytes: number }[] {
+  if (!isQuantised(dtype)) {
+    const stride = bytesOf(dtype, [width]);
+    return [{ target: row * stride, from: 0, bytes: rows * stride }];
+  }
+  const whole = weightLayout(dtype, out, width);
+  const part = weightLayout(dtype, rows, width);
+  const quants = dtype === "q8_0" ? width : width / 2;
+  const scales = (2 * width) / 32;
+  const planes = [
+    { target: row * quants, from: 0, bytes: rows * quants },
+    { target: whole.scales + row * scales, from: part.scales, bytes: rows * scales },
+  ];
+  if (dtype === "q4_1") planes.push({ target: whole.minimums + row * scales, from: part.minimums, bytes: rows * scales });
+  return planes;
+}
+
+/** Reads vectors one after the other as f32. Throws a `FormatError` where a shape is another. */
+export async function loadVector(
+  backend: Backend,
+  source: WeightSource,
+  names: readonly string[],
+  widths: readonly number[],
+  owned: Buffer[],
+): Promise<Slice> {
+  const buffer = backend.allocate(4 * widths.reduce((a, b) => a + b, 0), "weights");
+  owned.push(buffer);
+  let offset = 0;
+  for (const [index, name] of names.entries()) {
+    const stored = source.tensor(name);
+    const width = widths[index]!;
+    if (stored.shape.length !== 1 || stored.shape[0] !== width) {
+      throw new FormatError(`${source.name}: tensor "${name}" has shape [${stored.shape.join(", ")}]; the configuration calls for [${width}]`);
+    }
+    backend.write({ buffer, offset }, convert(await stored.read(), stored.dtype, "f32", [width], name));
+    offset += 4 * width;
+  }
+  return { buffer, offset: 0 };
+}

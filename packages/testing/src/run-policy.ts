@@ -1,0 +1,171 @@
+import {
+  Cache,
+  CacheError,
+  type CacheShape,
+  DecodeStep,
+  firingPattern,
+  type OwnedRopeTable,
+  Prefill,
+  planTurn,
+  ropeTable,
+  rotaryFrequencies,
+} from "@ziggurat/cache";
+import type { Policy } from "@ziggurat/policy";
+import type { Backend, Buffer, RowDType, Slice } from "@ziggurat/tensor";
+
+/** One layer's raw tensors, row-major: q [queryHeads, tokens, headSize], k and v [kvHeads, tokens, headSize]; for a decode step tokens is 1. */
+export interface RawLayer {
+  readonly q: Float32Array;
+  readonly k: Float32Array;
+  readonly v: Float32Array;
+}
+
+export interface RunPolicyOptions {
+  readonly policy: Policy;
+  readonly backend: Backend;
+  readonly queryHeads: number;
+  readonly kvHeads: number;
+  readonly headSize: number;
+  /** The prompt, per layer. Rotated, unless `ropeTheta` is given. */
+  readonly layers: readonly RawLayer[];
+  /** Decode steps: per step, per layer. */
+  readonly steps?: readonly (readonly RawLayer[])[];
+  /** Rotates q and k here, by position in the text or by slot as the policy says. Policies with slot positions need it. */
+  readonly ropeTheta?: number;
+  /** What the cache stores rows in. Default f32. */
+  readonly dtype?: RowDType;
+  /** Tokens of the prompt that are attended at once. Default 64. */
+  readonly tile?: number;
+}
+
+/** What a policy held and gave after the prompt or a step. */
+export interface Outcome {
+  /** Positions in the text of the rows that are kept, ascending, [layer][KV head]. */
+  readonly kept: readonly (readonly (readonly number[])[])[];
+  /** Attention per layer, [queryHeads, tokens or 1, headSize]; computed before anything is evicted. */
+  readonly outputs: readonly Float32Array[];
+}
+
+export interface RunPolicyResult {
+  readonly prefill: Outcome;
+  readonly steps: readonly Outcome[];
+}
+
+/**
+ * Feeds raw tensors through the real cache, so that a policy can be held against another implementation of it. Throws a `CacheError` for tensors of the wrong
+ * size and whatever the policy throws.
+ */
+export async function runPolicy(options: RunPolicyOptions): Promise<RunPolicyResult> {
+  const { policy, backend, queryHeads, kvHeads, headSize, layers, steps = [], ropeTheta, dtype = "f32", tile = 64 } = options;
+  const tokens = (layers[0]?.q.length ?? 0) / (queryHeads * headSize);
+  if (!Number.isSafeInteger(tokens) || tokens < 1)
+    throw new CacheError(`q of layer 0 has ${layers[0]?.q.length ?? 0} numbers; it must be [${queryHeads}, tokens, ${headSize}]`);
+  if (policy.positions === "slot" && ropeTheta === undefined) {
+    throw new CacheError(`${policy.name}: slot positions need unrotated rows; give q and k unrotated, and ropeTheta`);
+  }
+  const shape: CacheShape = {
+    layers: layers.map(() => ({ kind: "global", kvHeads, headSize })),
+    queryHeads,
+    kvHeads,
+    headSize,
+    scale: 1 / Math.sqrt(headSize),
+    softcap: 0,
+  };
+  let table: OwnedRopeTable | undefined;
+  const cache = new Cache({ backend, shape, dtype, policies: [policy], rope: () => table });
+  const progress = cache.progress[0]!;
+  const buffers: Buffer[] = [];
+  const allocate = (words: number): Slice => {
+    buffers.push(backend.allocate(4 * words, "workspace"));
+    return { buffer: buffers.at(-1)!, offset: 0 };
+  };
+  let prefill: Prefill | undefined;
+  const prepared = new Map<string, DecodeStep>();
+  try {
+    const plan = planTurn(progress, [tokens], steps.length);
+    if (ropeTheta !== undefined) table = ropeTable(backend, rotaryFrequencies(ropeTheta, headSize), plan.positions);
+    const width = (queryHeads + 2 * kvHeads) * headSize;
+    const qkv = allocate(tokens * width);
+    const out = allocate(tokens * queryHeads * headSize);
+
+    prefill = new Prefill([{ cache, sequence: 0, plans: [plan] }], tokens, tile);
+    await prefill.prepare(tile);
+    const outputs: Float32Array[] = [];
+    for (const [layer, raw] of layers.entries()) {
+      backend.write(qkv, interleave(raw, layer, tokens, options));
+      await prefill.begin(layer);
+      for (let first = 0; first < tokens; first += tile) {
+        const count = Math.min(tile, tokens - first);
+        const at = (slice: Slice, row: number): Slice => ({ buffer: slice.buffer, offset: 4 * first * row });
+        prefill.attend(layer, first, count, at(qkv, width), at(out, queryHeads * headSize));
+      }
+      await prefill.finish(layer);
+      outputs.push(headsFirst(await readFloats(backend, out, tokens * queryHeads * headSize), tokens, queryHeads, headSize));
+    }
+    prefill.commit();
+    const result = { prefill: { kept: await cache.kept(), outputs }, steps: [] as Outcome[] };
+
+    for (const raws of steps) {
+      const firings = [progress.feed(1, "decode")];
+      const pattern = firingPattern(cache, firings);
+      const key = JSON.stringify(pattern);
+      const step = prepared.get(key) ?? (await DecodeStep.prepare(cache, { pattern, qkv, out }));
+      prepared.set(key, step);
+      DecodeStep.setKeep(cache, firings);
+      const stepOutputs: Float32Array[] = [];
+      for (const [layer, raw] of raws.entries()) {
+        backend.write(qkv, interleave(raw, layer, 1, options));
+        step.attend(layer);
+        stepOutputs.push(await readFloats(backend, out, queryHeads * headSize));
+      }
+      step.end();
+      result.steps.push({ kept: await cache.kept(), outputs: stepOutputs });
+    }
+    return result;
+  } finally {
+    for (const step of prepared.values()) step.free();
+    prefill?.free();
+    for (const buffer of buffers) backend.free(buffer);
+    table?.free();
+    cache.free();
+  }
+}
+
+async function readFloats(backend: Backend, slice: Slice, count: number): Promise<Float32Array> {
+  return new Float32Array((await backend.read(slice, 4 * count)).buffer);
+}
+
+/** Heads-first q, k, v as token-first qkv rows. */
+function interleave({ q, k, v }: RawLayer, layer: number, tokens: number, { queryHeads, kvHeads, headSize }: RunPolicyOptions): Float32Array {
+  const width = (queryHeads + 2 * kvHeads) * headSize;
+  const rows = new Float32Array(tokens * width);
+  let start = 0;
+  for (const [name, part, heads] of [
+    ["q", q, queryHeads],
+    ["k", k, kvHeads],
+    ["v", v, kvHeads],
+  ] as const) {
+    if (part.length !== heads * tokens * headSize) {
+      throw new CacheError(`${name} of layer ${layer} has ${part.length} numbers; it must be [${heads}, ${tokens}, ${headSize}]`);
+    }
+    for (let head = 0; head < heads; head++) {
+      for (let token = 0; token < tokens; token++) {
+        const from = (head * tokens + token) * headSize;
+        rows.set(part.subarray(from, from + headSize), token * width + start + head * headSize);
+      }
+    }
+    start += heads * headSize;
+  }
+  return rows;
+}
+
+/** [tokens, heads, size] as [heads, tokens, size]. */
+function headsFirst(rows: Float32Array, tokens: number, heads: number, size: number): Float32Array {
+  const out = new Float32Array(rows.length);
+  for (let token = 0; token < tokens; token++) {
+    for (let head = 0; head < heads; head++) {
+      out.set(rows.subarray((token * heads + head) * size, (token * heads + head + 1) * size), (head * tokens + token) * size);
+    }
+  }
+  return out;
+}

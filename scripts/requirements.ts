@@ -1,0 +1,49 @@
+import { existsSync } from "node:fs";
+import { type TestContext, test } from "vitest";
+
+// What some tests need and a fresh clone lacks. Tests ask here, so that every skip names its reason and `ZIGGURAT_REQUIRE` can forbid it.
+
+export interface Requirement {
+  readonly name: string;
+  /** Where it is, or undefined where it is not. */
+  readonly path: string | undefined;
+  /** What would make it present. */
+  readonly remedy: string;
+}
+
+/** The path that a variable names, or where it is not set a usual one; undefined where nothing is there. Set but empty, the variable hides the usual path. */
+const find = (variable: string, usual?: string): string | undefined => {
+  const path = process.env[variable] ?? usual;
+  return path && existsSync(path) ? path : undefined;
+};
+
+/** A Chromium or Chrome that runs headless. */
+export const chromium: Requirement = {
+  name: "chromium",
+  path: find("ZIGGURAT_CHROMIUM", "/usr/bin/chromium"),
+  remedy: "install Debian's chromium package, or name a Chromium in ZIGGURAT_CHROMIUM",
+};
+
+/** A folder of models too large for the repository. */
+export const models: Requirement = {
+  name: "models",
+  path: find("ZIGGURAT_MODELS"),
+  remedy: "name a folder that holds the models in ZIGGURAT_MODELS",
+};
+
+const all = [chromium, models];
+const required = (process.env.ZIGGURAT_REQUIRE ?? "").split(",").filter((name) => name !== "");
+for (const name of required) {
+  if (!all.some((known) => known.name === name)) {
+    throw new Error(`ZIGGURAT_REQUIRE names ${name}; it may name ${all.map((known) => known.name).join(", ")}`);
+  }
+}
+
+/** A test that needs `requirement` and gets its path. Where it is absent the test skips and says why, or fails if `ZIGGURAT_REQUIRE` names it. */
+export const testWith = (requirement: Requirement, title: string, body: (path: string, context: TestContext) => unknown, timeout?: number) =>
+  test(title, { ...(timeout === undefined ? {} : { timeout }) }, async (context) => {
+    const { name, path, remedy } = requirement;
+    if (path !== undefined) return void (await body(path, context));
+    if (required.includes(name)) throw new Error(`needs ${name}, which ZIGGURAT_REQUIRE promises: ${remedy}`);
+    context.skip(`needs ${name}: ${remedy}`);
+  });

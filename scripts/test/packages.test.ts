@@ -1,0 +1,89 @@
+import { describe, expect, test } from "vitest";
+import { apps, backends, dependencyFields, filesUnder, packages, publishable, readText, rootManifest } from "../workspace.js";
+
+const catalog = new Map(
+  [...readText("pnpm-workspace.yaml").matchAll(/^ {2}"?([^":\s]+)"?: (.+)$/gm)].map(([, name, range]) => [name!, range!] as const),
+);
+
+describe.each(packages)("$path", ({ path, folder, manifest }) => {
+  test("is package.json, README.md, src and test", () => {
+    const files = filesUnder(path).map((file) => file.slice(path.length + 1));
+    expect(files).toContain("package.json");
+    expect(files).toContain("src/index.ts");
+    expect(files.some((file) => /^test\/.*\.test\.ts$/.test(file))).toBe(true);
+    expect(readText(`${path}/README.md`)).toMatch(new RegExp(`^# @ziggurat/${folder}\n\n\\S`));
+    const build = files.filter((file) => /^(tsconfig|tsup|turbo|vitest|biome).*\.(json|ts)$/.test(file));
+    expect(build, "build configuration is written once, at the root").toEqual([]);
+  });
+
+  test("resolves to its source here and to dist elsewhere", () => {
+    expect(manifest.name).toBe(`@ziggurat/${folder}`);
+    const main = manifest.exports?.["."];
+    expect(Object.keys(main ?? {})[0], "the first condition that matches is taken").toBe("@ziggurat/source");
+    expect(main).toEqual({ "@ziggurat/source": "./src/index.ts", types: "./dist/index.d.ts", import: "./dist/index.js" });
+    expect(manifest.exports?.["./package.json"]).toBe("./package.json");
+    expect(manifest.files).toEqual(expect.arrayContaining(["dist", "src", "README.md"]));
+  });
+});
+
+test.each(publishable)("$path says what a registry and a bundler need", ({ manifest }) => {
+  expect(manifest).toMatchObject({ license: "Apache-2.0", type: "module", sideEffects: false, engines: { node: rootManifest.engines!.node } });
+  expect(manifest.description).toMatch(/\w+ \w+/);
+});
+
+test.each([...packages, ...apps])("$path runs nothing when it is installed", ({ manifest }) => {
+  const hooks = ["preinstall", "install", "postinstall", "prepare", "preprepare", "postprepare", "prepublish"];
+  expect(Object.keys(manifest.scripts ?? {}).filter((script) => hooks.includes(script))).toEqual([]);
+});
+
+test("all packages have one version", () => {
+  expect(new Set(packages.map(({ manifest }) => manifest.version)).size).toBe(1);
+});
+
+test("this repository's packages are named by the workspace protocol, and tensor is a peer of whatever shares it with an app", () => {
+  const names = new Set([...packages, ...apps].map(({ manifest }) => manifest.name));
+  const ranges = [...packages, ...apps].flatMap(({ manifest }) =>
+    dependencyFields.flatMap((field) =>
+      Object.entries(manifest[field] ?? {})
+        .filter(([name]) => names.has(name))
+        .map(([name, range]) => ({ in: manifest.name, field, name, range })),
+    ),
+  );
+  expect(ranges.length).toBeGreaterThan(packages.length);
+  expect(ranges.filter(({ field, range }) => range !== (field === "peerDependencies" ? "workspace:0.x" : "workspace:^"))).toEqual([]);
+  for (const { folder, manifest } of packages) {
+    if (![...backends, "runtime", "cache", "testing"].includes(folder)) continue;
+    expect(Object.keys(manifest.peerDependencies ?? {}), manifest.name).toContain("@ziggurat/tensor");
+    expect(Object.keys(manifest.dependencies ?? {}), manifest.name).not.toContain("@ziggurat/tensor");
+  }
+});
+
+test("a version that two packages name is written once, in the catalog", () => {
+  const users = new Map<string, { in: string; range: string }[]>();
+  for (const manifest of [rootManifest, ...[...packages, ...apps].map((place) => place.manifest)]) {
+    for (const field of dependencyFields.filter((name) => name !== "peerDependencies")) {
+      for (const [name, range] of Object.entries(manifest[field] ?? {})) {
+        if (!range.startsWith("workspace:")) users.set(name, [...(users.get(name) ?? []), { in: manifest.name, range }]);
+      }
+    }
+  }
+  const wrong = [...users].filter(([name, uses]) => (uses.length > 1 || catalog.has(name)) && uses.some(({ range }) => range !== "catalog:"));
+  expect(wrong).toEqual([]);
+  const missing = [...users].filter(([name, uses]) => uses.some(({ range }) => range === "catalog:") && !catalog.has(name));
+  expect(missing).toEqual([]);
+});
+
+test("no file holds a path of one machine, or the address of one registry", () => {
+  const text = /\.(ts|mts|mjs|js|json|ya?ml|md|html|css|wgsl|cu|cc|py|sh|txt|toml)$|(^|\/)(run|\.npmrc|\.gitignore|LICENSE)$/;
+  const start = "(?:^|[\\s\"'`(=:])";
+  const machine = new RegExp(`${start}(?:file://)?/(?:work|root|home|Users|mnt|tmp/bash_jobs)[./][^\\s"'\`)]*`, "m");
+  const registry =
+    /https?:\/\/(?!registry\.npmjs\.org)[\w.-]*(?:registry|artifactory|nexus)[\w.-]*[:/]|https?:\/\/(?:localhost|127\.0\.0\.1|10\.\d+\.\d+\.\d+):\d+/;
+  const found = filesUnder("")
+    .filter((file) => text.test(file))
+    .flatMap((file) => {
+      const body = readText(file);
+      return [machine, registry].flatMap((pattern) => body.match(pattern)?.[0] ?? []).map((match) => `${file}: ${match.trim()}`);
+    });
+  expect(found).toEqual([]);
+});

@@ -1,0 +1,127 @@
+import { execFile } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, relative, resolve } from "node:path";
+import { promisify } from "node:util";
+import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core";
+import { publint } from "publint";
+import { formatMessage } from "publint/utils";
+import ts from "typescript";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type DependencyField, type Manifest, packages, publishable, root, rootManifest } from "../workspace.js";
+
+// Every package as a stranger gets it: packed, and installed by npm into an empty folder with no more than what it depends on.
+
+const run = promisify(execFile);
+const temp = mkdtempSync(join(tmpdir(), "ziggurat-tarballs-"));
+afterAll(() => rmSync(temp, { recursive: true, force: true }));
+
+const installed: readonly DependencyField[] = ["dependencies", "peerDependencies", "optionalDependencies"];
+const byName = new Map(publishable.map((place) => [place.manifest.name, place]));
+const tarballOf = ({ name, version }: Manifest) => join(temp, `${name.replace("@", "").replace("/", "-")}-${version}.tgz`);
+
+/** A package of this repository and all of those that it needs. */
+function closure(name: string, found: Set<string> = new Set()): Set<string> {
+  const place = byName.get(name);
+  if (place === undefined || found.has(name)) return found;
+  found.add(name);
+  for (const field of installed) for (const next of Object.keys(place.manifest[field] ?? {})) closure(next, found);
+  return found;
+}
+
+/** Installs `names` of this repository, from their tarballs, into a new folder. */
+async function install(folder: string, names: Iterable<string>): Promise<string> {
+  const path = join(temp, folder);
+  mkdirSync(path, { recursive: true });
+  const dependencies = Object.fromEntries([...names].map((name) => [name, `file:${tarballOf(byName.get(name)!.manifest)}`]));
+  writeFileSync(join(path, "package.json"), JSON.stringify({ private: true, type: "module", dependencies }));
+  await run("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock"], { cwd: path });
+  return path;
+}
+
+const filesIn = (folder: string): string[] =>
+  readdirSync(folder, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)));
+
+beforeAll(async () => {
+  const unbuilt = packages.filter(({ path }) => !existsSync(join(root, path, "dist")));
+  if (unbuilt.length > 0) throw new Error(`${unbuilt[0]!.path} has no dist; run \`npm run setup\` first`);
+  const filters = publishable.flatMap(({ manifest }) => ["--filter", manifest.name]);
+  await run("npx", ["--yes", rootManifest.packageManager!, "-r", ...filters, "pack", "--pack-destination", temp], { cwd: root });
+}, 120_000);
+
+/** Standard library files are parsed once for all programs. */
+const libraries = new Map<string, ts.SourceFile | undefined>();
+
+/** What TypeScript says to a file that imports `name`, in a folder where it is installed. Library types are checked too. */
+function typeErrors(folder: string, name: string, mode: "nodenext" | "bundler"): string[] {
+  const file = join(folder, `${mode}.ts`);
+  writeFileSync(file, `import * as everything from "${name}";\nexport const names: string[] = Object.keys(everything);\n`);
+  const options: ts.CompilerOptions = {
+    target: ts.ScriptTarget.ES2022,
+    lib: ["lib.es2023.d.ts", "lib.dom.d.ts", "lib.dom.iterable.d.ts", "lib.esnext.disposable.d.ts"],
+    module: mode === "nodenext" ? ts.ModuleKind.NodeNext : ts.ModuleKind.ESNext,
+    moduleResolution: mode === "nodenext" ? ts.ModuleResolutionKind.NodeNext : ts.ModuleResolutionKind.Bundler,
+    types: [],
+    strict: true,
+    skipLibCheck: false,
+    skipDefaultLibCheck: true,
+    noEmit: true,
+  };
+  const host = ts.createCompilerHost(options);
+  const getSourceFile = host.getSourceFile;
+  host.getSourceFile = (path, ...rest) => {
+    if (!/\/typescript\/lib\/lib\./.test(path)) return getSourceFile(path, ...rest);
+    if (!libraries.has(path)) libraries.set(path, getSourceFile(path, ...rest));
+    return libraries.get(path);
+  };
+  return ts
+    .getPreEmitDiagnostics(ts.createProgram([file], options, host))
+    .map(({ file: at, messageText }) => `${at?.fileName ?? ""}: ${ts.flattenDiagnosticMessageText(messageText, "\n")}`);
+}
+
+describe.each(publishable)("$manifest.name", ({ manifest }) => {
+  const { name } = manifest;
+  const isLibrary = manifest.exports?.["."] !== undefined;
+
+  test("passes publint and, as an ES module, are-the-types-wrong", async () => {
+    const bytes = new Uint8Array(readFileSync(tarballOf(manifest)));
+    const { messages, pkg } = await publint({ pack: { tarball: bytes.slice().buffer }, strict: true });
+    expect(messages.map((message) => formatMessage(message, pkg))).toEqual([]);
+    if (!isLibrary) return;
+    const result = await checkPackage(createPackageFromTarballData(bytes));
+    expect(result.types).not.toBe(false);
+    // Those two kinds are of programs that `require`; these packages are ES modules only.
+    const problems =
+      result.types === false
+        ? []
+        : result.problems.filter((problem) => !("resolutionKind" in problem && /^node10$|cjs$/.test(problem.resolutionKind)));
+    expect(problems).toEqual([]);
+  });
+
+  test("installs into an empty folder with what it depends on, and holds what it promises", async () => {
+    const folder = await install(name.replace("/", "-"), closure(name));
+    const own = join(folder, "node_modules", name);
+    const files = filesIn(own);
+
+    expect(files).toEqual(expect.arrayContaining(["package.json", "README.md", "LICENSE"]));
+    expect(files.filter((file) => /(^|\/)(test|bench|node_modules)\/|\.test\.|\.tgz$|\.tsbuildinfo$/.test(file))).toEqual([]);
+    const text = readFileSync(join(own, "package.json"), "utf8");
+    expect(text).not.toMatch(/"(workspace|catalog):/);
+    const targets = Object.values(manifest.exports ?? {}).flatMap((target) => (typeof target === "string" ? [target] : Object.values(target)));
+    expect(targets.filter((target) => !existsSync(join(own, target)))).toEqual([]);
+    for (const map of files.filter((file) => file.endsWith(".map"))) {
+      const { sources, sourcesContent } = JSON.parse(readFileSync(join(own, map), "utf8")) as { sources: string[]; sourcesContent?: unknown[] };
+      const absent = sources.filter((source, i) => typeof sourcesContent?.[i] !== "string" && !existsSync(resolve(own, dirname(map), source)));
+      expect(absent, map).toEqual([]);
+    }
+
+    if (!isLibrary) return;
+    const print = `console.log(JSON.stringify(Object.keys(await import(${JSON.stringify(name)}))))`;
+    const { stdout } = await run(process.execPath, ["--input-type=module", "-e", print], { cwd: folder });
+    expect(JSON.parse(stdout)).not.toEqual([]);
+    expect(typeErrors(folder, name, "nodenext")).toEqual([]);
+    expect(typeErrors(folder, name, "bundler")).toEqual([]);
+  }, 120_000);
+});

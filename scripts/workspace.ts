@@ -1,0 +1,64 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+// What lies in this repository, for the tests that hold its shape.
+
+export const root = fileURLToPath(new URL("..", import.meta.url));
+
+export type DependencyField = "dependencies" | "peerDependencies" | "optionalDependencies" | "devDependencies";
+export const dependencyFields: readonly DependencyField[] = ["dependencies", "peerDependencies", "optionalDependencies", "devDependencies"];
+
+export interface Manifest extends Partial<Record<DependencyField, Readonly<Record<string, string>>>> {
+  readonly name: string;
+  readonly version: string;
+  readonly description?: string;
+  readonly private?: boolean;
+  readonly license?: string;
+  readonly type?: string;
+  readonly sideEffects?: boolean;
+  readonly packageManager?: string;
+  readonly engines?: { readonly node?: string };
+  readonly exports?: Readonly<Record<string, string | Readonly<Record<string, string>>>>;
+  readonly files?: readonly string[];
+  readonly scripts?: Readonly<Record<string, string>>;
+}
+
+export interface Workspace {
+  /** `packages/tensor`, from the root. */
+  readonly path: string;
+  /** `tensor` */
+  readonly folder: string;
+  readonly manifest: Manifest;
+}
+
+export const readText = (path: string) => readFileSync(join(root, path), "utf8");
+export const rootManifest = JSON.parse(readText("package.json")) as Manifest;
+
+const under = (parent: string): Workspace[] =>
+  (existsSync(join(root, parent)) ? readdirSync(join(root, parent)) : [])
+    .map((folder) => ({ folder, path: `${parent}/${folder}` }))
+    .filter(({ path }) => existsSync(join(root, path, "package.json")))
+    .map((place) => ({ ...place, manifest: JSON.parse(readText(`${place.path}/package.json`)) as Manifest }));
+
+export const packages: readonly Workspace[] = under("packages");
+export const apps: readonly Workspace[] = under("apps");
+export const publishable: readonly Workspace[] = [...packages, ...apps].filter(({ manifest }) => manifest.private !== true);
+
+export const backends: readonly string[] = ["cpu", "webgpu", "cuda"];
+const core = ["tensor", "policy", "cache", "runtime", "testing", "pebble", ...backends];
+/** Whatever is neither the core nor a backend is a policy. */
+export const policies: readonly Workspace[] = packages.filter(({ folder }) => !core.includes(folder));
+
+const made = new Set(["node_modules", "dist", "wasm", "coverage"]);
+
+/** Files under `folder`, as paths from the root, without what is built or installed. */
+export function filesUnder(folder: string): string[] {
+  if (!existsSync(join(root, folder))) return [];
+  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
+    if (!entry.isDirectory()) return [path];
+    const hidden = entry.name.startsWith(".") && entry.name !== ".ci" && entry.name !== ".changeset";
+    return hidden || made.has(entry.name) ? [] : filesUnder(path);
+  });
+}
