@@ -32,18 +32,18 @@ export async function* decode(model: Model, cache: Cache, batch: Batch, writers:
   while (true) {
     const running = alive();
     if (running.length === 0) return;
+    // Only here: between this and the collected ids, device and writers would disagree.
+    options.signal?.throwIfAborted();
     const before = cache.progress.map((progress) => progress.clone());
     // The first token is shown as soon as it is there.
     const samples = first ? 1 : Math.min(options.readEvery, batch.ring, ...running.map((sequence) => writers[sequence]!.left));
     for (let sample = 0; sample < samples; sample++) {
-      options.signal?.throwIfAborted();
       if (!first) await batch.feed(cache.progress.map((progress, sequence) => (running.includes(sequence) ? progress.feed(1, "decode") : idle)));
       batch.sample();
     }
     const fed = first ? 0 : 1;
     first = false;
     const collected = await batch.collect();
-    options.signal?.throwIfAborted();
     for (const sequence of running) {
       const writer = writers[sequence]!;
       const known = writer.ids.length;

@@ -390,7 +390,8 @@ export const catalogue = {
   }),
 
   unary: op({
-    meaning: "out = kind(x), element by element; not: 1 where x is 0, else 0; x is i32 with float, which reads it as a number, and f32 with the others",
+    meaning:
+      "out = kind(x), element by element; not: 1 where x is 0, else 0; x is i32 with float, which reads it as a number, and f32 with the others",
     dims: ["elements"],
     dtypes: { x: ["f32", "i32"] },
     attributes: { kind: ["neg", "abs", "exp", "log", "sqrt", "not", "float"] },
@@ -460,7 +461,8 @@ export const catalogue = {
   }),
 
   hash: op({
-    meaning: "out[h, j] = uniform(seed + head, positions[h, j]) in [0, 1), head = h mod kvHeads; positions are whole numbers from 0 to 2^24; see reference/random.ts",
+    meaning:
+      "out[h, j] = uniform(seed + head, positions[h, j]) in [0, 1), head = h mod kvHeads; positions are whole numbers from 0 to 2^24; see reference/random.ts",
     dims: ["heads", "capacity", "kvHeads"],
     options: ["seed"],
     dtypes: {},

@@ -1,4 +1,15 @@
-import { Cache, CacheError, type CacheShape, DecodeStep, firingPattern, type OwnedRopeTable, Prefill, planTurn, ropeTable, rotaryFrequencies } from "@ziggurat/cache";
+import {
+  Cache,
+  CacheError,
+  type CacheShape,
+  DecodeStep,
+  firingPattern,
+  type OwnedRopeTable,
+  Prefill,
+  planTurn,
+  ropeTable,
+  rotaryFrequencies,
+} from "@ziggurat/cache";
 import type { Policy } from "@ziggurat/policy";
 import type { Backend, Buffer, RowDType, Slice } from "@ziggurat/tensor";
 
@@ -25,6 +36,8 @@ export interface RunPolicyOptions {
   readonly dtype?: RowDType;
   /** Tokens of the prompt that are attended at once. Default 64. */
   readonly tile?: number;
+  /** Records each kind of step once and replays it, as generation does. Default false: every step is dispatched anew. */
+  readonly replay?: boolean;
 }
 
 /** What a policy held and gave after the prompt or a step. */
@@ -45,9 +58,10 @@ export interface RunPolicyResult {
  * size and whatever the policy throws.
  */
 export async function runPolicy(options: RunPolicyOptions): Promise<RunPolicyResult> {
-  const { policy, backend, queryHeads, kvHeads, headSize, layers, steps = [], ropeTheta, dtype = "f32", tile = 64 } = options;
+  const { policy, backend, queryHeads, kvHeads, headSize, layers, steps = [], ropeTheta, dtype = "f32", tile = 64, replay = false } = options;
   const tokens = (layers[0]?.q.length ?? 0) / (queryHeads * headSize);
-  if (!Number.isSafeInteger(tokens) || tokens < 1) throw new CacheError(`q of layer 0 has ${layers[0]?.q.length ?? 0} numbers; it must be [${queryHeads}, tokens, ${headSize}]`);
+  if (!Number.isSafeInteger(tokens) || tokens < 1)
+    throw new CacheError(`q of layer 0 has ${layers[0]?.q.length ?? 0} numbers; it must be [${queryHeads}, tokens, ${headSize}]`);
   if (policy.positions === "slot" && ropeTheta === undefined) {
     throw new CacheError(`${policy.name}: slot positions need unrotated rows; give q and k unrotated, and ropeTheta`);
   }
@@ -68,7 +82,7 @@ export async function runPolicy(options: RunPolicyOptions): Promise<RunPolicyRes
     return { buffer: buffers.at(-1)!, offset: 0 };
   };
   let prefill: Prefill | undefined;
-  const prepared = new Map<string, DecodeStep>();
+  const prepared = new Map<string, Runnable>();
   try {
     const plan = planTurn(progress, [tokens], steps.length);
     if (ropeTheta !== undefined) table = ropeTable(backend, rotaryFrequencies(ropeTheta, headSize), plan.positions);
@@ -97,7 +111,7 @@ export async function runPolicy(options: RunPolicyOptions): Promise<RunPolicyRes
       const firings = [progress.feed(1, "decode")];
       const pattern = firingPattern(cache, firings);
       const key = JSON.stringify(pattern);
-      const step = prepared.get(key) ?? (await DecodeStep.prepare(cache, { pattern, qkv, out }));
+      const step = prepared.get(key) ?? runnable(await DecodeStep.prepare(cache, { pattern, qkv, out }), backend, layers.length, replay);
       prepared.set(key, step);
       DecodeStep.setKeep(cache, firings);
       const stepOutputs: Float32Array[] = [];
@@ -119,6 +133,27 @@ export async function runPolicy(options: RunPolicyOptions): Promise<RunPolicyRes
   }
 }
 
+interface Runnable {
+  attend(layer: number): void;
+  end(): void;
+  free(): void;
+}
+
+/** A step as it is, or recorded layer by layer. */
+function runnable(step: DecodeStep, backend: Backend, layers: number, replay: boolean): Runnable {
+  if (!replay) return step;
+  const programs = Array.from({ length: layers }, (_, layer) => backend.record(() => step.attend(layer)));
+  const end = backend.record(() => step.end());
+  return {
+    attend: (layer) => backend.replay(programs[layer]!),
+    end: () => backend.replay(end),
+    free() {
+      for (const program of [...programs, end]) backend.release(program);
+      step.free();
+    },
+  };
+}
+
 async function readFloats(backend: Backend, slice: Slice, count: number): Promise<Float32Array> {
   return new Float32Array((await backend.read(slice, 4 * count)).buffer);
 }
@@ -128,7 +163,11 @@ function interleave({ q, k, v }: RawLayer, layer: number, tokens: number, { quer
   const width = (queryHeads + 2 * kvHeads) * headSize;
   const rows = new Float32Array(tokens * width);
   let start = 0;
-  for (const [name, part, heads] of [["q", q, queryHeads], ["k", k, kvHeads], ["v", v, kvHeads]] as const) {
+  for (const [name, part, heads] of [
+    ["q", q, queryHeads],
+    ["k", k, kvHeads],
+    ["v", v, kvHeads],
+  ] as const) {
     if (part.length !== heads * tokens * headSize) {
       throw new CacheError(`${name} of layer ${layer} has ${part.length} numbers; it must be [${heads}, ${tokens}, ${headSize}]`);
     }

@@ -51,8 +51,7 @@ export function reference({ maxBytes = Number.POSITIVE_INFINITY }: ReferenceOpti
   };
   const held = (what: string, buffer: Buffer): Held => {
     const found = buffers.get(buffer);
-    if (!found)
-      throw new BufferError(`${what}: this buffer of ${buffer.bytes} bytes was freed, or is of another backend`);
+    if (!found) throw new BufferError(`${what}: this buffer of ${buffer.bytes} bytes was freed, or is of another backend`);
     return found;
   };
   const dataOf = ({ data }: Held): ArrayBuffer => {
@@ -61,9 +60,7 @@ export function reference({ maxBytes = Number.POSITIVE_INFINITY }: ReferenceOpti
   };
   const checkRange = (what: string, { buffer, offset }: Slice, bytes: number) => {
     if (offset % 4 === 0 && offset >= 0 && bytes >= 0 && offset + bytes <= buffer.bytes) return;
-    throw new BufferError(
-      `${what}: ${bytes} bytes from byte ${offset} (a multiple of 4) are not in a buffer of ${buffer.bytes}`,
-    );
+    throw new BufferError(`${what}: ${bytes} bytes from byte ${offset} (a multiple of 4) are not in a buffer of ${buffer.bytes}`);
   };
   const checkHeld = (op: OpName, operands: Given) => {
     for (const [name, slice] of Object.entries(operands)) {

@@ -1,0 +1,52 @@
+import { type Backend, catalogue, type OpName, type OpRule, opNames } from "@ziggurat/tensor";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { cases } from "./cases/index.js";
+import { testContract } from "./contract.js";
+import { runCase } from "./run-case.js";
+
+export interface Variant {
+  readonly name: string;
+  readonly create: () => Promise<Backend>;
+}
+
+export interface BackendSuite extends Variant {
+  /** The same backend with each optional feature masked in turn. Each runs the whole suite. */
+  readonly variants?: readonly Variant[];
+  /** Seed of the random data; every failure prints it. Default 1. */
+  readonly seed?: number;
+}
+
+const isFused = (op: OpName) => (catalogue[op] as OpRule).fused !== undefined;
+
+/**
+ * The conformance suite, for a vitest file: every op of the catalogue over odd shapes, all dtypes, ties and edges, held against the float64 reference,
+ * and the contract of `Backend` itself. A fused op that the backend does not have is skipped; any other must be there.
+ */
+export function testBackend({ name, create, variants = [], seed = 1 }: BackendSuite): void {
+  for (const variant of [{ name, create }, ...variants.map((other) => ({ ...other, name: `${name}, ${other.name}` }))]) {
+    describe(variant.name, () => {
+      let backend: Backend;
+      beforeAll(async () => {
+        backend = await variant.create();
+      });
+      afterAll(() => backend?.dispose());
+
+      for (const op of opNames) {
+        describe(op, () => {
+          const tests = cases.filter((test) => test.op === op);
+          it("is there and has cases", () => {
+            expect(tests.length).toBeGreaterThan(0);
+            if (!isFused(op)) expect(backend.has(op)).toBe(true);
+          });
+          for (const test of tests) {
+            it(test.name, async ({ skip }) => {
+              if (!backend.has(op) && isFused(op)) skip(`${name} has no fused ${op}`);
+              await runCase(backend, test, seed);
+            });
+          }
+        });
+      }
+      testContract(variant.create);
+    });
+  }
+}
