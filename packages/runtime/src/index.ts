@@ -1,3 +1,4 @@
+export { type Chat, chatOf, type Message } from "./chat.js";
 export {
   architectures,
   type GenerationConfig,

@@ -106,11 +106,9 @@ function checkPatterns(value: unknown, where: string): void {
   const rest: unknown[] = [value];
   for (let item = rest.pop(); item !== undefined; item = rest.pop()) {
     if (!isRecord(item)) continue;
-    const { pattern } = item;
-    if (
-      pattern !== undefined &&
-      !(isRecord(pattern) && (typeof pattern.Regex === "string" || typeof pattern.String === "string"))
-    ) {
+    const { pattern, type } = item;
+    const wanted = pattern !== undefined || type === "Split" || type === "Replace";
+    if (wanted && !(isRecord(pattern) && (typeof pattern.Regex === "string" || typeof pattern.String === "string"))) {
       throw new TokenizerError(
         `${where} has the pattern ${show(pattern)}; it must be an object with a Regex or a String`,
       );

@@ -10,6 +10,8 @@ import { readTokenizer, type TokenizerFile } from "./tokenizer-file.js";
 export interface EncodeOptions {
   /** Whether special tokens written in the text become special tokens. Default false: they stay text, as they must in what a user wrote. */
   readonly special?: boolean;
+  /** A character that is no part of the text: it only keeps what stands on both sides of it from being a special token. */
+  readonly ignore?: string;
   /** Whether to add what the tokenizer's post-processor adds around a text, such as a first token. Default false. */
   readonly addSpecialTokens?: boolean;
 }
@@ -108,10 +110,18 @@ export function makeTokenizer(json: unknown, config: unknown = {}, name = "token
     named,
     chatTemplate: template,
     specialTokens: contents,
-    encode(text, { special = false, addSpecialTokens = false } = {}) {
+    encode(text, { special = false, ignore = "", addSpecialTokens = false } = {}) {
       if (typeof text !== "string")
         throw new TokenizerError(`${file}: cannot encode ${show(text)}; it must be a string`);
-      const marked = special && pattern ? text.replace(pattern, (content) => byContent.get(content)!.alias) : text;
+      let marked = text;
+      if (special && pattern) {
+        const isIgnored = (content: string, at: number) =>
+          content.length === 1 && ignore !== "" && text[at - 1] === ignore && text[at + 1] === ignore;
+        marked = text.replace(pattern, (content, at: number) =>
+          isIgnored(content, at) ? content : byContent.get(content)!.alias,
+        );
+      }
+      if (ignore !== "") marked = marked.replaceAll(ignore, "");
       if (marked === "" && !addSpecialTokens) return [];
       let ids: (number | undefined)[];
       try {
