@@ -11,19 +11,23 @@ export interface Requirement {
   readonly remedy: string;
 }
 
-const first = (...paths: readonly (string | undefined)[]) => paths.find((path) => path !== undefined && path !== "" && existsSync(path));
+/** The path that a variable names, or where it is not set a usual one; undefined where nothing is there. Set but empty, the variable hides the usual path. */
+const find = (variable: string, usual?: string): string | undefined => {
+  const path = process.env[variable] ?? usual;
+  return path && existsSync(path) ? path : undefined;
+};
 
 /** A Chromium or Chrome that runs headless. */
 export const chromium: Requirement = {
   name: "chromium",
-  path: first(process.env.ZIGGURAT_CHROMIUM, "/usr/bin/chromium"),
+  path: find("ZIGGURAT_CHROMIUM", "/usr/bin/chromium"),
   remedy: "install Debian's chromium package, or name a Chromium in ZIGGURAT_CHROMIUM",
 };
 
 /** A folder of models too large for the repository. */
 export const models: Requirement = {
   name: "models",
-  path: first(process.env.ZIGGURAT_MODELS),
+  path: find("ZIGGURAT_MODELS"),
   remedy: "name a folder that holds the models in ZIGGURAT_MODELS",
 };
 

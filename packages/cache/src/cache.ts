@@ -2,6 +2,7 @@ import type { Policy } from "@ziggurat/policy";
 import type { Backend, RowDType } from "@ziggurat/tensor";
 import { Arena } from "./arena.js";
 import type { TurnPlan } from "./plan.js";
+import { Pool } from "./pool.js";
 import { Progress } from "./progress.js";
 import { CacheError, type CacheShape, planesOf, type RopeOf } from "./shape.js";
 import { Tables } from "./tables.js";
@@ -12,7 +13,7 @@ export interface CacheOptions {
   readonly dtype: RowDType;
   /** One policy a sequence. Sequences that share a policy object must be neighbours, those with slot positions last. See {@link groupOrder}. */
   readonly policies: readonly Policy[];
-  /** The rotation tables; asked when work is prepared. */
+  /** The rotation tables; asked when work is prepared. May be replaced between turns. */
   readonly rope: RopeOf;
 }
 
@@ -35,7 +36,7 @@ export class Cache {
   readonly backend: Backend;
   readonly shape: CacheShape;
   readonly dtype: RowDType;
-  readonly rope: RopeOf;
+  rope: RopeOf;
   readonly groups: readonly Group[];
   /** Rows held by each sequence, as the host knows them. */
   readonly progress: readonly Progress[];
@@ -92,6 +93,45 @@ export class Cache {
     this.#arenas[layer] = arena;
     this.tables.write(this.tables.offset(layer), arena.offsets);
     return arena;
+  }
+
+  /** Takes over another cache's rows, in regions as large as the plans say. The policies must need the same cells beside K and V. */
+  async copyFrom(source: Cache, plans: readonly Pick<TurnPlan, "capacity" | "held">[]): Promise<void> {
+    const { backend, shape, planes, ranks, sequences, dtype: kv } = this;
+    if (source.planes !== planes || source.ranks !== ranks || source.sequences !== sequences) {
+      throw new CacheError(
+        `rows with ${source.planes} cells cannot be copied to rows with ${planes}; the policies must count positions and columns alike`,
+      );
+    }
+    const heads = sequences * shape.kvHeads;
+    const pool = new Pool(backend, "workspace");
+    try {
+      for (const layer of shape.layers.keys()) {
+        const from = source.arena(layer);
+        const to = this.resize(layer, plans);
+        const most = Math.max(1, ...source.progress.flatMap(({ rows }) => rows[layer]!));
+        const rows = { buffer: pool.allocate(4 * heads * most), offset: 0 };
+        const count = { buffer: pool.allocate(4 * heads), offset: 0 };
+        const offset = source.tables.offset(layer);
+        const order = await backend.prepare("order", { heads, capacity: most, arenaRows: from.rows });
+        backend.dispatch(order, { positions: from.plane(0), offset, length: source.tables.length(layer), rows, count });
+        const sizes = { heads, most, headSize: shape.headSize, arenaRows: from.rows, targetRows: to.rows, planes };
+        const gather = await backend.prepare("gather", { ...sizes, kv, values: true, ranks });
+        backend.dispatch(gather, {
+          ...{ keys: from.keys, values: from.values, cells: from.cells, offset, rows, count },
+          ...{ targetKeys: to.keys, targetValues: to.values, targetCells: to.cells },
+          ...{ targetOffset: this.tables.offset(layer), targetLength: this.tables.length(layer) },
+        });
+        pool.free(rows.buffer);
+        pool.free(count.buffer);
+      }
+    } finally {
+      pool.dispose();
+    }
+    this.progress.forEach((progress, sequence) => {
+      progress.assign(source.progress[sequence]!);
+      this.tables.write(this.tables.seen(sequence), new Array<number>(shape.kvHeads).fill(progress.seen));
+    });
   }
 
   /** Bytes in device memory: arenas and tables. */

@@ -201,9 +201,18 @@ export class Prefill {
     }
   }
 
-  /** Ends a layer: every target observes, scores, and keeps its rows. */
-  async finish(layer: number): Promise<void> {
-    for (let index = 0; index < this.#targets.length; index++) await this.#keep(layer, index);
+  /**
+   * Ends a layer: every target observes, scores, and keeps its rows. `clock`, where given, is told the seconds that each target took; the device is waited for then.
+   */
+  async finish(layer: number, clock?: (target: number, seconds: number) => void): Promise<void> {
+    if (clock) await this.#backend.synchronise();
+    for (let index = 0; index < this.#targets.length; index++) {
+      const started = performance.now();
+      await this.#keep(layer, index);
+      if (!clock) continue;
+      await this.#backend.synchronise();
+      clock(index, (performance.now() - started) / 1000);
+    }
   }
 
   async #keep(layer: number, index: number): Promise<void> {
@@ -285,6 +294,11 @@ export class Prefill {
       cache.tables.write(cache.tables.ended(sequence), [0]);
     });
     return this.#firings;
+  }
+
+  /** Bytes of the scratch in device memory. */
+  get bytes(): number {
+    return this.#scratch.bytes;
   }
 
   /** Frees the scratch; safe at any point. */

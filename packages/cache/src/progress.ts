@@ -19,6 +19,8 @@ export class Progress {
   readonly since: number[];
   /** Rows evicted so far, over all layers and heads. */
   evicted = 0;
+  /** Tokens that had been read when rows were last chosen; 0 while nothing was evicted. */
+  chosenAt = 0;
 
   constructor(shape: CacheShape, policy: Policy) {
     this.shape = shape;
@@ -36,6 +38,7 @@ export class Progress {
   assign(from: Progress): void {
     this.seen = from.seen;
     this.evicted = from.evicted;
+    this.chosenAt = from.chosenAt;
     from.rows.forEach((heads, layer) => void this.rows[layer]!.splice(0, heads.length, ...heads));
     this.since.splice(0, this.since.length, ...from.since);
   }
@@ -64,6 +67,7 @@ export class Progress {
       if (!fires) return undefined;
       this.since[layer] = 0;
       if (excess === 0) return undefined;
+      this.chosenAt = seen;
       keep.forEach((rows, head) => {
         this.evicted += held[head]! - rows;
         held[head] = rows;

@@ -47,6 +47,10 @@ export class Scratch {
     return { buffer, offset: 4 * index * this.rows };
   }
 
+  get bytes(): number {
+    return this.#buffers.reduce((sum, { bytes }) => sum + bytes, this.tables.bytes);
+  }
+
   free(): void {
     for (const buffer of this.#buffers.splice(0)) this.#backend.free(buffer);
     this.tables.free();

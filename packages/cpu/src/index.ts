@@ -1,1 +1,3 @@
-export {};
+export { cpu } from "./cpu.js";
+export { CpuError } from "./error.js";
+export type { CpuOptions, SimdLevel } from "./start.js";

@@ -1,12 +1,12 @@
 import type { Backend, RowDType, WeightDType } from "@ziggurat/tensor";
+import { type Chat, chatOf } from "./chat.js";
 import { ConfigError, RequestError } from "./error.js";
 import type { Family, Forward, LoadedWeights, ModelFacts } from "./families/family.js";
 import { llama } from "./families/llama.js";
 import { type ModelFiles, readJson } from "./files.js";
 import { Lock } from "./lock.js";
 import { RopeTables } from "./rope-tables.js";
-import { ChatTemplate, readChatTemplate } from "./chat.js";
-import { readTokenizer, type Tokenizer } from "./tokenizer.js";
+import { loadTokenizer, type Tokenizer } from "./tokenizer.js";
 import { openWeights } from "./weights/open.js";
 
 /** The model families that can be loaded; a new one is one file and a line here. */
@@ -32,7 +32,7 @@ export class Model {
   /** Undefined for models without one: they run on token ids. */
   readonly tokenizer: Tokenizer | undefined;
   /** Undefined for models without one: they know no messages. */
-  readonly chat: ChatTemplate | undefined;
+  readonly chat: Chat | undefined;
   /** Bytes of the weights on the device. */
   readonly weightBytes: number;
   /** Prefills of one model wait for each other: they share the scratch's place in memory. */
@@ -40,7 +40,7 @@ export class Model {
   readonly ropes: RopeTables;
   readonly #weights: LoadedWeights;
 
-  constructor(name: string, facts: ModelFacts, weights: LoadedWeights, options: LoadOptions, tokenizer?: Tokenizer, chat?: ChatTemplate) {
+  constructor(name: string, facts: ModelFacts, weights: LoadedWeights, options: LoadOptions, tokenizer?: Tokenizer, chat?: Chat) {
     this.name = name;
     this.facts = facts;
     this.backend = options.backend;
@@ -75,7 +75,7 @@ export async function openModel(files: ModelFiles) {
     const known = families.flatMap(({ architectures }) => architectures).join(", ");
     throw new ConfigError(`${files.name}/config.json: architecture ${JSON.stringify(architecture ?? null)} is not supported; supported are ${known}`);
   }
-  return family.open(config, await readJson(files, "generation_config.json"));
+  return family.open(config, await readJson(files, "generation_config.json"), files.name);
 }
 
 /**
@@ -85,10 +85,12 @@ export async function openModel(files: ModelFiles) {
 export async function loadModel(files: ModelFiles, options: LoadOptions): Promise<Model> {
   const { backend, weights: dtype, onProgress } = options;
   const opened = await openModel(files);
-  const tokenizer = await readTokenizer(files);
-  const chat = tokenizer && (await readChatTemplate(files, tokenizer));
-  if (tokenizer && tokenizer.size > opened.facts.vocabularySize) {
-    throw new ConfigError(`${files.name}: the tokenizer has ${tokenizer.size} tokens, the embedding ${opened.facts.vocabularySize}; they must agree`);
+  const tokenizer = await loadTokenizer(files);
+  const chat = tokenizer?.chatTemplate === undefined ? undefined : chatOf(tokenizer);
+  if (tokenizer && tokenizer.vocabularySize > opened.facts.vocabularySize) {
+    throw new ConfigError(
+      `${files.name}: the tokenizer has ${tokenizer.vocabularySize} tokens, the embedding ${opened.facts.vocabularySize}; they must agree`,
+    );
   }
   const source = await openWeights(files);
   const bytes = opened.weightBytes(source, dtype);

@@ -10,6 +10,8 @@ export interface ReadOptions {
   readonly signal: AbortSignal | undefined;
   /** Told now and then: tokens x layers done, of all. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  /** Told the seconds that a target's policy took to choose and move its rows, layer by layer; each layer is waited for then. */
+  readonly clock?: (target: number, seconds: number) => void;
 }
 
 export interface ReadResult {
@@ -27,7 +29,12 @@ export function readMessage(model: Model, targets: readonly [Target, ...Target[]
   return model.prefills.run(() => read(model, targets, ids, options));
 }
 
-async function read(model: Model, targets: readonly [Target, ...Target[]], ids: Int32Array, { logits, signal, onProgress }: ReadOptions): Promise<ReadResult> {
+async function read(
+  model: Model,
+  targets: readonly [Target, ...Target[]],
+  ids: Int32Array,
+  { logits, signal, onProgress, clock }: ReadOptions,
+): Promise<ReadResult> {
   const { backend, facts } = model;
   const pace = new Pace(backend, signal);
   const tokens = ids.length;
@@ -58,7 +65,7 @@ async function read(model: Model, targets: readonly [Target, ...Target[]], ids: 
         await pace.piece();
         onProgress?.(layer * tokens + first + count, layers * tokens);
       }
-      await prefill.finish(layer);
+      await prefill.finish(layer, clock);
     }
     (await forwardOf(1)).head(x(tokens - 1), logits);
     await backend.synchronise();

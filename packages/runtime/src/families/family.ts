@@ -54,8 +54,8 @@ export interface LoadWeightsOptions {
 export interface Family {
   /** As `architectures` in config.json names it. */
   readonly architectures: readonly string[];
-  /** Checks and reads config.json and generation_config.json. Throws a `ConfigError`. */
-  readonly open: (config: unknown, generationConfig: unknown) => OpenedModel;
+  /** Checks config.json and generation_config.json of a folder. Throws a `ConfigError`. */
+  readonly open: (config: unknown, generationConfig: unknown, folder: string) => OpenedModel;
 }
 
 export interface OpenedModel {

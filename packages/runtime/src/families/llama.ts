@@ -1,6 +1,6 @@
 import { rotaryFrequencies } from "@ziggurat/cache";
 import type { Backend, Buffer, Kernel, Slice } from "@ziggurat/tensor";
-import { type LlamaConfig, readLlamaConfig } from "../config.js";
+import { type GenerationConfig, type LlamaConfig, parseConfig, parseGeneration } from "../config.js";
 import { loadMatrix, loadVector, type Matrix, type MatrixPlan, matrixBytes, planMatrix } from "../weights/matrix.js";
 import type { WeightSource } from "../weights/source.js";
 import type { Family, Forward, LoadedWeights, LoadWeightsOptions, ModelFacts } from "./family.js";
@@ -10,17 +10,18 @@ import type { Family, Forward, LoadedWeights, LoadWeightsOptions, ModelFacts } f
 
 export const llama: Family = {
   architectures: ["LlamaForCausalLM"],
-  open(config, generationConfig) {
-    const read = readLlamaConfig(config, generationConfig);
+  open(config, generationConfig, folder) {
+    const read = parseConfig(config, `${folder}/config.json`);
+    const generation = parseGeneration(generationConfig, config, read.vocabularySize, `${folder}/generation_config.json`);
     return {
-      facts: factsOf(read),
+      facts: factsOf(read, generation),
       weightBytes: (source, dtype) => weightBytes(read, source, dtype),
       load: (source, options) => load(read, source, options),
     };
   },
 };
 
-function factsOf(config: LlamaConfig): ModelFacts {
+function factsOf(config: LlamaConfig, { stopIds }: GenerationConfig): ModelFacts {
   const { layers, queryHeads, kvHeads, headSize } = config;
   const frequencies = rotaryFrequencies(config.ropeTheta, headSize);
   return {
@@ -37,7 +38,7 @@ function factsOf(config: LlamaConfig): ModelFacts {
       softcap: 0,
     },
     frequencies: Array.from({ length: layers }, () => frequencies),
-    endTokens: config.endTokens,
+    endTokens: stopIds,
   };
 }
 
@@ -49,15 +50,19 @@ interface LayerPlan {
 }
 
 function plans(config: LlamaConfig, source: WeightSource, dtype: LoadWeightsOptions["dtype"]) {
-  const { hiddenSize, queryHeads, kvHeads, headSize, feedForwardSize, vocabularySize, tiedEmbeddings, layers } = config;
+  const { hiddenSize, queryHeads, kvHeads, headSize, intermediateSize, vocabularySize, tiedEmbeddings, layers } = config;
   const matrix = (names: string[], parts: number[], width: number) => planMatrix(source, names, parts, width, dtype);
   const layer = (index: number): LayerPlan => {
     const at = (name: string) => `model.layers.${index}.${name}.weight`;
     return {
-      qkv: matrix(["q", "k", "v"].map((x) => at(`self_attn.${x}_proj`)), [queryHeads * headSize, kvHeads * headSize, kvHeads * headSize], hiddenSize),
+      qkv: matrix(
+        ["q", "k", "v"].map((x) => at(`self_attn.${x}_proj`)),
+        [queryHeads * headSize, kvHeads * headSize, kvHeads * headSize],
+        hiddenSize,
+      ),
       output: matrix([at("self_attn.o_proj")], [hiddenSize], queryHeads * headSize),
-      gateUp: matrix([at("mlp.gate_proj"), at("mlp.up_proj")], [feedForwardSize, feedForwardSize], hiddenSize),
-      down: matrix([at("mlp.down_proj")], [hiddenSize], feedForwardSize),
+      gateUp: matrix([at("mlp.gate_proj"), at("mlp.up_proj")], [intermediateSize, intermediateSize], hiddenSize),
+      down: matrix([at("mlp.down_proj")], [hiddenSize], intermediateSize),
     };
   };
   return {
@@ -70,9 +75,8 @@ function plans(config: LlamaConfig, source: WeightSource, dtype: LoadWeightsOpti
 function weightBytes(config: LlamaConfig, source: WeightSource, dtype: LoadWeightsOptions["dtype"]): number {
   const { embedding, head, layers } = plans(config, source, dtype);
   const matrices = [embedding, ...(head ? [head] : []), ...layers.flatMap((layer) => Object.values(layer) as MatrixPlan[])];
-  const { hiddenSize, queryHeads, kvHeads, headSize, feedForwardSize, attentionBias, mlpBias } = config;
-  const biases =
-    (attentionBias ? (queryHeads + 2 * kvHeads) * headSize + hiddenSize : 0) + (mlpBias ? 2 * feedForwardSize + hiddenSize : 0);
+  const { hiddenSize, queryHeads, kvHeads, headSize, intermediateSize, attentionBias, mlpBias } = config;
+  const biases = (attentionBias ? (queryHeads + 2 * kvHeads) * headSize + hiddenSize : 0) + (mlpBias ? 2 * intermediateSize + hiddenSize : 0);
   return matrices.reduce((sum, plan) => sum + matrixBytes(plan), 4 * hiddenSize) + layers.length * 4 * (2 * hiddenSize + biases);
 }
 
@@ -102,10 +106,14 @@ async function load(config: LlamaConfig, source: WeightSource, { backend, dtype,
   try {
     const plan = plans(config, source, dtype);
     const total = weightBytes(config, source, dtype);
-    const tell = () => onProgress?.(owned.reduce((sum, { bytes }) => sum + bytes, 0), total);
+    const tell = () =>
+      onProgress?.(
+        owned.reduce((sum, { bytes }) => sum + bytes, 0),
+        total,
+      );
     const matrix = (what: MatrixPlan) => loadMatrix(backend, source, what, owned);
     const vector = (names: string[], widths: number[]) => loadVector(backend, source, names, widths, owned);
-    const { hiddenSize, queryHeads, kvHeads, headSize, feedForwardSize, attentionBias, mlpBias } = config;
+    const { hiddenSize, queryHeads, kvHeads, headSize, intermediateSize, attentionBias, mlpBias } = config;
     const embedding = await matrix(plan.embedding);
     const layers: Layer[] = [];
     for (const [index, parts] of plan.layers.entries()) {
@@ -114,12 +122,17 @@ async function load(config: LlamaConfig, source: WeightSource, { backend, dtype,
       layers.push({
         attentionNorm: await vector([at("input_layernorm.weight")], [hiddenSize]),
         qkv: await matrix(parts.qkv),
-        qkvBias: attentionBias ? await vector(["q", "k", "v"].map((x) => at(`self_attn.${x}_proj.bias`)), heads) : undefined,
+        qkvBias: attentionBias
+          ? await vector(
+              ["q", "k", "v"].map((x) => at(`self_attn.${x}_proj.bias`)),
+              heads,
+            )
+          : undefined,
         output: await matrix(parts.output),
         outputBias: attentionBias ? await vector([at("self_attn.o_proj.bias")], [hiddenSize]) : undefined,
         feedForwardNorm: await vector([at("post_attention_layernorm.weight")], [hiddenSize]),
         gateUp: await matrix(parts.gateUp),
-        gateUpBias: mlpBias ? await vector([at("mlp.gate_proj.bias"), at("mlp.up_proj.bias")], [feedForwardSize, feedForwardSize]) : undefined,
+        gateUpBias: mlpBias ? await vector([at("mlp.gate_proj.bias"), at("mlp.up_proj.bias")], [intermediateSize, intermediateSize]) : undefined,
         down: await matrix(parts.down),
         downBias: mlpBias ? await vector([at("mlp.down_proj.bias")], [hiddenSize]) : undefined,
       });
@@ -138,7 +151,7 @@ async function load(config: LlamaConfig, source: WeightSource, { backend, dtype,
 }
 
 async function forward(config: LlamaConfig, weights: Weights, backend: Backend, rows: number): Promise<Forward> {
-  const { hiddenSize, queryHeads, kvHeads, headSize, feedForwardSize, vocabularySize, epsilon } = config;
+  const { hiddenSize, queryHeads, kvHeads, headSize, intermediateSize, vocabularySize, normEpsilon } = config;
   const owned: Buffer[] = [];
   const allocate = (width: number): Slice => {
     owned.push(backend.allocate(4 * rows * width, "workspace"));
@@ -147,8 +160,8 @@ async function forward(config: LlamaConfig, weights: Weights, backend: Backend, 
   const normed = allocate(hiddenSize);
   const qkv = allocate((queryHeads + 2 * kvHeads) * headSize);
   const out = allocate(queryHeads * headSize);
-  const gateUp = allocate(2 * feedForwardSize);
-  const gated = allocate(feedForwardSize);
+  const gateUp = allocate(2 * intermediateSize);
+  const gated = allocate(intermediateSize);
 
   const kernels = new Map<string, Kernel<"linear">>();
   const linear = async ({ out, width, dtype }: Matrix, bias: boolean, residual: boolean) => {
@@ -157,9 +170,15 @@ async function forward(config: LlamaConfig, weights: Weights, backend: Backend, 
     kernels.set(key, kernel);
     return kernel;
   };
-  const embed = await backend.prepare("embed", { tokens: rows, vocabulary: vocabularySize, width: hiddenSize, weight: weights.embedding.dtype, scale: 1 });
-  const norm = await backend.prepare("rmsNorm", { rows, width: hiddenSize, epsilon });
-  const activation = await backend.prepare("gatedActivation", { rows, width: feedForwardSize, kind: "silu" });
+  const embed = await backend.prepare("embed", {
+    tokens: rows,
+    vocabulary: vocabularySize,
+    width: hiddenSize,
+    weight: weights.embedding.dtype,
+    scale: 1,
+  });
+  const norm = await backend.prepare("rmsNorm", { rows, width: hiddenSize, epsilon: normEpsilon });
+  const activation = await backend.prepare("gatedActivation", { rows, width: intermediateSize, kind: "silu" });
   const head = await linear(weights.head, false, false);
   const layers = await Promise.all(
     weights.layers.map(async (layer) => ({

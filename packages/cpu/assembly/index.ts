@@ -1,0 +1,116 @@
+import { advance } from "./advance";
+import { append } from "./append";
+import { attention } from "./attention";
+import { binary } from "./binary";
+import { copy } from "./copy";
+import { decodeAttention } from "./decode-attention";
+import { embed } from "./embed";
+import { evict } from "./evict";
+import { fill } from "./fill";
+import { gatedActivation } from "./gated-activation";
+import { gather } from "./gather";
+import { hash } from "./hash";
+import { Op } from "./lib/arguments";
+import { barrier, begin, completeBatch, end, nextBatch, setScratch, thread } from "./lib/control";
+import { madd } from "./lib/math";
+import { linear } from "./linear";
+import { loadRows } from "./load";
+import { logProbability } from "./log-probability";
+import { order } from "./order";
+import { pool } from "./pool";
+import { reduce } from "./reduce";
+import { rmsNorm } from "./rms-norm";
+import { rope } from "./rope";
+import { sample } from "./sample";
+import { storeRows } from "./store";
+import { topk } from "./topk";
+import { unary } from "./unary";
+import { watch } from "./watch";
+import { where } from "./where";
+
+export { join } from "./lib/control";
+
+/** One command; `a` is where it starts. */
+function command(op: i32, a: usize): void {
+  switch (op) {
+    case Op.embed: return embed(a);
+    case Op.rmsNorm: return rmsNorm(a);
+    case Op.linear: return linear(a);
+    case Op.gatedActivation: return gatedActivation(a);
+    case Op.rope: return rope(a);
+    case Op.logProbability: return logProbability(a);
+    case Op.sample: return sample(a);
+    case Op.append: return append(a);
+    case Op.attention: return attention(a);
+    case Op.decodeAttention: return decodeAttention(a);
+    case Op.watch: return watch(a);
+    case Op.advance: return advance(a);
+    case Op.topk: return topk(a);
+    case Op.order: return order(a);
+    case Op.gather: return gather(a);
+    case Op.evict: return evict(a);
+    case Op.load: return loadRows(a);
+    case Op.store: return storeRows(a);
+    case Op.unary: return unary(a);
+    case Op.binary: return binary(a);
+    case Op.where: return where(a);
+    case Op.reduce: return reduce(a);
+    case Op.pool: return pool(a);
+    case Op.hash: return hash(a);
+    case Op.fill: return fill(a);
+    case Op.copy: return copy(a);
+    case Op.zero: {
+      const bytes = load<i32>(a, 8) >>> 2;
+      const first = <usize>begin(bytes) << 2;
+      memory.fill(<usize>load<u32>(a, 4) + first, 0, (<usize>end(bytes) << 2) - first);
+      return;
+    }
+    case Op.move: {
+      if (thread == 0) memory.copy(<usize>load<u32>(a, 4), <usize>load<u32>(a, 8), <usize>load<u32>(a, 12));
+      return;
+    }
+    case Op.inline: {
+      if (thread == 0) memory.copy(<usize>load<u32>(a, 4), a + 12, <usize>load<u32>(a, 8));
+      return;
+    }
+    case Op.scratch: return setScratch(load<u32>(a, 4), load<u32>(a, 8), load<u32>(a, 12));
+    default: unreachable();
+  }
+}
+
+/** Runs the commands in the `words` words from `at` on; all workers run the same ones, and meet after each. */
+export function run(at: usize, words: i32): void {
+  const last = at + (<usize>words << 2);
+  while (at < last) {
+    const head = load<u32>(at);
+    const op = <i32>(head & 255);
+    if (op == Op.replay) {
+      run(<usize>load<u32>(at, 4), load<i32>(at, 8));
+    } else {
+      command(op, at);
+      barrier();
+    }
+    at += <usize>(head >> 8) << 2;
+  }
+}
+
+/** Serves batches of commands as they come; returns the number of one whose end the host waits for. */
+export function serve(): i32 {
+  let awaited = 0;
+  while (awaited == 0) {
+    const batch = nextBatch();
+    run(batch + 16, load<i32>(batch, 4));
+    // Nobody may still look for this batch when the next one is done.
+    barrier();
+    awaited = completeBatch();
+  }
+  return awaited;
+}
+
+/** Whether this machine computes what the kernels rely on: 0, or the number of the first thing that it does not. */
+export function check(): i32 {
+  const a = f32x4.splat(3);
+  const x = madd(a, f32x4(1, -2, 0.5, 4), f32x4(1, 1, 1, -12));
+  if (i32x4.bitmask(f32x4.ne(x, f32x4(4, -5, 2.5, 0))) != 0) return 1;
+  return 0;
+}

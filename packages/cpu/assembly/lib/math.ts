@@ -1,0 +1,84 @@
+// Elementary functions on four floats, good to about 1e-7 of the value.
+
+/** a x b + c; rounded once where the machine can. */
+// @ts-ignore: decorator
+@inline
+export function madd(a: v128, b: v128, c: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
+  return f32x4.add(f32x4.mul(a, b), c);
+}
+
+// e^r for |r| <= ln(2) / 2, by Cephes' expf polynomial (netlib.org/cephes, single/expf.c).
+// @ts-ignore: decorator
+@inline
+function expReduced(r: v128): v128 {
+  let p = madd(f32x4.splat(1.9875691500e-4), r, f32x4.splat(1.3981999507e-3));
+  p = madd(p, r, f32x4.splat(8.3334519073e-3));
+  p = madd(p, r, f32x4.splat(4.1665795894e-2));
+  p = madd(p, r, f32x4.splat(1.6666665459e-1));
+  p = madd(p, r, f32x4.splat(5.0000001201e-1));
+  return f32x4.add(madd(p, f32x4.mul(r, r), r), f32x4.splat(1));
+}
+
+const ROUND: f32 = 12582912; // 1.5 x 2^23: what is added to it loses its fraction, and the low bits hold the whole number.
+const LOG2_E: f32 = 1.44269504088896341;
+const LN2_HIGH: f32 = 0.693359375;
+const LN2_LOW: f32 = -2.12194440e-4;
+
+/** e^x for x <= 88; 0 below -87, where e^x is hardly a normal number. */
+// @ts-ignore: decorator
+@inline
+export function expSmall(x: v128): v128 {
+  const clamped = f32x4.pmax(x, f32x4.splat(-87));
+  const t = madd(clamped, f32x4.splat(LOG2_E), f32x4.splat(ROUND));
+  const n = f32x4.sub(t, f32x4.splat(ROUND));
+  const r = madd(n, f32x4.splat(-LN2_LOW), madd(n, f32x4.splat(-LN2_HIGH), clamped));
+  const power = i32x4.shl(i32x4.add(t, i32x4.splat(127)), 23);
+  return v128.and(f32x4.mul(expReduced(r), power), f32x4.ge(x, f32x4.splat(-87)));
+}
+
+/** e^x for any x, infinities, subnormals and NaN included. */
+// @ts-ignore: decorator
+@inline
+export function exp(x: v128): v128 {
+  const clamped = f32x4.pmin(f32x4.pmax(x, f32x4.splat(-106)), f32x4.splat(90));
+  const t = madd(clamped, f32x4.splat(LOG2_E), f32x4.splat(ROUND));
+  const n = f32x4.sub(t, f32x4.splat(ROUND));
+  const r = madd(n, f32x4.splat(-LN2_LOW), madd(n, f32x4.splat(-LN2_HIGH), clamped));
+  // 2^n in two steps, each a normal number.
+  const whole = i32x4.sub(t, f32x4.splat(ROUND));
+  const half = i32x4.shr_s(whole, 1);
+  const first = i32x4.shl(i32x4.add(half, i32x4.splat(127)), 23);
+  const second = i32x4.shl(i32x4.add(i32x4.sub(whole, half), i32x4.splat(127)), 23);
+  return f32x4.mul(f32x4.mul(expReduced(r), first), second);
+}
+
+/** tanh(x), to about 1e-7 absolute. */
+// @ts-ignore: decorator
+@inline
+export function tanh(x: v128): v128 {
+  const bounded = f32x4.pmin(f32x4.pmax(x, f32x4.splat(-10)), f32x4.splat(10));
+  const e = expSmall(f32x4.add(bounded, bounded));
+  return f32x4.div(f32x4.sub(e, f32x4.splat(1)), f32x4.add(e, f32x4.splat(1)));
+}
+
+// @ts-ignore: decorator
+@inline
+export function exp1(x: f32): f32 { return f32x4.extract_lane(exp(f32x4.splat(x)), 0); }
+
+/** The sum of the lanes. */
+// @ts-ignore: decorator
+@inline
+export function sum(x: v128): f32 {
+  const pairs = f32x4.add(x, i8x16.shuffle(x, x, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+  return f32x4.extract_lane(pairs, 0) + f32x4.extract_lane(pairs, 1);
+}
+
+// @ts-ignore: decorator
+@inline
+export function max(x: v128): f32 {
+  const pairs = f32x4.pmax(x, i8x16.shuffle(x, x, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+  const a = f32x4.extract_lane(pairs, 0);
+  const b = f32x4.extract_lane(pairs, 1);
+  return a < b ? b : a;
+}

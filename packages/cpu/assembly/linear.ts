@@ -1,0 +1,102 @@
+import { Linear } from "./lib/arguments";
+import { claim, threadScratch } from "./lib/control";
+import { madd, sum } from "./lib/math";
+import { packPanel } from "./lib/panel";
+import { tile } from "./lib/tile";
+import { unpackWeights } from "./lib/weights";
+
+const DEPTH = 512; // Numbers along `width` that a panel holds at a time: 16 KiB for eight outputs.
+const COLUMNS = 32; // Outputs that a worker takes at a time.
+
+/** out starts from bias and residual. */
+function start(a: usize, first: i32, last: i32): void {
+  const out = Linear.out(a);
+  for (let r = 0; r < Linear.rows(a); r++) {
+    const row = (<usize>r * <usize>out) << 2;
+    const target = Linear.outAt(a) + row;
+    const residual = Linear.residual(a) ? Linear.residualAt(a) + row : 0;
+    if (!Linear.bias(a) && residual == target) continue;
+    for (let o = first; o < last; o++) {
+      let x: f32 = Linear.bias(a) ? load<f32>(Linear.biasAt(a) + (o << 2)) : 0;
+      if (residual != 0) x += load<f32>(residual + (o << 2));
+      store<f32>(target + (o << 2), x);
+    }
+  }
+}
+
+function matrix(a: usize): void {
+  const rows = Linear.rows(a);
+  const width = Linear.width(a);
+  const out = Linear.out(a);
+  const x = Linear.x(a);
+  const target = Linear.outAt(a);
+  const panels = threadScratch();
+  const spare = panels + COLUMNS * DEPTH * 4;
+  const edge = spare + 8 * DEPTH * 4;
+  const units = (out + COLUMNS - 1) / COLUMNS;
+  for (let unit = claim(); unit < units; unit = claim()) {
+    const first = unit * COLUMNS;
+    const last = min(out, first + COLUMNS);
+    start(a, first, last);
+    for (let from = 0; from < width; from += DEPTH) {
+      const depth = min(DEPTH, width - from);
+      for (let o = first; o < last; o += 8) {
+        const columns = min(8, last - o);
+        for (let c = 0; c < columns; c++) unpackWeights(Linear.weight(a), Linear.weightAt(a), out, width, o + c, from, depth, spare + c * depth * 4);
+        packPanel(spare, depth << 2, columns, depth, panels + (o - first) * depth * 4);
+      }
+      for (let r = 0; r < rows; r += 12) {
+        const count = min(12, rows - r);
+        const left = x + ((<usize>r * <usize>width + from) << 2);
+        for (let o = first; o < last; o += 8) {
+          const panel = panels + (o - first) * depth * 4;
+          const to = target + ((<usize>r * <usize>out + o) << 2);
+          if (last - o >= 8) {
+            tile(count, depth, left, width << 2, panel, 32, to, out << 2, true);
+            continue;
+          }
+          tile(count, depth, left, width << 2, panel, 32, edge, 32, false);
+          for (let i = 0; i < count; i++) {
+            for (let c = 0; c < last - o; c++) {
+              const at = to + ((<usize>i * <usize>out + c) << 2);
+              store<f32>(at, load<f32>(at) + load<f32>(edge + (i << 5) + (c << 2)));
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+function vectors(a: usize): void {
+  const width = Linear.width(a);
+  const out = Linear.out(a);
+  const row = threadScratch();
+  const units = (out + COLUMNS - 1) / COLUMNS;
+  for (let unit = claim(); unit < units; unit = claim()) {
+    const first = unit * COLUMNS;
+    const last = min(out, first + COLUMNS);
+    start(a, first, last);
+    for (let o = first; o < last; o++) {
+      for (let from = 0; from < width; from += DEPTH) {
+        const depth = min(DEPTH, width - from);
+        unpackWeights(Linear.weight(a), Linear.weightAt(a), out, width, o, from, depth, row);
+        for (let r = 0; r < Linear.rows(a); r++) {
+          const x = Linear.x(a) + ((<usize>r * <usize>width + from) << 2);
+          let so = f32x4.splat(0);
+          let i = 0;
+          for (; i + 4 <= depth; i += 4) so = madd(v128.load(x + (i << 2)), v128.load(row + (i << 2)), so);
+          let dot = sum(so);
+          for (; i < depth; i++) dot += load<f32>(x + (i << 2)) * load<f32>(row + (i << 2));
+          const at = Linear.outAt(a) + ((<usize>r * <usize>out + o) << 2);
+          store<f32>(at, load<f32>(at) + dot);
+        }
+      }
+    }
+  }
+}
+
+export function linear(a: usize): void {
+  if (Linear.rows(a) < 4) vectors(a);
+  else matrix(a);
+}

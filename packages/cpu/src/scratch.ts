@@ -1,0 +1,38 @@
+import type { OpName } from "@ziggurat/tensor";
+
+/** Bytes of room that a command needs beside its operands. */
+export interface Scratch {
+  /** Seen by all workers. */
+  readonly shared: number;
+  /** Each worker's own. */
+  readonly thread: number;
+}
+
+type Dims = Readonly<Record<string, number>>;
+
+const none: Scratch = { shared: 0, thread: 0 };
+const up = (n: number, to: number) => Math.ceil(n / to) * to;
+const histogram = 1024;
+
+/** Each function follows the layout at the head of the kernel of the same name. */
+const needs: Partial<Record<OpName, (dims: Dims) => Scratch>> = {
+  linear: () => ({ shared: 0, thread: 4 * (32 * 512 + 8 * 512 + 12 * 8) }),
+  sample: ({ vocabulary }) => ({ shared: 0, thread: 12 * vocabulary! }),
+  gather: ({ headSize }) => ({ shared: 0, thread: 4 * headSize! }),
+  evict: ({ capacity }) => ({ shared: 0, thread: 4 * capacity! }),
+  topk: ({ capacity }) => ({ shared: 0, thread: histogram + 8 * capacity! }),
+  order: ({ capacity }) => ({ shared: 0, thread: histogram + 16 * capacity! }),
+  attention: ({ queryHeads, kvHeads, headSize }) => {
+    const group = queryHeads! / kvHeads!;
+    const padded = up(headSize!, 8);
+    return { shared: 0, thread: 4 * (64 * (headSize! + padded) + 48 * 64 + 8 * headSize! + group * 48 * (2 + padded)) };
+  },
+  decodeAttention: ({ sequences, queryHeads, kvHeads, headSize, capacity }) => {
+    const padded = up(headSize!, 4);
+    const parts = sequences! * queryHeads! * Math.ceil(capacity! / 256);
+    return { shared: 4 * parts * (4 + padded), thread: 4 * (padded + (queryHeads! / kvHeads!) * 256) };
+  },
+  watch: ({ headSize }) => ({ shared: 0, thread: 4 * (64 * headSize! + 48 * 64 + 64 + 8 * headSize!) }),
+};
+
+export const scratchOf = (op: OpName, dims: Dims): Scratch => needs[op]?.(dims) ?? none;

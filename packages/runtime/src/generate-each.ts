@@ -1,0 +1,87 @@
+import { Cache, type Target } from "@ziggurat/cache";
+import type { Policy } from "@ziggurat/policy";
+import { Batch } from "./batch.js";
+import { decode } from "./decode.js";
+import { RequestError } from "./error.js";
+import { type GenerateResult, planMember, type Request, resultOf } from "./generate.js";
+import type { Model } from "./model.js";
+import { encodePrompt } from "./prompt.js";
+import { readMessage } from "./read-message.js";
+import type { TurnMember } from "./turn.js";
+
+export interface GenerateEachOptions extends Omit<Request, "policy" | "chunk"> {
+  readonly model: Model;
+  readonly policies: readonly Policy[];
+  readonly signal?: AbortSignal;
+  /** Told while the prompt is read: part done, from 0 to 1. */
+  readonly onProgress?: (done: number) => void;
+}
+
+/** One policy's answer. Prefill time and scratch are those of the one prefill that all share. */
+export interface EachResult extends GenerateResult {
+  /** Seconds that the policy took after the prompt's attention: to observe, score, choose and move rows. The watching itself is part of the shared prefill. */
+  readonly policySeconds: number;
+}
+
+/**
+ * Answers one prompt under several policies from a single prefill: the prompt's attention is exact and so the same for all, and every policy keeps what it chooses of
+ * it. Answers come one after the other, so that their speeds can be compared.
+ */
+export async function* generateEach({ model, policies, signal, onProgress, ...request }: GenerateEachOptions): AsyncGenerator<EachResult> {
+  if (policies.length === 0) throw new RequestError("there are no policies; give at least one");
+  const { backend, facts, rowDType } = model;
+  const ids = encodePrompt(model, request.prompt);
+  const caches: Cache[] = [];
+  const logits = { buffer: backend.allocate(4 * facts.vocabularySize, "workspace"), offset: 0 };
+  let lease: ReturnType<typeof model.ropes.lease> | undefined;
+  try {
+    const members: TurnMember[] = [];
+    for (const policy of policies) {
+      const cache = new Cache({ backend, shape: facts.cache, dtype: rowDType, policies: [policy], rope: (layer) => lease!.rope(layer) });
+      caches.push(cache);
+      members.push(planMember(model, cache, 0, ids, request));
+    }
+    lease = model.ropes.lease(Math.max(...members.map(({ plan }) => plan.positions)));
+    const targets = caches.map((cache, index): Target => ({ cache, sequence: 0, plans: [members[index]!.plan] }));
+    const policySeconds = policies.map(() => 0);
+    const started = performance.now();
+    const { scratchBytes } = await readMessage(model, targets as [Target, ...Target[]], members[0]!.messages[0]!, {
+      logits,
+      signal,
+      onProgress: onProgress && ((done, total) => onProgress(done / total)),
+      clock: (index, seconds) => void (policySeconds[index]! += seconds),
+    });
+    const choosing = policySeconds.reduce((a, b) => a + b, 0);
+    const prefillSeconds = (performance.now() - started) / 1000 - choosing;
+    const copy = await backend.prepare("copy", { words: facts.vocabularySize });
+
+    for (const [index, policy] of policies.entries()) {
+      const cache = caches[index]!;
+      const member = members[index]!;
+      const rows = cache.progress[0]!.rows.map((heads) => [...heads]);
+      const { sampling, stopTokens, writer } = member;
+      const ring = writer.stopsOnText ? 1 : 8;
+      const batch = await Batch.create(model, cache, [{ sampling, stopTokens, history: Int32Array.from(ids) }], ring);
+      try {
+        backend.dispatch(copy, { x: logits, out: batch.logits });
+        const begun = performance.now();
+        for await (const _ of decode(model, cache, batch, [writer], { readEvery: ring, logits: false, signal }));
+        const outcome = {
+          prefillSeconds,
+          decodeSeconds: (performance.now() - begun) / 1000,
+          rowsAfterPrefill: [rows],
+          cacheBytes: cache.bytes,
+          peakBytes: cache.bytes + scratchBytes,
+          kept: undefined,
+        };
+        yield { ...resultOf({ policy }, member, 0, cache, outcome), policySeconds: policySeconds[index]! };
+      } finally {
+        batch.free();
+      }
+    }
+  } finally {
+    for (const cache of caches) cache.free();
+    lease?.release();
+    backend.free(logits.buffer);
+  }
+}

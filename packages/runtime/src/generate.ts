@@ -1,0 +1,213 @@
+import { Cache, groupOrder } from "@ziggurat/cache";
+import type { Policy } from "@ziggurat/policy";
+import type { Piece } from "./decode.js";
+import { RequestError } from "./error.js";
+import { Generation } from "./generation.js";
+import { checkCeiling, checkMaxTokens, cut, peakBytes, planWithin } from "./limits.js";
+import type { Model } from "./model.js";
+import { encodePrompt, type Prompt } from "./prompt.js";
+import { checkSampling, type SamplingOptions } from "./sampling.js";
+import { runTurn, type TurnMember, type TurnOptions, type TurnOutcome } from "./turn.js";
+import { type FinishReason, Writer } from "./writer.js";
+
+/** What one sequence is asked. */
+export interface Request extends SamplingOptions {
+  readonly policy: Policy;
+  readonly prompt: Prompt;
+  /** The most tokens to write. Default 256; the model's context may allow fewer. */
+  readonly maxTokens?: number;
+  /** Texts that end the answer; they are not part of it. */
+  readonly stop?: readonly string[];
+  /** Tokens that end the answer, beside the model's own. */
+  readonly stopTokens?: readonly number[];
+  /**
+   * Reads the prompt in pieces of so many tokens and evicts after each: bounded memory, and with slot positions texts beyond the context. Not as the policies were
+   * published: attention within the prompt is no longer exact. Results say so.
+   */
+  readonly chunk?: number;
+}
+
+export interface GenerateOptions extends Request, TurnOptions {
+  readonly model: Model;
+  /** The most bytes that K and V may take at any time, prefill scratch included. Refused with a `CeilingError` before work starts where they would not do. */
+  readonly maxCacheBytes?: number;
+}
+
+/** An answer and how it came about. */
+export interface GenerateResult {
+  readonly text: string;
+  /** Ids of the answer, without the token that ended it. */
+  readonly ids: readonly number[];
+  readonly finishReason: FinishReason;
+  readonly promptTokens: number;
+  readonly generatedTokens: number;
+  /** The seed that was used. */
+  readonly seed: number;
+  readonly policy: {
+    readonly name: string;
+    /** Whether it evicted anything. Prompts shorter than the budget leave it inactive. */
+    readonly active: boolean;
+    /** Rows evicted, over all layers and KV heads. */
+    readonly evicted: number;
+    /** `exact` as published, or `chunked`: evicted between pieces of the prompt. */
+    readonly prefill: "exact" | "chunked";
+  };
+  readonly cache: {
+    /** Rows after the prompt, [layer][KV head]. */
+    readonly rows: readonly (readonly number[])[];
+    /** Bytes after the prompt, room for the answer and tables included; of all sequences of a batch together. */
+    readonly bytes: number;
+    /** The most bytes of cache and prefill scratch; of all sequences of a batch together. */
+    readonly peakBytes: number;
+    /** Positions of the text that were kept, [layer][KV head], where asked for. */
+    readonly kept?: { readonly afterPrefill: number[][][]; readonly atEnd: number[][][] };
+  };
+  readonly timings: {
+    readonly prefillSeconds: number;
+    readonly decodeSeconds: number;
+    readonly prefillTokensPerSecond: number;
+    readonly decodeTokensPerSecond: number;
+  };
+}
+
+/** Text and ids that are new. */
+export type GeneratePiece = Omit<Piece, "sequence">;
+
+/** Answers one prompt inside a cache that its policy keeps small. Errors arrive where the generation is iterated or its result awaited. */
+export function generate(options: GenerateOptions): Generation<GeneratePiece, GenerateResult> {
+  const { model, maxCacheBytes, ...rest } = options;
+  return new Generation(single(answerAll(model, [rest], { ...rest, maxCacheBytes })));
+}
+
+async function* single(all: AsyncGenerator<Piece, GenerateResult[]>): AsyncGenerator<GeneratePiece, GenerateResult> {
+  const results = yield* withoutSequence(all);
+  return results[0]!;
+}
+
+async function* withoutSequence<R>(pieces: AsyncGenerator<Piece, R>): AsyncGenerator<GeneratePiece, R> {
+  try {
+    while (true) {
+      const next = await pieces.next();
+      if (next.done) return next.value;
+      const { sequence: _, ...piece } = next.value;
+      yield piece;
+    }
+  } finally {
+    await pieces.return(undefined as never);
+  }
+}
+
+export interface GenerateBatchOptions extends TurnOptions {
+  readonly model: Model;
+  readonly requests: readonly Request[];
+  /** The most bytes that K and V of all sequences may take together. */
+  readonly maxCacheBytes?: number;
+}
+
+/** Answers several prompts, each under its own policy, decoding them together. `sequence` of a piece is the request's index; results are in the requests' order. */
+export function generateBatch({ model, requests, ...options }: GenerateBatchOptions): Generation<Piece, GenerateResult[]> {
+  return new Generation(answerAll(model, requests, options));
+}
+
+async function* answerAll(
+  model: Model,
+  requests: readonly Request[],
+  options: TurnOptions & { readonly maxCacheBytes?: number | undefined },
+): AsyncGenerator<Piece, GenerateResult[]> {
+  if (requests.length === 0) throw new RequestError("there are no requests; a batch needs at least one");
+  const order = groupOrder(requests.map(({ policy }) => policy));
+  const place = new Map(order.map((request, sequence) => [request, sequence]));
+  const { backend, facts, rowDType } = model;
+  const sorted = order.map((index) => requests[index]!);
+  const cache = new Cache({ backend, shape: facts.cache, dtype: rowDType, policies: sorted.map(({ policy }) => policy), rope: () => undefined });
+  try {
+    const members = sorted.map((request, sequence) => memberOf(model, cache, sequence, request));
+    const needed = peakBytes(
+      cache,
+      members.map(({ plan }) => plan),
+    );
+    checkCeiling(needed, options.maxCacheBytes, "Keep fewer rows (`fit` finds how many), write fewer tokens, or read the prompt in chunks");
+    const outcome = yield* inOrderOf(order, runTurn(model, cache, members, inRequestOrder(options, order)));
+    return requests.map((request, index) => resultOf(request, members[place.get(index)!]!, place.get(index)!, cache, outcome));
+  } finally {
+    cache.free();
+  }
+}
+
+/** Events tell the request's index as well. */
+const inRequestOrder = (options: TurnOptions, order: readonly number[]): TurnOptions =>
+  options.onEvent ? { ...options, onEvent: (event) => options.onEvent!({ ...event, sequence: order[event.sequence]! }) } : options;
+
+async function* inOrderOf<R>(order: readonly number[], pieces: AsyncGenerator<Piece, R>): AsyncGenerator<Piece, R> {
+  try {
+    while (true) {
+      const next = await pieces.next();
+      if (next.done) return next.value;
+      yield { ...next.value, sequence: order[next.value.sequence]! };
+    }
+  } finally {
+    await pieces.return(undefined as never);
+  }
+}
+
+/** A request, checked and planned. Throws before anything large is allocated. */
+function memberOf(model: Model, cache: Cache, sequence: number, request: Request): TurnMember {
+  const ids = encodePrompt(model, request.prompt);
+  return planMember(model, cache, sequence, ids, request);
+}
+
+/** What {@link runTurn} needs for a sequence that reads `ids` next. Throws a `RequestError` and whatever the policy throws. */
+export function planMember(
+  model: Model,
+  cache: Cache,
+  sequence: number,
+  ids: readonly number[],
+  request: Omit<Request, "policy" | "prompt">,
+): TurnMember {
+  const messages = cut(ids, request.chunk);
+  const { plan, most, mostReason } = planWithin(model, cache.progress[sequence]!, messages, checkMaxTokens(request.maxTokens));
+  const stopTokens = [...new Set([...model.facts.endTokens, ...(request.stopTokens ?? [])])];
+  const bad = stopTokens.find((id) => !Number.isSafeInteger(id) || id < 0);
+  if (bad !== undefined) throw new RequestError(`stopTokens holds ${String(bad)}; token ids are whole numbers from 0`);
+  const stopStrings = request.stop ?? [];
+  if (!stopStrings.every((stop) => typeof stop === "string" && stop !== ""))
+    throw new RequestError("stop holds an empty text or none; every stop must be a text");
+  if (stopStrings.length > 0 && !model.tokenizer) throw new RequestError(`${model.name} has no tokenizer and so no text to stop at; use stopTokens`);
+  const writer = new Writer({ tokenizer: model.tokenizer, stopTokens, stopStrings, most, mostReason });
+  return { plan, messages, sampling: checkSampling(request), stopTokens, writer };
+}
+
+/** The result of one member of a turn. */
+export function resultOf(
+  { policy, chunk }: { readonly policy: Policy; readonly chunk?: number | undefined },
+  { messages, sampling, writer }: TurnMember,
+  sequence: number,
+  cache: Cache,
+  outcome: TurnOutcome,
+  evictedBefore = 0,
+): GenerateResult {
+  const promptTokens = messages.reduce((sum, ids) => sum + ids.length, 0);
+  const evicted = cache.progress[sequence]!.evicted - evictedBefore;
+  const { prefillSeconds, decodeSeconds, rowsAfterPrefill, kept } = outcome;
+  return {
+    text: writer.text,
+    ids: writer.ids,
+    finishReason: writer.finishReason!,
+    promptTokens,
+    generatedTokens: writer.ids.length,
+    seed: sampling.seed,
+    policy: { name: policy.name, active: evicted > 0, evicted, prefill: chunk === undefined ? "exact" : "chunked" },
+    cache: {
+      rows: rowsAfterPrefill[sequence]!,
+      bytes: outcome.cacheBytes,
+      peakBytes: outcome.peakBytes,
+      ...(kept ? { kept: { afterPrefill: kept.afterPrefill[sequence]!, atEnd: kept.atEnd[sequence]! } } : {}),
+    },
+    timings: {
+      prefillSeconds,
+      decodeSeconds,
+      prefillTokensPerSecond: promptTokens / prefillSeconds,
+      decodeTokensPerSecond: writer.ids.length / decodeSeconds,
+    },
+  };
+}

@@ -1,0 +1,81 @@
+import { type Cache, cacheBytes, type Progress, planTurn, scratchBytes, type TurnPlan } from "@ziggurat/cache";
+import { CeilingError, RequestError } from "./error.js";
+import type { Model } from "./model.js";
+
+/** A turn of one sequence: the messages that it reads and how many tokens it may write. */
+export interface PlannedTurn {
+  readonly plan: TurnPlan;
+  /** The most tokens that may be written. */
+  readonly most: number;
+  readonly mostReason: "length" | "context";
+}
+
+const defaultMaxTokens = 256;
+
+/** `maxTokens` as given, checked; undefined where left out. Throws a `RequestError`. */
+export function checkMaxTokens(maxTokens: number | undefined): number {
+  const value = maxTokens ?? defaultMaxTokens;
+  if (!Number.isSafeInteger(value) || value < 1) throw new RequestError(`maxTokens is ${String(value)}; it must be a whole number of at least 1`);
+  return value;
+}
+
+/** Cuts a message into pieces of `chunk` tokens; one piece where `chunk` is undefined. Throws a `RequestError`. */
+export function cut(ids: readonly number[], chunk: number | undefined): Int32Array[] {
+  if (chunk !== undefined && (!Number.isSafeInteger(chunk) || chunk < 1)) {
+    throw new RequestError(`chunk is ${String(chunk)}; it must be a whole number of tokens, at least 1`);
+  }
+  const size = chunk ?? ids.length;
+  return Array.from({ length: Math.ceil(ids.length / size) }, (_, index) => Int32Array.from(ids.slice(index * size, (index + 1) * size)));
+}
+
+/** Looks ahead over a turn. Throws a `RequestError` where it would leave the model's context, and whatever the policy throws. */
+export function planWithin(model: Model, progress: Progress, messages: readonly Int32Array[], maxTokens: number): PlannedTurn {
+  const { contextLength } = model.facts;
+  const { policy } = progress;
+  const tokens = messages.reduce((sum, message) => sum + message.length, 0);
+  const slot = policy.positions === "slot";
+  const read = progress.seen + tokens;
+  if (!slot && read > contextLength) {
+    const before = progress.seen > 0 ? ` after ${progress.seen} read before` : "";
+    throw new RequestError(
+      `the prompt has ${tokens} tokens${before}; ${model.name} reads ${contextLength}. Shorten it, or take a policy with slot positions (streaming) and read it in chunks`,
+    );
+  }
+  // The last token written is never fed.
+  const most = slot ? maxTokens : Math.min(maxTokens, contextLength - read + 1);
+  const plan = planTurn(
+    progress,
+    messages.map(({ length }) => length),
+    most - 1,
+  );
+  if (plan.positions > contextLength) {
+    throw new RequestError(
+      `${policy.name}: the cache would hold ${plan.positions} rows at once; ${model.name} tells ${contextLength} positions apart. Keep fewer rows, or read the prompt in smaller chunks`,
+    );
+  }
+  return { plan, most, mostReason: most < maxTokens ? "context" : "length" };
+}
+
+/** Bytes of K and V that a turn takes at its peak, exactly. */
+export function peakBytes(cache: Pick<Cache, "shape" | "dtype" | "planes" | "progress">, plans: readonly TurnPlan[]): number {
+  const { shape, dtype, progress, planes } = cache;
+  const bytes = cacheBytes(
+    shape,
+    dtype,
+    plans.map((plan, sequence) => ({ plan, policy: progress[sequence]!.policy })),
+  );
+  const scratch = plans.map(({ scratchRows }, sequence) =>
+    scratchRows === 0 ? 0 : scratchBytes(shape, dtype, scratchRows, [{ planes, slot: progress[sequence]!.policy.positions === "slot" }]),
+  );
+  return bytes.cache + bytes.room + bytes.tables + Math.max(0, ...scratch);
+}
+
+/** Throws a `CeilingError` where the turn needs more bytes of K and V than the ceiling allows; `RequestError` where the ceiling is no number. */
+export function checkCeiling(needed: number, maxCacheBytes: number | undefined, advice: string): void {
+  if (maxCacheBytes === undefined) return;
+  if (typeof maxCacheBytes !== "number" || !(maxCacheBytes > 0)) {
+    throw new RequestError(`maxCacheBytes is ${String(maxCacheBytes)}; it must be a number of bytes above 0`);
+  }
+  if (needed > maxCacheBytes)
+    throw new CeilingError(`the cache would take ${needed} bytes at its peak; maxCacheBytes is ${maxCacheBytes}. ${advice}`);
+}

@@ -1,0 +1,206 @@
+import { Tokenizer as Library } from "@huggingface/tokenizers";
+import { byteStream, type TextStream, textStream } from "./detokenize.js";
+import { reason, show, TokenizerError } from "./error.js";
+import { isRecord, type ModelFiles, readJson, readText } from "./files.js";
+import { readTokenizer, type TokenizerFile } from "./tokenizer-file.js";
+
+// tokenizer.json and tokenizer_config.json, by @huggingface/tokenizers. The library looks for special tokens in every text. So that text which only looks
+// like one stays text, the library is told aliases that no text can hold; a special token is then encoded where, and only where, its alias is put.
+
+export interface EncodeOptions {
+  /** Whether special tokens written in the text become special tokens. Default false: they stay text, as they must in what a user wrote. */
+  readonly special?: boolean;
+  /** A character that is no part of the text: it only keeps what stands on both sides of it from being a special token. */
+  readonly ignore?: string;
+  /** Whether to add what the tokenizer's post-processor adds around a text, such as a first token. Default false. */
+  readonly addSpecialTokens?: boolean;
+}
+
+export interface DecodeOptions {
+  /** Whether special tokens are left out of the text. Default false: they are written out. */
+  readonly skipSpecial?: boolean;
+}
+
+/** Text to token ids and back. */
+export interface Tokenizer {
+  /** One more than the greatest token id. */
+  readonly vocabularySize: number;
+  /** Special tokens that the configuration names, as text: `bos_token`, `eos_token` and so on. */
+  readonly named: Readonly<Record<string, string>>;
+  /** The chat template, where there is one. */
+  readonly chatTemplate: string | undefined;
+  encode(text: string, options?: EncodeOptions): number[];
+  /** Throws {@link TokenizerError} for an id outside the vocabulary. */
+  decode(ids: readonly number[], options?: DecodeOptions): string;
+  /** A decoder that is fed one id at a time and never gives a part of a character. */
+  stream(options?: DecodeOptions): TextStream;
+  idOf(token: string): number | undefined;
+  /** All special tokens, as text, longest first. */
+  readonly specialTokens: readonly string[];
+  isSpecial(id: number): boolean;
+}
+
+interface Special {
+  readonly id: number;
+  readonly content: string;
+  readonly alias: string;
+}
+
+/** Tokenizer files of a model; undefined where there is no tokenizer.json. Rejects with {@link TokenizerError}, or FormatError where a file is not JSON. */
+export async function loadTokenizer(files: ModelFiles): Promise<Tokenizer | undefined> {
+  const json = await readJson(files, "tokenizer.json");
+  if (json === undefined) return undefined;
+  const config = (await readJson(files, "tokenizer_config.json")) ?? {};
+  const template = await readText(files, "chat_template.jinja");
+  return makeTokenizer(json, template === undefined || !isRecord(config) ? config : { ...config, chat_template: template }, files.name);
+}
+
+/** A tokenizer of parsed tokenizer.json and tokenizer_config.json. Throws {@link TokenizerError}. `name` stands before the files' names in errors. */
+export function makeTokenizer(json: unknown, config: unknown = {}, name = "tokenizer"): Tokenizer {
+  const file = `${name}/tokenizer.json`;
+  const checked = readTokenizer(json, config, name);
+  const { vocabulary, added, named, template } = checked;
+  const isNamed = new Set(Object.values(named));
+  const specials: Special[] = added
+    .filter((token) => token.special || isNamed.has(token.content))
+    .map(({ id, content }) => ({ id, content, alias: makeAlias(id) }));
+  const byContent = new Map(specials.map((special) => [special.content, special]));
+  const bySpecialId = new Map(specials.map((special) => [special.id, special]));
+  const idByToken = new Map([...vocabulary].map(([id, token]) => [token, id]));
+  const vocabularySize = [...vocabulary.keys()].reduce((most, id) => Math.max(most, id + 1), 0);
+  const contents = [...byContent.keys()].sort((a, b) => b.length - a.length);
+  const pattern =
+    contents.length === 0 ? undefined : new RegExp(contents.map((text) => text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("|"), "g");
+
+  let library: Library;
+  try {
+    library = new Library(withAliases(checked, byContent), {
+      ...flags(checked.config),
+      ...aliasConfig(named, byContent),
+    });
+    library.encode("a");
+  } catch (error) {
+    throw new TokenizerError(`${file}: cannot be used: ${reason(error)}`);
+  }
+
+  const check = (id: number): string => {
+    const token = vocabulary.get(id);
+    if (token === undefined) throw new TokenizerError(`${file}: ${show(id)} is no token id; ids go from 0 to ${vocabularySize - 1}`);
+    return token;
+  };
+  const byteLevel = isRecord(checked.json.decoder) && checked.json.decoder.type === "ByteLevel";
+  const stream = ({ skipSpecial = false }: DecodeOptions = {}): TextStream => {
+    const skipped = (id: number) => skipSpecial && bySpecialId.has(id);
+    if (byteLevel) return byteStream((id) => ({ text: check(id), skipped: skipped(id) }));
+    return textStream(
+      (ids) => decodeByLibrary(library, ids, bySpecialId),
+      (id) => check(id) !== undefined && skipped(id),
+    );
+  };
+
+  return {
+    vocabularySize,
+    named,
+    chatTemplate: template,
+    specialTokens: contents,
+    encode(text, { special = false, ignore = "", addSpecialTokens = false } = {}) {
+      if (typeof text !== "string") throw new TokenizerError(`${file}: cannot encode ${show(text)}; it must be a string`);
+      let marked = text;
+      if (special && pattern) {
+        const isIgnored = (content: string, at: number) =>
+          content.length === 1 && ignore !== "" && text[at - 1] === ignore && text[at + 1] === ignore;
+        marked = text.replace(pattern, (content, at: number) => (isIgnored(content, at) ? content : byContent.get(content)!.alias));
+      }
+      if (ignore !== "") marked = marked.replaceAll(ignore, "");
+      if (marked === "" && !addSpecialTokens) return [];
+      let ids: (number | undefined)[];
+      try {
+        ids = library.encode(marked, { add_special_tokens: addSpecialTokens }).ids;
+      } catch (error) {
+        throw new TokenizerError(`${file}: cannot encode ${show(text)}: ${reason(error)}`);
+      }
+      // A character that the vocabulary lacks, where there is no unknown token, is dropped, as the reference library does.
+      return ids.filter((id) => id !== undefined);
+    },
+    decode(ids, options) {
+      const out = stream(options);
+      return ids.map((id) => out.push(id)).join("") + out.end();
+    },
+    stream,
+    idOf: (token) => idByToken.get(token),
+    isSpecial: (id) => bySpecialId.has(id),
+  };
+}
+
+/** A name for a special token that no text can hold but by guessing 96 random bits. Private-use characters keep normalisers and splitters from touching it. */
+function makeAlias(id: number): string {
+  const words = crypto.getRandomValues(new Uint32Array(3));
+  return `\ue000${[...words].map((word) => word.toString(36)).join("")}\ue001${id}\ue002`;
+}
+
+/** Settings that change how the library encodes. Spaces are never cleaned up: a stream could not take back a space that it gave. */
+const flags = (config: Readonly<Record<string, unknown>>) => ({
+  remove_space: config.remove_space,
+  do_lowercase_and_remove_accent: config.do_lowercase_and_remove_accent,
+  clean_up_tokenization_spaces: false,
+});
+
+const aliasConfig = (named: Readonly<Record<string, string>>, byContent: ReadonlyMap<string, Special>) =>
+  Object.fromEntries(Object.entries(named).map(([key, text]) => [key, byContent.get(text)?.alias ?? text]));
+
+/** tokenizer.json with every special token under its alias, and pre-tokenizers that split as the reference library's do. */
+function withAliases({ json, added }: TokenizerFile, byContent: ReadonlyMap<string, Special>): Record<string, unknown> {
+  const rename = (text: unknown) => (typeof text === "string" ? (byContent.get(text)?.alias ?? text) : text);
+  const model: Record<string, unknown> = { ...json.model };
+  if (Array.isArray(model.vocab)) model.vocab = model.vocab.map(([piece, score]: [string, number]) => [rename(piece), score]);
+  else model.vocab = Object.fromEntries(Object.entries(model.vocab as object).map(([token, id]) => [rename(token), id]));
+  if (typeof model.unk_token === "string") model.unk_token = rename(model.unk_token);
+  return {
+    normalizer: json.normalizer ?? null,
+    pre_tokenizer: likeReference(json.pre_tokenizer ?? null),
+    decoder: json.decoder ?? null,
+    post_processor: renameAll(json.post_processor ?? null, rename),
+    model,
+    added_tokens: added.map(({ entry, content }) => ({ ...entry, content: rename(content) })),
+  };
+}
+
+function renameAll(value: unknown, rename: (text: unknown) => unknown): unknown {
+  if (Array.isArray(value)) return value.map((item) => renameAll(item, rename));
+  if (isRecord(value)) return Object.fromEntries(Object.entries(value).map(([key, item]) => [rename(key), renameAll(item, rename)]));
+  return rename(value);
+}
+
+/** GPT-2's splitting rule, as the reference library's ByteLevel pre-tokenizer applies it. */
+const gpt2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+
+/**
+ * Pre-tokenizers whose own patterns in the library take JavaScript's idea of digits and white space, as splits with the same meaning: their patterns pass through the
+ * library's translation from the reference's regular expressions.
+ */
+function likeReference(value: unknown): unknown {
+  if (!isRecord(value)) return value;
+  if (Array.isArray(value.pretokenizers)) return { ...value, pretokenizers: value.pretokenizers.map(likeReference) };
+  if (value.type === "Digits") {
+    return {
+      type: "Split",
+      pattern: { Regex: value.individual_digits === true ? "\\p{N}" : "\\p{N}+" },
+      behavior: "Isolated",
+      invert: false,
+    };
+  }
+  if (value.type === "ByteLevel" && value.use_regex !== false && value.add_prefix_space !== true) {
+    const split = { type: "Split", pattern: { Regex: gpt2 }, behavior: "Isolated", invert: false };
+    return { type: "Sequence", pretokenizers: [split, { ...value, use_regex: false }] };
+  }
+  return value;
+}
+
+function decodeByLibrary(library: Library, ids: readonly number[], bySpecialId: ReadonlyMap<number, Special>): string {
+  if (ids.length === 0) return "";
+  const text = library.decode([...ids]);
+  return text.replace(/\ue000[0-9a-z]+\ue001(\d+)\ue002/g, (alias: string, id: string) => {
+    const special = bySpecialId.get(Number(id));
+    return special && special.alias === alias ? special.content : alias;
+  });
+}
