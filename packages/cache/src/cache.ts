@@ -99,7 +99,9 @@ export class Cache {
   async copyFrom(source: Cache, plans: readonly Pick<TurnPlan, "capacity" | "held">[]): Promise<void> {
     const { backend, shape, planes, ranks, sequences, dtype: kv } = this;
     if (source.planes !== planes || source.ranks !== ranks || source.sequences !== sequences) {
-      throw new CacheError(`rows with ${source.planes} cells cannot be copied to rows with ${planes}; the policies must count positions and columns alike`);
+      throw new CacheError(
+        `rows with ${source.planes} cells cannot be copied to rows with ${planes}; the policies must count positions and columns alike`,
+      );
     }
     const heads = sequences * shape.kvHeads;
     const pool = new Pool(backend, "workspace");

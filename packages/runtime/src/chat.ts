@@ -23,8 +23,7 @@ export interface Chat {
 
 /** The chat format of a tokenizer. Throws {@link TemplateError} where it has no chat template, or one that cannot be parsed. */
 export function chatOf(tokenizer: Tokenizer): Chat {
-  if (tokenizer.chatTemplate === undefined)
-    throw new TemplateError("the tokenizer has no chat template; prompt the model with text or token ids");
+  if (tokenizer.chatTemplate === undefined) throw new TemplateError("the tokenizer has no chat template; prompt the model with text or token ids");
   const template = compileTemplate(tokenizer.chatTemplate);
   const render = (messages: readonly Message[], mark: string, generationPrompt: boolean): string =>
     template.render({
@@ -67,12 +66,10 @@ export function chatOf(tokenizer: Tokenizer): Chat {
 }
 
 function checkMessages(messages: readonly Message[], what: string): void {
-  if (!Array.isArray(messages) || messages.length === 0)
-    throw new TemplateError(`${what}: ${show(messages)}; there must be one at least`);
+  if (!Array.isArray(messages) || messages.length === 0) throw new TemplateError(`${what}: ${show(messages)}; there must be one at least`);
   for (const [i, message] of (messages as readonly (Message | undefined)[]).entries()) {
     const at = `${what}: number ${i}`;
-    if (typeof message?.content !== "string")
-      throw new TemplateError(`${at} has the content ${show(message?.content)}; it must be a string`);
+    if (typeof message?.content !== "string") throw new TemplateError(`${at} has the content ${show(message?.content)}; it must be a string`);
     // The role is written by the template as it stands.
     if (typeof message.role !== "string" || !/^[\w .-]{1,64}$/.test(message.role)) {
       throw new TemplateError(`${at} has the role ${show(message.role)}; it must be a word such as "user"`);
@@ -102,9 +99,7 @@ function breakSpecials(content: string, specials: readonly string[], mark: strin
   const inner = text.trim();
   if (inner === "") return text;
   const joins = (test: (special: string, length: number) => boolean) =>
-    specials.some((special) =>
-      Array.from({ length: special.length - 1 }, (_, i) => i + 1).some((length) => test(special, length)),
-    );
+    specials.some((special) => Array.from({ length: special.length - 1 }, (_, i) => i + 1).some((length) => test(special, length)));
   const start = joins((special, length) => inner.startsWith(special.slice(-length))) ? mark : "";
   const end = joins((special, length) => inner.endsWith(special.slice(0, length))) ? mark : "";
   const at = text.indexOf(inner);

@@ -20,8 +20,22 @@ export interface TurnMember {
 
 /** What the cache did; rows are [layer][KV head]. */
 export type CacheEvent =
-  | { readonly type: "read"; readonly sequence: number; readonly seen: number; readonly rows: number[][]; readonly evicted: number; readonly bytes: number }
-  | { readonly type: "step"; readonly sequence: number; readonly seen: number; readonly rows: number[][]; readonly evicted: number; readonly bytes: number };
+  | {
+      readonly type: "read";
+      readonly sequence: number;
+      readonly seen: number;
+      readonly rows: number[][];
+      readonly evicted: number;
+      readonly bytes: number;
+    }
+  | {
+      readonly type: "step";
+      readonly sequence: number;
+      readonly seen: number;
+      readonly rows: number[][];
+      readonly evicted: number;
+      readonly bytes: number;
+    };
 
 export interface TurnOptions {
   /** Tokens between two looks at the ids. Default 8. The text is the same whatever it is. */

@@ -1,5 +1,6 @@
 import { pebble } from "@ziggurat/pebble";
-import { chatOf, loadConfig, loadTokenizer, type ModelFiles, openWeights } from "@ziggurat/runtime";
+import { chatOf, loadTokenizer, type ModelFiles, openWeights } from "@ziggurat/runtime";
+import { loadConfig } from "../src/config.js";
 import { expect, it } from "vitest";
 
 it("reads Pebble, whose files agree with each other", async () => {
