@@ -16,7 +16,10 @@ const histogram = 1024;
 
 /** Each function follows the layout at the head of the kernel of the same name. */
 const needs: Partial<Record<OpName, (dims: Dims) => Scratch>> = {
-  linear: () => ({ shared: 0, thread: 4 * (32 * 512 + 8 * 512 + 12 * 8) }),
+  linear: ({ rows, width }) =>
+    rows! < 4
+      ? { shared: rows! * (4 * up(width!, 8) + 32 * Math.ceil(width! / 128)), thread: 80 }
+      : { shared: 0, thread: 4 * (32 * 512 + 8 * 512 + 12 * 8) },
   sample: ({ vocabulary }) => ({ shared: 0, thread: 12 * vocabulary! }),
   gather: ({ headSize }) => ({ shared: 0, thread: 4 * headSize! }),
   evict: ({ capacity }) => ({ shared: 0, thread: 4 * capacity! }),
