@@ -139,6 +139,11 @@ export class Cache {
     return this.#arenas.reduce((sum, arena) => sum + (arena?.bytes ?? 0), this.tables.bytes);
   }
 
+  /** Bytes of `bytes` that wait for tokens to come. */
+  get room(): number {
+    return this.#arenas.reduce((sum, arena) => sum + (arena?.room ?? 0), 0);
+  }
+
   /** Positions in the text of the rows that a sequence holds, ascending, [layer][KV head]. Reads from the device. */
   async kept(sequence = 0): Promise<number[][][]> {
     const { kvHeads } = this.shape;

@@ -57,6 +57,8 @@ export interface GenerateResult {
     readonly rows: readonly (readonly number[])[];
     /** Bytes after the prompt, room for the answer and tables included; of all sequences of a batch together. */
     readonly bytes: number;
+    /** Those of `bytes` that waited for the answer's tokens. */
+    readonly roomBytes: number;
     /** The most bytes of cache and prefill scratch; of all sequences of a batch together. */
     readonly peakBytes: number;
     /** Positions of the text that were kept, [layer][KV head], where asked for. */
@@ -200,6 +202,7 @@ export function resultOf(
     cache: {
       rows: rowsAfterPrefill[sequence]!,
       bytes: outcome.cacheBytes,
+      roomBytes: outcome.roomBytes,
       peakBytes: outcome.peakBytes,
       ...(kept ? { kept: { afterPrefill: kept.afterPrefill[sequence]!, atEnd: kept.atEnd[sequence]! } } : {}),
     },
