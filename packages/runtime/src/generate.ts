@@ -20,6 +20,8 @@ export interface Request extends SamplingOptions {
   readonly stop?: readonly string[];
   /** Tokens that end the answer, beside the model's own. */
   readonly stopTokens?: readonly number[];
+  /** Writes on past the model's own end tokens, which then are part of the answer's ids: for timings over equally many tokens. */
+  readonly ignoreEnd?: boolean;
   /**
    * Reads the prompt in pieces of so many tokens and evicts after each: bounded memory, and with slot positions texts beyond the context. Not as the policies were
    * published: attention within the prompt is no longer exact. Results say so.
@@ -168,7 +170,7 @@ export function planMember(
 ): TurnMember {
   const messages = cut(ids, request.chunk);
   const { plan, most, mostReason } = planWithin(model, cache.progress[sequence]!, messages, checkMaxTokens(request.maxTokens));
-  const stopTokens = [...new Set([...model.facts.endTokens, ...(request.stopTokens ?? [])])];
+  const stopTokens = [...new Set([...(request.ignoreEnd ? [] : model.facts.endTokens), ...(request.stopTokens ?? [])])];
   const bad = stopTokens.find((id) => !Number.isSafeInteger(id) || id < 0);
   if (bad !== undefined) throw new RequestError(`stopTokens holds ${String(bad)}; token ids are whole numbers from 0`);
   const stopStrings = request.stop ?? [];
