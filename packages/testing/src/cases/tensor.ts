@@ -137,7 +137,7 @@ const reductions: readonly { d: Triple; axis: 0 | 1 | 2; share?: number; lengths
   { d: [2, 1, 1], axis: 2 },
   { d: [3, 65, 1], axis: 1, share: 1, lengths: [65, 0, 17] },
   { d: [6, 130, 1], axis: 1, share: 3, lengths: [129, 1] },
-  { d: [3, 1, 1], axis: 1, share: 1, lengths: [1, 0, 1] },
+  { d: [3, 1, 1], axis: 1, share: 1, lengths: [5, 0, 1] },
   { d: [2, 40, 20], axis: 1, share: 1, lengths: [33, 7] },
   { d: [5, 1025, 1], axis: 1, share: 2, lengths: [1000, 1025, 3] },
 ];
@@ -167,7 +167,7 @@ const pool = casesOf(
         [[1], 1, 1, 1],
         [[17, 0, 1], 1, 20, 3],
         [[65, 40], 3, 65, 7],
-        [[5, 0, 1], 1, 5, 3],
+        [[5, 0, 1], 1, 1, 3],
         [[3, 5], 1, 9, 21],
         [[300], 4, 310, 5],
       ] as const
