@@ -20,6 +20,8 @@ export interface Request extends SamplingOptions {
   readonly stop?: readonly string[];
   /** Tokens that end the answer, beside the model's own. */
   readonly stopTokens?: readonly number[];
+  /** Writes on past the model's own end tokens, which then are part of the answer's ids: for timings over equally many tokens. */
+  readonly ignoreEnd?: boolean;
   /**
    * Reads the prompt in pieces of so many tokens and evicts after each: bounded memory, and with slot positions texts beyond the context. Not as the policies were
    * published: attention within the prompt is no longer exact. Results say so.
@@ -57,6 +59,8 @@ export interface GenerateResult {
     readonly rows: readonly (readonly number[])[];
     /** Bytes after the prompt, room for the answer and tables included; of all sequences of a batch together. */
     readonly bytes: number;
+    /** Those of `bytes` that waited for the answer's tokens. */
+    readonly roomBytes: number;
     /** The most bytes of cache and prefill scratch; of all sequences of a batch together. */
     readonly peakBytes: number;
     /** Positions of the text that were kept, [layer][KV head], where asked for. */
@@ -166,7 +170,7 @@ export function planMember(
 ): TurnMember {
   const messages = cut(ids, request.chunk);
   const { plan, most, mostReason } = planWithin(model, cache.progress[sequence]!, messages, checkMaxTokens(request.maxTokens));
-  const stopTokens = [...new Set([...model.facts.endTokens, ...(request.stopTokens ?? [])])];
+  const stopTokens = [...new Set([...(request.ignoreEnd ? [] : model.facts.endTokens), ...(request.stopTokens ?? [])])];
   const bad = stopTokens.find((id) => !Number.isSafeInteger(id) || id < 0);
   if (bad !== undefined) throw new RequestError(`stopTokens holds ${String(bad)}; token ids are whole numbers from 0`);
   const stopStrings = request.stop ?? [];
@@ -200,6 +204,7 @@ export function resultOf(
     cache: {
       rows: rowsAfterPrefill[sequence]!,
       bytes: outcome.cacheBytes,
+      roomBytes: outcome.roomBytes,
       peakBytes: outcome.peakBytes,
       ...(kept ? { kept: { afterPrefill: kept.afterPrefill[sequence]!, atEnd: kept.atEnd[sequence]! } } : {}),
     },
