@@ -101,7 +101,7 @@ function weights(start: Uint8Array, offset: number, length: number): Uint8Array<
   let state = (offset ^ 0x9e3779b9) >>> 0;
   for (let at = head; at + 1 < length; at += 2) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    const bits = (state >>> 31) << 15 | 0x3c00 | ((state >>> 16) & 0x0ff);
+    const bits = ((state >>> 31) << 15) | 0x3c00 | ((state >>> 16) & 0x0ff);
     bytes[at] = bits & 255;
     bytes[at + 1] = bits >>> 8;
   }

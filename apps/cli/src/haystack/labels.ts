@@ -1,4 +1,4 @@
-import type { Document, Order } from "./haystack.js";
+import type { Document, Order } from "./document.js";
 import { classes } from "./lists.js";
 import { fill, vocabulary } from "./vocabulary.js";
 
