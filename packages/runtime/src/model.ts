@@ -1,6 +1,6 @@
-import type { Backend, RowDType, WeightDType } from "@ziggurat/tensor";
+import { type Backend, type RowDType, rowDTypes, type WeightDType, weightDTypes } from "@ziggurat/tensor";
 import { type Chat, chatOf } from "./chat.js";
-import { ConfigError, RequestError } from "./error.js";
+import { ConfigError, RequestError, show } from "./error.js";
 import type { Family, Forward, LoadedWeights, ModelFacts } from "./families/family.js";
 import { llama } from "./families/llama.js";
 import { type ModelFiles, readJson } from "./files.js";
@@ -84,6 +84,11 @@ export async function openModel(files: ModelFiles) {
  */
 export async function loadModel(files: ModelFiles, options: LoadOptions): Promise<Model> {
   const { backend, weights: dtype, onProgress } = options;
+  if (dtype !== undefined && !weightDTypes.includes(dtype))
+    throw new RequestError(`weights is ${show(dtype)}; it must be ${weightDTypes.join(", ")}`);
+  if (options.rows !== undefined && !rowDTypes.includes(options.rows)) {
+    throw new RequestError(`rows is ${show(options.rows)}; it must be ${rowDTypes.join(", ")}`);
+  }
   const opened = await openModel(files);
   const tokenizer = await loadTokenizer(files);
   const chat = tokenizer?.chatTemplate === undefined ? undefined : chatOf(tokenizer);
