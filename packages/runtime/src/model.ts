@@ -1,4 +1,4 @@
-import type { Backend, RowDType, WeightDType } from "@ziggurat/tensor";
+import { type Backend, type RowDType, rowDTypes, type WeightDType, weightDTypes } from "@ziggurat/tensor";
 import { type Chat, chatOf } from "./chat.js";
 import { type Checkpoint, openCheckpoint } from "./checkpoint.js";
 import { ConfigError, RequestError, show } from "./error.js";
@@ -86,6 +86,11 @@ export async function openModel(files: ModelFiles): Promise<OpenedModel & Pick<C
  */
 export async function loadModel(files: ModelFiles, options: LoadOptions): Promise<Model> {
   const { backend, weights: dtype, onProgress } = options;
+  if (dtype !== undefined && !weightDTypes.includes(dtype))
+    throw new RequestError(`weights is ${show(dtype)}; it must be ${weightDTypes.join(", ")}`);
+  if (options.rows !== undefined && !rowDTypes.includes(options.rows)) {
+    throw new RequestError(`rows is ${show(options.rows)}; it must be ${rowDTypes.join(", ")}`);
+  }
   const opened = await openModel(files);
   const tokenizer = await opened.tokenizer();
   const chat = tokenizer?.chatTemplate === undefined ? undefined : chatOf(tokenizer);
