@@ -24,10 +24,10 @@ export async function logProbabilities(model: Model, ids: readonly number[] | In
   const logits = { buffer: backend.allocate(4 * rows * vocabulary, "workspace"), offset: 0 };
   const scores = { buffer: backend.allocate(4 * count, "workspace"), offset: 0 };
   const next = { buffer: backend.allocate(4 * count, "workspace"), offset: 0 };
-  let lease: ReturnType<Model["ropes"]["lease"]> | undefined;
+  let lease: Awaited<ReturnType<Model["ropes"]["lease"]>> | undefined;
   try {
     const { plan } = planWithin(model, cache.progress[0]!, [tokens], 1);
-    lease = model.ropes.lease(plan.positions);
+    lease = await model.ropes.lease(plan.positions);
     cache.rope = lease.rope;
     backend.write(next, tokens.subarray(1));
     await readMessage(model, [{ cache, sequence: 0, plans: [plan] }], tokens, {
