@@ -69,6 +69,8 @@ export const summarise = (runs: readonly Run[]): Summary[] =>
 /** The table and what must be known to read it, for a terminal of `width` columns. */
 export function report(comparison: Comparison, width: number): string[] {
   const all = cells(comparison.runs);
+  const timed = comparison.runs.every(({ policySeconds }) => policySeconds !== null);
+  const shown = timed ? columns : columns.slice(0, -1);
   const several = comparison.documents > 1;
   // Policies with the same budget share a scale, so that a pyramid can be told from a wall.
   const scale = (run: Run) => Math.max(...all.flatMap(([other]) => (other!.budget === run.budget ? other!.rowsPerLayer : [])));
@@ -85,16 +87,16 @@ export function report(comparison: Comparison, width: number): string[] {
       bytes(of(({ kvPeakBytes }) => kvPeakBytes)),
       `${rate(of(({ prefillTokensPerSecond }) => prefillTokensPerSecond))}/s`,
       `${rate(of(({ decodeTokensPerSecond }) => decodeTokensPerSecond))}/s`,
-      run.policySeconds === null ? "-" : seconds(of(({ policySeconds }) => policySeconds!)),
+      ...(timed ? [seconds(of(({ policySeconds }) => policySeconds!))] : []),
     ];
   });
   // The answers get what the other columns leave.
   if (!several) {
     const bare = rows.map((row) => row.map((cell, at) => (at === answerColumn ? "" : cell)));
-    const others = Math.max(...table(columns, bare).map((line) => [...line].length)) - columns[answerColumn]!.title.length;
+    const others = Math.max(...table(shown, bare).map((line) => [...line].length)) - columns[answerColumn]!.title.length;
     for (const row of rows) row[answerColumn] = oneLine(row[answerColumn]!, Math.max(12, width - others));
   }
-  return [...heading(comparison, width), "", ...table(columns, rows), "", ...notes(comparison, all)];
+  return [...heading(comparison, width), "", ...table(shown, rows), "", ...notes(comparison, all)];
 }
 
 function heading({ model, backend, device, rows, mode, promptTokens, question, expected, documents }: Comparison, width: number): string[] {
@@ -117,6 +119,8 @@ function notes({ mode, documents, expected, seconds: took }: Comparison, all: re
       ? "peak: with the prefill's scratch. Scratch and prefill speed are those of the one prefill, H2O's second pass included: --isolate runs each alone."
       : "peak: the most bytes of K/V, room for the answer and prefill scratch together, as the backend counted them.",
   ];
+  if (all.length > 1)
+    lines.push(`decode: over ${Math.max(...all.flat().map(({ timedTokens }) => timedTokens))} tokens each, however long the answer is.`);
   const inactive = all.filter((cell) => cell[0]!.keep !== null && cell.some(({ active }) => !active));
   if (inactive.length > 0) {
     const names = inactive.map(([run]) => `${run!.policy} ${run!.budget}`).join(", ");

@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { compare, type Mode, type Run } from "../comparison.js";
+import { compare, type Mode, type Run, warmUp } from "../comparison.js";
 import { type Document, encodeDocument, readText } from "../document.js";
 import { UsageError } from "../error.js";
 import { haystack, material, type Task, tasks } from "../haystack/index.js";
@@ -18,7 +18,7 @@ interface CompareFlags extends CommonFlags {
   readonly seed: number;
   readonly question?: string;
   readonly expect?: string;
-  readonly policies: string;
+  readonly policies?: string;
   readonly keep: string;
   readonly maxTokens: number;
   readonly isolate?: boolean;
@@ -26,11 +26,13 @@ interface CompareFlags extends CommonFlags {
   readonly repeat: number;
 }
 
+const usual = "full,streaming,h2o,snapkv,pyramidkv,random,sinks";
+
 /** What --demo stands for: one generated document, fixed, and the four published policies at a second budget. */
 const demo = {
   task: "needles" as const,
   tokens: 4096,
-  policies: "full,streaming,h2o,snapkv,pyramidkv,random,sinks,streaming:keep=128,h2o:keep=128,snapkv:keep=128,pyramidkv:keep=128",
+  policies: `${usual},streaming:keep=128,h2o:keep=128,snapkv:keep=128,pyramidkv:keep=128`,
 };
 
 const help = `
@@ -67,7 +69,7 @@ export const addCompare = (program: Command): Command =>
           .option("--repeat <n>", "so many generated documents, seeds from --seed on", whole(1), 1)
           .option("--question <text>", "what to ask about --text")
           .option("--expect <answer>", "the right answer to --question")
-          .option("--policies <list>", "what to compare", "full,streaming,h2o,snapkv,pyramidkv,random,sinks")
+          .option("--policies <list>", `what to compare (default: ${usual})`)
           .option("--keep <list>", "rows per layer, or a share of the prompt", "12%")
           .option("--isolate", "run each policy alone: its own peak memory and prefill speed")
           .option("--ask-later", "read the text first, ask in a second turn")
@@ -80,7 +82,7 @@ export const addCompare = (program: Command): Command =>
 
 async function run(flags: CompareFlags): Promise<void> {
   const specs = withKeeps(
-    withShared(parsePolicies(flags.demo ? demo.policies : flags.policies), policyOptions({ ...flags })),
+    withShared(parsePolicies(flags.policies ?? (flags.demo ? demo.policies : usual)), policyOptions({ ...flags })),
     parseKeeps("--keep", flags.keep),
   );
   const mode: Mode = flags.askLater ? "ask-later" : flags.isolate ? "isolated" : "shared";
@@ -97,7 +99,7 @@ async function run(flags: CompareFlags): Promise<void> {
     for (let at = 0; at < flags.repeat; at++) {
       const seed = flags.seed + at;
       const document = encodeDocument(model, given ?? generated!(seed));
-      first ??= document;
+      if (!first) await warmUp(model, (first = document), signal);
       const onProgress = (done: number, what: string) =>
         bar.update((at + done) / flags.repeat, flags.repeat > 1 ? `document ${at + 1} of ${flags.repeat}: ${what}` : what);
       for await (const result of compare({ model, document, policies: specs, mode, maxTokens: flags.maxTokens, signal, onProgress })) {
