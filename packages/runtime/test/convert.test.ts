@@ -53,9 +53,7 @@ describe("convert", () => {
   });
 
   it("refuses bytes that do not fit the shape", () => {
-    expect(() => convert(new Uint8Array(10), "bf16", "f32", [2, 3], "w")).toThrow(
-      /w: 10 bytes; shape \[2, 3\] of bf16 takes 12/,
-    );
+    expect(() => convert(new Uint8Array(10), "bf16", "f32", [2, 3], "w")).toThrow(/w: 10 bytes; shape \[2, 3\] of bf16 takes 12/);
   });
 });
 
@@ -122,9 +120,7 @@ describe("quantise", () => {
       copy[at] = bad;
       for (const dtype of ["q8_0", "q4_0"] as const) {
         const place = at === 0 ? "0, 0" : "33, 64";
-        expect(() => convert(bytes(copy), "f32", dtype, [out, width], "w")).toThrow(
-          new RegExp(`w: the block at \\[${place}\\]`),
-        );
+        expect(() => convert(bytes(copy), "f32", dtype, [out, width], "w")).toThrow(new RegExp(`w: the block at \\[${place}\\]`));
       }
     }
   });
