@@ -9,7 +9,7 @@ export default defineConfig({
   format: "esm",
   target: "es2022",
   platform: "neutral",
-  external: [/^node:/],
+  external: [/^node:/, /^@ziggurat\//],
   dts: manifest.exports !== undefined,
   sourcemap: true,
   clean: true,
