@@ -63,7 +63,7 @@ export function encode(work: Work, kernelId: (launch: Launch) => number, used: (
     words.push(kernelId(launch), x, y, z, launch.threads, launch.shared ?? 0, 4 * argumentWords, addresses.length);
     addresses.forEach(({ operand, offset }, i) => {
       words.push(8 * i);
-      if (operand === scratch || used(operand)) patches.push({ byte: 4 * words.length, operand, offset });
+      if (operand === scratch ? (work.scratch ?? 0) > 0 : used(operand)) patches.push({ byte: 4 * words.length, operand, offset });
       words.push(0, 0, 0);
     });
     const start = words.length;

@@ -1,4 +1,18 @@
-import { type Backend, type Buffer, catalogue, checkSpec, type OpName, operandBytes, opNames, reference, type Slice } from "@ziggurat/tensor";
+import {
+  type Backend,
+  type Buffer,
+  catalogue,
+  checkSpec,
+  fromBFloat16,
+  fromFloat16,
+  type OpName,
+  operandBytes,
+  opNames,
+  reference,
+  type Slice,
+  toBFloat16,
+  toFloat16,
+} from "@ziggurat/tensor";
 import { ConformanceError, cases, nullBackend, ReadRefusedError, runCase, testContract, toBeAllclose } from "@ziggurat/testing";
 import { describe, expect, it } from "vitest";
 import "./matchers.js";
@@ -110,10 +124,10 @@ const faults: readonly Fault[] = [
 ];
 
 /** The first failure of an op's cases on a backend. */
-async function failure(backend: Backend, op: OpName): Promise<unknown> {
+async function failure(backend: Backend, op: OpName, seed = 1): Promise<unknown> {
   for (const test of cases.filter((candidate) => candidate.op === op)) {
     try {
-      await runCase(backend, test, 1);
+      await runCase(backend, test, seed);
     } catch (error) {
       return error;
     }
@@ -168,9 +182,40 @@ describe("the conformance cases", () => {
     expect(await failure(broken(fault), "rmsNorm")).toBeInstanceOf(ConformanceError);
   });
 
+  const coarse = (op: OpName, name: string, round: (spec: Loose) => (x: Float32Array) => ArrayLike<number>): Fault => ({
+    name: "coarse",
+    op,
+    operands(operands, bench, spec) {
+      const words = Float32Array.from(round(spec)(new Float32Array(bench.words(operands[name]!).buffer)));
+      return { ...operands, [name]: bench.table(new Int32Array(words.buffer)) };
+    },
+  });
+  /** What a fast kernel may do to activations: 16 bits with 16-bit weights or rows, 8 bits a block of 32 with quantised weights. */
+  const rounded = (dtype: unknown) => (x: Float32Array) => {
+    if (dtype === "f32") return x;
+    if (dtype === "f16") return x.map((value) => fromFloat16(toFloat16(value)));
+    if (dtype === "bf16") return x.map((value) => fromBFloat16(toBFloat16(value)));
+    const scales: number[] = [];
+    for (let i = 0; i < x.length; i += 32) scales.push(x.subarray(i, i + 32).reduce((most, value) => Math.max(most, Math.abs(value)), 0) / 127);
+    return x.map((value, i) => Math.round(value / (scales[i >> 5]! || 1)) * scales[i >> 5]!);
+  };
+  it.each([
+    ["linear", "x", "weight"],
+    ["attention", "qkv", "kv"],
+    ["decodeAttention", "qkv", "kv"],
+    ["watch", "qkv", "kv"],
+  ] as const)("admit a %s that rounds activations as it may", async (op, operand, dtype) => {
+    const backend = broken(coarse(op, operand, (spec) => rounded(spec[dtype])));
+    expect(await failure(backend, op)).toBeUndefined();
+  });
+
+  it("admit a sample whose probabilities are those of float32", async () => {
+    const backend = broken(coarse("sample", "logits", () => (x) => x.map((value) => value * (1 + 5e-7))));
+    for (let seed = 1; seed <= 5; seed++) expect(await failure(backend, "sample", seed)).toBeUndefined();
+  });
+
   it("pass where nothing is broken", async () => {
-    for (const op of ["topk", "gather", "evict", "append", "reduce", "pool", "sample"] as const)
-      expect(await failure(reference(), op)).toBeUndefined();
+    for (const op of ["topk", "append", "reduce", "pool", "load"] as const) expect(await failure(reference(), op)).toBeUndefined();
   });
 });
 
