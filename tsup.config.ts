@@ -10,7 +10,7 @@ export default defineConfig({
   format: "esm",
   target: "es2022",
   platform: "neutral",
-  external: [/^node:/],
+  external: [/^node:/, /^@ziggurat\//],
   sourcemap: true,
   clean: true,
   splitting: true,
