@@ -1,0 +1,17 @@
+// gatedActivation: a thread for each number of out[rows, width]. Arguments of exp and tanh are bounded where the result no longer changes.
+#include grid
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let item = item_of(group, groups, local);
+  if item >= u.rows * u.width {
+    return;
+  }
+  let at = item / u.width * 2u * u.width + item % u.width;
+  let a = $x[at];
+#if KIND == silu
+  let active = a / (1.0 + exp(min(-a, 80.0)));
+#else
+  let active = 0.5 * a * (1.0 + tanh(clamp(0.7978845608 * (a + 0.044715 * a * a * a), -15.0, 15.0)));
+#endif
+  $out[item] = active * $x[at + u.width];
+}
