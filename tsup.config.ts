@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { defineConfig } from "tsup";
 
 // The one build configuration: run by every package from its own folder. A package may name further entries under `tsup` in its package.json.
-const manifest = JSON.parse(readFileSync("package.json", "utf8")) as { tsup?: { entry?: string[] }; bin?: unknown };
+const manifest = JSON.parse(readFileSync("package.json", "utf8")) as { tsup?: { entry?: string[] }; exports?: unknown };
 
 export default defineConfig({
   entry: manifest.tsup?.entry ?? ["src/index.ts"],
@@ -10,7 +10,7 @@ export default defineConfig({
   target: "es2022",
   platform: "neutral",
   external: [/^node:/],
-  dts: !manifest.bin,
+  dts: manifest.exports !== undefined,
   sourcemap: true,
   clean: true,
   splitting: true,

@@ -8,7 +8,9 @@ const exists = (path: string) => existsSync(join(root, path));
 
 /** Text that is a path of this repository, as far as it is not a pattern. */
 const paths = (text: string) =>
-  [...text.matchAll(/`((?:packages|apps|scripts|docs|\.ci|\.changeset)\/[^`\s]*)`/g)].map(([, path]) => path!).filter((path) => !/[<>*{]/.test(path));
+  [...text.matchAll(/`((?:packages|apps|scripts|docs\/(?:decisions|policies)|\.ci|\.changeset)\/[^`\s]*)`/g)]
+    .map(([, path]) => path!)
+    .filter((path) => !/[<>*{]/.test(path));
 
 test.each(documents)("%s names only files that are there", (document) => {
   const text = readText(document);

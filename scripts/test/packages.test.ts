@@ -40,6 +40,16 @@ test("all packages have one version", () => {
   expect(new Set(packages.map(({ manifest }) => manifest.version)).size).toBe(1);
 });
 
+test("every changeset names a package of this repository, and all packages are in one group", () => {
+  const names = new Set(packages.map(({ manifest }) => manifest.name));
+  for (const file of filesUnder(".changeset").filter((path) => path.endsWith(".md"))) {
+    const [, named, text] = readText(file).match(/^---\n((?:"[^"]+": (?:patch|minor|major)\n)+)---\n\n([\s\S]+)/) ?? [];
+    expect(text, `${file}: front matter, an empty line, text`).toMatch(/\w/);
+    for (const [, name] of named!.matchAll(/^"([^"]+)"/gm)) expect(names).toContain(name);
+  }
+  expect(JSON.parse(readText(".changeset/config.json"))).toMatchObject({ fixed: [["@ziggurat/*"]] });
+});
+
 test("this repository's packages are named by the workspace protocol, and tensor is a peer of whatever shares it with an app", () => {
   const names = new Set([...packages, ...apps].map(({ manifest }) => manifest.name));
   const ranges = [...packages, ...apps].flatMap(({ manifest }) =>

@@ -30,11 +30,11 @@ function closure(name: string, found: Set<string> = new Set()): Set<string> {
 }
 
 /** Installs `names` of this repository, from their tarballs, into a new folder. */
-async function install(folder: string, names: Iterable<string>): Promise<string> {
+async function install(folder: string, names: Iterable<string>, more: object = {}): Promise<string> {
   const path = join(temp, folder);
   mkdirSync(path, { recursive: true });
   const dependencies = Object.fromEntries([...names].map((name) => [name, `file:${tarballOf(byName.get(name)!.manifest)}`]));
-  writeFileSync(join(path, "package.json"), JSON.stringify({ private: true, type: "module", dependencies }));
+  writeFileSync(join(path, "package.json"), JSON.stringify({ private: true, type: "module", ...more, dependencies }));
   await run("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock"], { cwd: path });
   return path;
 }
@@ -125,3 +125,56 @@ describe.each(publishable)("$manifest.name", ({ manifest }) => {
     expect(typeErrors(folder, name, "bundler")).toEqual([]);
   }, 120_000);
 });
+
+const someonesPolicy = `
+import { afterPrefill, anyOf, first, last, type Policy, type Scorer, uniform } from "@ziggurat/policy";
+
+/** KeyDiff, https://arxiv.org/abs/2504.15364: keys unlike the mean direction of all keys stay. */
+export const unlikeTheOthers: Scorer = {
+  score: ({ keys }) => {
+    const unit = keys.div(keys.norm(2).maximum(1e-12));
+    const mean = unit.mean(1);
+    return unit.mul(mean).sum(2).div(mean.norm(2)).squeeze(2).neg();
+  },
+};
+
+export function keyDiff(keep: number): Policy {
+  return { name: "keydiff", budget: uniform(keep), score: unlikeTheOthers, protect: anyOf(first(4), last(16)), schedule: afterPrefill() };
+}
+`;
+
+const someonesProgram = `
+import { cpu } from "@ziggurat/cpu";
+import { pebble } from "@ziggurat/pebble";
+import { generate, loadModel } from "@ziggurat/runtime";
+import { keyDiff } from "keydiff-of-someone-else";
+
+const backend = await cpu({ threads: 1 });
+const model = await loadModel(pebble(), { backend });
+const prompt = "The secret code of Alice is 48213. ".repeat(20);
+const { text, promptTokens, policy, cache } = await generate({ model, policy: keyDiff(48), prompt, maxTokens: 8, kept: true }).result;
+await backend.dispose();
+console.log(JSON.stringify({ text, promptTokens, policy, rows: cache.rows, kept: cache.kept.afterPrefill }));
+`;
+
+test("a policy package of someone else, built from the tarballs alone, runs in generate", async () => {
+  const names = new Set(["policy", "runtime", "cpu", "pebble"].flatMap((folder) => [...closure(`@ziggurat/${folder}`)]));
+  const name = "keydiff-of-someone-else";
+  const folder = await install(name, names, { name, version: "1.0.0", exports: { ".": { types: "./dist/index.d.ts", import: "./dist/index.js" } } });
+  mkdirSync(join(folder, "src"));
+  writeFileSync(join(folder, "src/index.ts"), someonesPolicy);
+  const compilerOptions = { target: "es2022", module: "nodenext", strict: true, declaration: true, types: [], rootDir: "src", outDir: "dist" };
+  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["src"] }));
+  await run(process.execPath, [join(root, "node_modules/typescript/bin/tsc")], { cwd: folder });
+  writeFileSync(join(folder, "main.js"), someonesProgram);
+  const { stdout } = await run(process.execPath, ["main.js"], { cwd: folder });
+
+  const result = JSON.parse(stdout) as { text: string; promptTokens: number; policy: object; rows: number[][]; kept: number[][][] };
+  expect(result.promptTokens).toBeGreaterThan(200);
+  const heads = result.rows.flat();
+  expect(heads).toEqual(heads.map(() => 48));
+  expect(result.policy).toMatchObject({ name: "keydiff", active: true, evicted: heads.length * (result.promptTokens - 48), prefill: "exact" });
+  const pinned = [0, 1, 2, 3, ...Array.from({ length: 16 }, (_, i) => result.promptTokens - 16 + i)];
+  for (const kept of result.kept.flat()) expect(kept).toEqual(expect.arrayContaining(pinned));
+  expect(result.kept[0]).not.toEqual(result.kept[1]);
+}, 120_000);

@@ -1,4 +1,5 @@
 import { type Backend, type Buffer, elementBytes, type RowDType, type Slice } from "@ziggurat/tensor";
+import { rowBytes } from "./shape.js";
 
 /** What an arena is made for. */
 export interface ArenaSize {
@@ -20,6 +21,8 @@ export class Arena {
   readonly keys: Slice;
   readonly values: Slice;
   readonly cells: Slice;
+  /** Bytes of rows for tokens to come. */
+  readonly room: number;
   readonly #backend: Backend;
   readonly #buffers: Buffer[] = [];
 
@@ -38,6 +41,7 @@ export class Arena {
     this.keys = allocate(headSize * elementBytes[dtype]);
     this.values = allocate(headSize * elementBytes[dtype]);
     this.cells = allocate(4 * planes);
+    this.room = (rows - kept) * rowBytes(headSize, dtype, planes);
   }
 
   /** One plane of cells, [rows]. */

@@ -99,7 +99,9 @@ export class Cache {
   async copyFrom(source: Cache, plans: readonly Pick<TurnPlan, "capacity" | "held">[]): Promise<void> {
     const { backend, shape, planes, ranks, sequences, dtype: kv } = this;
     if (source.planes !== planes || source.ranks !== ranks || source.sequences !== sequences) {
-      throw new CacheError(`rows with ${source.planes} cells cannot be copied to rows with ${planes}; the policies must count positions and columns alike`);
+      throw new CacheError(
+        `rows with ${source.planes} cells cannot be copied to rows with ${planes}; the policies must count positions and columns alike`,
+      );
     }
     const heads = sequences * shape.kvHeads;
     const pool = new Pool(backend, "workspace");
@@ -135,6 +137,11 @@ export class Cache {
   /** Bytes in device memory: arenas and tables. */
   get bytes(): number {
     return this.#arenas.reduce((sum, arena) => sum + (arena?.bytes ?? 0), this.tables.bytes);
+  }
+
+  /** Bytes of `bytes` that wait for tokens to come. */
+  get room(): number {
+    return this.#arenas.reduce((sum, arena) => sum + (arena?.room ?? 0), 0);
   }
 
   /** Positions in the text of the rows that a sequence holds, ascending, [layer][KV head]. Reads from the device. */

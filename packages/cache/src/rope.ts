@@ -4,7 +4,8 @@ import { CacheError, type RopeTable } from "./shape.js";
 /** Frequencies of rotary embedding, float32: theta^(-2j / rotary) for j < rotary / 2 (Su et al., 2021, arXiv 2104.09864). */
 export function rotaryFrequencies(theta: number, rotary: number): Float32Array {
   if (!(theta > 0) || !Number.isFinite(theta)) throw new CacheError(`rope theta is ${theta}; it must be a number above 0`);
-  if (!Number.isSafeInteger(rotary) || rotary < 2 || rotary % 2 !== 0) throw new CacheError(`${rotary} rotary numbers; there must be an even number of them`);
+  if (!Number.isSafeInteger(rotary) || rotary < 2 || rotary % 2 !== 0)
+    throw new CacheError(`${rotary} rotary numbers; there must be an even number of them`);
   return Float32Array.from({ length: rotary / 2 }, (_, j) => 1 / theta ** ((2 * j) / rotary));
 }
 

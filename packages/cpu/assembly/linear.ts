@@ -1,6 +1,7 @@
 import { Linear } from "./lib/arguments";
-import { claim, threadScratch } from "./lib/control";
-import { madd, sum } from "./lib/math";
+import { activationBytes, prepareActivations } from "./lib/activations";
+import { barrier, claim, sharedScratch, threadScratch } from "./lib/control";
+import { dots4 } from "./lib/dots";
 import { packPanel } from "./lib/panel";
 import { tile } from "./lib/tile";
 import { unpackWeights } from "./lib/weights";
@@ -68,32 +69,49 @@ function matrix(a: usize): void {
   }
 }
 
+/** One to three rows: bound by reading the weights, once. */
 function vectors(a: usize): void {
+  const rows = Linear.rows(a);
   const width = Linear.width(a);
   const out = Linear.out(a);
-  const row = threadScratch();
+  const dtype = Linear.weight(a);
+  const matrix = Linear.weightAt(a);
+  const x = sharedScratch();
+  const xBytes = activationBytes(dtype, width);
+  for (let r = claim(); r < rows; r = claim()) prepareActivations(dtype, Linear.x(a) + ((<usize>r * width) << 2), width, x + <usize>r * xBytes);
+  barrier();
+
+  const results = threadScratch();
   const units = (out + COLUMNS - 1) / COLUMNS;
   for (let unit = claim(); unit < units; unit = claim()) {
     const first = unit * COLUMNS;
-    const last = min(out, first + COLUMNS);
-    start(a, first, last);
-    for (let o = first; o < last; o++) {
-      for (let from = 0; from < width; from += DEPTH) {
-        const depth = min(DEPTH, width - from);
-        unpackWeights(Linear.weight(a), Linear.weightAt(a), out, width, o, from, depth, row);
-        for (let r = 0; r < Linear.rows(a); r++) {
-          const x = Linear.x(a) + ((<usize>r * <usize>width + from) << 2);
-          let so = f32x4.splat(0);
-          let i = 0;
-          for (; i + 4 <= depth; i += 4) so = madd(v128.load(x + (i << 2)), v128.load(row + (i << 2)), so);
-          let dot = sum(so);
-          for (; i < depth; i++) dot += load<f32>(x + (i << 2)) * load<f32>(row + (i << 2));
-          const at = Linear.outAt(a) + ((<usize>r * <usize>out + o) << 2);
-          store<f32>(at, load<f32>(at) + dot);
-        }
+    const count = min(COLUMNS, out - first);
+    const last = first + count - 1;
+    const apart = (count + 3) >> 2;
+    for (let i = 0; i < apart; i++) {
+      // Four rows that lie apart; where there are too few, the last is taken again, for nothing.
+      const o0 = first + i;
+      const o1 = o0 + apart;
+      const o2 = o1 + apart;
+      const o3 = o2 + apart;
+      for (let r = 0; r < rows; r++) {
+        dots4(dtype, matrix, out, width, o0, min(o1, last), min(o2, last), min(o3, last), x + <usize>r * xBytes, results);
+        finish(a, r, o0, load<f32>(results));
+        if (o1 <= last) finish(a, r, o1, load<f32>(results, 4));
+        if (o2 <= last) finish(a, r, o2, load<f32>(results, 8));
+        if (o3 <= last) finish(a, r, o3, load<f32>(results, 12));
       }
     }
   }
+}
+
+// @ts-ignore: decorator
+@inline
+function finish(a: usize, r: i32, o: i32, dot: f32): void {
+  const place = (<usize>r * Linear.out(a) + o) << 2;
+  if (Linear.bias(a)) dot += load<f32>(Linear.biasAt(a) + (o << 2));
+  if (Linear.residual(a)) dot += load<f32>(Linear.residualAt(a) + place);
+  store<f32>(Linear.outAt(a) + place, dot);
 }
 
 export function linear(a: usize): void {

@@ -11,7 +11,7 @@ export function pool(a: usize): void {
   for (let piece = begin(pieces); piece < last; piece++) {
     const h = piece / capacity;
     const j = piece % capacity;
-    const length = load<i32>(Pool.length(a) + ((h / Pool.share(a)) << 2));
+    const length = min(load<i32>(Pool.length(a) + ((h / Pool.share(a)) << 2)), capacity);
     let so: f32 = 0;
     if (j < length) {
       const row = Pool.x(a) + ((<usize>h * capacity) << 2);

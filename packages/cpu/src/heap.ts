@@ -69,7 +69,7 @@ export class Heap {
   }
 
   #extend(need: number): Found {
-    const end = this.#top + need;
+    const end = this.#top + need + slack;
     if (end > this.#limit) throw new OutOfMemoryError(`${need} bytes, with ${this.#top} of ${this.#limit} taken`);
     if (end > this.#size) {
       // In steps, so that many small buffers do not each ask the system.
@@ -78,7 +78,7 @@ export class Heap {
       this.#size = size;
     }
     const block = { address: this.#top, bytes: need, used: 0 };
-    this.#top = end;
+    this.#top += need;
     return { block, fresh: true };
   }
 
@@ -108,3 +108,5 @@ export class Heap {
 }
 
 const step = 1 << 20;
+/** Kernels may read some bytes beyond an operand, where that spares them a special case; never beyond the memory. */
+const slack = 64;

@@ -1,6 +1,11 @@
 import { testBackend } from "@ziggurat/testing";
 import { cpu } from "../src/index.js";
 
-testBackend("cpu, one thread", () => cpu({ threads: 1 }));
-testBackend("cpu, two threads", () => cpu({ threads: 2 }));
-testBackend("cpu, memory that is not shared", () => cpu({ shared: false }));
+testBackend({
+  name: "cpu, one thread",
+  create: () => cpu({ threads: 1 }),
+  variants: [
+    { name: "two threads", create: () => cpu({ threads: 2 }) },
+    { name: "memory that is not shared", create: () => cpu({ shared: false }) },
+  ],
+});

@@ -69,7 +69,10 @@ export class Batch {
     const stops = members.flatMap(({ stopTokens }) => [...stopTokens, ...new Array<number>(stopCount - stopTokens.length).fill(-1)]);
     this.#samplingOperands = {
       params: allocate(params.length, Float32Array.from(params)),
-      seeds: allocate(sequences, Int32Array.from(members, ({ sampling }) => sampling.seed)),
+      seeds: allocate(
+        sequences,
+        Int32Array.from(members, ({ sampling }) => sampling.seed),
+      ),
       stops: allocate(stops.length, Int32Array.from(stops)),
       steps: allocate(sequences),
       ...(sample.spec.history ? { history: allocate(sequences * facts.vocabularySize, counts(members, facts.vocabularySize)) } : {}),

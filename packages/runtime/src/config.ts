@@ -47,8 +47,7 @@ function fieldsOf(json: unknown, file: string) {
     },
     number(field: string, least: number, most: number, missing?: number): number {
       const value = json[field] ?? missing;
-      if (typeof value !== "number" || !(value >= least && value <= most))
-        fail(field, `a number from ${least} to ${most}`);
+      if (typeof value !== "number" || !(value >= least && value <= most)) fail(field, `a number from ${least} to ${most}`);
       return value as number;
     },
     flag(field: string, missing: boolean): boolean {
@@ -69,8 +68,7 @@ export function parseConfig(json: unknown, file = "config.json"): ModelConfig {
   const named = fields.json.architectures;
   const architecture = Array.isArray(named) ? (named[0] as unknown) : undefined;
   if (architecture !== "LlamaForCausalLM") {
-    const given =
-      architecture === undefined ? `architectures is ${show(named)}` : `the architecture is ${show(architecture)}`;
+    const given = architecture === undefined ? `architectures is ${show(named)}` : `the architecture is ${show(architecture)}`;
     throw new ConfigError(`${file}: ${given}; supported: ${architectures.join(", ")}`);
   }
   return parseLlama(fields, file);
@@ -114,16 +112,12 @@ function parseRope(fields: Fields, file: string): number {
     if (value === undefined || value === null) continue;
     if (!isRecord(value)) fields.fail(field, "an object or null");
     const kind = (value as Record<string, unknown>).rope_type ?? (value as Record<string, unknown>).type ?? "default";
-    if (kind !== "default")
-      throw new ConfigError(`${file}: ${field} asks for the rope type ${show(kind)}; supported: default`);
+    if (kind !== "default") throw new ConfigError(`${file}: ${field} asks for the rope type ${show(kind)}; supported: default`);
   }
   const partial = fields.json.partial_rotary_factor;
   if (partial !== undefined && partial !== null && partial !== 1) fields.fail("partial_rotary_factor", "1 or absent");
   const parameters = fields.json.rope_parameters;
-  const holder =
-    isRecord(parameters) && parameters.rope_theta !== undefined
-      ? fieldsOf(parameters, `${file}: rope_parameters`)
-      : fields;
+  const holder = isRecord(parameters) && parameters.rope_theta !== undefined ? fieldsOf(parameters, `${file}: rope_parameters`) : fields;
   return holder.number("rope_theta", 1, 1e12, 10_000);
 }
 
@@ -136,12 +130,7 @@ export interface GenerationConfig {
 }
 
 /** Token ids of a checked configuration. Throws {@link ConfigError}. */
-export function parseGeneration(
-  json: unknown,
-  config: unknown,
-  vocabularySize: number,
-  file = "generation_config.json",
-): GenerationConfig {
+export function parseGeneration(json: unknown, config: unknown, vocabularySize: number, file = "generation_config.json"): GenerationConfig {
   const own = fieldsOf(json ?? {}, file);
   const model = fieldsOf(config ?? {}, "config.json");
   const ids = (field: string): number[] => {

@@ -57,13 +57,7 @@ export function blobs(files: Readonly<Record<string, Blob>>, name = "blobs"): Mo
 
 /** Throws {@link FormatError} where `length` bytes from `offset` on are not all within `size`. */
 export function checkRange(file: string, size: number, offset: number, length: number): void {
-  if (
-    !Number.isSafeInteger(offset) ||
-    !Number.isSafeInteger(length) ||
-    offset < 0 ||
-    length < 0 ||
-    offset + length > size
-  ) {
+  if (!Number.isSafeInteger(offset) || !Number.isSafeInteger(length) || offset < 0 || length < 0 || offset + length > size) {
     throw new FormatError(`${file}: cannot read ${length} bytes from byte ${offset}; the file has ${size}`);
   }
 }
@@ -76,9 +70,7 @@ export async function readText(files: ModelFiles, file: string): Promise<string 
   const source = await files.open(file);
   if (!source) return undefined;
   if (source.size > largestJson) {
-    throw new FormatError(
-      `${files.name}/${file}: ${source.size} bytes; a text file of a model may have ${largestJson}`,
-    );
+    throw new FormatError(`${files.name}/${file}: ${source.size} bytes; a text file of a model may have ${largestJson}`);
   }
   const bytes = await source.read(0, source.size);
   try {
@@ -100,5 +92,4 @@ export async function readJson(files: ModelFiles, file: string): Promise<unknown
 }
 
 /** Whether parsed JSON is an object. */
-export const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
+export const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);

@@ -1,4 +1,4 @@
-import { planesOf, Progress } from "@ziggurat/cache";
+import { Progress, planesOf } from "@ziggurat/cache";
 import type { Policy } from "@ziggurat/policy";
 import { CeilingError, RequestError } from "./error.js";
 import { checkMaxTokens, cut, peakBytes, planWithin } from "./limits.js";

@@ -71,6 +71,7 @@ export async function* generateEach({ model, policies, signal, onProgress, ...re
           decodeSeconds: (performance.now() - begun) / 1000,
           rowsAfterPrefill: [rows],
           cacheBytes: cache.bytes,
+          roomBytes: cache.room,
           peakBytes: cache.bytes + scratchBytes,
           kept: undefined,
         };

@@ -57,6 +57,8 @@ export interface GenerateResult {
     readonly rows: readonly (readonly number[])[];
     /** Bytes after the prompt, room for the answer and tables included; of all sequences of a batch together. */
     readonly bytes: number;
+    /** Those of `bytes` that waited for the answer's tokens. */
+    readonly roomBytes: number;
     /** The most bytes of cache and prefill scratch; of all sequences of a batch together. */
     readonly peakBytes: number;
     /** Positions of the text that were kept, [layer][KV head], where asked for. */
@@ -122,7 +124,10 @@ async function* answerAll(
   const cache = new Cache({ backend, shape: facts.cache, dtype: rowDType, policies: sorted.map(({ policy }) => policy), rope: () => undefined });
   try {
     const members = sorted.map((request, sequence) => memberOf(model, cache, sequence, request));
-    const needed = peakBytes(cache, members.map(({ plan }) => plan));
+    const needed = peakBytes(
+      cache,
+      members.map(({ plan }) => plan),
+    );
     checkCeiling(needed, options.maxCacheBytes, "Keep fewer rows (`fit` finds how many), write fewer tokens, or read the prompt in chunks");
     const outcome = yield* inOrderOf(order, runTurn(model, cache, members, inRequestOrder(options, order)));
     return requests.map((request, index) => resultOf(request, members[place.get(index)!]!, place.get(index)!, cache, outcome));
@@ -154,14 +159,21 @@ function memberOf(model: Model, cache: Cache, sequence: number, request: Request
 }
 
 /** What {@link runTurn} needs for a sequence that reads `ids` next. Throws a `RequestError` and whatever the policy throws. */
-export function planMember(model: Model, cache: Cache, sequence: number, ids: readonly number[], request: Omit<Request, "policy" | "prompt">): TurnMember {
+export function planMember(
+  model: Model,
+  cache: Cache,
+  sequence: number,
+  ids: readonly number[],
+  request: Omit<Request, "policy" | "prompt">,
+): TurnMember {
   const messages = cut(ids, request.chunk);
   const { plan, most, mostReason } = planWithin(model, cache.progress[sequence]!, messages, checkMaxTokens(request.maxTokens));
   const stopTokens = [...new Set([...model.facts.endTokens, ...(request.stopTokens ?? [])])];
   const bad = stopTokens.find((id) => !Number.isSafeInteger(id) || id < 0);
   if (bad !== undefined) throw new RequestError(`stopTokens holds ${String(bad)}; token ids are whole numbers from 0`);
   const stopStrings = request.stop ?? [];
-  if (!stopStrings.every((stop) => typeof stop === "string" && stop !== "")) throw new RequestError("stop holds an empty text or none; every stop must be a text");
+  if (!stopStrings.every((stop) => typeof stop === "string" && stop !== ""))
+    throw new RequestError("stop holds an empty text or none; every stop must be a text");
   if (stopStrings.length > 0 && !model.tokenizer) throw new RequestError(`${model.name} has no tokenizer and so no text to stop at; use stopTokens`);
   const writer = new Writer({ tokenizer: model.tokenizer, stopTokens, stopStrings, most, mostReason });
   return { plan, messages, sampling: checkSampling(request), stopTokens, writer };
@@ -190,6 +202,7 @@ export function resultOf(
     cache: {
       rows: rowsAfterPrefill[sequence]!,
       bytes: outcome.cacheBytes,
+      roomBytes: outcome.roomBytes,
       peakBytes: outcome.peakBytes,
       ...(kept ? { kept: { afterPrefill: kept.afterPrefill[sequence]!, atEnd: kept.atEnd[sequence]! } } : {}),
     },

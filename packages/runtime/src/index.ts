@@ -1,17 +1,29 @@
-export {
-  architectures,
-  type GenerationConfig,
-  type LlamaConfig,
-  loadConfig,
-  type ModelConfig,
-  parseConfig,
-  parseGeneration,
-} from "./config.js";
+export { type Chat, chatOf, type Message } from "./chat.js";
+export type { Piece } from "./decode.js";
 export type { TextStream } from "./detokenize.js";
-export { ConfigError, FormatError, TemplateError, TokenizerError } from "./error.js";
+export { CeilingError, ConfigError, FormatError, RequestError, TemplateError, TokenizerError } from "./error.js";
+export type { Family, Forward, LoadedWeights, LoadWeightsOptions, ModelFacts, OpenedModel } from "./families/family.js";
 export { blobs, type FileSource, type ModelFiles, memoryFiles } from "./files.js";
+export { type Fit, type FitOptions, fit } from "./fit.js";
+export {
+  type GenerateBatchOptions,
+  type GenerateOptions,
+  type GeneratePiece,
+  type GenerateResult,
+  generate,
+  generateBatch,
+  type Request,
+} from "./generate.js";
+export { type EachResult, type GenerateEachOptions, generateEach } from "./generate-each.js";
+export { Generation } from "./generation.js";
+export { families, type LoadOptions, loadModel, type Model, openModel } from "./model.js";
+export type { Prompt } from "./prompt.js";
+export type { SamplingOptions } from "./sampling.js";
+export { type Origin, Session, type SessionOptions, type TurnRequest } from "./session.js";
 export { type DecodeOptions, type EncodeOptions, loadTokenizer, makeTokenizer, type Tokenizer } from "./tokenizer.js";
+export type { CacheEvent, TurnOptions } from "./turn.js";
 export { convert } from "./weights/convert.js";
 export { openWeights } from "./weights/open.js";
 export { readSafetensors } from "./weights/safetensors.js";
 export type { StoredDType, StoredTensor, WeightSource } from "./weights/source.js";
+export type { FinishReason } from "./writer.js";

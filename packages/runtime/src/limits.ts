@@ -1,4 +1,4 @@
-import { type Cache, cacheBytes, planTurn, type Progress, scratchBytes, type TurnPlan } from "@ziggurat/cache";
+import { type Cache, cacheBytes, type Progress, planTurn, scratchBytes, type TurnPlan } from "@ziggurat/cache";
 import { CeilingError, RequestError } from "./error.js";
 import type { Model } from "./model.js";
 
@@ -76,5 +76,6 @@ export function checkCeiling(needed: number, maxCacheBytes: number | undefined, 
   if (typeof maxCacheBytes !== "number" || !(maxCacheBytes > 0)) {
     throw new RequestError(`maxCacheBytes is ${String(maxCacheBytes)}; it must be a number of bytes above 0`);
   }
-  if (needed > maxCacheBytes) throw new CeilingError(`the cache would take ${needed} bytes at its peak; maxCacheBytes is ${maxCacheBytes}. ${advice}`);
+  if (needed > maxCacheBytes)
+    throw new CeilingError(`the cache would take ${needed} bytes at its peak; maxCacheBytes is ${maxCacheBytes}. ${advice}`);
 }

@@ -1,11 +1,11 @@
 import type { Backend, RowDType, WeightDType } from "@ziggurat/tensor";
+import { type Chat, chatOf } from "./chat.js";
 import { ConfigError, RequestError } from "./error.js";
 import type { Family, Forward, LoadedWeights, ModelFacts } from "./families/family.js";
 import { llama } from "./families/llama.js";
 import { type ModelFiles, readJson } from "./files.js";
 import { Lock } from "./lock.js";
 import { RopeTables } from "./rope-tables.js";
-import { type Chat, chatOf } from "./chat.js";
 import { loadTokenizer, type Tokenizer } from "./tokenizer.js";
 import { openWeights } from "./weights/open.js";
 
@@ -88,7 +88,9 @@ export async function loadModel(files: ModelFiles, options: LoadOptions): Promis
   const tokenizer = await loadTokenizer(files);
   const chat = tokenizer?.chatTemplate === undefined ? undefined : chatOf(tokenizer);
   if (tokenizer && tokenizer.vocabularySize > opened.facts.vocabularySize) {
-    throw new ConfigError(`${files.name}: the tokenizer has ${tokenizer.vocabularySize} tokens, the embedding ${opened.facts.vocabularySize}; they must agree`);
+    throw new ConfigError(
+      `${files.name}: the tokenizer has ${tokenizer.vocabularySize} tokens, the embedding ${opened.facts.vocabularySize}; they must agree`,
+    );
   }
   const source = await openWeights(files);
   const bytes = opened.weightBytes(source, dtype);

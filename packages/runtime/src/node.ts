@@ -27,10 +27,7 @@ export function folder(path: string): ModelFiles {
           try {
             for (let done = 0; done < length; ) {
               const { bytesRead } = await handle.read(bytes, done, length - done, offset + done);
-              if (bytesRead === 0)
-                throw new FormatError(
-                  `${full}: ended at byte ${offset + done}; it had ${info.size} when it was opened`,
-                );
+              if (bytesRead === 0) throw new FormatError(`${full}: ended at byte ${offset + done}; it had ${info.size} when it was opened`);
               done += bytesRead;
             }
           } finally {

@@ -5,7 +5,8 @@ import type { Model } from "./model.js";
 /** What a model is given to read: text as it is, chat messages (put into the model's template), or token ids. */
 export type Prompt = string | readonly Message[] | readonly number[] | Int32Array;
 
-const isIds = (prompt: Prompt): prompt is readonly number[] | Int32Array => prompt instanceof Int32Array || (Array.isArray(prompt) && typeof prompt[0] === "number");
+const isIds = (prompt: Prompt): prompt is readonly number[] | Int32Array =>
+  prompt instanceof Int32Array || (Array.isArray(prompt) && typeof prompt[0] === "number");
 
 /** Whether a prompt is chat messages. */
 export const isChat = (prompt: Prompt): prompt is readonly Message[] => typeof prompt !== "string" && !isIds(prompt);

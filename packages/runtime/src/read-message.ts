@@ -29,7 +29,12 @@ export function readMessage(model: Model, targets: readonly [Target, ...Target[]
   return model.prefills.run(() => read(model, targets, ids, options));
 }
 
-async function read(model: Model, targets: readonly [Target, ...Target[]], ids: Int32Array, { logits, signal, onProgress, clock }: ReadOptions): Promise<ReadResult> {
+async function read(
+  model: Model,
+  targets: readonly [Target, ...Target[]],
+  ids: Int32Array,
+  { logits, signal, onProgress, clock }: ReadOptions,
+): Promise<ReadResult> {
   const { backend, facts } = model;
   const pace = new Pace(backend, signal);
   const tokens = ids.length;

@@ -11,7 +11,13 @@ const stretch = 32;
  * Feeds ids one by one to the single sequence of a cache that has room for them, and gives each one's log-probability (natural) after those before it. `logits` f32
  * [vocabulary]: after the last token read; left as they are after the last one fed.
  */
-export async function feedAndScore(model: Model, cache: Cache, logits: Slice, ids: readonly number[], signal: AbortSignal | undefined): Promise<Float32Array> {
+export async function feedAndScore(
+  model: Model,
+  cache: Cache,
+  logits: Slice,
+  ids: readonly number[],
+  signal: AbortSignal | undefined,
+): Promise<Float32Array> {
   const { backend, facts } = model;
   const progress = cache.progress[0]!;
   const vocabulary = facts.vocabularySize;

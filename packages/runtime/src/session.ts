@@ -165,7 +165,8 @@ export class Session {
       const unread = this.#unread;
       const fed = [...unread, ...fresh];
       const { plan, most } = planWithin(this.model, this.#cache.progress[0]!, [], fed.length + 1);
-      if (most < fed.length + 1) throw new RequestError(`score: ${fed.length} tokens after ${this.seen} read are more than the context of ${this.model.name}`);
+      if (most < fed.length + 1)
+        throw new RequestError(`score: ${fed.length} tokens after ${this.seen} read are more than the context of ${this.model.name}`);
       this.#check(plan);
       const lease = this.model.ropes.lease(plan.positions);
       try {

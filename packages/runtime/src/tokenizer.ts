@@ -10,6 +10,8 @@ import { readTokenizer, type TokenizerFile } from "./tokenizer-file.js";
 export interface EncodeOptions {
   /** Whether special tokens written in the text become special tokens. Default false: they stay text, as they must in what a user wrote. */
   readonly special?: boolean;
+  /** A character that is no part of the text: it only keeps what stands on both sides of it from being a special token. */
+  readonly ignore?: string;
   /** Whether to add what the tokenizer's post-processor adds around a text, such as a first token. Default false. */
   readonly addSpecialTokens?: boolean;
 }
@@ -50,11 +52,7 @@ export async function loadTokenizer(files: ModelFiles): Promise<Tokenizer | unde
   if (json === undefined) return undefined;
   const config = (await readJson(files, "tokenizer_config.json")) ?? {};
   const template = await readText(files, "chat_template.jinja");
-  return makeTokenizer(
-    json,
-    template === undefined || !isRecord(config) ? config : { ...config, chat_template: template },
-    files.name,
-  );
+  return makeTokenizer(json, template === undefined || !isRecord(config) ? config : { ...config, chat_template: template }, files.name);
 }
 
 /** A tokenizer of parsed tokenizer.json and tokenizer_config.json. Throws {@link TokenizerError}. `name` stands before the files' names in errors. */
@@ -72,9 +70,7 @@ export function makeTokenizer(json: unknown, config: unknown = {}, name = "token
   const vocabularySize = [...vocabulary.keys()].reduce((most, id) => Math.max(most, id + 1), 0);
   const contents = [...byContent.keys()].sort((a, b) => b.length - a.length);
   const pattern =
-    contents.length === 0
-      ? undefined
-      : new RegExp(contents.map((text) => text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("|"), "g");
+    contents.length === 0 ? undefined : new RegExp(contents.map((text) => text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("|"), "g");
 
   let library: Library;
   try {
@@ -89,8 +85,7 @@ export function makeTokenizer(json: unknown, config: unknown = {}, name = "token
 
   const check = (id: number): string => {
     const token = vocabulary.get(id);
-    if (token === undefined)
-      throw new TokenizerError(`${file}: ${show(id)} is no token id; ids go from 0 to ${vocabularySize - 1}`);
+    if (token === undefined) throw new TokenizerError(`${file}: ${show(id)} is no token id; ids go from 0 to ${vocabularySize - 1}`);
     return token;
   };
   const byteLevel = isRecord(checked.json.decoder) && checked.json.decoder.type === "ByteLevel";
@@ -108,10 +103,15 @@ export function makeTokenizer(json: unknown, config: unknown = {}, name = "token
     named,
     chatTemplate: template,
     specialTokens: contents,
-    encode(text, { special = false, addSpecialTokens = false } = {}) {
-      if (typeof text !== "string")
-        throw new TokenizerError(`${file}: cannot encode ${show(text)}; it must be a string`);
-      const marked = special && pattern ? text.replace(pattern, (content) => byContent.get(content)!.alias) : text;
+    encode(text, { special = false, ignore = "", addSpecialTokens = false } = {}) {
+      if (typeof text !== "string") throw new TokenizerError(`${file}: cannot encode ${show(text)}; it must be a string`);
+      let marked = text;
+      if (special && pattern) {
+        const isIgnored = (content: string, at: number) =>
+          content.length === 1 && ignore !== "" && text[at - 1] === ignore && text[at + 1] === ignore;
+        marked = text.replace(pattern, (content, at: number) => (isIgnored(content, at) ? content : byContent.get(content)!.alias));
+      }
+      if (ignore !== "") marked = marked.replaceAll(ignore, "");
       if (marked === "" && !addSpecialTokens) return [];
       let ids: (number | undefined)[];
       try {
@@ -152,10 +152,8 @@ const aliasConfig = (named: Readonly<Record<string, string>>, byContent: Readonl
 function withAliases({ json, added }: TokenizerFile, byContent: ReadonlyMap<string, Special>): Record<string, unknown> {
   const rename = (text: unknown) => (typeof text === "string" ? (byContent.get(text)?.alias ?? text) : text);
   const model: Record<string, unknown> = { ...json.model };
-  if (Array.isArray(model.vocab))
-    model.vocab = model.vocab.map(([piece, score]: [string, number]) => [rename(piece), score]);
-  else
-    model.vocab = Object.fromEntries(Object.entries(model.vocab as object).map(([token, id]) => [rename(token), id]));
+  if (Array.isArray(model.vocab)) model.vocab = model.vocab.map(([piece, score]: [string, number]) => [rename(piece), score]);
+  else model.vocab = Object.fromEntries(Object.entries(model.vocab as object).map(([token, id]) => [rename(token), id]));
   if (typeof model.unk_token === "string") model.unk_token = rename(model.unk_token);
   return {
     normalizer: json.normalizer ?? null,
@@ -169,8 +167,7 @@ function withAliases({ json, added }: TokenizerFile, byContent: ReadonlyMap<stri
 
 function renameAll(value: unknown, rename: (text: unknown) => unknown): unknown {
   if (Array.isArray(value)) return value.map((item) => renameAll(item, rename));
-  if (isRecord(value))
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [rename(key), renameAll(item, rename)]));
+  if (isRecord(value)) return Object.fromEntries(Object.entries(value).map(([key, item]) => [rename(key), renameAll(item, rename)]));
   return rename(value);
 }
 

@@ -20,8 +20,22 @@ export interface TurnMember {
 
 /** What the cache did; rows are [layer][KV head]. */
 export type CacheEvent =
-  | { readonly type: "read"; readonly sequence: number; readonly seen: number; readonly rows: number[][]; readonly evicted: number; readonly bytes: number }
-  | { readonly type: "step"; readonly sequence: number; readonly seen: number; readonly rows: number[][]; readonly evicted: number; readonly bytes: number };
+  | {
+      readonly type: "read";
+      readonly sequence: number;
+      readonly seen: number;
+      readonly rows: number[][];
+      readonly evicted: number;
+      readonly bytes: number;
+    }
+  | {
+      readonly type: "step";
+      readonly sequence: number;
+      readonly seen: number;
+      readonly rows: number[][];
+      readonly evicted: number;
+      readonly bytes: number;
+    };
 
 export interface TurnOptions {
   /** Tokens between two looks at the ids. Default 8. The text is the same whatever it is. */
@@ -45,6 +59,8 @@ export interface TurnOutcome {
   readonly rowsAfterPrefill: readonly (readonly (readonly number[])[])[];
   /** Bytes of the cache after the prompts: arenas, with their room, and tables. */
   readonly cacheBytes: number;
+  /** Those of `cacheBytes` that waited for the answers' tokens. */
+  readonly roomBytes: number;
   /** The most bytes that cache and prefill scratch took together. */
   readonly peakBytes: number;
   /** Kept positions after the prompts and at the end, [sequence][layer][KV head], where asked for. */
@@ -66,7 +82,7 @@ export async function* runTurn(model: Model, cache: Cache, members: readonly Tur
     const read = performance.now();
     const rowsAfterPrefill = cache.progress.map(({ rows }) => rows.map((heads) => [...heads]));
     const keptAfterPrefill = options.kept ? await keptOf(cache) : undefined;
-    const bytes = cache.bytes;
+    const { bytes, room } = cache;
 
     const writers = members.map(({ writer }) => writer);
     const evicted = cache.progress.map((progress) => progress.evicted);
@@ -87,6 +103,7 @@ export async function* runTurn(model: Model, cache: Cache, members: readonly Tur
       decodeSeconds: (ended - decodeStarted) / 1000,
       rowsAfterPrefill,
       cacheBytes: bytes,
+      roomBytes: room,
       peakBytes: peak,
       kept: keptAfterPrefill && { afterPrefill: keptAfterPrefill, atEnd: await keptOf(cache) },
     };

@@ -1,4 +1,5 @@
-import { ConfigError, loadConfig, memoryFiles, parseConfig, parseGeneration } from "@ziggurat/runtime";
+import { ConfigError, memoryFiles } from "@ziggurat/runtime";
+import { loadConfig, parseConfig, parseGeneration } from "../src/config.js";
 import { describe, expect, it } from "vitest";
 
 const llama = {

@@ -38,7 +38,7 @@ export {
 export { BufferError, OutOfMemoryError } from "./error.js";
 export { asNode, type HeadCounts, input, inputsOf, type Node, type NodeOp, needsTextOrder, topological } from "./graph.js";
 export { fromBFloat16, fromFloat16, toBFloat16, toFloat16 } from "./half.js";
+export { Ledger, labelsOf } from "./memory.js";
 export { type ReferenceOptions, reference } from "./reference/backend.js";
-export { Ledger, labelsOf } from "./reference/memory.js";
 export { uniform } from "./reference/random.js";
 export { type Reduction, ShapeError, type Tensor } from "./tensor.js";

@@ -36,6 +36,8 @@ export interface RunPolicyOptions {
   readonly dtype?: RowDType;
   /** Tokens of the prompt that are attended at once. Default 64. */
   readonly tile?: number;
+  /** Records each kind of step once and replays it, as generation does. Default false: every step is dispatched anew. */
+  readonly replay?: boolean;
 }
 
 /** What a policy held and gave after the prompt or a step. */
@@ -56,7 +58,7 @@ export interface RunPolicyResult {
  * size and whatever the policy throws.
  */
 export async function runPolicy(options: RunPolicyOptions): Promise<RunPolicyResult> {
-  const { policy, backend, queryHeads, kvHeads, headSize, layers, steps = [], ropeTheta, dtype = "f32", tile = 64 } = options;
+  const { policy, backend, queryHeads, kvHeads, headSize, layers, steps = [], ropeTheta, dtype = "f32", tile = 64, replay = false } = options;
   const tokens = (layers[0]?.q.length ?? 0) / (queryHeads * headSize);
   if (!Number.isSafeInteger(tokens) || tokens < 1)
     throw new CacheError(`q of layer 0 has ${layers[0]?.q.length ?? 0} numbers; it must be [${queryHeads}, tokens, ${headSize}]`);
@@ -80,7 +82,7 @@ export async function runPolicy(options: RunPolicyOptions): Promise<RunPolicyRes
     return { buffer: buffers.at(-1)!, offset: 0 };
   };
   let prefill: Prefill | undefined;
-  const prepared = new Map<string, DecodeStep>();
+  const prepared = new Map<string, Runnable>();
   try {
     const plan = planTurn(progress, [tokens], steps.length);
     if (ropeTheta !== undefined) table = ropeTable(backend, rotaryFrequencies(ropeTheta, headSize), plan.positions);
@@ -109,7 +111,7 @@ export async function runPolicy(options: RunPolicyOptions): Promise<RunPolicyRes
       const firings = [progress.feed(1, "decode")];
       const pattern = firingPattern(cache, firings);
       const key = JSON.stringify(pattern);
-      const step = prepared.get(key) ?? (await DecodeStep.prepare(cache, { pattern, qkv, out }));
+      const step = prepared.get(key) ?? runnable(await DecodeStep.prepare(cache, { pattern, qkv, out }), backend, layers.length, replay);
       prepared.set(key, step);
       DecodeStep.setKeep(cache, firings);
       const stepOutputs: Float32Array[] = [];
@@ -129,6 +131,27 @@ export async function runPolicy(options: RunPolicyOptions): Promise<RunPolicyRes
     table?.free();
     cache.free();
   }
+}
+
+interface Runnable {
+  attend(layer: number): void;
+  end(): void;
+  free(): void;
+}
+
+/** A step as it is, or recorded layer by layer. */
+function runnable(step: DecodeStep, backend: Backend, layers: number, replay: boolean): Runnable {
+  if (!replay) return step;
+  const programs = Array.from({ length: layers }, (_, layer) => backend.record(() => step.attend(layer)));
+  const end = backend.record(() => step.end());
+  return {
+    attend: (layer) => backend.replay(programs[layer]!),
+    end: () => backend.replay(end),
+    free() {
+      for (const program of [...programs, end]) backend.release(program);
+      step.free();
+    },
+  };
 }
 
 async function readFloats(backend: Backend, slice: Slice, count: number): Promise<Float32Array> {

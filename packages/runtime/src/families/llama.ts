@@ -55,7 +55,11 @@ function plans(config: LlamaConfig, source: WeightSource, dtype: LoadWeightsOpti
   const layer = (index: number): LayerPlan => {
     const at = (name: string) => `model.layers.${index}.${name}.weight`;
     return {
-      qkv: matrix(["q", "k", "v"].map((x) => at(`self_attn.${x}_proj`)), [queryHeads * headSize, kvHeads * headSize, kvHeads * headSize], hiddenSize),
+      qkv: matrix(
+        ["q", "k", "v"].map((x) => at(`self_attn.${x}_proj`)),
+        [queryHeads * headSize, kvHeads * headSize, kvHeads * headSize],
+        hiddenSize,
+      ),
       output: matrix([at("self_attn.o_proj")], [hiddenSize], queryHeads * headSize),
       gateUp: matrix([at("mlp.gate_proj"), at("mlp.up_proj")], [intermediateSize, intermediateSize], hiddenSize),
       down: matrix([at("mlp.down_proj")], [hiddenSize], intermediateSize),
@@ -72,8 +76,7 @@ function weightBytes(config: LlamaConfig, source: WeightSource, dtype: LoadWeigh
   const { embedding, head, layers } = plans(config, source, dtype);
   const matrices = [embedding, ...(head ? [head] : []), ...layers.flatMap((layer) => Object.values(layer) as MatrixPlan[])];
   const { hiddenSize, queryHeads, kvHeads, headSize, intermediateSize, attentionBias, mlpBias } = config;
-  const biases =
-    (attentionBias ? (queryHeads + 2 * kvHeads) * headSize + hiddenSize : 0) + (mlpBias ? 2 * intermediateSize + hiddenSize : 0);
+  const biases = (attentionBias ? (queryHeads + 2 * kvHeads) * headSize + hiddenSize : 0) + (mlpBias ? 2 * intermediateSize + hiddenSize : 0);
   return matrices.reduce((sum, plan) => sum + matrixBytes(plan), 4 * hiddenSize) + layers.length * 4 * (2 * hiddenSize + biases);
 }
 
@@ -103,7 +106,11 @@ async function load(config: LlamaConfig, source: WeightSource, { backend, dtype,
   try {
     const plan = plans(config, source, dtype);
     const total = weightBytes(config, source, dtype);
-    const tell = () => onProgress?.(owned.reduce((sum, { bytes }) => sum + bytes, 0), total);
+    const tell = () =>
+      onProgress?.(
+        owned.reduce((sum, { bytes }) => sum + bytes, 0),
+        total,
+      );
     const matrix = (what: MatrixPlan) => loadMatrix(backend, source, what, owned);
     const vector = (names: string[], widths: number[]) => loadVector(backend, source, names, widths, owned);
     const { hiddenSize, queryHeads, kvHeads, headSize, intermediateSize, attentionBias, mlpBias } = config;
@@ -115,7 +122,12 @@ async function load(config: LlamaConfig, source: WeightSource, { backend, dtype,
       layers.push({
         attentionNorm: await vector([at("input_layernorm.weight")], [hiddenSize]),
         qkv: await matrix(parts.qkv),
-        qkvBias: attentionBias ? await vector(["q", "k", "v"].map((x) => at(`self_attn.${x}_proj.bias`)), heads) : undefined,
+        qkvBias: attentionBias
+          ? await vector(
+              ["q", "k", "v"].map((x) => at(`self_attn.${x}_proj.bias`)),
+              heads,
+            )
+          : undefined,
         output: await matrix(parts.output),
         outputBias: attentionBias ? await vector([at("self_attn.o_proj.bias")], [hiddenSize]) : undefined,
         feedForwardNorm: await vector([at("post_attention_layernorm.weight")], [hiddenSize]),
@@ -158,7 +170,13 @@ async function forward(config: LlamaConfig, weights: Weights, backend: Backend, 
     kernels.set(key, kernel);
     return kernel;
   };
-  const embed = await backend.prepare("embed", { tokens: rows, vocabulary: vocabularySize, width: hiddenSize, weight: weights.embedding.dtype, scale: 1 });
+  const embed = await backend.prepare("embed", {
+    tokens: rows,
+    vocabulary: vocabularySize,
+    width: hiddenSize,
+    weight: weights.embedding.dtype,
+    scale: 1,
+  });
   const norm = await backend.prepare("rmsNorm", { rows, width: hiddenSize, epsilon: normEpsilon });
   const activation = await backend.prepare("gatedActivation", { rows, width: intermediateSize, kind: "silu" });
   const head = await linear(weights.head, false, false);

@@ -12,18 +12,10 @@ const chunk = 1 << 16;
  * the other axes. Returns `bytes` itself where nothing has to change. Throws {@link FormatError} where the byte count does not fit the shape, where a number
  * is not finite and must be quantised, and where `width` does not suit the blocks.
  */
-export function convert(
-  bytes: Uint8Array,
-  from: StoredDType,
-  to: WeightDType,
-  shape: readonly number[],
-  name = "tensor",
-): Uint8Array {
+export function convert(bytes: Uint8Array, from: StoredDType, to: WeightDType, shape: readonly number[], name = "tensor"): Uint8Array {
   const count = shape.reduce((a, b) => a * b, 1);
   if (bytes.byteLength !== count * elementBytes[from]) {
-    throw new FormatError(
-      `${name}: ${bytes.byteLength} bytes; shape [${shape.join(", ")}] of ${from} takes ${count * elementBytes[from]}`,
-    );
+    throw new FormatError(`${name}: ${bytes.byteLength} bytes; shape [${shape.join(", ")}] of ${from} takes ${count * elementBytes[from]}`);
   }
   if (from === to) return bytes;
   if (isQuantised(to)) {

@@ -50,9 +50,7 @@ function words(bytes: Uint8Array, size: 4): Uint32Array;
 function words(bytes: Uint8Array, size: 2 | 4): Uint16Array | Uint32Array {
   const aligned = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
   const count = bytes.byteLength / size;
-  return size === 2
-    ? new Uint16Array(aligned.buffer, aligned.byteOffset, count)
-    : new Uint32Array(aligned.buffer, aligned.byteOffset, count);
+  return size === 2 ? new Uint16Array(aligned.buffer, aligned.byteOffset, count) : new Uint32Array(aligned.buffer, aligned.byteOffset, count);
 }
 
 /** Numbers `from` to `from + count` of a stored tensor, as float32, into `out`. */

@@ -18,15 +18,12 @@ export async function openWeights(files: ModelFiles): Promise<WeightSource> {
 async function openShards(files: ModelFiles, listed: unknown): Promise<WeightSource> {
   const name = `${files.name}/${index}`;
   const map = isRecord(listed) ? listed.weight_map : undefined;
-  if (!isRecord(map))
-    throw new FormatError(`${name}: weight_map is ${show(map)}; it must be an object of file names by tensor`);
+  if (!isRecord(map)) throw new FormatError(`${name}: weight_map is ${show(map)}; it must be an object of file names by tensor`);
   const shards = new Map<string, WeightSource>();
   const byTensor = new Map<string, WeightSource>();
   for (const [tensor, file] of Object.entries(map)) {
     if (typeof file !== "string" || !/^[\w][\w.-]*\.safetensors$/.test(file)) {
-      throw new FormatError(
-        `${name}: tensor "${tensor}" is in ${show(file)}; it must be the name of a .safetensors file beside the index`,
-      );
+      throw new FormatError(`${name}: tensor "${tensor}" is in ${show(file)}; it must be the name of a .safetensors file beside the index`);
     }
     let shard = shards.get(file);
     if (!shard) {
@@ -35,8 +32,7 @@ async function openShards(files: ModelFiles, listed: unknown): Promise<WeightSou
       shard = await readSafetensors(source, `${files.name}/${file}`);
       shards.set(file, shard);
     }
-    if (!shard.has(tensor))
-      throw new FormatError(`${name}: says that tensor "${tensor}" is in ${file}, which lacks it`);
+    if (!shard.has(tensor)) throw new FormatError(`${name}: says that tensor "${tensor}" is in ${file}, which lacks it`);
     byTensor.set(tensor, shard);
   }
   return {

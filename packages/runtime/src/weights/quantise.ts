@@ -24,9 +24,7 @@ export function quantise(
 ): Uint8Array {
   if (to === "q4_1") throw new FormatError(`${name}: weights are quantised to q8_0 or q4_0, not to q4_1`);
   if (width % blockSize !== 0) {
-    throw new FormatError(
-      `${name}: rows of ${width} weights cannot be cut into blocks of ${blockSize}; keep them in bf16`,
-    );
+    throw new FormatError(`${name}: rows of ${width} weights cannot be cut into blocks of ${blockSize}; keep them in bf16`);
   }
   const layout = weightLayout(to, out, width);
   const result = new Uint8Array(layout.bytes);

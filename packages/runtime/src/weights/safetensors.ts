@@ -57,10 +57,7 @@ export async function readSafetensors(source: FileSource, file: string): Promise
       const entry = entries.get(name);
       if (!entry) throw missingTensor(file, name, entries);
       const dtype = Object.hasOwn(readable, entry.dtype) ? readable[entry.dtype] : undefined;
-      if (!dtype)
-        throw new FormatError(
-          `${file}: tensor "${name}" is ${entry.dtype}; this reader takes ${Object.keys(readable).join(", ")}`,
-        );
+      if (!dtype) throw new FormatError(`${file}: tensor "${name}" is ${entry.dtype}; this reader takes ${Object.keys(readable).join(", ")}`);
       return { name, dtype, shape: entry.shape, read: () => source.read(entry.begin, entry.end - entry.begin) };
     },
   };
@@ -71,10 +68,8 @@ async function readHeader(source: FileSource, file: string): Promise<Entry[]> {
   const prefix = await source.read(0, 8);
   const said = new DataView(prefix.buffer, prefix.byteOffset, 8).getBigUint64(0, true);
   const length = Number(said);
-  if (length > largestHeader)
-    throw new FormatError(`${file}: says that its header has ${said} bytes; ${largestHeader} is the most allowed`);
-  if (8 + length > source.size)
-    throw new FormatError(`${file}: says that its header has ${length} bytes; the file has ${source.size}`);
+  if (length > largestHeader) throw new FormatError(`${file}: says that its header has ${said} bytes; ${largestHeader} is the most allowed`);
+  if (8 + length > source.size) throw new FormatError(`${file}: says that its header has ${length} bytes; the file has ${source.size}`);
   let text: string;
   let header: unknown;
   try {
@@ -105,8 +100,7 @@ function checkMetadata(value: unknown, file: string): void {
 
 function readEntry(name: string, value: unknown, file: string, start: number): Entry {
   const of = `${file}: tensor "${name}"`;
-  if (!isRecord(value))
-    throw new FormatError(`${of} is ${show(value)}; it must be an object of dtype, shape and data_offsets`);
+  if (!isRecord(value)) throw new FormatError(`${of} is ${show(value)}; it must be an object of dtype, shape and data_offsets`);
   const { dtype, shape, data_offsets: offsets } = value;
   if (typeof dtype !== "string" || !Object.hasOwn(elementBits, dtype)) {
     throw new FormatError(`${of}: dtype is ${show(dtype)}; it must be one of ${Object.keys(elementBits).join(", ")}`);
@@ -122,9 +116,7 @@ function readEntry(name: string, value: unknown, file: string, start: number): E
     throw new FormatError(`${of}: shape ${show(shape)} of ${dtype} is no whole number of bytes below 2^50`);
   const [begin, end] = offsets as [number, number];
   if (end - begin !== bits / 8)
-    throw new FormatError(
-      `${of}: data_offsets ${begin} to ${end} hold ${end - begin} bytes; shape ${show(shape)} of ${dtype} takes ${bits / 8}`,
-    );
+    throw new FormatError(`${of}: data_offsets ${begin} to ${end} hold ${end - begin} bytes; shape ${show(shape)} of ${dtype} takes ${bits / 8}`);
   return { name, dtype, shape, begin: start + begin, end: start + end };
 }
 
@@ -133,10 +125,7 @@ function checkPlaces(entries: readonly Entry[], file: string, start: number, siz
   let at = start;
   for (const { name, begin, end } of [...entries].sort((a, b) => a.begin - b.begin || a.end - b.end)) {
     if (begin !== at) {
-      const what =
-        begin < at
-          ? "overlaps the tensor before it, which ends"
-          : "leaves a hole after the tensor before it, which ends";
+      const what = begin < at ? "overlaps the tensor before it, which ends" : "leaves a hole after the tensor before it, which ends";
       throw new FormatError(`${file}: tensor "${name}" starts at byte ${begin} and ${what} at byte ${at}`);
     }
     if (end > size) throw new FormatError(`${file}: tensor "${name}" ends at byte ${end}; the file has ${size}`);

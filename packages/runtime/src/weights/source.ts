@@ -25,7 +25,5 @@ export interface WeightSource {
 /** The error for a tensor that a file lacks. */
 export function missingTensor(file: string, tensor: string, present: ReadonlyMap<string, unknown>): FormatError {
   const some = [...present.keys()].slice(0, 3).join(", ");
-  return new FormatError(
-    `${file}: has no tensor "${tensor}"; it has ${present.size}${some ? `, such as ${some}` : ""}`,
-  );
+  return new FormatError(`${file}: has no tensor "${tensor}"; it has ${present.size}${some ? `, such as ${some}` : ""}`);
 }

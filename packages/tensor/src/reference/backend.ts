@@ -3,8 +3,8 @@ import { catalogue, type OperandRule, type Operands, type OpName, type Spec } fr
 import { checkOperands, checkSpec, OpError, operandIsUsed } from "../check.js";
 import type { DType } from "../dtype.js";
 import { BufferError, OutOfMemoryError } from "../error.js";
+import { Ledger, labelsOf } from "../memory.js";
 import { meanings } from "./meanings.js";
-import { Ledger, labelsOf } from "./memory.js";
 import { type View, view } from "./view.js";
 
 export interface ReferenceOptions {

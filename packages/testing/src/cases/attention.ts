@@ -4,7 +4,7 @@ import type { Random } from "../random.js";
 import { angles, positions, regions, sum } from "./data.js";
 
 /** How far logits spread: wide enough that single rows decide, less where storage or arithmetic has 16 bits. */
-const spread = { f32: 8, f16: 4, bf16: 4 } as const;
+const spread = { f32: 8, f16: 4, bf16: 2.5 } as const;
 
 type Heads = readonly [queryHeads: number, kvHeads: number, headSize: number];
 type Kv = (typeof rowDTypes)[number];

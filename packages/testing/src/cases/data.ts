@@ -64,3 +64,8 @@ export function dequantised(bytes: Uint8Array, dtype: "q8_0" | "q4_0" | "q4_1", 
   dense.set(bytes, numbers);
   return numbers;
 }
+
+/** Makes NaN of what lies beyond each head's length in x [heads, capacity, size]: no op may let it through. */
+export function poisoned(x: readonly number[], lengths: readonly number[], share: number, capacity: number, size = 1): number[] {
+  return x.map((value, i) => (Math.floor(i / size) % capacity < lengths[Math.floor(i / size / capacity / share)]! ? value : Number.NaN));
+}

@@ -73,7 +73,10 @@ const topk = casesOf(
       about,
       spec: { heads: lengths.length, capacity, most, arenaRows },
       inputs: (random: Random) => ({
-        scores: random.list(lengths.length * capacity, () => score(random)),
+        // The greatest scores of all lie beyond the lengths.
+        scores: random
+          .list(lengths.length * capacity, () => score(random))
+          .map((x, i) => (i % capacity < lengths[Math.floor(i / capacity)]! ? x : Number.POSITIVE_INFINITY)),
         positions: positions(random, arenaRows),
         offset: regions(random, lengths, arenaRows),
         length: lengths,

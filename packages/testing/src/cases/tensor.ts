@@ -1,7 +1,7 @@
 import type { Spec } from "@ziggurat/tensor";
 import { type Case, casesOf } from "../case.js";
 import type { Random } from "../random.js";
-import { angles, regions, sum } from "./data.js";
+import { angles, poisoned, regions, sum } from "./data.js";
 
 type Triple = readonly [number, number, number];
 const dims = <L extends string>(letter: L, [x, y, z]: Triple) =>
@@ -53,7 +53,7 @@ const store = casesOf(
       about: `lengths ${lengths.join(" ")}`,
       spec: { sequences: lengths.length / kvHeads, kvHeads, capacity, arenaRows },
       inputs: (random: Random) => ({
-        x: random.normal(lengths.length * capacity),
+        x: poisoned(random.normal(lengths.length * capacity), lengths, 1, capacity),
         offset: regions(random, lengths, arenaRows),
         length: lengths,
         ended,
@@ -137,6 +137,7 @@ const reductions: readonly { d: Triple; axis: 0 | 1 | 2; share?: number; lengths
   { d: [2, 1, 1], axis: 2 },
   { d: [3, 65, 1], axis: 1, share: 1, lengths: [65, 0, 17] },
   { d: [6, 130, 1], axis: 1, share: 3, lengths: [129, 1] },
+  { d: [3, 1, 1], axis: 1, share: 1, lengths: [5, 0, 1] },
   { d: [2, 40, 20], axis: 1, share: 1, lengths: [33, 7] },
   { d: [5, 1025, 1], axis: 1, share: 2, lengths: [1000, 1025, 3] },
 ];
@@ -148,7 +149,10 @@ const reduce = casesOf(
       spec: { ...dims("d", d), share, ...(axis ? { axis } : {}), kind, ...(lengths ? { ragged: true } : {}) } satisfies Spec<"reduce">,
       inputs: (random: Random) => ({
         // Of both signs where sums are short, so that no sum cancels below what f32 can tell.
-        x: random.normal(size(d)).map((x) => (size(d) > 2000 ? Math.abs(x) : x)),
+        x: poisoned(
+          random.normal(size(d)).map((x) => (size(d) > 2000 ? Math.abs(x) : x)),
+          ...([lengths ?? new Array<number>(d[0]).fill(d[1]), share, d[1], d[2]] as const),
+        ),
         ...(lengths ? { length: lengths } : {}),
       }),
     })),
@@ -163,6 +167,7 @@ const pool = casesOf(
         [[1], 1, 1, 1],
         [[17, 0, 1], 1, 20, 3],
         [[65, 40], 3, 65, 7],
+        [[5, 0, 1], 1, 1, 3],
         [[3, 5], 1, 9, 21],
         [[300], 4, 310, 5],
       ] as const
@@ -170,7 +175,15 @@ const pool = casesOf(
       about: `lengths ${lengths.join(" ")}`,
       spec: { heads: lengths.length * share, capacity, kernel, share, kind } satisfies Spec<"pool">,
       // Below 0 for the most part: a maximum must not count what is not there as 0.
-      inputs: (random: Random) => ({ x: random.normal(lengths.length * share * capacity).map((x) => x - 3), length: lengths }),
+      inputs: (random: Random) => ({
+        x: poisoned(
+          random.normal(lengths.length * share * capacity).map((x) => x - 3),
+          lengths,
+          share,
+          capacity,
+        ),
+        length: lengths,
+      }),
     })),
   ),
 );

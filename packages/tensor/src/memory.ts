@@ -1,5 +1,5 @@
-import type { LabelBytes, MemoryReport } from "../backend.js";
-import { BufferError } from "../error.js";
+import type { LabelBytes, MemoryReport } from "./backend.js";
+import { BufferError } from "./error.js";
 
 type Labels = Readonly<Record<string, number>>;
 
@@ -17,7 +17,7 @@ export function labelsOf(bytes: number, label: string | Labels): Labels {
   return label;
 }
 
-/** Counts bytes by label, with their peaks. */
+/** Counts the bytes of buffers by label, with their peaks: what a backend's `memory()` reports. */
 export class Ledger {
   #total = { live: 0, peak: 0 };
   readonly #labels = new Map<string, { live: number; peak: number }>();

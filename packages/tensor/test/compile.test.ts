@@ -1,0 +1,132 @@
+import { compile, type Node, reference, ShapeError, uniform } from "@ziggurat/tensor";
+import { describe, expect, it } from "vitest";
+import { evaluate, inputs } from "./evaluate.js";
+
+const inf = Number.POSITIVE_INFINITY;
+/** Two KV heads, each shared by two query heads. */
+const counts = { heads: 2, kvHeads: 2, group: 2 };
+const round = (numbers: readonly number[]) => numbers.map((x) => Number(x.toFixed(5)));
+
+describe("expressions, compiled", () => {
+  it("SnapKV: mean of the group, average of neighbours, the window stays", async () => {
+    const values = {
+      // Rows beyond the lengths, 4 and 3, hold what no policy may see.
+      mass: { shape: [4, 5], data: [3, 0, 6, 3, 99, 9, 0, 0, 9, 99, 1, 2, 3, 99, 99, 5, 4, 3, 99, 99] },
+      age: { shape: [2, 5], data: [3, 2, 1, 0, 0, 2, 1, 0, 0, 0] },
+    };
+    const { mass, age } = inputs(values, counts);
+    const score = age.lt(1).where(inf, mass.group("mean").avgPool(3));
+    const { numbers } = await evaluate([score], values, [4, 3]);
+    // Means of the group: 6 0 3 6 and 3 3 3; past the ends there are zeros, which count.
+    expect(numbers[0]!.slice(0, 4)).toEqual([2, 3, 3, inf]);
+    expect(numbers[0]!.slice(5, 8)).toEqual([2, 3, inf]);
+  });
+
+  it("H2O: the sum of what was and the sum of the group", async () => {
+    const values = { mass: { shape: [4, 2], data: [1, 2, 3, 4, 5, 6, 7, 8] }, total: { shape: [2, 2], data: [10, 20, 30, 40] } };
+    const { mass, total } = inputs(values, counts);
+    const { numbers } = await evaluate([total.add(mass.group("sum")), mass.group("max"), mass.group("min")], values, [2, 2]);
+    expect(numbers).toEqual([
+      [14, 26, 42, 54],
+      [3, 4, 7, 8],
+      [1, 2, 5, 6],
+    ]);
+  });
+
+  it("KeyDiff: keys unlike the mean of the real rows' directions", async () => {
+    const values = { keys: { shape: [2, 3, 2], data: [3, 4, 0, 2, 5, 0, 1, 0, 0, 7, 99, 99] } };
+    const { keys } = inputs(values, counts);
+    const unit = keys.div(keys.norm(2));
+    const score = unit.mul(unit.mean(1)).sum(2).squeeze(2).neg();
+    const { numbers } = await evaluate([score], values, [3, 2]);
+    // Head 0: directions (.6, .8), (0, 1), (1, 0), their mean (1.6, 1.8) / 3. Head 1: (1, 0), (0, 1), mean (.5, .5).
+    expect(round(numbers[0]!.slice(0, 5))).toEqual(round([-2.4 / 3, -1.8 / 3, -1.6 / 3, -0.5, -0.5]));
+  });
+
+  it("StreamingLLM: sinks and the newest stay, the rest by position", async () => {
+    const values = { positions: { shape: [2, 3], data: [0, 7, 9, 4, 0, 5] }, age: { shape: [2, 3], data: [9, 2, 0, 5, 9, 4] } };
+    const { positions, age } = inputs(values, counts);
+    const stays = positions.lt(1).or(age.lt(1)).and(positions.eq(100).not());
+    const { numbers } = await evaluate([stays.where(inf, positions), stays.where(1, -1)], values, [3, 3]);
+    expect(numbers).toEqual([
+      [inf, 7, inf, 4, inf, 5],
+      [1, -1, 1, -1, 1, -1],
+    ]);
+  });
+
+  it("random: a hash of position and head", async () => {
+    const values = { positions: { shape: [2, 2], data: [5, 6, 5, 6] } };
+    const { numbers } = await evaluate([inputs(values, counts).positions.hash(3)], values, [2, 2]);
+    expect(numbers[0]).toEqual([uniform(3, 5), uniform(3, 6), uniform(4, 5), uniform(4, 6)]);
+  });
+
+  it("an output that is an input stays where it is", async () => {
+    const values = { x: { shape: [2, 2], data: [1, 2, 3, 4] } };
+    const { x } = inputs(values, counts);
+    const { numbers, temporary } = await evaluate([x, x.unsqueeze(2), x.avgPool(1)], values, [2, 2]);
+    expect(numbers).toEqual([values.x.data, values.x.data, values.x.data]);
+    expect(temporary).toBe(0);
+  });
+
+  it("what is not bound is an error that names it", async () => {
+    const { x } = inputs({ x: { shape: [2, 2], data: [] } }, counts);
+    const backend = reference();
+    const length = { buffer: backend.allocate(8, "test"), offset: 0 };
+    const allocator = { allocate: (bytes: number) => backend.allocate(bytes, "test"), free: () => {} };
+    await expect(compile(backend, [x.neg()], { inputs: {}, length }, allocator)).rejects.toThrow(ShapeError);
+    await expect(compile(backend, [x.neg()], { inputs: {}, length }, allocator)).rejects.toThrow(/reads "x", which is not bound/);
+  });
+});
+
+describe("temporaries", () => {
+  const values = { a: { shape: [2, 3], data: [1, -2, 3, 4, 5, -6] }, b: { shape: [2, 3], data: [7, 8, 9, 1, 2, 3] } };
+  const lengths = [3, 3];
+
+  it("are used again along a chain", async () => {
+    const { a } = inputs(values, counts);
+    let chain = a;
+    for (let i = 0; i < 20; i++) chain = chain.add(1);
+    const { numbers, temporary } = await evaluate([chain], values, lengths);
+    expect(numbers[0]).toEqual(values.a.data.map((x) => x + 20));
+    expect(temporary).toBe(2 * 24);
+  });
+
+  it("of any expression hold what they should: 200 random ones", async () => {
+    for (let seed = 1; seed <= 200; seed++) {
+      let state = seed;
+      const int = (below: number) => Math.floor(uniform(seed, state++) * below);
+      const { a, b } = inputs(values, counts);
+      // Each node beside its numbers, worked out here.
+      const pool: (readonly [Node, readonly number[]])[] = [
+        [a, values.a.data],
+        [b, values.b.data],
+      ];
+      const pick = () => pool[int(pool.length)]!;
+      for (let i = 0; i < 25; i++) {
+        const [x, xs] = pick();
+        const [y, ys] = pick();
+        const both = (f: (p: number, q: number) => number) => xs.map((p, at) => Math.fround(f(p, ys[at]!)));
+        const most = (head: number) => Math.max(...xs.slice(3 * head, 3 * head + 3));
+        const made: readonly (readonly [Node, readonly number[]])[] = [
+          [x.add(y), both((p, q) => p + q)],
+          [x.sub(y), both((p, q) => p - q)],
+          [x.maximum(y), both(Math.max)],
+          [x.mul(0.5), xs.map((p) => Math.fround(p * 0.5))],
+          [x.neg(), xs.map((p) => -p)],
+          [x.lt(y).where(x, y), both(Math.min)],
+          [x.unsqueeze(2).squeeze(2).abs(), xs.map(Math.abs)],
+          [x.add(x.max(1)), xs.map((p, at) => Math.fround(p + most(Math.floor(at / 3))))],
+        ];
+        pool.push(made[int(made.length)]!);
+      }
+      const wanted = [pool.at(-1)!, pick(), pick()];
+      const { numbers } = await evaluate(
+        wanted.map(([node]) => node),
+        values,
+        lengths,
+      );
+      const plus = (list: readonly number[]) => list.map((x) => x + 0);
+      expect(numbers.map(plus), `seed ${seed}`).toEqual(wanted.map(([, list]) => plus(list)));
+    }
+  });
+});

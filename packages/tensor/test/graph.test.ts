@@ -1,0 +1,67 @@
+import { input, inputsOf, type Node, needsTextOrder, ShapeError, topological } from "@ziggurat/tensor";
+import { describe, expect, it } from "vitest";
+
+// Two KV heads, each shared by two query heads; five rows.
+const counts = { heads: 2, kvHeads: 2, group: 2 };
+const rows = input("rows", [2, 5], counts);
+const mass = input("mass", [4, 5], counts);
+const keys = input("keys", [2, 5, 8], counts);
+
+describe("shapes", () => {
+  it("follow the operations", () => {
+    expect(keys.norm(2).shape).toEqual([2, 5, 1]);
+    expect(keys.mean(1).shape).toEqual([2, 1, 8]);
+    expect(keys.mul(keys.mean(1)).sum(2).squeeze(2).shape).toEqual([2, 5]);
+    expect(rows.unsqueeze(2).mul(keys).shape).toEqual([2, 5, 8]);
+    expect(rows.max(1).add(rows).shape).toEqual([2, 5]);
+    expect(mass.group("mean").shape).toEqual([2, 5]);
+    expect(rows.lt(3).where(Number.POSITIVE_INFINITY, rows.max(1)).shape).toEqual([2, 5]);
+    expect(rows.avgPool(5).maxPool(1).hash(7).shape).toEqual([2, 5]);
+  });
+
+  const bad: readonly (readonly [string, () => Node, RegExp])[] = [
+    ["adding other head counts", () => rows.add(mass), /\[2, 5\] and \[4, 5\] do not broadcast/],
+    ["adding other ranks", () => rows.add(keys), /\[2, 5\] and \[2, 5, 8\] do not broadcast/],
+    ["choosing between other shapes", () => rows.lt(1).where(mass, 0), /\[2, 5\] and \[4, 5\]/],
+    ["reducing an axis that is not there", () => rows.sum(2), /sum\(2\): \[2, 5\] has no such axis/],
+    ["reducing heads", () => rows.mean(0 as 1), /mean\(0\)/],
+    ["pooling keys", () => keys.avgPool(3), /avgPool: needs \[heads, rows\], not \[2, 5, 8\]/],
+    ["even kernels", () => rows.maxPool(4), /maxPool: kernel is 4; it must be an odd whole number/],
+    ["no kernel", () => rows.avgPool(0), /kernel is 0/],
+    ["fractional kernels", () => rows.avgPool(1.5), /kernel is 1.5/],
+    ["kernels that are no number", () => rows.avgPool(Number.NaN), /kernel is NaN/],
+    ["squeezing what is not 1", () => keys.squeeze(2), /squeeze\(2\): \[2, 5, 8\]/],
+    ["unsqueezing keys", () => keys.unsqueeze(2), /unsqueeze\(2\)/],
+    ["grouping KV heads", () => rows.group("sum"), /group: needs \[4 query heads, rows\], not \[2, 5\]/],
+    ["seeds below 0", () => rows.hash(-1), /seed is -1/],
+    ["seeds beyond 31 bits", () => rows.hash(2 ** 31), /seed is 2147483648/],
+    ["hashing keys", () => keys.hash(1), /hash: needs \[heads, rows\]/],
+    ["tensors from elsewhere", () => rows.add({ shape: [2, 5] } as unknown as Node), /made from the policy's view/],
+  ];
+  it.each(bad)("refuse %s", (_, build, message) => {
+    expect(build).toThrow(ShapeError);
+    expect(build).toThrow(message);
+  });
+});
+
+describe("expressions", () => {
+  it("know what they read", () => {
+    expect(inputsOf([rows.add(1), keys.norm(2)])).toEqual(new Set(["rows", "keys"]));
+    expect(inputsOf([])).toEqual(new Set());
+  });
+
+  it("know whether neighbours in the text matter", () => {
+    expect(needsTextOrder([rows.add(1).sum(1)])).toBe(false);
+    expect(needsTextOrder([rows, mass.group("max").avgPool(3).neg()])).toBe(true);
+    expect(needsTextOrder([rows.maxPool(3)])).toBe(true);
+    // A kernel of 1 looks at no neighbour.
+    expect(needsTextOrder([rows.avgPool(1)])).toBe(false);
+  });
+
+  it("list every node once, inputs before users", () => {
+    const twice = rows.add(1);
+    const nodes = topological([twice.mul(twice), twice]);
+    expect(nodes.map(({ what }) => what.op)).toEqual(["input", "binary", "binary"]);
+    expect(nodes[1]).toBe(twice);
+  });
+});

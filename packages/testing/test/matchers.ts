@@ -1,0 +1,4 @@
+import { toBeAllclose } from "@ziggurat/testing";
+import { expect } from "vitest";
+
+expect.extend({ toBeAllclose });
