@@ -1,9 +1,9 @@
-import { catalogue, checkSpec, type DType, type Kernel, type OperandRule, operandBytes, operandIsUsed, type OpName, type Spec } from "@ziggurat/tensor";
+import { catalogue, checkSpec, type DType, type OperandRule, operandBytes, operandIsUsed, type OpName, type Spec } from "@ziggurat/tensor";
 import { kernels } from "./kernels/index.js";
 import type { Full, OpKernel, Stage, Traits } from "./stage.js";
 
 /** An op made ready for its spec: what it needs of its operands, and its dispatches. */
-export class WebGpuKernel<N extends OpName = OpName> implements Kernel<N> {
+export class WebGpuKernel<N extends OpName = OpName> {
   readonly op: N;
   readonly spec: Full<N>;
   /** Operands by name, and the bytes that each must hold. */

@@ -60,7 +60,7 @@ export async function start(options: WebGpuOptions): Promise<Started> {
   }
   const lost = device.lost.then(({ reason, message }) => new DeviceLostError(`the device was lost (${reason}): ${message}`));
   const { vendor, architecture, description, subgroupMinSize, subgroupMaxSize } = adapter.info;
-  const subgroup = subgroups && subgroupMinSize === subgroupMaxSize ? await probeSubgroup(device, subgroupMinSize) : 0;
+  const subgroup = subgroups && subgroupMinSize === subgroupMaxSize ? await probeSubgroup(device, subgroupMinSize ?? 0) : 0;
   return {
     device,
     name: [...new Set([vendor, architecture, description].filter((word) => word !== ""))].join(" ") || "a WebGPU adapter",

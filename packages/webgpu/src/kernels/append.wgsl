@@ -31,12 +31,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   }
   let length = $length[head];
   let row = $offset[head] + length + token;
-  let from = ((sequence * u.tokens + token) * (u.query_heads + 2u * u.kv_heads) + u.query_heads + head % u.kv_heads) * u.head_size;
+  let base = ((sequence * u.tokens + token) * (u.query_heads + 2u * u.kv_heads) + u.query_heads + head % u.kv_heads) * u.head_size;
 #if KEYS
-  $keys[row * u.words + word] = packed(from, word);
+  $keys[row * u.words + word] = packed(base, word);
 #endif
 #if VALUES
-  $values[row * u.words + word] = packed(from + u.kv_heads * u.head_size, word);
+  $values[row * u.words + word] = packed(base + u.kv_heads * u.head_size, word);
 #endif
 #if CELLS
   for (var plane = word; plane < u.planes; plane += u.words) {

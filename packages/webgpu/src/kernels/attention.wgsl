@@ -87,12 +87,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
     workgroupBarrier();
     let now = max(most, greatest);
     // A query that has seen nothing yet has no maximum to count from.
-    let from = select(now, vec4f(0.0), now == vec4f(-infinity()));
-    let kept = exp(most - from);
+    let base = select(now, vec4f(0.0), now == vec4f(-infinity()));
+    let kept = exp(most - base);
     most = now;
     var sums = vec4f();
     for (var r = 0u; r < 4u; r++) {
-      logits[r] = exp(logits[r] - from[r]);
+      logits[r] = exp(logits[r] - base[r]);
       sums[r] = dot(logits[r], vec4f(1.0));
       weights[(4u * ty + r) * (SIDE + 1u) + tx] = logits[r];
       for (var c = 0u; c < COLUMNS; c++) {

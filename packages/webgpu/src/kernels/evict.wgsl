@@ -58,10 +58,11 @@ fn store_word(row: u32, w: u32, x: u32) {
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  head = group.y * groups.x + group.x;
-  if head >= u.heads {
+  let index = group.y * groups.x + group.x;
+  if index >= u.heads {
     return;
   }
+  head = index;
   // Through shared memory, so that barriers below are seen to be met by all.
   if local == 0u {
     let count = $count[head];
@@ -82,12 +83,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let at = u.arena_rows + start + $rows[head * u.most + min(i, count - 1u)];
     let rank = bitcast<i32>($cells[at]);
     var lower = 0i;
-    for (var from = 0u; from < length - count; from += THREADS) {
-      if from + local < length - count {
-        staged[local] = $cells[u.arena_rows + start + hole(from + local, count)];
+    for (var base = 0u; base < length - count; base += THREADS) {
+      if base + local < length - count {
+        staged[local] = $cells[u.arena_rows + start + hole(base + local, count)];
       }
       workgroupBarrier();
-      for (var e = 0u; e < min(THREADS, length - count - from); e++) {
+      for (var e = 0u; e < min(THREADS, length - count - base); e++) {
         lower += select(0i, 1i, bitcast<i32>(staged[e]) < rank);
       }
       workgroupBarrier();
@@ -100,7 +101,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 #endif
 #if ORDERED
   // Rows before the first hole are in place.
-  let first = min(hole(0u, count), count);
+  if local == 0u {
+    facts.x = min(hole(0u, count), count);
+  }
+  let first = workgroupUniformLoad(&facts).x;
   for (var w = first * all; w < count * all; w += THREADS) {
     let at = w + local;
     let place = at / all;

@@ -24,10 +24,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
   let row = group.x * THREADS + local;
   let position = $positions[start + min(row, length - 1u)];
   var place = 0u;
-  for (var from = 0u; from < length; from += THREADS) {
-    tile[local] = $positions[start + min(from + local, length - 1u)];
+  for (var base = 0u; base < length; base += THREADS) {
+    tile[local] = $positions[start + min(base + local, length - 1u)];
     workgroupBarrier();
-    for (var i = 0u; i < min(THREADS, length - from); i++) {
+    for (var i = 0u; i < min(THREADS, length - base); i++) {
       place += select(0u, 1u, tile[i] < position);
     }
     workgroupBarrier();

@@ -18,10 +18,10 @@ fn start() -> f32 {
 #endif
 }
 
-fn along(from: u32, count: u32, first: u32, step: u32) -> f32 {
+fn along(base: u32, count: u32, first: u32, step: u32) -> f32 {
   var result = start();
   for (var n = first; n < count; n += step) {
-    let x = $x[from + n * u.inner];
+    let x = $x[base + n * u.inner];
 #if KIND == max
     result = max(result, x);
 #endif
@@ -71,9 +71,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   }
   let outer = item / u.inner;
   let count = count_of(outer);
-  let from = outer * u.count * u.inner + item % u.inner;
+  let base = outer * u.count * u.inner + item % u.inner;
 #if LONG
-  var result = along(from, count, local, THREADS);
+  var result = along(base, count, local, THREADS);
 #if KIND == max
   result = max_over_threads(result, local);
 #endif
@@ -87,6 +87,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     $out[item] = finished(result, count);
   }
 #else
-  $out[item] = finished(along(from, count, 0u, 1u), count);
+  $out[item] = finished(along(base, count, 0u, 1u), count);
 #endif
 }

@@ -196,7 +196,7 @@ fn value_of(key: u32) -> f32 {
   return bitcast<f32>(select(~key, key & 0x7fffffffu, key >= 0x80000000u));
 }
 
-fn kept_weight(id: u32, cut: Cut, tied: ptr<function, u32>, floor_weight: f32) -> f32 {
+fn kept_weight(id: u32, cut: Cut, tied: ptr<function, u32>, least: f32) -> f32 {
   let x = logit(id);
   let key = key_of(x);
   if key < cut.key {
@@ -209,7 +209,7 @@ fn kept_weight(id: u32, cut: Cut, tied: ptr<function, u32>, floor_weight: f32) -
     }
   }
   let w = weight(x);
-  return select(0.0, w, w >= min_p);
+  return select(0.0, w, w >= least);
 }
 
 @compute @workgroup_size(256)

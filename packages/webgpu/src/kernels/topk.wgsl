@@ -43,10 +43,11 @@ fn tally(prefix: u32, shift: u32, local: u32) {
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
-  head = group.y * groups.x + group.x;
-  if head >= u.heads {
+  let index = group.y * groups.x + group.x;
+  if index >= u.heads {
     return;
   }
+  head = index;
   // Through shared memory, so that barriers below are seen to be met by all.
   if local == 0u {
     let rows = max($length[head], 0i);

@@ -17,8 +17,8 @@ fn under(key: u32, prefix: u32, shift: u32) -> bool {
 fn select_greatest(rank: u32, local: u32) -> vec2u {
   var prefix = 0u;
   var left = rank;
-  for (var pass = 0u; pass < 4u; pass++) {
-    let shift = 24u - 8u * pass;
+  for (var digit = 0u; digit < 4u; digit++) {
+    let shift = 24u - 8u * digit;
     atomicStore(&histogram[local], 0u);
     workgroupBarrier();
     tally(prefix, shift, local);
