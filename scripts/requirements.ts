@@ -24,6 +24,13 @@ export const chromium: Requirement = {
   remedy: "install Debian's chromium package, or name a Chromium in ZIGGURAT_CHROMIUM",
 };
 
+/** A driver for WebGPU in Node: SwiftShader, Vulkan in software, by its ICD file. libvulkan1 loads it. */
+export const vulkan: Requirement = {
+  name: "vulkan",
+  path: find("ZIGGURAT_VULKAN", "/usr/lib/chromium/vk_swiftshader_icd.json"),
+  remedy: "install Debian's chromium and libvulkan1 packages, or name the ICD file of a Vulkan driver in ZIGGURAT_VULKAN",
+};
+
 /** A folder of models too large for the repository. */
 export const models: Requirement = {
   name: "models",
@@ -46,7 +53,7 @@ export const compiler: Requirement = {
   remedy: "install a C++ compiler, or name one in CXX",
 };
 
-const all = [chromium, models, nvcc, compiler];
+const all = [chromium, vulkan, models, nvcc, compiler];
 const required = (process.env.ZIGGURAT_REQUIRE ?? "").split(",").filter((name) => name !== "");
 for (const name of required) {
   if (!all.some((known) => known.name === name)) {
