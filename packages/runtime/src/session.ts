@@ -164,7 +164,7 @@ export class Session {
     let damaged = false;
     try {
       signal?.throwIfAborted();
-      const fresh = encodePrompt(this.model, ids);
+      const fresh = encodePrompt(this.model, ids, { first: false });
       if (this.#transcript.ids.length === 0) throw new RequestError("score: nothing comes before the first token; read at least one token first");
       if (this.#unread.length === 0 && this.#logitsAt !== this.seen) {
         throw new RequestError("score: the last token read was followed by an end of turn; read the start of the next turn first");
