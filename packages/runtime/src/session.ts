@@ -10,7 +10,7 @@ import { encodePrompt, type Prompt } from "./prompt.js";
 import { readMessage } from "./read-message.js";
 import { feedAndScore } from "./score.js";
 import { Transcript } from "./transcript.js";
-import { runTurn, type TurnOptions } from "./turn.js";
+import { checkTurn, runTurn, type TurnOptions } from "./turn.js";
 
 export interface SessionOptions {
   readonly model: Model;
@@ -96,7 +96,7 @@ export class Session {
     const { evicted, seen } = cache.progress[0]!;
     let damaged = false;
     try {
-      request.signal?.throwIfAborted();
+      checkTurn(request);
       const fresh = this.#transcript.encode(request.prompt, true);
       const due = [...this.#unread, ...fresh];
       const member = { ...planMember(this.model, cache.progress[0]!, due, request), earlier: this.#transcript.ids.slice(0, seen) };
