@@ -1,8 +1,10 @@
+import { activationBytes, prepareActivations } from "./lib/activations";
 import { DecodeAttention } from "./lib/arguments";
 import { barrier, claim, sharedScratch, threadScratch } from "./lib/control";
-import { sizeOf, unpack } from "./lib/half";
-import { Turn, unpackKey } from "./lib/keys";
-import { exp1, madd, sum } from "./lib/math";
+import { sizeOf } from "./lib/half";
+import { Turn } from "./lib/keys";
+import { exp1 } from "./lib/math";
+import { products, queryDType, weighValues } from "./lib/rows";
 import { addRow, exponentials, prepareLogits } from "./lib/softmax";
 
 // A head's rows are cut into chunks by their number alone, so that any number of workers gives the same bits. Each chunk leaves its maximum, its sum
@@ -13,21 +15,11 @@ const CHUNK = 256;
 /** Where a part lies: its maximum, its sum, two words of room, then its values. */
 // @ts-ignore: decorator
 @inline
-function partAt(a: usize, piece: i32, g: i32, group: i32): usize {
-  const words = 4 + ((DecodeAttention.headSize(a) + 3) & ~3);
-  return sharedScratch() + ((<usize>(piece * group + g) * words) << 2);
-}
+function partAt(a: usize, piece: i32, g: i32, group: i32): usize { return sharedScratch() + <usize>(piece * group + g) * partBytes(a); }
 
 // @ts-ignore: decorator
 @inline
-function dot(x: usize, y: usize, count: i32): f32 {
-  let so = f32x4.splat(0);
-  let i = 0;
-  for (; i + 4 <= count; i += 4) so = madd(v128.load(x + (i << 2)), v128.load(y + (i << 2)), so);
-  let total = sum(so);
-  for (; i < count; i++) total += load<f32>(x + (i << 2)) * load<f32>(y + (i << 2));
-  return total;
-}
+function partBytes(a: usize): usize { return 16 + (<usize>((DecodeAttention.headSize(a) + 3) & ~3) << 2); }
 
 function chunk(a: usize, h: i32, piece: i32, first: i32, count: i32): void {
   const queryHeads = DecodeAttention.queryHeads(a);
@@ -48,27 +40,22 @@ function chunk(a: usize, h: i32, piece: i32, first: i32, count: i32): void {
   Turn.tableRows = DecodeAttention.tableRows(a);
   Turn.rotary = DecodeAttention.rotary(a);
 
-  const row = threadScratch();
-  const logits = row + (((headSize + 3) & ~3) << 2);
-  const whole = (count + 3) & ~3;
-  for (let j = 0; j < count; j++) {
-    unpackKey(dtype, keys, headSize, first + j, row);
-    for (let g = 0; g < group; g++) store<f32>(logits + ((g * CHUNK + j) << 2), dot(q + ((g * headSize) << 2), row, headSize));
-  }
+  const queryBytes = activationBytes(queryDType(dtype), headSize);
+  const queries = threadScratch();
+  const logits = queries + <usize>group * queryBytes;
+  const room = logits + <usize>group * (CHUNK * 4);
+  for (let g = 0; g < group; g++) prepareActivations(queryDType(dtype), q + ((g * headSize) << 2), headSize, queries + <usize>g * queryBytes);
+  products(dtype, keys, headSize, first, count, queries, queryBytes, group, logits, CHUNK * 4, room);
   for (let g = 0; g < group; g++) {
     const part = partAt(a, piece, g, group);
-    const greatest = prepareLogits(logits + ((g * CHUNK) << 2), whole, 0, count, scale, softcap);
+    const row = logits + <usize>g * (CHUNK * 4);
+    const whole = (count + 3) & ~3;
+    const greatest = prepareLogits(row, whole, 0, count, scale, softcap);
     store<f32>(part, greatest);
-    store<f32>(part, exponentials(logits + ((g * CHUNK) << 2), whole, greatest), 4);
-    memory.fill(part + 16, 0, ((headSize + 3) & ~3) << 2);
+    store<f32>(part, exponentials(row, whole, greatest), 4);
+    for (let i = headSize; i < ((headSize + 3) & ~3); i++) store<f32>(part + 16 + (i << 2), 0);
   }
-  for (let i = headSize; i < ((headSize + 3) & ~3); i++) store<f32>(row + (i << 2), 0);
-  for (let j = 0; j < count; j++) {
-    unpack(dtype, values + <usize>j * bytes, row, headSize);
-    for (let g = 0; g < group; g++) {
-      addRow(partAt(a, piece, g, group) + 16, row, (headSize + 3) & ~3, load<f32>(logits + ((g * CHUNK + j) << 2)));
-    }
-  }
+  weighValues(dtype, values, headSize, count, logits, CHUNK * 4, group, partAt(a, piece, 0, group) + 16, partBytes(a));
 }
 
 // @ts-ignore: decorator

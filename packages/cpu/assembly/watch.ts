@@ -1,8 +1,10 @@
+import { prepareActivations } from "./lib/activations";
 import { Watch } from "./lib/arguments";
 import { claim, threadScratch } from "./lib/control";
 import { sizeOf } from "./lib/half";
 import { packKeys, Turn } from "./lib/keys";
 import { expSmall } from "./lib/math";
+import { products, queryDType } from "./lib/rows";
 import { prepareLogits } from "./lib/softmax";
 import { tile } from "./lib/tile";
 
@@ -10,6 +12,7 @@ import { tile } from "./lib/tile";
 
 const QUERIES = 48;
 const KEYS = 64;
+const FEW = 4; // Fewer queries than this do not pay for packing the keys.
 
 function unit(a: usize, h: i32, first: i32): void {
   const tokens = Watch.tokens(a);
@@ -32,11 +35,13 @@ function unit(a: usize, h: i32, first: i32): void {
   Turn.tableRows = Watch.tableRows(a);
   Turn.rotary = Watch.rotary(a);
 
+  const few = tokens - Watch.from(a) < FEW;
+  const keys = Watch.keys(a) + start * <usize>(headSize * sizeOf(dtype));
   const panels = threadScratch();
   const logits = panels + KEYS * headSize * 4;
   const sums = logits + QUERIES * KEYS * 4;
   const spare = sums + KEYS * 4;
-  packKeys(dtype, Watch.keys(a) + start * <usize>(headSize * sizeOf(dtype)), headSize, first, count, panels, spare);
+  if (!few) packKeys(dtype, keys, headSize, first, count, panels, spare);
   for (let g = 0; g < group; g++) {
     const head = s * queryHeads + (h % kvHeads) * group + g;
     const lse = Watch.lse(a) + ((<usize>head * tokens) << 2);
@@ -44,7 +49,11 @@ function unit(a: usize, h: i32, first: i32): void {
     for (let query = max(Watch.from(a), first - length); query < tokens; query += QUERIES) {
       const queries = min(QUERIES, tokens - query);
       const q = Watch.qkv(a) + (<usize>s * tokens + query) * stride + ((((h % kvHeads) * group + g) * headSize) << 2);
-      for (let j = 0; j < count; j += 8) {
+      for (let i = 0; few && i < queries; i++) {
+        prepareActivations(queryDType(dtype), q + <usize>i * stride, headSize, panels);
+        products(dtype, keys, headSize, first, count, panels, 0, 1, logits + i * (KEYS * 4), 0, spare);
+      }
+      for (let j = 0; !few && j < count; j += 8) {
         tile(queries, headSize, q, stride, panels + ((j * headSize) << 2), 32, logits + (j << 2), KEYS * 4, false);
       }
       for (let i = 0; i < queries; i++) {

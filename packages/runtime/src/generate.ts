@@ -20,6 +20,8 @@ export interface Request extends SamplingOptions {
   readonly stop?: readonly string[];
   /** Tokens that end the answer, beside the model's own. */
   readonly stopTokens?: readonly number[];
+  /** Writes on past the model's own end tokens, which then are part of the answer's ids: for timings over equally many tokens. */
+  readonly ignoreEnd?: boolean;
   /**
    * Reads the prompt in pieces of so many tokens and evicts after each: bounded memory, and with slot positions texts beyond the context. Not as the policies were
    * published: attention within the prompt is no longer exact. Results say so.
@@ -166,7 +168,7 @@ export function planMember(model: Model, progress: Progress, ids: readonly numbe
   if (!Array.isArray(given) || !Array.from(given).every(isToken)) {
     throw new RequestError(`stopTokens is ${show(given)}; it must be a list of token ids, from 0 to ${vocabularySize - 1}`);
   }
-  const stopTokens = [...new Set([...endTokens, ...(given as number[])])];
+  const stopTokens = [...new Set([...(request.ignoreEnd ? [] : endTokens), ...(given as number[])])];
   const stopStrings: unknown = request.stop ?? [];
   if (!Array.isArray(stopStrings) || !Array.from(stopStrings).every((stop) => typeof stop === "string" && stop !== "")) {
     throw new RequestError(`stop is ${show(stopStrings)}; it must be a list of texts, none of them empty`);

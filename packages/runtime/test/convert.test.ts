@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { convert, FormatError } from "@ziggurat/runtime";
 import { bytesOf, fromBFloat16, fromFloat16, toBFloat16, toFloat16, weightLayout } from "@ziggurat/tensor";
 import { describe, expect, it } from "vitest";
@@ -106,6 +107,21 @@ describe("quantise", () => {
     const four = convert(bytes(block), "f32", "q4_0", [1, 32]);
     expect([...four.subarray(0, 4)].map((b) => b & 15)).toEqual([0, 15, 4, 7]);
     expect(fromFloat16(shorts(four)[8]!)).toBe(-1);
+  });
+
+  it.each([
+    ["q8_0", 34],
+    ["q4_0", 18],
+  ] as const)("%s makes the blocks that gguf-py makes", (dtype, size) => {
+    const fixture = JSON.parse(readFileSync(new URL("./fixtures/quantise.json", import.meta.url), "utf8")) as Record<string, string>;
+    const blocks = Buffer.from(fixture[dtype]!, "base64");
+    const planes = convert(new Uint8Array(Buffer.from(fixture.weights!, "base64")), "f32", dtype, [64, 64]);
+    const { scales } = weightLayout(dtype, 64, 64);
+    for (let block = 0; block < 128; block++) {
+      const expected = blocks.subarray(block * size, (block + 1) * size);
+      const quants = planes.subarray(block * (size - 2), (block + 1) * (size - 2));
+      expect([...planes.subarray(scales + 2 * block, scales + 2 * block + 2), ...quants], `block ${block}`).toEqual([...expected]);
+    }
   });
 
   it("gives the same from bf16 as from the float32 of it", () => {

@@ -79,10 +79,12 @@ function quantise(dtype: i32, from: usize, width: i32, to: usize): void {
     const factor = f32x4.splat(most > 0 ? <f32>32767 / most : 0);
     const a = quantise8(from, factor);
     const b = quantise8(from + 32, factor);
-    const c = quantise8(from + 64, factor);
-    const d = quantise8(from + 96, factor);
     const scale = most * (HALF_FACTOR / 32767);
     store<f32>(scales + (block << 2), scale);
+    // Of q4_* the second half of a block meets weights that are 16 times too large.
+    const second = f32x4.mul(factor, f32x4.splat(dtype == DType.Q8_0 ? 1 : 0.0625));
+    const c = quantise8(from + 64, second);
+    const d = quantise8(from + 96, second);
     if (dtype == DType.Q8_0) {
       v128.store(to, a);
       v128.store(to, b, 16);
@@ -96,8 +98,9 @@ function quantise(dtype: i32, from: usize, width: i32, to: usize): void {
     v128.store(to, odds(a, b), 32);
     v128.store(to, odds(c, d), 48);
     const ones = i16x8.splat(1);
+    const sixteens = i16x8.splat(16);
     let total = i32x4.add(i32x4.dot_i16x8_s(a, ones), i32x4.dot_i16x8_s(b, ones));
-    total = i32x4.add(total, i32x4.add(i32x4.dot_i16x8_s(c, ones), i32x4.dot_i16x8_s(d, ones)));
+    total = i32x4.add(total, i32x4.add(i32x4.dot_i16x8_s(c, sixteens), i32x4.dot_i16x8_s(d, sixteens)));
     const sum = i32x4.extract_lane(total, 0) + i32x4.extract_lane(total, 1) + i32x4.extract_lane(total, 2) + i32x4.extract_lane(total, 3);
     store<f32>(offsets + (block << 2), <f32>sum * (dtype == DType.Q4_0 ? scale * -8 : scale));
   }

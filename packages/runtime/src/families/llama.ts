@@ -10,9 +10,9 @@ import type { Family, Forward, LoadedWeights, LoadWeightsOptions, ModelFacts } f
 
 export const llama: Family = {
   architectures: ["LlamaForCausalLM"],
-  open(config, generationConfig, folder) {
-    const read = parseConfig(config, `${folder}/config.json`);
-    const generation = parseGeneration(generationConfig, config, read.vocabularySize, `${folder}/generation_config.json`);
+  open({ json, file, generation: generationJson, generationFile }) {
+    const read = parseConfig(json, file);
+    const generation = parseGeneration(generationJson, json, read.vocabularySize, generationFile);
     return {
       facts: factsOf(read, generation),
       weightBytes: (source, dtype) => weightBytes(read, source, dtype),
