@@ -10,8 +10,9 @@ export default defineConfig({
   format: "esm",
   target: "es2022",
   platform: "neutral",
-  external: [/^node:/],
+  external: [/^node:/, /^@ziggurat\//],
   sourcemap: true,
   clean: true,
   splitting: true,
+  loader: { ".wgsl": "text" },
 });

@@ -8,7 +8,7 @@ import { checkCeiling, cut, planWithin, turnBytes } from "./limits.js";
 import type { Model } from "./model.js";
 import { encodePrompt, type Prompt } from "./prompt.js";
 import { readMessage } from "./read-message.js";
-import { feedAndScore } from "./score.js";
+import { feedAndScore, type ScoreOptions } from "./score.js";
 import { Transcript } from "./transcript.js";
 import { runTurn, type TurnOptions } from "./turn.js";
 
@@ -159,11 +159,11 @@ export class Session {
    * Log-probability (natural) of each given token after all that came before it. The model reads them one by one, and the schedule is asked after every one. At least
    * one token must have been read before.
    */
-  async score(ids: readonly number[] | Int32Array, { signal }: { signal?: AbortSignal } = {}): Promise<Float32Array> {
+  async score(ids: readonly number[] | Int32Array, options: ScoreOptions = {}): Promise<Float32Array> {
     this.#begin();
     let damaged = false;
     try {
-      signal?.throwIfAborted();
+      options.signal?.throwIfAborted();
       const fresh = encodePrompt(this.model, ids);
       if (this.#transcript.ids.length === 0) throw new RequestError("score: nothing comes before the first token; read at least one token first");
       if (this.#unread.length === 0 && this.#logitsAt !== this.seen) {
@@ -180,7 +180,7 @@ export class Session {
         damaged = true;
         await this.#cache.grow([plan]);
         this.#cache.rope = lease.rope;
-        const scores = await feedAndScore(this.model, this.#cache, this.#logits, fed, signal);
+        const scores = await feedAndScore(this.model, this.#cache, this.#logits, fed, options);
         damaged = false;
         this.#logitsAt = this.seen;
         this.#transcript.add([], fresh, [], undefined);

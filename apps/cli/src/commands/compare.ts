@@ -2,6 +2,7 @@ import { type Command, Option } from "commander";
 import { compare, type Mode, type Run, warmUp } from "../comparison.js";
 import { type Document, encodeDocument, readText } from "../document.js";
 import { UsageError } from "../error.js";
+import { json } from "../format.js";
 import { haystack, material, type Task, tasks } from "../haystack/index.js";
 import { withModel } from "../load.js";
 import { addModel, addOutput, addPolicyOptions, type CommonFlags, policyOptions, whole } from "../options.js";
@@ -112,6 +113,7 @@ async function run(flags: CompareFlags): Promise<void> {
       device: model.backend.info.device,
       rows: model.rowDType,
       mode,
+      ...(task ? { task } : {}),
       promptTokens: first!.ids.length,
       question: first!.question ?? null,
       expected: first!.expected ?? null,
@@ -121,8 +123,10 @@ async function run(flags: CompareFlags): Promise<void> {
       seconds: (performance.now() - started) / 1000,
     };
   });
-  if (flags.json) return void process.stdout.write(`${JSON.stringify(comparison, undefined, 2)}\n`);
-  const source = flags.demo || flags.task ? [`A generated document: ${flags.demo ? demo.task : flags.task}, seed ${flags.seed}.`] : [];
+  if (flags.json) return void process.stdout.write(json(comparison));
+  const { task } = comparison;
+  const seeds = flags.repeat > 1 ? `seeds ${flags.seed} to ${flags.seed + flags.repeat - 1}` : `seed ${flags.seed}`;
+  const source = task ? [`generated: ${task}, ${seeds}`] : [];
   process.stdout.write(`${[...source, ...report(comparison, process.stdout.columns ?? 100)].join("\n")}\n`);
 }
 

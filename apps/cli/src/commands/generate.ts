@@ -2,7 +2,7 @@ import { generate, type Message, type Model } from "@ziggurat/runtime";
 import type { Command } from "commander";
 import { encodeDocument, readText } from "../document.js";
 import { quote, UsageError } from "../error.js";
-import { bytes, rate } from "../format.js";
+import { bytes, json, rate } from "../format.js";
 import { withModel } from "../load.js";
 import {
   addCeiling,
@@ -88,7 +88,7 @@ async function run(prompt: string | undefined, flags: GenerateFlags): Promise<vo
       const facts = { model: model.name, backend: model.backend.info.name, policy: named.name, keep: named.keep ?? null, active: policy.active };
       const counts = { promptTokens, generatedTokens, seed, prefill: policy.prefill };
       const value = { ...facts, text, finishReason, ...counts, ...sizes, prefillTokensPerSecond, decodeTokensPerSecond };
-      return void process.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);
+      return void process.stdout.write(json(value));
     }
     process.stdout.write("\n");
     const kept = named.keep === undefined ? "" : policy.active ? ` kept ${named.budget}` : ` inactive: the prompt fits ${named.keep} rows`;

@@ -3,7 +3,7 @@ import { openModel, openWeights } from "@ziggurat/runtime";
 import { rowDTypes } from "@ziggurat/tensor";
 import { type Command, Option } from "commander";
 import { UsageError } from "../error.js";
-import { bars, bytes, table } from "../format.js";
+import { barScale, bars, bytes, json, table } from "../format.js";
 import { type LoadFlags, modelFiles } from "../load.js";
 import { addOutput, addPolicyOptions, policyOptions, whole } from "../options.js";
 import { makePolicy, parseKeeps, parsePolicies, withKeeps, withShared } from "../policies.js";
@@ -74,10 +74,8 @@ async function run(flags: InspectFlags): Promise<void> {
     return { ...facts, kvBytesPerLayer, kvBytes, roomBytes: sizes.room, scratchBytes: scratch, kvPeakBytes };
   });
   const facts = { model: files.name, architecture, contextLength, context, maxTokens, rows: dtype, weightBytes };
-  if (flags.json) return void process.stdout.write(`${JSON.stringify({ ...facts, layers, policies }, undefined, 2)}\n`);
+  if (flags.json) return void process.stdout.write(json({ ...facts, layers, policies }));
 
-  // Policies with the same budget share a scale.
-  const most = (budget: string) => Math.max(...policies.flatMap((other) => (other.budget === budget ? other.rowsPerLayer : [])));
   const perToken = layers.reduce((sum, { bytesPerToken }) => sum + bytesPerToken, 0);
   const lines = [
     `${files.name}: ${architecture}, ${layers.length} layers, reads ${contextLength} tokens; weights ${bytes(weightBytes)}`,
@@ -114,10 +112,10 @@ async function run(flags: InspectFlags): Promise<void> {
         { title: "scratch", right: true },
         { title: "peak", right: true },
       ],
-      policies.map(({ policy, budget, rowsPerLayer, kvBytes, roomBytes, scratchBytes: scratch, kvPeakBytes }) => [
+      policies.map(({ policy, keep, budget, rowsPerLayer, kvBytes, roomBytes, scratchBytes: scratch, kvPeakBytes }) => [
         policy,
         budget,
-        bars(rowsPerLayer, most(budget)),
+        bars(rowsPerLayer, barScale({ keep, rowsPerLayer })),
         `${Math.min(...rowsPerLayer)}`,
         `${Math.max(...rowsPerLayer)}`,
         bytes(kvBytes),
@@ -127,7 +125,7 @@ async function run(flags: InspectFlags): Promise<void> {
       ]),
     ),
     "",
-    "rows per layer: first layer left; policies with the same budget share a scale.",
+    "rows per layer: first layer left; half height is the budget.",
     "scratch: one layer's whole K and V while the prompt is read. peak: K/V, room and scratch; hidden states and workspace come on top.",
     ...policies
       .filter(({ keep, active }) => keep !== null && !active)

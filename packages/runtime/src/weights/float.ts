@@ -56,7 +56,10 @@ function words(bytes: Uint8Array, size: 2 | 4): Uint16Array | Uint32Array {
 
 /** Numbers `from` to `from + count` of a stored tensor, as float32, into `out`; of blocks, whole ones. */
 export function toFloat32(bytes: Uint8Array, dtype: StoredDType, from: number, count: number, out: Float32Array): void {
-  if (isBlocked(dtype)) return dequantise(bytes, dtype, from, count, out);
+  if (isBlocked(dtype)) {
+    dequantise(bytes, dtype, from, count, out);
+    return;
+  }
   const bits = new Uint32Array(out.buffer, out.byteOffset, count);
   const size = elementBytes[dtype];
   const part = bytes.subarray(from * size, (from + count) * size);
