@@ -38,7 +38,22 @@ export const models: Requirement = {
   remedy: "name a folder that holds the models in ZIGGURAT_MODELS",
 };
 
-const all = [chromium, vulkan, models];
+/** A Python virtual environment that holds nvcc, NVIDIA's compiler of CUDA kernels. */
+export const nvcc: Requirement = {
+  name: "nvcc",
+  path: find("ZIGGURAT_NVCC_ENV"),
+  remedy:
+    "pip install nvidia-cuda-nvcc nvidia-nvvm nvidia-cuda-crt nvidia-cuda-runtime nvidia-cuda-cccl (13.0.*) into a virtual environment, and name it in ZIGGURAT_NVCC_ENV",
+};
+
+/** A C++ compiler. */
+export const compiler: Requirement = {
+  name: "compiler",
+  path: find("CXX", "/usr/bin/c++"),
+  remedy: "install a C++ compiler, or name one in CXX",
+};
+
+const all = [chromium, vulkan, models, nvcc, compiler];
 const required = (process.env.ZIGGURAT_REQUIRE ?? "").split(",").filter((name) => name !== "");
 for (const name of required) {
   if (!all.some((known) => known.name === name)) {

@@ -1,3 +1,4 @@
+import { full } from "@ziggurat/policy";
 import { type GenerateResult, generate, generateEach, type Model, Session } from "@ziggurat/runtime";
 import type { EncodedDocument } from "./document.js";
 import { isRight } from "./haystack/index.js";
@@ -31,6 +32,8 @@ export interface Run {
   readonly peakBytesByLabel: Readonly<Record<string, number>> | null;
   readonly promptTokens: number;
   readonly answerTokens: number;
+  /** Tokens written in all, the answer's among them: what `decodeTokensPerSecond` is measured over. */
+  readonly timedTokens: number;
   readonly prefillTokensPerSecond: number;
   readonly decodeTokensPerSecond: number;
   /** Seconds in which the policy scored, chose and moved rows; null where it was not timed alone. */
@@ -49,6 +52,11 @@ export interface ComparisonOptions {
   readonly onProgress: (done: number, what: string) => void;
 }
 
+/** Runs what compilers and caches are slow at when it is new, so that the first policy is not charged for it. */
+export async function warmUp(model: Model, document: EncodedDocument, signal: AbortSignal): Promise<void> {
+  await generate({ model, policy: full(), prompt: document.ids.slice(0, 256), maxTokens: 8, ignoreEnd: true, signal }).result;
+}
+
 /** Answers one document under every policy, greedily. Throws what the policies and the runtime throw. */
 export async function* compare(options: ComparisonOptions): AsyncGenerator<Run> {
   const named = options.policies.map((spec) => makePolicy(spec, options.document.ids.length));
@@ -62,13 +70,14 @@ async function* together({ model, document, maxTokens, signal, onProgress }: Com
     policies: named.map(({ policy }) => policy),
     prompt: document.ids,
     maxTokens,
+    ignoreEnd: true,
     signal,
     onProgress: (done) => onProgress(done, "reading, once for all policies"),
   });
   let index = 0;
   for await (const result of results) {
     const { policySeconds } = result;
-    yield { ...runOf(named[index++]!, document, result), policySeconds, peakBytesByLabel: null };
+    yield { ...runOf(model, named[index++]!, document, result), policySeconds, peakBytesByLabel: null };
     onProgress(index / named.length, "answering");
   }
 }
@@ -79,7 +88,7 @@ const rowLabels = ["cache", "room", "scratch"];
 async function alone(options: ComparisonOptions, named: NamedPolicy, from: number, share: number): Promise<Run> {
   const { model, document, maxTokens, signal, onProgress, mode } = options;
   const { backend } = model;
-  const request = { maxTokens, signal, onProgress: (done: number) => onProgress(from + share * done, named.name) };
+  const request = { maxTokens, ignoreEnd: true, signal, onProgress: (done: number) => onProgress(from + share * done, named.name) };
   onProgress(from, named.name);
   backend.resetPeak();
   let result: GenerateResult;
@@ -98,7 +107,7 @@ async function alone(options: ComparisonOptions, named: NamedPolicy, from: numbe
   }
   const { labels } = backend.memory();
   const peakBytesByLabel = Object.fromEntries(Object.entries(labels).map(([label, { peak }]) => [label, peak]));
-  const run = runOf(named, document, result);
+  const run = runOf(model, named, document, result);
   return {
     ...run,
     active: run.active || Math.min(...run.rowsPerLayer) < document.ids.length,
@@ -110,28 +119,37 @@ async function alone(options: ComparisonOptions, named: NamedPolicy, from: numbe
   };
 }
 
+/**
+ * Every policy writes as many tokens, so that speeds can be compared; the answer is what comes before the first token that ends one.
+ */
 function runOf(
-  { name, keep, budget }: NamedPolicy,
+  model: Model,
+  named: NamedPolicy,
   { expected }: EncodedDocument,
   result: GenerateResult,
 ): Omit<Run, "policySeconds" | "peakBytesByLabel"> {
+  const { name, keep, budget } = named;
+  const end = result.ids.findIndex((id) => model.facts.endTokens.includes(id));
+  const ids = end < 0 ? result.ids : result.ids.slice(0, end);
+  const answer = model.tokenizer!.decode(ids, { skipSpecial: true });
   const { cache, timings } = result;
   return {
     policy: name,
     keep: keep ?? null,
     budget,
-    answer: result.text,
+    answer,
     expected: expected ?? null,
-    correct: expected === undefined ? null : isRight(result.text, expected),
+    correct: expected === undefined ? null : isRight(answer, expected),
     rowsPerLayer: cache.rows.map((heads) => heads.reduce((a, b) => a + b, 0) / heads.length),
     active: result.policy.active,
     kvBytes: cache.bytes - cache.roomBytes,
     roomBytes: cache.roomBytes,
     kvPeakBytes: cache.peakBytes,
     promptTokens: result.promptTokens,
-    answerTokens: result.generatedTokens,
+    answerTokens: ids.length,
+    timedTokens: result.generatedTokens,
     prefillTokensPerSecond: timings.prefillTokensPerSecond,
     decodeTokensPerSecond: timings.decodeTokensPerSecond,
-    finishReason: result.finishReason,
+    finishReason: end < 0 ? result.finishReason : "stop",
   };
 }

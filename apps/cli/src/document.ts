@@ -45,16 +45,16 @@ const shared = (a: readonly number[], b: readonly number[]): number => {
 };
 
 /**
- * One user message, the text, a newline and the question, in the model's template; the plain text where the model has none. What comes before the question is what
+ * One user message, the text, a newline and the question, in the model's template; the plain text where the model has none, or with `raw`. What comes before the question is what
  * the ids share with those of the text alone.
  */
-export function encodeDocument(model: Model, document: Document): EncodedDocument {
+export function encodeDocument(model: Model, document: Document, raw = false): EncodedDocument {
   const { text, question } = document;
   const whole = question === undefined ? text : `${text}\n${question}`;
   const { chat, tokenizer } = model;
   if (!tokenizer) throw new UsageError(`--model: ${model.name} has no tokenizer.json, and so reads no text`);
   const encode = (content: string): number[] =>
-    chat ? chat.prompt([{ role: "user", content }]) : tokenizer.encode(content, { addSpecialTokens: true });
+    chat && !raw ? chat.prompt([{ role: "user", content }]) : tokenizer.encode(content, { addSpecialTokens: true });
   const ids = encode(whole);
   return { ...document, ids, before: Math.min(shared(encode(text), ids), ids.length - 1) };
 }

@@ -24,6 +24,10 @@ export const percent = (share: number): string => `${(100 * share).toFixed(share
 const blocks = "▁▂▃▄▅▆▇█";
 const widest = 32;
 
+/** What a bar of full height stands for: twice the budget, which a pyramid just reaches; without a budget, the most rows of a layer. */
+export const barScale = ({ keep, rowsPerLayer }: { readonly keep: number | null; readonly rowsPerLayer: readonly number[] }): number =>
+  keep === null ? Math.max(...rowsPerLayer) : 2 * keep;
+
 /**
  * One character a layer, as high as its share of `most`; a layer with any rows shows at least the lowest. Of models with more than 32 layers neighbours share a
  * character, which shows their mean.
@@ -64,3 +68,7 @@ export function table(columns: readonly Column[], rows: readonly (readonly strin
       .trimEnd();
   return [line(columns.map(({ title }) => title)), ...rows.map(line)];
 }
+
+/** JSON, indented, with lists of numbers on one line. */
+export const json = (value: unknown): string =>
+  `${JSON.stringify(value, undefined, 2).replace(/\[\n\s+([\d\s.,eE+-]+?)\n\s*\]/g, (_, numbers: string) => `[${numbers.replace(/\s+/g, " ")}]`)}\n`;

@@ -1,6 +1,7 @@
 import { h2o } from "@ziggurat/h2o";
 import { full, type Policy, random, sinksAndRecent } from "@ziggurat/policy";
 import { pyramidkv } from "@ziggurat/pyramid";
+import { fit, type Model } from "@ziggurat/runtime";
 import { snapkv } from "@ziggurat/snapkv";
 import { streaming } from "@ziggurat/streaming";
 import { quote, UsageError } from "./error.js";
@@ -86,23 +87,24 @@ export interface PolicySpec {
   readonly options: Options;
 }
 
-const number = (where: string, text: string): number => {
+const number = (where: string, text: string, right = "a number"): number => {
   const value = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;
-  if (!Number.isFinite(value)) throw new UsageError(`${where} is ${quote(text)}; it must be a number`);
+  if (!Number.isFinite(value)) throw new UsageError(`${where} is ${quote(text)}; it must be ${right}`);
   return value;
 };
 
 /** `128` rows or `12%` of the prompt. `where` starts the error, such as `--keep`. Throws a `UsageError`. */
 export function parseKeep(where: string, text: string): Keep {
+  const right = "a whole number of rows of at least 1, or a share of the prompt such as 12%";
   const share = text.endsWith("%");
-  const value = number(where, share ? text.slice(0, -1) : text);
+  const value = number(where, share ? text.slice(0, -1) : text, right);
   if (share) {
     if (!(value > 0 && value <= 100)) throw new UsageError(`${where} is ${quote(text)}; it must be above 0% and at most 100% of the prompt`);
     return { share: value / 100 };
   }
   if (!Number.isSafeInteger(value) || value < 1) {
     const hint = value > 0 && value < 1 ? `; for a share of the prompt write ${+(100 * value).toFixed(4)}%` : "";
-    throw new UsageError(`${where} is ${text}; it must be a whole number of rows of at least 1, or a share of the prompt such as 12%${hint}`);
+    throw new UsageError(`${where} is ${text}; it must be ${right}${hint}`);
   }
   return { rows: value };
 }
@@ -197,4 +199,24 @@ export function makePolicy({ name, kind, keep, options }: PolicySpec, tokens: nu
   if (keep === undefined) throw new UsageError(`${name}: how many rows? Write ${name}:keep=256, or ${name}:keep=12%`);
   const rows = "rows" in keep ? keep.rows : Math.max(1, Math.round(keep.share * tokens));
   return { name, keep: rows, budget: showKeep(keep), policy: kind.make({ ...options, keep: rows }) };
+}
+
+export interface Limits {
+  readonly maxTokens: number;
+  readonly chunk?: number;
+  readonly maxCacheBytes?: number;
+}
+
+/** A policy that names no `keep` gets the most rows that stay below the ceiling for a prompt of `tokens` tokens, where there is a ceiling. */
+export function withCeiling(
+  model: Model,
+  spec: PolicySpec,
+  tokens: number,
+  { maxTokens, chunk, maxCacheBytes }: Limits,
+  make: (spec: PolicySpec) => Policy = (wanted) => makePolicy(wanted, tokens).policy,
+): PolicySpec {
+  if (!spec.kind.keeps || spec.keep || maxCacheBytes === undefined) return spec;
+  const policy = (rows: number) => make({ ...spec, keep: { rows } });
+  const { keep } = fit({ model, tokens, maxTokens, maxCacheBytes, policy, ...(chunk === undefined ? {} : { chunk }) });
+  return { ...spec, keep: { rows: keep } };
 }

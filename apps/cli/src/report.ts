@@ -1,5 +1,5 @@
 import type { Mode, Run } from "./comparison.js";
-import { bars, bytes, type Column, oneLine, percent, rate, seconds, table } from "./format.js";
+import { barScale, bars, bytes, type Column, oneLine, percent, rate, seconds, table } from "./format.js";
 
 /** Everything that a comparison printed or wrote as JSON. */
 export interface Comparison {
@@ -9,6 +9,8 @@ export interface Comparison {
   /** What rows of K and V are stored in. */
   readonly rows: string;
   readonly mode: Mode;
+  /** What documents were generated, where they were. */
+  readonly task?: string;
   /** Tokens of the (first) prompt. */
   readonly promptTokens: number;
   readonly question: string | null;
@@ -66,35 +68,40 @@ export const summarise = (runs: readonly Run[]): Summary[] =>
     return { policy, keep, budget, documents: cell.length, right, share: right / cell.length };
   });
 
+const rightOf = (cell: readonly Run[]): string => {
+  const { right, documents, share } = summarise(cell)[0]!;
+  return `${right} of ${documents} right, ${percent(share)}`;
+};
+
 /** The table and what must be known to read it, for a terminal of `width` columns. */
 export function report(comparison: Comparison, width: number): string[] {
   const all = cells(comparison.runs);
+  const timed = comparison.runs.every(({ policySeconds }) => policySeconds !== null);
+  const shown = timed ? columns : columns.slice(0, -1);
   const several = comparison.documents > 1;
-  // Policies with the same budget share a scale, so that a pyramid can be told from a wall.
-  const scale = (run: Run) => Math.max(...all.flatMap(([other]) => (other!.budget === run.budget ? other!.rowsPerLayer : [])));
   const rows = all.map((cell) => {
     const run = cell[0]!;
     const of = (value: (run: Run) => number) => mean(cell.map(value));
     return [
       run.policy,
       run.budget,
-      several ? `${cell.filter(({ correct }) => correct).length} of ${cell.length} right` : run.answer,
+      several ? rightOf(cell) : run.answer,
       several ? "" : mark(run.correct),
-      bars(run.rowsPerLayer, scale(run)),
+      bars(run.rowsPerLayer, barScale(run)),
       bytes(of(({ kvBytes }) => kvBytes)),
       bytes(of(({ kvPeakBytes }) => kvPeakBytes)),
       `${rate(of(({ prefillTokensPerSecond }) => prefillTokensPerSecond))}/s`,
       `${rate(of(({ decodeTokensPerSecond }) => decodeTokensPerSecond))}/s`,
-      run.policySeconds === null ? "-" : seconds(of(({ policySeconds }) => policySeconds!)),
+      ...(timed ? [seconds(of(({ policySeconds }) => policySeconds!))] : []),
     ];
   });
   // The answers get what the other columns leave.
   if (!several) {
     const bare = rows.map((row) => row.map((cell, at) => (at === answerColumn ? "" : cell)));
-    const others = Math.max(...table(columns, bare).map((line) => [...line].length)) - columns[answerColumn]!.title.length;
+    const others = Math.max(...table(shown, bare).map((line) => [...line].length)) - columns[answerColumn]!.title.length;
     for (const row of rows) row[answerColumn] = oneLine(row[answerColumn]!, Math.max(12, width - others));
   }
-  return [...heading(comparison, width), "", ...table(columns, rows), "", ...notes(comparison, all)];
+  return [...heading(comparison, width), "", ...table(shown, rows), "", ...notes(comparison, all)];
 }
 
 function heading({ model, backend, device, rows, mode, promptTokens, question, expected, documents }: Comparison, width: number): string[] {
@@ -109,24 +116,24 @@ function heading({ model, backend, device, rows, mode, promptTokens, question, e
   return [...lines, `question: ${oneLine(question, width - 10)}`, ...(expected === null ? [] : [`expected: ${oneLine(expected, width - 10)}`])];
 }
 
-function notes({ mode, documents, expected, seconds: took }: Comparison, all: readonly Run[][]): string[] {
+function notes({ mode, task, documents, expected, seconds: took }: Comparison, all: readonly Run[][]): string[] {
   const shared = mode === "shared";
   const lines = [
-    "rows per layer: first layer left; policies with the same budget share a scale. K/V: bytes measured after the prompt, with metadata.",
+    "rows per layer: first layer left; half height is the budget. K/V: bytes measured after the prompt, with metadata.",
     shared
-      ? "peak: with the prefill's scratch. Scratch and prefill speed are those of the one prefill, H2O's second pass included: --isolate runs each alone."
+      ? "peak: with the prefill's scratch. Scratch and prefill speed are those of the one prefill, with all that is watched for all: --isolate runs each alone."
       : "peak: the most bytes of K/V, room for the answer and prefill scratch together, as the backend counted them.",
   ];
+  if (all.length > 1)
+    lines.push(`decode: over ${Math.max(...all.flat().map(({ timedTokens }) => timedTokens))} tokens each, however long the answer is.`);
   const inactive = all.filter((cell) => cell[0]!.keep !== null && cell.some(({ active }) => !active));
   if (inactive.length > 0) {
     const names = inactive.map(([run]) => `${run!.policy} ${run!.budget}`).join(", ");
     lines.push(`inactive, nothing was evicted because the prompt fits the budget: ${names}.`);
   }
-  if (documents === 1 && expected !== null)
-    lines.push("One document says little about a policy: --repeat 20 counts right answers over 20 documents.");
-  if (documents > 1) {
-    const share = summarise(all.flat());
-    lines.push(`right answers: ${share.map((cell) => `${[cell.policy, cell.budget].filter(Boolean).join(" ")} ${percent(cell.share)}`).join(", ")}.`);
+  if (documents === 1 && expected !== null) {
+    const count = task === undefined ? "--task needles --repeat 20" : "--repeat 20";
+    lines.push(`The table stands for this one document, which says little about a policy: ${count} counts right answers over 20.`);
   }
   return [...lines, `The comparison took ${seconds(took)}.`];
 }

@@ -83,18 +83,34 @@ function test(name, unit, amount, op, spec, sizes, times, fill) {
   tests.push({ name, unit, amount: amount * times, op, spec, sizes, times, fill });
 }
 const gemm = (weight, rows, width, out, times) =>
-  test(`gemm ${weight} ${rows}x${width}x${out}`, "GFLOP/s", (2 * rows * width * out) / 1e9, "linear", { rows, width, out, weight }, {
-    x: 4 * rows * width,
-    weight: bytesOf(weight, [out, width]),
-    out: 4 * rows * out,
-  }, times);
+  test(
+    `gemm ${weight} ${rows}x${width}x${out}`,
+    "GFLOP/s",
+    (2 * rows * width * out) / 1e9,
+    "linear",
+    { rows, width, out, weight },
+    {
+      x: 4 * rows * width,
+      weight: bytesOf(weight, [out, width]),
+      out: 4 * rows * out,
+    },
+    times,
+  );
 const gemv = (weight, width, out) => {
   const bytes = bytesOf(weight, [out, width]);
-  test(`gemv ${weight} ${width}x${out}`, "GB/s", bytes / 1e9, "linear", { rows: 1, width, out, weight }, {
-    x: 4 * width,
-    weight: bytes,
-    out: 4 * out,
-  }, Math.ceil(3e7 / bytes));
+  test(
+    `gemv ${weight} ${width}x${out}`,
+    "GB/s",
+    bytes / 1e9,
+    "linear",
+    { rows: 1, width, out, weight },
+    {
+      x: 4 * width,
+      weight: bytes,
+      out: 4 * out,
+    },
+    Math.ceil(3e7 / bytes),
+  );
 };
 const heads = { queryHeads: 9, kvHeads: 3, headSize: 64 };
 const rowBytes = (kv) => (kv === "f32" ? 4 : 2) * heads.headSize;
@@ -109,29 +125,100 @@ gemv("q8_0", 1536, 32768);
 for (const kv of ["bf16", "f32"]) {
   const rows = 8192;
   const arena = 3 * rows;
-  const place = { offset: 12, length: 12, };
+  const place = { offset: 12, length: 12 };
   const at = { offset: ints(0, rows, 2 * rows) };
-  test(`attention ${kv} 256 after ${rows - 256}`, "GFLOP/s", (4 * 256 * (rows - 128) * 9 * 64) / 1e9, "attention", {
-    tokens: 256, ...heads, arenaRows: arena, kv, scale: 0.125, softcap: 0,
-  }, { qkv: 4 * 256 * 15 * 64, keys: arena * rowBytes(kv), values: arena * rowBytes(kv), ...place, out: 4 * 256 * 9 * 64, lse: 4 * 9 * 256 }, 1, {
-    ...at, length: ints(rows - 256, rows - 256, rows - 256),
-  });
-  test(`decode ${kv} ${rows}`, "GB/s", (2 * arena * rowBytes(kv)) / 1e9, "decodeAttention", {
-    sequences: 1, ...heads, arenaRows: arena, capacity: rows, kv, scale: 0.125, softcap: 0,
-  }, { qkv: 4 * 15 * 64, keys: arena * rowBytes(kv), values: arena * rowBytes(kv), ...place, ended: 4, out: 4 * 9 * 64, lse: 36 }, 2, {
-    ...at, ended: ints(0), length: ints(rows - 1, rows - 1, rows - 1),
-  });
-  for (const [tokens, from] of [[256, 0], [256, 192], [1, 0]]) {
+  test(
+    `attention ${kv} 256 after ${rows - 256}`,
+    "GFLOP/s",
+    (4 * 256 * (rows - 128) * 9 * 64) / 1e9,
+    "attention",
+    {
+      tokens: 256,
+      ...heads,
+      arenaRows: arena,
+      kv,
+      scale: 0.125,
+      softcap: 0,
+    },
+    { qkv: 4 * 256 * 15 * 64, keys: arena * rowBytes(kv), values: arena * rowBytes(kv), ...place, out: 4 * 256 * 9 * 64, lse: 4 * 9 * 256 },
+    1,
+    {
+      ...at,
+      length: ints(rows - 256, rows - 256, rows - 256),
+    },
+  );
+  test(
+    `decode ${kv} ${rows}`,
+    "GB/s",
+    (2 * arena * rowBytes(kv)) / 1e9,
+    "decodeAttention",
+    {
+      sequences: 1,
+      ...heads,
+      arenaRows: arena,
+      capacity: rows,
+      kv,
+      scale: 0.125,
+      softcap: 0,
+    },
+    { qkv: 4 * 15 * 64, keys: arena * rowBytes(kv), values: arena * rowBytes(kv), ...place, ended: 4, out: 4 * 9 * 64, lse: 36 },
+    2,
+    {
+      ...at,
+      ended: ints(0),
+      length: ints(rows - 1, rows - 1, rows - 1),
+    },
+  );
+  for (const [tokens, from] of [
+    [256, 0],
+    [256, 192],
+    [1, 0],
+  ]) {
     const pairs = (tokens - from) * (rows - (tokens - from) / 2) * 9;
-    test(`watch ${kv} ${tokens - from} after ${rows - tokens}`, "GFLOP/s", (2 * pairs * 64) / 1e9, "watch", {
-      sequences: 1, tokens, ...heads, arenaRows: arena, capacity: rows, kv, scale: 0.125, softcap: 0, from,
-    }, { qkv: 4 * tokens * 15 * 64, keys: arena * rowBytes(kv), lse: 4 * 9 * tokens, ...place, ended: 4, mass: 4 * 9 * rows }, tokens === 1 ? 2 : 1, {
-      ...at, ended: ints(0), length: ints(rows - tokens, rows - tokens, rows - tokens),
-    });
+    test(
+      `watch ${kv} ${tokens - from} after ${rows - tokens}`,
+      "GFLOP/s",
+      (2 * pairs * 64) / 1e9,
+      "watch",
+      {
+        sequences: 1,
+        tokens,
+        ...heads,
+        arenaRows: arena,
+        capacity: rows,
+        kv,
+        scale: 0.125,
+        softcap: 0,
+        from,
+      },
+      { qkv: 4 * tokens * 15 * 64, keys: arena * rowBytes(kv), lse: 4 * 9 * tokens, ...place, ended: 4, mass: 4 * 9 * rows },
+      tokens === 1 ? 2 : 1,
+      {
+        ...at,
+        ended: ints(0),
+        length: ints(rows - tokens, rows - tokens, rows - tokens),
+      },
+    );
   }
 }
-test("rmsNorm 256x576", "GB/s", (8 * 256 * 576) / 1e9, "rmsNorm", { rows: 256, width: 576, epsilon: 1e-5 }, { x: 4 * 256 * 576, weight: 4 * 576, out: 4 * 256 * 576 }, 20);
-test("silu 256x1536", "GB/s", (12 * 256 * 1536) / 1e9, "gatedActivation", { rows: 256, width: 1536, kind: "silu" }, { x: 8 * 256 * 1536, out: 4 * 256 * 1536 }, 10);
+test(
+  "rmsNorm 256x576",
+  "GB/s",
+  (8 * 256 * 576) / 1e9,
+  "rmsNorm",
+  { rows: 256, width: 576, epsilon: 1e-5 },
+  { x: 4 * 256 * 576, weight: 4 * 576, out: 4 * 256 * 576 },
+  20,
+);
+test(
+  "silu 256x1536",
+  "GB/s",
+  (12 * 256 * 1536) / 1e9,
+  "gatedActivation",
+  { rows: 256, width: 1536, kind: "silu" },
+  { x: 8 * 256 * 1536, out: 4 * 256 * 1536 },
+  10,
+);
 test("empty 1 word", "M/s", 1e-6, "fill", { words: 1, dtype: "f32", value: 0 }, { out: 4 }, 1000);
 
 const yard = { bare: [], streams: [] };
@@ -144,16 +231,26 @@ bare(100, 512, 65536);
 streams(0, 1 << 24);
 for (let round = 0; round < rounds; round++) {
   let work = 0;
-  yard.bare.push(await seconds(() => { work = bare(200, 512, 65536); }));
-  yard.work = 2 * work / 1e9;
-  yard.streams.push(await seconds(() => { streams(0, 1 << 26); }));
+  yard.bare.push(
+    await seconds(() => {
+      work = bare(200, 512, 65536);
+    }),
+  );
+  yard.work = (2 * work) / 1e9;
+  yard.streams.push(
+    await seconds(() => {
+      streams(0, 1 << 26);
+    }),
+  );
   for (const [i, { one, two }] of programs.entries()) {
     results[i].one.push(await seconds(one.run));
     if (two) results[i].two.push(await seconds(two.run));
   }
 }
 
-console.log(`${cpus()[0]?.model.trim()}, ${availableParallelism()} cores, Node ${process.versions.node}, ${simd} SIMD, ${options.best ? "best" : "medians"} of ${rounds}`);
+console.log(
+  `${cpus()[0]?.model.trim()}, ${availableParallelism()} cores, Node ${process.versions.node}, ${simd} SIMD, ${options.best ? "best" : "medians"} of ${rounds}`,
+);
 const flops = yard.work / typical(yard.bare);
 const rate = 2 ** 26 / 1e9 / typical(yard.streams);
 console.log(`bare kernel, 1 thread: ${flops.toFixed(1)} GFLOP/s; four streams, 1 thread: ${rate.toFixed(1)} GB/s`);

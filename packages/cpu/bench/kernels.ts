@@ -4,8 +4,8 @@ import { tile, tileRows } from "../assembly/lib/tile";
 /** `times` products of a row tile by a panel of depth `k`, both in cache; returns the multiply-adds. */
 export function bare(times: i32, k: i32, at: usize): f64 {
   const rows = 2 * tileRows();
-  const panel = at + (<usize>(rows * k) << 2);
-  const out = panel + (<usize>k << 5);
+  const panel = at + ((<usize>(rows * k)) << 2);
+  const out = panel + ((<usize>k) << 5);
   for (let i = 0; i < times; i++) tile(rows, k, at, k << 2, panel, 32, out, 32, false);
   return <f64>times * rows * k * 8;
 }

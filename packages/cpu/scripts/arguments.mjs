@@ -28,11 +28,7 @@ export function argumentsSource(catalogue) {
     lines.push("", `/** ${kebab(name)} */`, `export namespace ${capital(name)} {`);
     let word = 1;
     const reader = (argument, type, expression) =>
-      lines.push(
-        "  // @ts-ignore: decorator",
-        "  @inline",
-        `  export function ${argument}(a: usize): ${type} { return ${expression}; }`,
-      );
+      lines.push("  // @ts-ignore: decorator", "  @inline", `  export function ${argument}(a: usize): ${type} { return ${expression}; }`);
     const integer = (argument) => reader(argument, "i32", `load<i32>(a, ${4 * word++})`);
     for (const dim of [...rule.dims, ...(rule.options ?? []), ...Object.keys(rule.dtypes)]) integer(dim);
     for (const [attribute, kind] of Object.entries(rule.attributes)) {

@@ -35,8 +35,7 @@ export function parallelism(): number {
 }
 
 /** Whether threads can share memory. */
-export const canShare = (): boolean =>
-  typeof SharedArrayBuffer !== "undefined" && (node !== undefined || globalThis.crossOriginIsolated === true);
+export const canShare = (): boolean => typeof SharedArrayBuffer !== "undefined" && (node !== undefined || globalThis.crossOriginIsolated === true);
 
 /** V8 before 12 gives wrong int8 dot products where its flag for relaxed SIMD is set, so it is not asked. */
 export const trustsRelaxed = (): boolean => node === undefined || Number.parseInt(node.versions.v8 ?? "0", 10) >= 12;
@@ -60,7 +59,7 @@ export async function compileKernels(build: Build): Promise<WebAssembly.Module> 
   return await WebAssembly.compile(await response.arrayBuffer());
 }
 
-export const startThread = (name: string, listeners: Listeners): Thread => (node ? nodeThread(name, listeners) : browserThread(name, listeners));
+export const startThread = (name: string, listeners: Listeners): Thread => (node ? nodeThread(name, listeners) : browserThread(listeners));
 
 function nodeThread(name: string, { report, failed }: Listeners): Thread {
   const { Worker } = globalThis.process.getBuiltinModule("node:worker_threads");
@@ -85,8 +84,8 @@ function nodeThread(name: string, { report, failed }: Listeners): Thread {
   };
 }
 
-function browserThread(name: string, { report, failed }: Listeners): Thread {
-  const worker = new Worker(new URL("../dist/worker.js", import.meta.url), { type: "module", name });
+function browserThread({ report, failed }: Listeners): Thread {
+  const worker = new Worker(new URL("../dist/worker.js", import.meta.url), { type: "module" });
   worker.onmessage = ({ data }) => report(data as Report);
   worker.onerror = (event) => failed(event.message || "the worker's script did not load");
   return {

@@ -92,6 +92,7 @@ export class SharedDevice implements Device {
     // Copied in order, since what comes after may write there before this thread gets to look.
     const { block: staging } = this.heap.allocate(bytes);
     const number = this.#move(staging.address, staging, block.address + offset, bytes, true);
+    block.used = number;
     try {
       await this.#waiting.answer(number);
       return this.#bytes(staging.address, bytes).slice() as Uint8Array<ArrayBuffer>;

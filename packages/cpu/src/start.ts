@@ -89,9 +89,7 @@ async function startAt(simd: SimdLevel, shared: boolean, threads: number, maxByt
   waiting.threads = workers.map(({ worker }) => worker);
   await Promise.all(workers.map(({ ready }) => ready));
   for (const thread of waiting.threads) thread.hold(false);
-  const device = memory
-    ? new SharedDevice(memory, threads, maxBytes, waiting)
-    : new SingleDevice(waiting.threads[0]!, maxBytes, waiting);
+  const device = memory ? new SharedDevice(memory, threads, maxBytes, waiting) : new SingleDevice(waiting.threads[0]!, maxBytes, waiting);
   return { device, simd, shared, maxBytes, wrong };
 }
 

@@ -1,7 +1,8 @@
 import { type Command, Option } from "commander";
-import { compare, type Mode, type Run } from "../comparison.js";
+import { compare, type Mode, type Run, warmUp } from "../comparison.js";
 import { type Document, encodeDocument, readText } from "../document.js";
 import { UsageError } from "../error.js";
+import { json } from "../format.js";
 import { haystack, material, type Task, tasks } from "../haystack/index.js";
 import { withModel } from "../load.js";
 import { addModel, addOutput, addPolicyOptions, type CommonFlags, policyOptions, whole } from "../options.js";
@@ -18,7 +19,7 @@ interface CompareFlags extends CommonFlags {
   readonly seed: number;
   readonly question?: string;
   readonly expect?: string;
-  readonly policies: string;
+  readonly policies?: string;
   readonly keep: string;
   readonly maxTokens: number;
   readonly isolate?: boolean;
@@ -26,11 +27,13 @@ interface CompareFlags extends CommonFlags {
   readonly repeat: number;
 }
 
+const usual = "full,streaming,h2o,snapkv,pyramidkv,random,sinks";
+
 /** What --demo stands for: one generated document, fixed, and the four published policies at a second budget. */
 const demo = {
   task: "needles" as const,
   tokens: 4096,
-  policies: "full,streaming,h2o,snapkv,pyramidkv,random,sinks,streaming:keep=128,h2o:keep=128,snapkv:keep=128,pyramidkv:keep=128",
+  policies: `${usual},streaming:keep=128,h2o:keep=128,snapkv:keep=128,pyramidkv:keep=128`,
 };
 
 const help = `
@@ -67,7 +70,7 @@ export const addCompare = (program: Command): Command =>
           .option("--repeat <n>", "so many generated documents, seeds from --seed on", whole(1), 1)
           .option("--question <text>", "what to ask about --text")
           .option("--expect <answer>", "the right answer to --question")
-          .option("--policies <list>", "what to compare", "full,streaming,h2o,snapkv,pyramidkv,random,sinks")
+          .option("--policies <list>", `what to compare (default: ${usual})`)
           .option("--keep <list>", "rows per layer, or a share of the prompt", "12%")
           .option("--isolate", "run each policy alone: its own peak memory and prefill speed")
           .option("--ask-later", "read the text first, ask in a second turn")
@@ -80,7 +83,7 @@ export const addCompare = (program: Command): Command =>
 
 async function run(flags: CompareFlags): Promise<void> {
   const specs = withKeeps(
-    withShared(parsePolicies(flags.demo ? demo.policies : flags.policies), policyOptions({ ...flags })),
+    withShared(parsePolicies(flags.policies ?? (flags.demo ? demo.policies : usual)), policyOptions({ ...flags })),
     parseKeeps("--keep", flags.keep),
   );
   const mode: Mode = flags.askLater ? "ask-later" : flags.isolate ? "isolated" : "shared";
@@ -97,7 +100,7 @@ async function run(flags: CompareFlags): Promise<void> {
     for (let at = 0; at < flags.repeat; at++) {
       const seed = flags.seed + at;
       const document = encodeDocument(model, given ?? generated!(seed));
-      first ??= document;
+      if (!first) await warmUp(model, (first = document), signal);
       const onProgress = (done: number, what: string) =>
         bar.update((at + done) / flags.repeat, flags.repeat > 1 ? `document ${at + 1} of ${flags.repeat}: ${what}` : what);
       for await (const result of compare({ model, document, policies: specs, mode, maxTokens: flags.maxTokens, signal, onProgress })) {
@@ -110,6 +113,7 @@ async function run(flags: CompareFlags): Promise<void> {
       device: model.backend.info.device,
       rows: model.rowDType,
       mode,
+      ...(task ? { task } : {}),
       promptTokens: first!.ids.length,
       question: first!.question ?? null,
       expected: first!.expected ?? null,
@@ -119,8 +123,10 @@ async function run(flags: CompareFlags): Promise<void> {
       seconds: (performance.now() - started) / 1000,
     };
   });
-  if (flags.json) return void process.stdout.write(`${JSON.stringify(comparison, undefined, 2)}\n`);
-  const source = flags.demo || flags.task ? [`A generated document: ${flags.demo ? demo.task : flags.task}, seed ${flags.seed}.`] : [];
+  if (flags.json) return void process.stdout.write(json(comparison));
+  const { task } = comparison;
+  const seeds = flags.repeat > 1 ? `seeds ${flags.seed} to ${flags.seed + flags.repeat - 1}` : `seed ${flags.seed}`;
+  const source = task ? [`generated: ${task}, ${seeds}`] : [];
   process.stdout.write(`${[...source, ...report(comparison, process.stdout.columns ?? 100)].join("\n")}\n`);
 }
 
