@@ -37,6 +37,35 @@ export function byteStream(lookUp: (id: number) => { text: string; skipped: bool
   };
 }
 
+/**
+ * For SentencePiece's vocabularies, whose pieces write spaces as U+2581 and single bytes as `<0x0A>`. Bytes that are no UTF-8 become U+FFFD, as sentencepiece itself has it.
+ * `strip`: the first space is no part of the text.
+ */
+export function pieceStream(lookUp: (id: number) => { text: string; skipped: boolean }, strip: boolean): TextStream {
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  const encoder = new TextEncoder();
+  let first = strip;
+  const given = (text: string): string => {
+    if (!first || text === "") return text;
+    first = false;
+    return text.startsWith(" ") ? text.slice(1) : text;
+  };
+  return {
+    push(id) {
+      const { text, skipped } = lookUp(id);
+      if (skipped) return "";
+      const byte = /^<0x([0-9A-F]{2})>$/.exec(text)?.[1];
+      const bytes = byte === undefined ? encoder.encode(text.replaceAll("\u2581", " ")) : Uint8Array.of(Number.parseInt(byte, 16));
+      return given(decoder.decode(bytes, { stream: true }));
+    },
+    end() {
+      const text = given(decoder.decode());
+      first = strip;
+      return text;
+    },
+  };
+}
+
 /** Ids whose text is awaited at most: a character has at most four bytes, each its own token at worst. */
 const patience = 4;
 /** Ids decoded together with new ones, since a decoder may join tokens or treat the first one apart. */

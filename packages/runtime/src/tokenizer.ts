@@ -1,5 +1,5 @@
 import { Tokenizer as Library } from "@huggingface/tokenizers";
-import { byteStream, type TextStream, textStream } from "./detokenize.js";
+import { byteStream, pieceStream, type TextStream, textStream } from "./detokenize.js";
 import { reason, show, TokenizerError } from "./error.js";
 import { isRecord, type ModelFiles, readJson, readText } from "./files.js";
 import { readTokenizer, type TokenizerFile } from "./tokenizer-file.js";
@@ -89,9 +89,12 @@ export function makeTokenizer(json: unknown, config: unknown = {}, name = "token
     return token;
   };
   const byteLevel = isRecord(checked.json.decoder) && checked.json.decoder.type === "ByteLevel";
+  const pieces = sentencePieceDecoder(checked.json.decoder);
   const stream = ({ skipSpecial = false }: DecodeOptions = {}): TextStream => {
     const skipped = (id: number) => skipSpecial && bySpecialId.has(id);
-    if (byteLevel) return byteStream((id) => ({ text: check(id), skipped: skipped(id) }));
+    const lookUp = (id: number) => ({ text: check(id), skipped: skipped(id) });
+    if (byteLevel) return byteStream(lookUp);
+    if (pieces) return pieceStream(lookUp, pieces.strip);
     return textStream(
       (ids) => decodeByLibrary(library, ids, bySpecialId),
       (id) => check(id) !== undefined && skipped(id),
@@ -194,6 +197,19 @@ function likeReference(value: unknown): unknown {
     return { type: "Sequence", pretokenizers: [split, { ...value, use_regex: false }] };
   }
   return value;
+}
+
+/** Whether a decoder is the one of SentencePiece models with bytes for what they lack, and whether it strips the first space; undefined for any other. */
+function sentencePieceDecoder(decoder: unknown): { readonly strip: boolean } | undefined {
+  if (!isRecord(decoder) || decoder.type !== "Sequence" || !Array.isArray(decoder.decoders)) return undefined;
+  const [replace, bytes, fuse, strip, ...rest] = decoder.decoders as unknown[];
+  const is = (part: unknown, type: string) => isRecord(part) && part.type === type;
+  if (!is(replace, "Replace") || !is(bytes, "ByteFallback") || !is(fuse, "Fuse") || rest.length > 0) return undefined;
+  const { pattern, content } = replace as Record<string, unknown>;
+  if (!isRecord(pattern) || pattern.String !== "\u2581" || content !== " ") return undefined;
+  if (strip === undefined) return { strip: false };
+  const { content: what, start, stop } = strip as Record<string, unknown>;
+  return is(strip, "Strip") && what === " " && start === 1 && stop === 0 ? { strip: true } : undefined;
 }
 
 function decodeByLibrary(library: Library, ids: readonly number[], bySpecialId: ReadonlyMap<number, Special>): string {
