@@ -25,6 +25,12 @@ export async function accuracy({ threads, runs, tokens }: { threads: number; run
   }
   const sum = [...right.values()].reduce((a, b) => a + b, 0);
   const rows = tasks.map((task) => [task, `${right.get(task)} of ${each}`, `${((100 * right.get(task)!) / each).toFixed(1)} %`]);
-  console.log(table([["task, full cache", "right", "share"], ...rows, ["all", `${sum} of ${each * tasks.length}`, `${((100 * sum) / (each * tasks.length)).toFixed(1)} %`]]));
+  console.log(
+    table([
+      ["task, full cache", "right", "share"],
+      ...rows,
+      ["all", `${sum} of ${each * tasks.length}`, `${((100 * sum) / (each * tasks.length)).toFixed(1)} %`],
+    ]),
+  );
   await backend.dispose();
 }

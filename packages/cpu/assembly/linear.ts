@@ -94,12 +94,13 @@ function vectors(a: usize): void {
       const o1 = o0 + apart;
       const o2 = o1 + apart;
       const o3 = o2 + apart;
+      dots4(dtype, matrix, out, width, o0, min(o1, last), min(o2, last), min(o3, last), x, xBytes, rows, results);
       for (let r = 0; r < rows; r++) {
-        dots4(dtype, matrix, out, width, o0, min(o1, last), min(o2, last), min(o3, last), x + <usize>r * xBytes, results);
-        finish(a, r, o0, load<f32>(results));
-        if (o1 <= last) finish(a, r, o1, load<f32>(results, 4));
-        if (o2 <= last) finish(a, r, o2, load<f32>(results, 8));
-        if (o3 <= last) finish(a, r, o3, load<f32>(results, 12));
+        const dots = results + (<usize>r << 4);
+        finish(a, r, o0, load<f32>(dots));
+        if (o1 <= last) finish(a, r, o1, load<f32>(dots, 4));
+        if (o2 <= last) finish(a, r, o2, load<f32>(dots, 8));
+        if (o3 <= last) finish(a, r, o3, load<f32>(dots, 12));
       }
     }
   }

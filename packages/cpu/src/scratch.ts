@@ -18,7 +18,7 @@ const histogram = 1024;
 const needs: Partial<Record<OpName, (dims: Dims) => Scratch>> = {
   linear: ({ rows, width }) =>
     rows! < 4
-      ? { shared: rows! * (4 * up(width!, 8) + 32 * Math.ceil(width! / 128)), thread: 80 }
+      ? { shared: rows! * (4 * up(width!, 8) + 32 * Math.ceil(width! / 128)), thread: 16 * rows! + 64 }
       : { shared: 0, thread: 4 * (32 * 512 + 8 * 512 + 12 * 8) },
   sample: ({ vocabulary }) => ({ shared: 0, thread: 12 * vocabulary! }),
   gather: ({ headSize }) => ({ shared: 0, thread: 4 * headSize! }),
@@ -33,7 +33,7 @@ const needs: Partial<Record<OpName, (dims: Dims) => Scratch>> = {
   decodeAttention: ({ sequences, queryHeads, kvHeads, headSize, capacity }) => {
     const padded = up(headSize!, 4);
     const parts = sequences! * queryHeads! * Math.ceil(capacity! / 256);
-    return { shared: 4 * parts * (4 + padded), thread: 4 * (queryHeads! / kvHeads!) * (up(headSize!, 8) + 256) + 80 + 16 * headSize! };
+    return { shared: 4 * parts * (4 + padded), thread: 4 * (queryHeads! / kvHeads!) * (up(headSize!, 8) + 256 + 4) + 16 * headSize! + 64 };
   },
   watch: ({ headSize }) => ({ shared: 0, thread: 4 * (64 * headSize! + 48 * 64 + 64 + 8 * headSize!) + 128 }),
 };

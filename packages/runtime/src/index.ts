@@ -2,7 +2,7 @@ export { type Chat, chatOf, type Message } from "./chat.js";
 export type { Piece } from "./decode.js";
 export type { TextStream } from "./detokenize.js";
 export { CeilingError, ConfigError, FormatError, RequestError, TemplateError, TokenizerError } from "./error.js";
-export type { Family, Forward, LoadedWeights, LoadWeightsOptions, ModelFacts, OpenedModel } from "./families/family.js";
+export type { Family, Forward, LoadedWeights, LoadWeightsOptions, ModelFacts, OpenedModel, Rope } from "./families/family.js";
 export { blobs, type FileSource, type ModelFiles, memoryFiles } from "./files.js";
 export { type Fit, type FitOptions, fit } from "./fit.js";
 export {
@@ -17,6 +17,7 @@ export {
 export { type EachResult, type GenerateEachOptions, generateEach } from "./generate-each.js";
 export { Generation } from "./generation.js";
 export { ggufWeights, readGguf } from "./gguf/gguf.js";
+export { logProbabilities } from "./log-probabilities.js";
 export { families, type LoadOptions, loadModel, type Model, openModel } from "./model.js";
 export type { Prompt } from "./prompt.js";
 export type { SamplingOptions } from "./sampling.js";

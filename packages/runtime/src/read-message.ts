@@ -12,6 +12,16 @@ export interface ReadOptions {
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
   /** Told the seconds that a target's policy took to choose and move its rows, layer by layer; each layer is waited for then. */
   readonly clock?: (target: number, seconds: number) => void;
+  /** Given the hidden states of all tokens after the last layer. */
+  readonly after?: (hidden: Hidden) => Promise<void>;
+}
+
+/** Hidden states of a message, in device memory until `after` has resolved. */
+export interface Hidden {
+  /** f32 [tokens from this one on, hidden]. */
+  at(token: number): Slice;
+  /** The pass over so many rows; its `head` turns them into logits. */
+  forward(rows: number): Promise<Forward>;
 }
 
 export interface ReadResult {
@@ -35,7 +45,7 @@ async function read(
   model: Model,
   targets: readonly [Target, ...Target[]],
   ids: Int32Array,
-  { logits, signal, onProgress, clock }: ReadOptions,
+  { logits, signal, onProgress, clock, after }: ReadOptions,
 ): Promise<ReadResult> {
   const { backend, facts } = model;
   const pace = new Pace(backend, signal);
@@ -75,6 +85,7 @@ async function read(
       peakBytes = Math.max(peakBytes, prefill.bytes + cache.bytes);
     }
     (await forwardOf(1)).head(x(tokens - 1), logits);
+    await after?.({ at: x, forward: forwardOf });
     await backend.synchronise();
     prefill.commit();
     return { seconds: (performance.now() - started) / 1000, scratchBytes: prefill.bytes, peakBytes };

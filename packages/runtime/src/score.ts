@@ -7,6 +7,12 @@ import { checkSampling } from "./sampling.js";
 /** Tokens enqueued before the caller gets a turn. */
 const stretch = 32;
 
+export interface ScoreOptions {
+  readonly signal?: AbortSignal;
+  /** Told the logits, f32 [vocabulary], after each token is read; the device is waited for then. */
+  readonly onLogits?: (logits: Float32Array) => void;
+}
+
 /**
  * Feeds ids one by one to the single sequence of a cache that has room for them, and gives each one's log-probability (natural) after those before it. `logits` f32
  * [vocabulary]: after the last token read; left as they are after the last one fed.
@@ -16,7 +22,7 @@ export async function feedAndScore(
   cache: Cache,
   logits: Slice,
   ids: readonly number[],
-  signal: AbortSignal | undefined,
+  { signal, onLogits }: ScoreOptions,
 ): Promise<Float32Array> {
   const { backend, facts } = model;
   const progress = cache.progress[0]!;
@@ -37,7 +43,8 @@ export async function feedAndScore(
       backend.dispatch(logProbability, { logits: batch.logits, ids: target, out: { buffer: scores.buffer, offset: 4 * index } });
       backend.write(batch.tokens, Int32Array.of(id));
       await batch.feed([progress.feed(1, "decode")]);
-      if (index % stretch === stretch - 1) await backend.synchronise();
+      if (onLogits) onLogits(new Float32Array((await backend.read(batch.logits, 4 * vocabulary)).buffer));
+      else if (index % stretch === stretch - 1) await backend.synchronise();
     }
     backend.dispatch(copy, { x: batch.logits, out: logits });
     return new Float32Array((await backend.read(scores, 4 * ids.length)).buffer);

@@ -8,9 +8,9 @@ import { checkCeiling, cut, planWithin, turnBytes } from "./limits.js";
 import type { Model } from "./model.js";
 import { encodePrompt, type Prompt } from "./prompt.js";
 import { readMessage } from "./read-message.js";
-import { feedAndScore } from "./score.js";
+import { feedAndScore, type ScoreOptions } from "./score.js";
 import { Transcript } from "./transcript.js";
-import { runTurn, type TurnOptions } from "./turn.js";
+import { checkTurn, runTurn, type TurnOptions } from "./turn.js";
 
 export interface SessionOptions {
   readonly model: Model;
@@ -96,7 +96,7 @@ export class Session {
     const { evicted, seen } = cache.progress[0]!;
     let damaged = false;
     try {
-      request.signal?.throwIfAborted();
+      checkTurn(request);
       const fresh = this.#transcript.encode(request.prompt, true);
       const due = [...this.#unread, ...fresh];
       const member = { ...planMember(this.model, cache.progress[0]!, due, request), earlier: this.#transcript.ids.slice(0, seen) };
@@ -159,12 +159,12 @@ export class Session {
    * Log-probability (natural) of each given token after all that came before it. The model reads them one by one, and the schedule is asked after every one. At least
    * one token must have been read before.
    */
-  async score(ids: readonly number[] | Int32Array, { signal }: { signal?: AbortSignal } = {}): Promise<Float32Array> {
+  async score(ids: readonly number[] | Int32Array, options: ScoreOptions = {}): Promise<Float32Array> {
     this.#begin();
     let damaged = false;
     try {
-      signal?.throwIfAborted();
-      const fresh = encodePrompt(this.model, ids);
+      options.signal?.throwIfAborted();
+      const fresh = encodePrompt(this.model, ids, { first: false });
       if (this.#transcript.ids.length === 0) throw new RequestError("score: nothing comes before the first token; read at least one token first");
       if (this.#unread.length === 0 && this.#logitsAt !== this.seen) {
         throw new RequestError("score: the last token read was followed by an end of turn; read the start of the next turn first");
@@ -180,7 +180,7 @@ export class Session {
         damaged = true;
         await this.#cache.grow([plan]);
         this.#cache.rope = lease.rope;
-        const scores = await feedAndScore(this.model, this.#cache, this.#logits, fed, signal);
+        const scores = await feedAndScore(this.model, this.#cache, this.#logits, fed, options);
         damaged = false;
         this.#logitsAt = this.seen;
         this.#transcript.add([], fresh, [], undefined);

@@ -14,7 +14,7 @@ function put(c: usize, low: v128, high: v128, add: bool): void {
   v128.store(c, high, 16);
 }
 
-function tile1(k: i32, a: usize, aStride: usize, b: usize, bStride: usize, c: usize, cStride: usize, add: bool): void {
+export function tile1(k: i32, a: usize, aStride: usize, b: usize, bStride: usize, c: usize, cStride: usize, add: bool): void {
   let a0 = a;
   let c00 = f32x4.splat(0); let c01 = f32x4.splat(0);
   for (let i = 0; i < k; i++) {
@@ -28,7 +28,7 @@ function tile1(k: i32, a: usize, aStride: usize, b: usize, bStride: usize, c: us
   put(c, c00, c01, add);
 }
 
-function tile4(k: i32, a: usize, aStride: usize, b: usize, bStride: usize, c: usize, cStride: usize, add: bool): void {
+export function tile4(k: i32, a: usize, aStride: usize, b: usize, bStride: usize, c: usize, cStride: usize, add: bool): void {
   let a0 = a;
   let a1 = a + aStride;
   let a2 = a + 2 * aStride;
@@ -63,7 +63,7 @@ function tile4(k: i32, a: usize, aStride: usize, b: usize, bStride: usize, c: us
   put(c, c30, c31, add);
 }
 
-function tile6(k: i32, a: usize, aStride: usize, b: usize, bStride: usize, c: usize, cStride: usize, add: bool): void {
+export function tile6(k: i32, a: usize, aStride: usize, b: usize, bStride: usize, c: usize, cStride: usize, add: bool): void {
   let a0 = a;
   let a1 = a + aStride;
   let a2 = a + 2 * aStride;

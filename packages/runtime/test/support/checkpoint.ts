@@ -1,4 +1,4 @@
-import { memoryFiles, type ModelFiles } from "@ziggurat/runtime";
+import { type ModelFiles, memoryFiles } from "@ziggurat/runtime";
 import { random } from "../random.js";
 
 /** A Llama shape that a test can compute by hand. */
@@ -17,7 +17,7 @@ export interface TinyShape {
 }
 
 export const tiny: TinyShape = {
-  ...{ layers: 3, hidden: 64, queryHeads: 4, kvHeads: 2, headSize: 16, feedForward: 96, vocabulary: 97 },
+  ...{ layers: 3, hidden: 32, queryHeads: 4, kvHeads: 2, headSize: 8, feedForward: 48, vocabulary: 97 },
   ...{ context: 512, theta: 10_000, tied: false, biases: false },
 };
 

@@ -1,6 +1,6 @@
 import { cpu } from "@ziggurat/cpu";
 import { h2o } from "@ziggurat/h2o";
-import { afterPrefill, every, first, last, perHead, type Policy, randomScore, sinksAndRecent, whenOver } from "@ziggurat/policy";
+import { afterPrefill, every, first, last, type Policy, perHead, randomScore, sinksAndRecent, whenOver } from "@ziggurat/policy";
 import { pyramidkv } from "@ziggurat/pyramid";
 import { loadModel, type Model } from "@ziggurat/runtime";
 import { snapkv } from "@ziggurat/snapkv";
