@@ -27,6 +27,14 @@ export interface Wish {
   readonly ordered: boolean;
 }
 
+function tensorOf(tensor: Tensor, what: string): Node {
+  try {
+    return asNode(tensor);
+  } catch {
+    throw new PolicyError(`${what} is ${tensor === null ? "null" : typeof tensor}; it must be a tensor made from the view`);
+  }
+}
+
 /** Asks the policy, with tensors that have no values yet. */
 export function wishOf(policy: Policy, shape: CacheShape, layer: number, sequences: number, capacity: number, fires: boolean): Wish {
   const { kvHeads, queryHeads, headSize, layers } = shape;
@@ -48,7 +56,7 @@ export function wishOf(policy: Policy, shape: CacheShape, layer: number, sequenc
     columns: Array.from({ length: policy.score.columns ?? 0 }, (_, index) => leaf(`column ${index}`, heads, capacity)),
   };
   const check = (tensor: Tensor, what: string): Node => {
-    const node = asNode(tensor);
+    const node = tensorOf(tensor, `${policy.name}: layer ${layer}: ${what}`);
     if (node.shape.length !== 2 || node.shape[0] !== heads || node.shape[1] !== capacity) {
       throw new PolicyError(
         `${policy.name}: layer ${layer}: ${what} has shape [${node.shape.join(", ")}]; it must be [heads, rows] = [${heads}, ${capacity}]`,
@@ -61,7 +69,13 @@ export function wishOf(policy: Policy, shape: CacheShape, layer: number, sequenc
     throw new PolicyError(`${policy.name}: observe gave ${observed.length} columns; the scorer declares ${view.columns.length}`);
   }
   const columns = (observed ?? []).map((column, index) => check(column, `column ${index}`));
-  const ranking = fires ? check(select(policy, observed ? { ...view, columns } : view), "the score") : undefined;
+  let ranking: Node | undefined;
+  if (fires) {
+    const now = observed ? { ...view, columns } : view;
+    const score = check(policy.score.score(now), "the score");
+    const mask = check(policy.protect.mask(now), "the mask of protected rows");
+    ranking = asNode(select({ score: { score: () => score }, protect: { ...policy.protect, mask: () => mask } }, now));
+  }
   const outputs = ranking ? [...columns, ranking] : columns;
   return { columns, ranking, uses: inputsOf(outputs), ordered: needsTextOrder(outputs) };
 }

@@ -36,14 +36,19 @@ export function fit({ model, tokens, maxTokens, chunk, maxCacheBytes, policy }: 
     return turnBytes(model, [progress], [planWithin(model, progress, messages, most).plan]);
   };
   // A policy refuses rows that are too few; more than the model's positions can tell apart are too many.
-  let refusal: unknown;
+  let tooFew: unknown;
+  let tooMany: unknown;
   const attempt = (keep: number): number | "too few" | "too many" => {
     try {
       return bytesOf(policy(keep));
     } catch (error) {
       if (!(error instanceof PolicyError || error instanceof RequestError)) throw error;
-      refusal = error;
-      return error instanceof PolicyError ? "too few" : "too many";
+      if (error instanceof PolicyError) {
+        tooFew = error;
+        return "too few";
+      }
+      tooMany = error;
+      return "too many";
     }
   };
   let low = 0;
@@ -61,7 +66,7 @@ export function fit({ model, tokens, maxTokens, chunk, maxCacheBytes, policy }: 
     }
   }
   if (best !== undefined) return { keep: low, peakBytes: best };
-  if (smallest === undefined) throw refusal;
+  if (smallest === undefined) throw tooMany ?? tooFew;
   throw new CeilingError(
     `no number of rows that the policy takes fits: the least tried needs ${smallest} bytes; maxCacheBytes is ${maxCacheBytes}. Raise it, write fewer tokens, or read in chunks`,
   );

@@ -30,6 +30,7 @@ export interface EachResult extends GenerateResult {
  */
 export async function* generateEach({ model, policies, signal, onProgress, ...request }: GenerateEachOptions): AsyncGenerator<EachResult> {
   if (!Array.isArray(policies) || policies.length === 0) throw new RequestError("there are no policies; give at least one");
+  signal?.throwIfAborted();
   const { backend, facts, rowDType } = model;
   const ids = encodePrompt(model, request.prompt);
   const caches: Cache[] = [];

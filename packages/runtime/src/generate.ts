@@ -7,7 +7,7 @@ import { checkCeiling, checkMaxTokens, cut, planWithin, turnBytes } from "./limi
 import type { Model } from "./model.js";
 import { encodePrompt, type Prompt } from "./prompt.js";
 import { checkSampling, type SamplingOptions } from "./sampling.js";
-import { runTurn, type TurnMember, type TurnOptions, type TurnOutcome } from "./turn.js";
+import { checkTurn, runTurn, type TurnMember, type TurnOptions, type TurnOutcome } from "./turn.js";
 import { type FinishReason, Writer } from "./writer.js";
 
 /** What one sequence is asked. */
@@ -119,6 +119,7 @@ async function* answerAll(
   options: TurnOptions & { readonly maxCacheBytes?: number | undefined },
 ): AsyncGenerator<Piece, GenerateResult[]> {
   if (!Array.isArray(requests) || requests.length === 0) throw new RequestError("there are no requests; a batch needs at least one");
+  checkTurn(options);
   const { backend, facts, rowDType } = model;
   // Everything is checked and planned before anything is allocated.
   const starts = requests.map(({ policy }) => new Progress(facts.cache, policy));

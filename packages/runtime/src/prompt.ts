@@ -9,7 +9,7 @@ const isIds = (prompt: Prompt): prompt is readonly number[] | Int32Array =>
   prompt instanceof Int32Array || (Array.isArray(prompt) && typeof prompt[0] === "number");
 
 /** Whether a prompt is chat messages. */
-export const isChat = (prompt: Prompt): prompt is readonly Message[] => typeof prompt !== "string" && !isIds(prompt);
+export const isChat = (prompt: Prompt): prompt is readonly Message[] => Array.isArray(prompt) && !isIds(prompt);
 
 /** A prompt's token ids. Text and message contents never become special tokens. Throws a `RequestError`, `TokenizerError` or `TemplateError`. */
 export function encodePrompt(model: Model, prompt: Prompt, { first = true } = {}): number[] {
@@ -25,9 +25,10 @@ function toIds(model: Model, prompt: Prompt, first: boolean): number[] {
   if (typeof prompt !== "string" && !Array.isArray(prompt) && !(prompt instanceof Int32Array)) {
     throw new RequestError(`the prompt is ${show(prompt)}; it must be text, chat messages or token ids`);
   }
+  if (prompt.length === 0) return [];
   if (isIds(prompt)) return [...prompt];
   if (!model.tokenizer) throw new RequestError(`${model.name} has no tokenizer; give the prompt as token ids`);
   if (typeof prompt === "string") return model.tokenizer.encode(prompt, { addSpecialTokens: first });
   if (!model.chat) throw new RequestError(`${model.name} has no chat template; give the prompt as text or token ids`);
-  return prompt.length === 0 ? [] : model.chat.prompt(prompt);
+  return model.chat.prompt(prompt);
 }

@@ -10,7 +10,7 @@ import { encodePrompt, type Prompt } from "./prompt.js";
 import { readMessage } from "./read-message.js";
 import { feedAndScore, type ScoreOptions } from "./score.js";
 import { Transcript } from "./transcript.js";
-import { runTurn, type TurnOptions } from "./turn.js";
+import { checkTurn, runTurn, type TurnOptions } from "./turn.js";
 
 export interface SessionOptions {
   readonly model: Model;
@@ -96,7 +96,7 @@ export class Session {
     const { evicted, seen } = cache.progress[0]!;
     let damaged = false;
     try {
-      request.signal?.throwIfAborted();
+      checkTurn(request);
       const fresh = this.#transcript.encode(request.prompt, true);
       const due = [...this.#unread, ...fresh];
       const member = { ...planMember(this.model, cache.progress[0]!, due, request), earlier: this.#transcript.ids.slice(0, seen) };
@@ -164,7 +164,7 @@ export class Session {
     let damaged = false;
     try {
       options.signal?.throwIfAborted();
-      const fresh = encodePrompt(this.model, ids);
+      const fresh = encodePrompt(this.model, ids, { first: false });
       if (this.#transcript.ids.length === 0) throw new RequestError("score: nothing comes before the first token; read at least one token first");
       if (this.#unread.length === 0 && this.#logitsAt !== this.seen) {
         throw new RequestError("score: the last token read was followed by an end of turn; read the start of the next turn first");

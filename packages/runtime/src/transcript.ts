@@ -24,7 +24,7 @@ export class Transcript {
   /** The ids that a prompt adds. `answer`: whether the assistant's message is to start after it. Throws what {@link encodePrompt} throws. */
   encode(prompt: Prompt, answer: boolean): number[] {
     const { chat } = this.#model;
-    if (!isChat(prompt) || !chat) return encodePrompt(this.#model, prompt, { first: this.ids.length === 0 });
+    if (!isChat(prompt) || !chat || prompt.length === 0) return encodePrompt(this.#model, prompt, { first: this.ids.length === 0 });
     const earlier = this.#messages;
     if (earlier.length === 0) {
       if (this.ids.length > 0) throw new RequestError("the session has read text or ids, and so has no chat to go on with; go on with text or ids");

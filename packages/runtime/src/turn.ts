@@ -66,12 +66,17 @@ export interface TurnOutcome {
   readonly kept: { readonly afterPrefill: number[][][][]; readonly atEnd: number[][][][] } | undefined;
 }
 
-/** Reads every sequence's messages, then decodes them together. The cache is left as the turn left it. */
-export async function* runTurn(model: Model, cache: Cache, members: readonly TurnMember[], options: TurnOptions): AsyncGenerator<Piece, TurnOutcome> {
-  const { readEvery = 8, logits = false, signal } = options;
+/** Throws a `RequestError` for an option that cannot be, and the signal's reason where it is aborted already. */
+export function checkTurn({ readEvery = 8, signal }: TurnOptions): void {
   if (!Number.isSafeInteger(readEvery) || readEvery < 1 || readEvery > mostEvery) {
     throw new RequestError(`readEvery is ${String(readEvery)}; it must be a whole number of tokens from 1 to ${mostEvery}`);
   }
+  signal?.throwIfAborted();
+}
+
+/** Reads every sequence's messages, then decodes them together. The cache is left as the turn left it. */
+export async function* runTurn(model: Model, cache: Cache, members: readonly TurnMember[], options: TurnOptions): AsyncGenerator<Piece, TurnOutcome> {
+  const { readEvery = 8, logits = false, signal } = options;
   const lease = await model.ropes.lease(Math.max(1, ...members.map(({ plan }) => plan.positions)));
   const carefully = logits || members.some(({ writer }) => writer.stopsOnText);
   const ring = carefully ? 1 : readEvery;

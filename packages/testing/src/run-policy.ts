@@ -36,7 +36,7 @@ export interface RunPolicyOptions {
   readonly dtype?: RowDType;
   /** Tokens of the prompt that are attended at once. Default 64. */
   readonly tile?: number;
-  /** Records each kind of step once and replays it, as generation does. Default false: every step is dispatched anew. */
+  /** Records each kind of step once and replays it, as generation does. Default false: every step is prepared and dispatched anew. */
   readonly replay?: boolean;
 }
 
@@ -65,6 +65,9 @@ export async function runPolicy(options: RunPolicyOptions): Promise<RunPolicyRes
   if (policy.positions === "slot" && ropeTheta === undefined) {
     throw new CacheError(`${policy.name}: slot positions need unrotated rows; give q and k unrotated, and ropeTheta`);
   }
+  const odd = steps.findIndex((raws) => raws.length !== layers.length);
+  if (odd >= 0) throw new CacheError(`step ${odd} has ${steps[odd]!.length} layers; the prompt has ${layers.length}`);
+  if (!Number.isSafeInteger(tile) || tile < 1) throw new CacheError(`tile is ${String(tile)}; it must be a whole number of tokens, at least 1`);
   const shape: CacheShape = {
     layers: layers.map(() => ({ kind: "global", kvHeads, headSize })),
     queryHeads,
@@ -107,10 +110,11 @@ export async function runPolicy(options: RunPolicyOptions): Promise<RunPolicyRes
     prefill.commit();
     const result = { prefill: { kept: await cache.kept(), outputs }, steps: [] as Outcome[] };
 
-    for (const raws of steps) {
+    for (const [index, raws] of steps.entries()) {
       const firings = [progress.feed(1, "decode")];
       const pattern = firingPattern(cache, firings);
-      const key = JSON.stringify(pattern);
+      // A fresh step asks the policy anew.
+      const key = replay ? JSON.stringify(pattern) : `step ${index}`;
       const step = prepared.get(key) ?? runnable(await DecodeStep.prepare(cache, { pattern, qkv, out }), backend, layers.length, replay);
       prepared.set(key, step);
       DecodeStep.setKeep(cache, firings);

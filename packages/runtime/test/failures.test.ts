@@ -1,0 +1,370 @@
+import { cpu } from "@ziggurat/cpu";
+import { h2o } from "@ziggurat/h2o";
+import { full, type Policy, PolicyError } from "@ziggurat/policy";
+import { generate, generateBatch, generateEach, loadModel, type Model, RequestError, Session } from "@ziggurat/runtime";
+import { snapkv } from "@ziggurat/snapkv";
+import { type Backend, OutOfMemoryError, reference, ShapeError } from "@ziggurat/tensor";
+import { describe, expect, it } from "vitest";
+import { checkpoint, randomIds } from "./support/checkpoint.js";
+import { backendOf, evicting, tinyModel } from "./support/models.js";
+
+const prompt = randomIds(40, 1);
+
+/** Live bytes by label; labels without any left out. The rotation tables stay with the model. */
+const live = ({ backend }: Model) =>
+  Object.fromEntries(Object.entries(backend.memory().labels).flatMap(([label, bytes]) => (bytes.live > 0 ? [[label, bytes.live]] : [])));
+
+/** A model that has worked once, with what it holds then, and what it answers. */
+async function settled(backend: Backend) {
+  const model = await loadModel(checkpoint().files, { backend, rows: "f32" });
+  const answer = () => generate({ model, policy: h2o({ keep: 10 }), prompt, maxTokens: 6 }).result;
+  const { ids } = await answer();
+  const held = live(model);
+  expect(Object.keys(held).sort()).toEqual(["tables", "weights"]);
+  return { model, held, works: async () => expect((await answer()).ids).toEqual(ids) };
+}
+
+describe("an abort", () => {
+  it.each(["reference", "cpu"] as const)("gives everything back, wherever it comes, on %s", async (name) => {
+    const { model, held, works } = await settled(await backendOf(name));
+    let inPrefill = 0;
+    for (const at of [0.1, 0.5, 0.9]) {
+      const controller = new AbortController();
+      const answer = generate({
+        ...{ model, policy: snapkv({ keep: 20, window: 4 }), prompt, maxTokens: 30, signal: controller.signal },
+        onProgress: (done) => done > at && controller.abort(new Error(`at ${at}`)),
+      });
+      await expect(answer.result).rejects.toThrow(`at ${at}`);
+      inPrefill++;
+      expect(live(model)).toEqual(held);
+    }
+    expect(inPrefill).toBe(3);
+    const controller = new AbortController();
+    const answer = generate({ model, policy: h2o({ keep: 20 }), prompt, maxTokens: 60, signal: controller.signal });
+    const abortAfter = async () => {
+      let pieces = 0;
+      for await (const _ of answer) if (++pieces === 3) controller.abort(new Error("while writing"));
+    };
+    await expect(abortAfter()).rejects.toThrow("while writing");
+    await expect(answer.result).rejects.toThrow("while writing");
+    expect(live(model)).toEqual(held);
+    await expect(generate({ model, policy: full(), prompt, signal: AbortSignal.abort(new Error("before")) }).result).rejects.toThrow("before");
+    expect(live(model)).toEqual(held);
+    await works();
+  });
+
+  it("is noticed while a long prompt is read on the CPU, whose caller is never blocked", async () => {
+    const backend = await cpu({ threads: 1 });
+    const model = await loadModel(checkpoint({ context: 16_384 }).files, { backend });
+    const controller = new AbortController();
+    const done: number[] = [];
+    const answer = generate({ model, policy: full(), prompt: randomIds(8000, 1), signal: controller.signal, onProgress: (part) => done.push(part) });
+    const settledAnswer = answer.result.then(
+      () => "written",
+      () => "aborted",
+    );
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    controller.abort();
+    expect(await settledAnswer).toBe("aborted");
+    expect(Math.max(0, ...done)).toBeLessThan(1);
+    expect(done).toEqual([...done].sort((a, b) => a - b));
+    await backend.dispose();
+  });
+});
+
+describe("leaving a generation", () => {
+  it("by break gives everything back; the result rejects", async () => {
+    const { model, held, works } = await settled(reference());
+    const answer = generate({ model, policy: h2o({ keep: 20 }), prompt, maxTokens: 60 });
+    for await (const { ids } of answer) {
+      expect(ids.length).toBe(1);
+      break;
+    }
+    await expect(answer.result).rejects.toMatchObject({ name: "AbortError" });
+    expect(live(model)).toEqual(held);
+    const batch = generateBatch({ model, requests: [3, 4].map((seed) => ({ policy: full(), prompt: randomIds(20, seed), maxTokens: 30 })) });
+    for await (const _ of batch) break;
+    for await (const _ of generateEach({ model, policies: evicting(), prompt, maxTokens: 3 })) break;
+    expect(live(model)).toEqual(held);
+    await works();
+  });
+
+  it("can be awaited without iterating, more than once, and iterated only once", async () => {
+    const { model } = await settled(reference());
+    const answer = generate({ model, policy: full(), prompt, maxTokens: 3 });
+    const [a, b] = await Promise.all([answer.result, answer.result]);
+    expect(a).toBe(b);
+    expect(a.ids.length).toBe(3);
+    expect(() => answer[Symbol.asyncIterator]()).toThrow(RequestError);
+  });
+});
+
+/** Policies that go wrong, each in another place. */
+const faulty: readonly [string, Policy, RegExp][] = [
+  [
+    "a score of another shape",
+    { ...snapkv({ keep: 12, window: 4 }), score: { score: ({ keys }) => keys } },
+    /snapkv: layer 0: the score has shape \[2, 40, 8\]; it must be \[heads, rows\] = \[2, 40\]/,
+  ],
+  [
+    "a score that is one number a head",
+    { ...h2o({ keep: 12 }), protect: none(), score: { score: ({ mass }) => mass.sum(1).group("mean") } },
+    /layer 0: the score has shape \[2, 1\]/,
+  ],
+  ["a score of query heads", { ...h2o({ keep: 12 }), score: { watch: 1, score: ({ mass }) => mass } }, /layer 0: the score has shape \[4, 40\]/],
+  ["a score that throws", { ...h2o({ keep: 12 }), score: { score: () => raise() } }, /a mistake in the policy/],
+  [
+    "an observation that throws",
+    { ...h2o({ keep: 12 }), score: { columns: 1, observe: () => raise(), score: ({ positions }) => positions } },
+    /a mistake/,
+  ],
+  [
+    "too few columns",
+    { ...h2o({ keep: 12 }), score: { columns: 2, observe: ({ positions }) => [positions], score: ({ positions }) => positions } },
+    /1 columns; .* 2/,
+  ],
+  [
+    "a mask of another shape",
+    { ...h2o({ keep: 12 }), protect: { count: () => 0, mask: ({ keys }) => keys } },
+    /layer 0: the mask of protected rows has shape \[2, 40, 8\]/,
+  ],
+  [
+    "a score that is no tensor",
+    { ...h2o({ keep: 12 }), score: { score: () => 3 as never } },
+    /h2o: layer 0: the score is number; it must be a tensor made from the view/,
+  ],
+  [
+    "a budget below what is protected",
+    { ...h2o({ keep: 12 }), budget: ({ layers }) => layers.map(() => 3) },
+    /layer 0 may keep 3 rows but protects 6/,
+  ],
+  ["a budget of nothing", { ...h2o({ keep: 12 }), budget: ({ layers }) => layers.map(() => Number.NaN) }, /may keep NaN rows/],
+  ["a schedule that throws", { ...h2o({ keep: 12 }), schedule: () => raise() }, /a mistake in the policy/],
+  ["a budget that throws late", { ...h2o({ keep: 12 }), budget: ({ layers, seen }) => (seen > 43 ? raise() : layers.map(() => 12)) }, /a mistake/],
+  [
+    "a score that throws at decode steps alone",
+    { ...h2o({ keep: 12 }), score: { score: ({ positions }) => (positions.shape[1] === 13 ? raise() : positions) } },
+    /a mistake in the policy/,
+  ],
+];
+function raise(): never {
+  throw new TypeError("a mistake in the policy");
+}
+function none() {
+  return { count: () => 0, mask: ({ positions }: Parameters<Policy["protect"]["mask"]>[0]) => positions.lt(0) };
+}
+
+describe("a faulty policy", () => {
+  it.each(faulty)("%s: is an error, and nothing is left behind", async (_, policy, message) => {
+    const { model, held, works } = await settled(reference());
+    const error: unknown = await generate({ model, policy, prompt, maxTokens: 9 }).result.then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    expect(error).toBeInstanceOf(Error);
+    expect((error as Error).message).toMatch(message);
+    expect(error instanceof PolicyError || error instanceof ShapeError || error instanceof TypeError).toBe(true);
+    expect(live(model)).toEqual(held);
+    const session = new Session({ model, policy });
+    await expect(session.generate({ prompt, maxTokens: 9 }).result).rejects.toThrow(message);
+    session.close();
+    expect(live(model)).toEqual(held);
+    await works();
+  });
+
+  it("is refused where it is no policy at all", async () => {
+    const { model, held } = await settled(reference());
+    for (const policy of [undefined, null, {}, { ...full(), name: "" }, { ...full(), schedule: 3 }, { ...full(), positions: "rank" }] as never[]) {
+      await expect(generate({ model, policy, prompt }).result).rejects.toBeInstanceOf(PolicyError);
+      await expect(
+        generateBatch({
+          model,
+          requests: [
+            { policy: full(), prompt },
+            { policy, prompt },
+          ],
+        }).result,
+      ).rejects.toBeInstanceOf(PolicyError);
+      expect(() => new Session({ model, policy })).toThrow(PolicyError);
+      await expect(generateEach({ model, policies: [full(), policy], prompt }).next()).rejects.toBeInstanceOf(PolicyError);
+    }
+    expect(live(model)).toEqual(held);
+  });
+});
+
+describe("out of memory", () => {
+  /** Bytes that the peak of one generation takes, room beside the weights that is just too little at many places. */
+  async function attempts(create: (maxBytes: number) => Promise<Backend>, whole: number, free: number, grain: number) {
+    let refused = 0;
+    for (let part = 0.3; part < 1; part += 0.12) {
+      const backend = await create(Math.ceil((whole - free + part * free) / grain) * grain);
+      const model = await loadModel(checkpoint({ context: 4096 }).files, { backend, rows: "f32" });
+      const small = () => generate({ model, policy: h2o({ keep: 3 }), prompt: prompt.slice(0, 4), maxTokens: 2 }).result;
+      const { ids } = await small();
+      const held = live(model);
+      const error: unknown = await generate({ model, policy: h2o({ keep: 20 }), prompt: randomIds(900, 2), maxTokens: 9 }).result.then(
+        () => undefined,
+        (reason: unknown) => reason,
+      );
+      if (error !== undefined) {
+        refused++;
+        expect(error).toBeInstanceOf(OutOfMemoryError);
+        expect({ ...live(model), tables: 0 }).toEqual({ ...held, tables: 0 });
+        expect((await small()).ids).toEqual(ids);
+      }
+      await backend.dispose();
+    }
+    return refused;
+  }
+
+  it("in the middle is an OutOfMemoryError; the backend works on and nothing is left, on the reference", async () => {
+    const backend = reference();
+    const model = await loadModel(checkpoint({ context: 4096 }).files, { backend, rows: "f32" });
+    const before = backend.memory().live;
+    await generate({ model, policy: h2o({ keep: 20 }), prompt: randomIds(900, 2), maxTokens: 9 }).result;
+    const { peak } = backend.memory();
+    expect(await attempts(async (maxBytes) => reference({ maxBytes }), peak, peak - before, 1)).toBeGreaterThanOrEqual(5);
+  }, 120_000);
+
+  it("so on the CPU", async () => {
+    const big = checkpoint({ context: 16_384 });
+    const backend = await cpu({ threads: 1, maxBytes: 3 * 2 ** 20 });
+    const model = await loadModel(big.files, { backend, rows: "f32" });
+    const small = () => generate({ model, policy: h2o({ keep: 10 }), prompt, maxTokens: 4 }).result;
+    const { ids } = await small();
+    const held = live(model);
+    for (const tokens of [1000, 2000, 4000, 8000, 16_000]) {
+      const error: unknown = await generate({ model, policy: h2o({ keep: 500 }), prompt: randomIds(tokens, 2), maxTokens: 9 }).result.then(
+        () => undefined,
+        (reason: unknown) => reason,
+      );
+      if (tokens >= 8000) expect(error).toBeInstanceOf(OutOfMemoryError);
+      expect({ ...live(model), tables: 0 }).toEqual({ ...held, tables: 0 });
+      expect((await small()).ids).toEqual(ids);
+    }
+    await backend.dispose();
+  }, 120_000);
+
+  it("of a session's fork or score is told there, and later work is well", async () => {
+    const what = checkpoint({ context: 4096 });
+    const policy = full();
+    const text = randomIds(300, 1);
+    const roomy = reference();
+    const model = await loadModel(what.files, { backend: roomy, rows: "f32" });
+    const session = new Session({ model, policy });
+    await session.read(text);
+    const { peak, live: open } = roomy.memory();
+    const expected = await session.score([1, 2]);
+    // The peak of reading is enough for the first session and too little for several.
+    const backend = reference({ maxBytes: Math.max(peak, open + 1000) });
+    const tight = await loadModel(what.files, { backend, rows: "f32" });
+    const first = new Session({ model: tight, policy });
+    await first.read(text);
+    const forks: Session[] = [];
+    let error: unknown;
+    while (error === undefined && forks.length < 20) {
+      const before = backend.memory().live;
+      await first.fork().then(
+        (fork) => forks.push(fork),
+        (reason: unknown) => {
+          error = reason;
+          expect(backend.memory().live).toBe(before);
+        },
+      );
+    }
+    expect(error).toBeInstanceOf(OutOfMemoryError);
+    for (const fork of forks) fork.close();
+    expect(await first.score([1, 2])).toEqual(expected);
+    first.close();
+  });
+});
+
+it("a failing generation does not hold up the next ones, which wait for its prefill", async () => {
+  const { model, held } = await settled(await backendOf("cpu"));
+  const bad = { ...h2o({ keep: 12 }), score: { score: () => raise() } };
+  const order: string[] = [];
+  const start = (name: string, policy: Policy) =>
+    generate({ model, policy, prompt, maxTokens: 4, onProgress: () => order.at(-1) !== name && order.push(name) }).result.then(
+      ({ ids }) => ids,
+      (error: Error) => error.message,
+    );
+  const [a, b, c, d] = await Promise.all([start("a", full()), start("b", bad), start("c", full()), start("d", h2o({ keep: 12 }))]);
+  expect(b).toBe("a mistake in the policy");
+  expect(c).toEqual(a);
+  expect(d!.length).toBe(4);
+  // One prefill after the other, in the order of asking.
+  expect(order).toEqual(["a", "b", "c", "d"]);
+  expect(live(model)).toEqual(held);
+});
+
+describe("bad input", () => {
+  it("is a RequestError that names what and what would be right, before any work", async () => {
+    const model = await tinyModel("reference");
+    const before = model.backend.memory().live;
+    model.backend.resetPeak();
+    const policy = full();
+    const requests: readonly [object, RegExp][] = [
+      [{ prompt: [] }, /the prompt is empty/],
+      [{ prompt: new Int32Array(0) }, /the prompt is empty/],
+      [{ prompt: [1, 97] }, /token 97 at 1; .* tokens 0 to 96/],
+      [{ prompt: [-1] }, /token -1/],
+      [{ prompt: [1.5] }, /token 1.5/],
+      [{ prompt: [1, Number.NaN] }, /token NaN/],
+      // biome-ignore lint/suspicious/noSparseArray: what is to be refused
+      [{ prompt: [1, , 2] }, /token undefined at 1/],
+      [{ prompt: "text" }, /has no tokenizer/],
+      [{ prompt: undefined }, /the prompt is undefined/],
+      [{ prompt: { 0: 1 } }, /the prompt is /],
+      [{ prompt: randomIds(513, 1) }, /513 tokens; .* reads 512/],
+      [{ maxTokens: 0 }, /maxTokens is 0/],
+      [{ maxTokens: Number.NaN }, /maxTokens is NaN/],
+      [{ maxTokens: "4" }, /maxTokens is 4/],
+      [{ chunk: 0 }, /chunk is 0/],
+      [{ chunk: Number.NaN }, /chunk is NaN/],
+      [{ readEvery: 0 }, /readEvery is 0/],
+      [{ readEvery: Number.NaN }, /readEvery is NaN/],
+      [{ readEvery: 1e9 }, /readEvery is 1000000000/],
+      [{ temperature: Number.NaN }, /temperature is NaN/],
+      [{ temperature: -1 }, /temperature is -1/],
+      [{ topK: 1.5 }, /topK is 1.5/],
+      [{ topP: 0 }, /topP is 0/],
+      [{ minP: Number.NaN }, /minP is NaN/],
+      [{ repetitionPenalty: 0 }, /repetitionPenalty is 0/],
+      [{ seed: -1 }, /seed is -1/],
+      [{ seed: 2 ** 31 }, /seed is 2147483648/],
+      [{ stopTokens: [2 ** 32 + 5] }, /stopTokens is \[4294967301\]; .* 0 to 96/],
+      [{ stopTokens: "5" }, /stopTokens is "5"/],
+      [{ stop: ["x"] }, /has no tokenizer and so no text to stop at/],
+      [{ stop: "x" }, /stop is "x"/],
+      [{ stop: [""] }, /none of them empty/],
+      [{ maxCacheBytes: Number.NaN }, /maxCacheBytes is NaN/],
+    ];
+    for (const [change, message] of requests) {
+      const attempt = generate({ model, policy, prompt, ...change } as never).result;
+      await expect(attempt, JSON.stringify(change)).rejects.toThrow(message);
+      await expect(attempt).rejects.toBeInstanceOf(RequestError);
+      // A session names it too, and stays open.
+      if ("maxCacheBytes" in change) continue;
+      const session = new Session({ model, policy });
+      await expect(session.generate({ prompt, ...change } as never).result, JSON.stringify(change)).rejects.toThrow(message);
+      session.close();
+    }
+    await expect(generateBatch({ model, requests: [] }).result).rejects.toThrow(/at least one/);
+    await expect(generateEach({ model, policies: [], prompt }).next()).rejects.toThrow(/at least one/);
+    expect(model.backend.memory().live).toBe(before);
+    await expect(loadModel(checkpoint().files, { backend: model.backend, rows: "f64" as never })).rejects.toThrow(
+      /rows is "f64"; it must be f32, f16, bf16/,
+    );
+    await expect(loadModel(checkpoint().files, { backend: model.backend, weights: "q2" as never })).rejects.toThrow(/weights is "q2"/);
+  });
+
+  it("of a session leaves it open, unless it was half read", async () => {
+    const model = await tinyModel("reference");
+    const session = new Session({ model, policy: full() });
+    await session.read([1, 2]);
+    await expect(session.generate({ prompt: [1, 2], readEvery: 0 }).result).rejects.toThrow(/readEvery/);
+    await expect(session.read([99])).rejects.toThrow(/token 99/);
+    expect((await session.generate({ prompt: [3], maxTokens: 2 }).result).ids.length).toBe(2);
+    session.close();
+  });
+});

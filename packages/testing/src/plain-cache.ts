@@ -1,0 +1,218 @@
+import { type LayerView, layerBudgets, type Policy, select } from "@ziggurat/policy";
+import { asNode, type Backend, type Buffer, compile, input, reference } from "@ziggurat/tensor";
+import { type AttentionShape, attentionShares, headOf, type PlainRow, rotated } from "./plain-attention.js";
+import { ConformanceError } from "./run-case.js";
+import type { RawLayer, RunPolicyResult } from "./run-policy.js";
+
+/** What went into a run and what came out. */
+export interface PolicyRun extends AttentionShape {
+  readonly policy: Policy;
+  readonly tokens: number;
+  readonly layers: readonly RawLayer[];
+  readonly steps: readonly (readonly RawLayer[])[];
+  readonly result: RunPolicyResult;
+}
+
+/** Greatest error of an attention output, relative to 1 + |expected|. */
+const outputTolerance = 1e-3;
+/** Scores that differ by less, relative to their size, may rank either way: they were summed in another order. */
+const scoreTolerance = 1e-4;
+
+/** One layer as a cache that does nothing clever would hold it: rows in the order of the text, in plain lists. */
+class PlainLayer {
+  /** Positions in the text, ascending, [KV head]. */
+  rows: number[][];
+  /** [column][KV head][row] */
+  columns: number[][][];
+  since = 0;
+
+  constructor({ kvHeads, policy }: PolicyRun) {
+    this.rows = Array.from({ length: kvHeads }, () => []);
+    this.columns = Array.from({ length: policy.score.columns ?? 0 }, () => this.rows.map(() => []));
+  }
+}
+
+/**
+ * Holds what a cache did against a cache that is as plain as can be: after the prompt and after every step, attention is over just the rows that were held; the
+ * schedule and the budget say how many rows stay, and the score says which, protected ones first. Throws a `ConformanceError` that says where they part.
+ */
+export async function checkRun(run: PolicyRun): Promise<void> {
+  const plain = run.layers.map(() => new PlainLayer(run));
+  for (const [step, { kept, outputs }] of [run.result.prefill, ...run.result.steps].entries()) {
+    for (const [layer, state] of plain.entries()) await checkLayer(run, state, { step, layer, kept: kept[layer]!, output: outputs[layer]! });
+  }
+}
+
+interface Outcome {
+  /** 0 is the prompt. */
+  readonly step: number;
+  readonly layer: number;
+  readonly kept: readonly (readonly number[])[];
+  readonly output: Float32Array;
+}
+
+async function checkLayer(run: PolicyRun, state: PlainLayer, { step, layer, kept, output }: Outcome): Promise<void> {
+  const { policy, tokens, kvHeads } = run;
+  const fail = (what: string): never => {
+    throw new ConformanceError(`${policy.name}: ${step === 0 ? "prompt" : `step ${step}`}, layer ${layer}: ${what}`);
+  };
+  const seen = tokens + step;
+  const fresh = step === 0 ? Array.from({ length: tokens }, (_, position) => position) : [seen - 1];
+  const held = state.rows.map((rows) => [...rows, ...fresh]);
+  const rowsOf = (head: number): PlainRow[] =>
+    held[head]!.map((position, rank) => ({
+      raw: position < tokens ? run.layers[layer]! : run.steps[position - tokens]![layer]!,
+      ...(position < tokens ? { token: position, tokens } : { token: 0, tokens: 1 }),
+      position: policy.positions === "slot" ? rank : position,
+    }));
+  const rows = held.map((_, head) => rowsOf(head));
+  const mass = checkAttention(run, rows, fresh.length, output, fail);
+
+  const shape = run.layers.map(() => ({ kind: "global" as const, kvHeads, headSize: run.headSize }));
+  const budget = layerBudgets(policy, { layers: shape, seen, protectedRows: policy.protect.count(seen) })[layer]!;
+  const excess = Math.max(0, ...held.map((list, head) => list.length - budget[head]!));
+  state.since += fresh.length;
+  const most = Math.max(...held.map(({ length }) => length));
+  const phase = step === 0 ? "prefill" : "decode";
+  const fires = policy.schedule({ phase, layer, seen, rows: most, excess, sinceCompressed: state.since });
+  if (fires) state.since = 0;
+  const { columns, scores, masks } = await decide(run, layer, { held, rows, mass, columns: state.columns, newest: seen - 1 });
+
+  held.forEach((list, head) => {
+    const mine = kept[head]!;
+    const where = `KV head ${head}: `;
+    if (mine.some((row, index) => index > 0 && row <= mine[index - 1]!)) fail(`${where}kept [${mine}] does not ascend`);
+    const stray = mine.find((row) => !list.includes(row));
+    if (stray !== undefined) fail(`${where}kept ${stray}, which ${stray < seen ? "had been evicted" : "was not read"}`);
+    const keep = fires ? Math.min(list.length, budget[head]!) : list.length;
+    if (mine.length !== keep) fail(`${where}kept ${mine.length} rows of ${list.length}; the schedule and the budget, ${budget[head]}, say ${keep}`);
+    const guarded = list.filter((_, row) => masks[head]![row] !== 0);
+    const promised = policy.protect.count(seen);
+    if (guarded.length > promised) fail(`${where}${guarded.length} rows are protected; protect.count says ${promised} at most`);
+    const lost = guarded.find((row) => !mine.includes(row));
+    if (lost !== undefined) fail(`${where}evicted ${lost}, which is protected`);
+    const score = (row: number) => scores[head]![list.indexOf(row)]!;
+    const gone = list.filter((row) => !mine.includes(row));
+    const best = gone.length > 0 ? gone.reduce((a, b) => (before(score, b, a) ? b : a)) : undefined;
+    const worst = mine.reduce((a, b) => (before(score, a, b) ? b : a), mine[0]!);
+    if (best !== undefined && before(score, best, worst) && !near(score(best), score(worst))) {
+      fail(`${where}evicted ${best} of score ${score(best)}, kept ${worst} of score ${score(worst)}`);
+    }
+  });
+  state.columns = columns.map((column) => column.map((head, index) => head.filter((_, row) => kept[index]!.includes(held[index]![row]!))));
+  state.rows = kept.map((list) => [...list]);
+}
+
+/** Whether row `a` stays before row `b`: a greater score, then the lower position; NaN is below everything. */
+function before(score: (row: number) => number, a: number, b: number): boolean {
+  const [x, y] = [score(a), score(b)];
+  if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) === Number.isNaN(y) ? a < b : Number.isNaN(y);
+  return x === y ? a < b : x > y;
+}
+
+const near = (a: number, b: number) => Math.abs(a - b) <= scoreTolerance * Math.max(Math.abs(a), Math.abs(b)) && a !== b;
+
+/** Checks the outputs; returns the attention that each row received from the watched queries, [query head][row]. */
+function checkAttention(run: PolicyRun, rows: readonly PlainRow[][], fresh: number, output: Float32Array, fail: (what: string) => never): number[][] {
+  const { queryHeads, kvHeads, headSize, policy } = run;
+  const watched = Math.min(policy.score.watch ?? 0, fresh);
+  return Array.from({ length: queryHeads }, (_, head) => {
+    const kv = Math.floor(head / (queryHeads / kvHeads));
+    const all = rows[kv]!;
+    const mass = all.map(() => 0);
+    for (let query = 0; query < fresh; query++) {
+      const visible = all.slice(0, all.length - fresh + query + 1);
+      const shares = attentionShares(run, head, visible.at(-1)!, visible);
+      const expected = new Float64Array(headSize);
+      shares.forEach((share, index) => {
+        const v = headOf("v", visible[index]!, kv, headSize);
+        for (let d = 0; d < headSize; d++) expected[d]! += share * v[d]!;
+        if (query >= fresh - watched) mass[index]! += share;
+      });
+      expected.forEach((value, d) => {
+        const got = output[(head * fresh + query) * headSize + d]!;
+        if (!(Math.abs(got - value) <= outputTolerance * (1 + Math.abs(value)))) {
+          fail(`query head ${head}, token ${query} of ${fresh}: attention gave ${got}; over the rows held it is ${value}`);
+        }
+      });
+    }
+    return mass;
+  });
+}
+
+interface Moment {
+  readonly held: readonly (readonly number[])[];
+  readonly rows: readonly (readonly PlainRow[])[];
+  /** [query head][row] */
+  readonly mass: readonly (readonly number[])[];
+  /** Before the step; rows that are new have none yet. */
+  readonly columns: readonly (readonly (readonly number[])[])[];
+  readonly newest: number;
+}
+
+/** What the policy says of one layer, evaluated on the reference: columns after the step, scores with protected rows at Infinity, and the mask. */
+async function decide(run: PolicyRun, layer: number, { held, rows, mass, columns, newest }: Moment) {
+  const { policy, kvHeads, queryHeads, headSize, ropeTheta, layers } = run;
+  const capacity = Math.max(...held.map(({ length }) => length));
+  const backend = reference();
+  const counts = { heads: kvHeads, kvHeads, group: queryHeads / kvHeads };
+  const leaf = (name: string, ...dims: number[]) => input(name, dims, counts);
+  const bind = (numbers: ArrayLike<number>) => {
+    const buffer = backend.allocate(4 * numbers.length, "plain");
+    backend.write({ buffer, offset: 0 }, Float32Array.from(numbers));
+    return { buffer, offset: 0 };
+  };
+  const padded = (lists: readonly (readonly number[])[], rowSize = 1) =>
+    lists.flatMap((list) => [...list, ...new Array<number>(capacity * rowSize - list.length).fill(0)]);
+  const flat = (part: "k" | "v") =>
+    rows.map((list, head) =>
+      list.flatMap((row) => {
+        const numbers = headOf(part, row, head, headSize);
+        return [...(part === "k" ? rotated(numbers, row.position, ropeTheta) : numbers)];
+      }),
+    );
+  const bindings: Record<string, { buffer: Buffer; offset: number }> = {
+    positions: bind(padded(held)),
+    newest: bind(held.map(() => newest)),
+    keys: bind(padded(flat("k"), headSize)),
+    values: bind(padded(flat("v"), headSize)),
+    mass: bind(padded(mass)),
+  };
+  columns.forEach((column, index) => void (bindings[`column ${index}`] = bind(padded(column))));
+  const positions = leaf("positions", kvHeads, capacity);
+  const view: LayerView = {
+    ...{ layer, layers: layers.length, kvHeads, queryHeads, headSize, positions },
+    keys: leaf("keys", kvHeads, capacity, headSize),
+    values: leaf("values", kvHeads, capacity, headSize),
+    age: leaf("newest", kvHeads, 1).sub(positions),
+    mass: leaf("mass", queryHeads, capacity),
+    columns: columns.map((_, index) => leaf(`column ${index}`, kvHeads, capacity)),
+  };
+  const observed = policy.score.observe?.(view) ?? view.columns;
+  const after = { ...view, columns: observed };
+  const outputs = [...observed, select(policy, after), policy.protect.mask(after)].map(asNode);
+  const length = { buffer: backend.allocate(4 * kvHeads, "plain"), offset: 0 };
+  backend.write(
+    length,
+    Int32Array.from(held, (list) => list.length),
+  );
+  const plan = await compile(
+    backend,
+    outputs,
+    { inputs: bindings, length },
+    { allocate: (bytes) => backend.allocate(bytes, "plain"), free: (buffer) => backend.free(buffer) },
+  );
+  plan.run();
+  const lists = await Promise.all(plan.outputs.map((slice) => readLists(backend, slice, held, capacity)));
+  return { columns: lists.slice(0, observed.length), scores: lists.at(-2)!, masks: lists.at(-1)! };
+}
+
+async function readLists(
+  backend: Backend,
+  slice: { buffer: Buffer; offset: number },
+  held: readonly (readonly number[])[],
+  capacity: number,
+): Promise<number[][]> {
+  const numbers = new Float32Array((await backend.read(slice, 4 * held.length * capacity)).buffer);
+  return held.map((list, head) => [...numbers.subarray(head * capacity, head * capacity + list.length)]);
+}
