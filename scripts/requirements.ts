@@ -24,6 +24,13 @@ export const chromium: Requirement = {
   remedy: "install Debian's chromium package, or name a Chromium in ZIGGURAT_CHROMIUM",
 };
 
+/** A driver for WebGPU in Node: SwiftShader, Vulkan in software, by its ICD file. libvulkan1 loads it. */
+export const vulkan: Requirement = {
+  name: "vulkan",
+  path: find("ZIGGURAT_VULKAN", "/usr/lib/chromium/vk_swiftshader_icd.json"),
+  remedy: "install Debian's chromium and libvulkan1 packages, or name the ICD file of a Vulkan driver in ZIGGURAT_VULKAN",
+};
+
 /** A folder of models too large for the repository. */
 export const models: Requirement = {
   name: "models",
@@ -31,7 +38,22 @@ export const models: Requirement = {
   remedy: "name a folder that holds the models in ZIGGURAT_MODELS",
 };
 
-const all = [chromium, models];
+/** A Python virtual environment that holds nvcc, NVIDIA's compiler of CUDA kernels. */
+export const nvcc: Requirement = {
+  name: "nvcc",
+  path: find("ZIGGURAT_NVCC_ENV"),
+  remedy:
+    "pip install nvidia-cuda-nvcc nvidia-nvvm nvidia-cuda-crt nvidia-cuda-runtime nvidia-cuda-cccl (13.0.*) into a virtual environment, and name it in ZIGGURAT_NVCC_ENV",
+};
+
+/** A C++ compiler. */
+export const compiler: Requirement = {
+  name: "compiler",
+  path: find("CXX", "/usr/bin/c++"),
+  remedy: "install a C++ compiler, or name one in CXX",
+};
+
+const all = [chromium, vulkan, models, nvcc, compiler];
 const required = (process.env.ZIGGURAT_REQUIRE ?? "").split(",").filter((name) => name !== "");
 for (const name of required) {
   if (!all.some((known) => known.name === name)) {

@@ -32,4 +32,4 @@ const pnpm = (...args) => {
 };
 
 pnpm("install", "--frozen-lockfile", "--prefer-offline");
-pnpm("exec", "turbo", "run", "build", "--output-logs=errors-only");
+pnpm("exec", "turbo", "run", "build", "declarations", "--output-logs=errors-only");

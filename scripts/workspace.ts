@@ -46,11 +46,13 @@ export const apps: readonly Workspace[] = under("apps");
 export const publishable: readonly Workspace[] = [...packages, ...apps].filter(({ manifest }) => manifest.private !== true);
 
 export const backends: readonly string[] = ["cpu", "webgpu", "cuda"];
-const core = ["tensor", "policy", "cache", "runtime", "testing", "pebble", ...backends];
+/** What backends bring along for a platform. */
+export const binaries: readonly string[] = ["cuda-linux-x64"];
+const core = ["tensor", "policy", "cache", "runtime", "testing", "pebble", ...backends, ...binaries];
 /** Whatever is neither the core nor a backend is a policy. */
 export const policies: readonly Workspace[] = packages.filter(({ folder }) => !core.includes(folder));
 
-const made = new Set(["node_modules", "dist", "wasm", "coverage"]);
+const made = new Set(["node_modules", "dist", "wasm", "bin", "coverage"]);
 
 /** Files under `folder`, as paths from the root, without what is built or installed. */
 export function filesUnder(folder: string): string[] {

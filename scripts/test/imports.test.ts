@@ -1,7 +1,7 @@
 import { dirname, join } from "node:path/posix";
 import ts from "typescript";
 import { describe, expect, test } from "vitest";
-import { apps, backends, dependencyFields, filesUnder, packages, policies, readText } from "../workspace.js";
+import { apps, backends, binaries, dependencyFields, filesUnder, packages, policies, readText } from "../workspace.js";
 
 interface Import {
   readonly from: string;
@@ -48,7 +48,8 @@ const allowed = (folder: string): { values: readonly string[]; types?: readonly 
   if (folder === "policy") return { values: [], types: ["tensor"] };
   if (folder === "cache") return { values: ["tensor", "policy"] };
   if (folder === "runtime" || folder === "testing") return { values: ["tensor", "policy", "cache"] };
-  if (backends.includes(folder)) return { values: ["tensor"] };
+  if (binaries.includes(folder)) return { values: [] };
+  if (backends.includes(folder)) return { values: ["tensor", ...binaries.filter((name) => name.startsWith(`${folder}-`))] };
   return { values: ["policy", ...policyNames.filter((name) => name !== folder)], types: ["tensor"] };
 };
 
@@ -102,7 +103,7 @@ describe.each(packages)("$path", ({ path, folder, manifest }) => {
   });
 
   test("names in its package.json whatever it imports", () => {
-    const declared = new Set([...Object.keys(manifest.dependencies ?? {}), ...Object.keys(manifest.peerDependencies ?? {})]);
+    const declared = new Set(dependencyFields.filter((field) => field !== "devDependencies").flatMap((field) => Object.keys(manifest[field] ?? {})));
     const outside = own.filter(({ specifier }) => !isRelative(specifier) && !specifier.startsWith("node:") && !declared.has(packageOf(specifier)));
     expect(outside).toEqual([]);
   });

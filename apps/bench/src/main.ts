@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { accuracy } from "./accuracy.js";
 import { bytes } from "./bytes.js";
 import { cost } from "./cost.js";
 import { decode } from "./decode.js";
@@ -8,6 +9,7 @@ const help = `ziggurat-bench COMMAND [--threads 2] [--runs 3] [--tokens 8192] [-
 
   bytes     measured bytes of every policy's cache beside the arithmetic, at 8,192 tokens; bytes left after --runs generations
   cost      what each policy adds to prefill
+  accuracy  how many of --runs documents of --tokens tokens Pebble answers rightly with its full cache
   decode    decode speed with 12 % of the cache beside the full one
 
 Kernels alone: pnpm --filter @ziggurat/cpu bench`;
@@ -17,18 +19,21 @@ const { positionals, values } = parseArgs({
   options: {
     threads: { type: "string", default: "2" },
     runs: { type: "string" },
-    tokens: { type: "string", default: "8192" },
+    tokens: { type: "string" },
     shape: { type: "string", default: "smol" },
     help: { type: "boolean" },
   },
 });
 const threads = Number(values.threads);
-const tokens = Number(values.tokens);
+const tokens = Number(values.tokens ?? 8192);
 const runs = (fallback: number) => Number(values.runs ?? fallback);
 const shape = values.shape === "pebble" ? "pebble" : "smol";
 
 console.log(machine());
 switch (values.help ? undefined : positionals[0]) {
+  case "accuracy":
+    await accuracy({ threads, runs: runs(300), tokens: Number(values.tokens ?? 2048) });
+    break;
   case "bytes":
     await bytes({ threads, runs: runs(1000) });
     break;

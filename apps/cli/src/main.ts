@@ -1,4 +1,35 @@
 #!/usr/bin/env node
-import { program } from "commander";
+import { Command } from "commander";
+import { addChat } from "./commands/chat.js";
+import { addCompare } from "./commands/compare.js";
+import { addGenerate } from "./commands/generate.js";
+import { addInspect } from "./commands/inspect.js";
+import { explain, isAbort } from "./error.js";
+import { abortOnInterrupt } from "./signal.js";
 
-program.name("ziggurat").description("Cache policies for language models, on real input").parse();
+const program = new Command("ziggurat")
+  .description("Cache policies for language models, on real input: answers, bytes and speed, side by side.")
+  .addHelpText("after", "\nStart with: ziggurat compare --demo\nHelp on one command: ziggurat compare --help")
+  .configureOutput({
+    getOutHelpWidth: () => process.stdout.columns ?? 100,
+    outputError: (text, write) => write(`${text.trim().replace(/\s*\n\s*/g, " ")}\n`),
+  });
+addCompare(program);
+addGenerate(program);
+addChat(program);
+addInspect(program);
+
+// Whoever reads may stop reading, as head does.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+abortOnInterrupt();
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (isAbort(error)) {
+    process.stderr.write("aborted\n");
+    process.exitCode = 130;
+  } else {
+    process.stderr.write(`${explain(error, process.argv.includes("--debug"))}\n`);
+    process.exitCode = 1;
+  }
+}

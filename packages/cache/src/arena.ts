@@ -1,4 +1,6 @@
-import { type Backend, type Buffer, elementBytes, type RowDType, type Slice } from "@ziggurat/tensor";
+import { type Backend, elementBytes, type RowDType, type Slice } from "@ziggurat/tensor";
+import { Buffers } from "./buffers.js";
+import { rowBytes } from "./shape.js";
 
 /** What an arena is made for. */
 export interface ArenaSize {
@@ -17,27 +19,40 @@ export class Arena {
   /** Row where each head's region starts. */
   readonly offsets: readonly number[];
   readonly capacity: readonly number[];
+  readonly held: readonly number[];
   readonly keys: Slice;
   readonly values: Slice;
   readonly cells: Slice;
-  readonly #backend: Backend;
-  readonly #buffers: Buffer[] = [];
+  /** Bytes of rows for tokens to come. */
+  readonly room: number;
+  readonly #buffers: Buffers;
 
   constructor(backend: Backend, { capacity, held, headSize, planes, dtype }: ArenaSize) {
-    this.#backend = backend;
+    this.#buffers = new Buffers(backend);
     this.capacity = capacity;
+    this.held = held;
     let rows = 0;
     this.offsets = capacity.map((n) => (rows += n) - n);
     this.rows = rows;
     const kept = held.reduce((sum, n, head) => sum + Math.min(n, capacity[head]!), 0);
-    const allocate = (bytesPerRow: number): Slice => {
-      const buffer = backend.allocate(rows * bytesPerRow, { cache: kept * bytesPerRow, room: (rows - kept) * bytesPerRow });
-      this.#buffers.push(buffer);
-      return { buffer, offset: 0 };
-    };
+    const allocate = (bytesPerRow: number) =>
+      this.#buffers.allocate(rows * bytesPerRow, { cache: kept * bytesPerRow, room: (rows - kept) * bytesPerRow });
     this.keys = allocate(headSize * elementBytes[dtype]);
     this.values = allocate(headSize * elementBytes[dtype]);
     this.cells = allocate(4 * planes);
+    this.room = (rows - kept) * rowBytes(headSize, dtype, planes);
+  }
+
+  /** Whether this is what the plans call for in a layer, room and all. */
+  fits(
+    plans: readonly { readonly capacity: readonly (readonly number[])[]; readonly held: readonly (readonly number[])[] }[],
+    layer: number,
+  ): boolean {
+    const same = (mine: readonly number[], part: "capacity" | "held") => {
+      const wanted = plans.flatMap((plan) => plan[part][layer]!);
+      return mine.length === wanted.length && mine.every((rows, head) => rows === wanted[head]);
+    };
+    return same(this.capacity, "capacity") && same(this.held, "held");
   }
 
   /** One plane of cells, [rows]. */
@@ -46,10 +61,10 @@ export class Arena {
   }
 
   get bytes(): number {
-    return this.#buffers.reduce((sum, { bytes }) => sum + bytes, 0);
+    return this.#buffers.bytes;
   }
 
   free(): void {
-    for (const buffer of this.#buffers.splice(0)) this.#backend.free(buffer);
+    this.#buffers.free();
   }
 }

@@ -1,6 +1,7 @@
 import type { Policy } from "@ziggurat/policy";
-import type { Backend, RowDType } from "@ziggurat/tensor";
+import type { Backend, RowDType, Slice } from "@ziggurat/tensor";
 import { Arena } from "./arena.js";
+import { Buffers } from "./buffers.js";
 import type { TurnPlan } from "./plan.js";
 import { Pool } from "./pool.js";
 import { Progress } from "./progress.js";
@@ -16,6 +17,9 @@ export interface CacheOptions {
   /** The rotation tables; asked when work is prepared. May be replaced between turns. */
   readonly rope: RopeOf;
 }
+
+/** What a cache must know of a turn's plan. */
+export type CachePlan = Pick<TurnPlan, "capacity" | "held">;
 
 /** Sequences that share a policy object, seen in one call. */
 export interface Group {
@@ -44,9 +48,12 @@ export class Cache {
   readonly planes: number;
   readonly ranks: boolean;
   readonly firstColumn: number;
+  readonly #buffers: Buffers;
   readonly #arenas: (Arena | undefined)[];
 
+  /** Throws a `PolicyError` for what is no policy, a `CacheError` for policies out of order; nothing is allocated then. */
   constructor({ backend, shape, dtype, policies, rope }: CacheOptions) {
+    this.progress = policies.map((policy) => new Progress(shape, policy));
     const wanted = groupOrder(policies);
     if (wanted.some((from, to) => from !== to)) {
       throw new CacheError("sequences that share a policy must be neighbours, those with slot positions last; sort them by groupOrder");
@@ -55,7 +62,6 @@ export class Cache {
     this.shape = shape;
     this.dtype = dtype;
     this.rope = rope;
-    this.progress = policies.map((policy) => new Progress(shape, policy));
     const groups: { policy: Policy; first: number; count: number }[] = [];
     policies.forEach((policy, first) => {
       if (groups.at(-1)?.policy === policy) groups.at(-1)!.count++;
@@ -66,7 +72,8 @@ export class Cache {
     this.planes = planes;
     this.ranks = ranks;
     this.firstColumn = firstColumn;
-    this.tables = new Tables(backend, shape.layers.length, policies.length, shape.kvHeads, "tables");
+    this.#buffers = new Buffers(backend);
+    this.tables = new Tables(backend, this.#buffers, shape.layers.length, policies.length, shape.kvHeads, "tables");
     this.#arenas = shape.layers.map(() => undefined);
   }
 
@@ -80,63 +87,110 @@ export class Cache {
     return arena;
   }
 
+  #arenaFor(layer: number, plans: readonly CachePlan[]): Arena {
+    const capacity = plans.flatMap((plan) => plan.capacity[layer]!);
+    const held = plans.flatMap((plan) => plan.held[layer]!);
+    return new Arena(this.backend, { capacity, held, headSize: this.shape.headSize, planes: this.planes, dtype: this.dtype });
+  }
+
   /**
    * Makes a layer's regions as large as the plans say, unless they are already. What the old regions held is lost: whoever calls this has it in the scratch.
    */
-  resize(layer: number, plans: readonly Pick<TurnPlan, "capacity" | "held">[]): Arena {
-    const capacity = plans.flatMap((plan) => plan.capacity[layer]!);
+  resize(layer: number, plans: readonly CachePlan[]): Arena {
     const old = this.#arenas[layer];
-    if (old?.capacity.every((rows, head) => rows === capacity[head])) return old;
+    if (old?.fits(plans, layer)) return old;
+    this.#arenas[layer] = undefined;
     old?.free();
-    const held = plans.flatMap((plan) => plan.held[layer]!);
-    const arena = new Arena(this.backend, { capacity, held, headSize: this.shape.headSize, planes: this.planes, dtype: this.dtype });
+    const arena = this.#arenaFor(layer, plans);
     this.#arenas[layer] = arena;
     this.tables.write(this.tables.offset(layer), arena.offsets);
     return arena;
   }
 
   /** Takes over another cache's rows, in regions as large as the plans say. The policies must need the same cells beside K and V. */
-  async copyFrom(source: Cache, plans: readonly Pick<TurnPlan, "capacity" | "held">[]): Promise<void> {
-    const { backend, shape, planes, ranks, sequences, dtype: kv } = this;
+  async copyFrom(source: Cache, plans: readonly CachePlan[]): Promise<void> {
+    const { planes, ranks, sequences } = this;
     if (source.planes !== planes || source.ranks !== ranks || source.sequences !== sequences) {
       throw new CacheError(
         `rows with ${source.planes} cells cannot be copied to rows with ${planes}; the policies must count positions and columns alike`,
       );
     }
-    const heads = sequences * shape.kvHeads;
-    const pool = new Pool(backend, "workspace");
+    const pool = new Pool(this.backend, "workspace");
     try {
-      for (const layer of shape.layers.keys()) {
-        const from = source.arena(layer);
+      for (const layer of this.shape.layers.keys()) {
         const to = this.resize(layer, plans);
-        const most = Math.max(1, ...source.progress.flatMap(({ rows }) => rows[layer]!));
-        const rows = { buffer: pool.allocate(4 * heads * most), offset: 0 };
-        const count = { buffer: pool.allocate(4 * heads), offset: 0 };
-        const offset = source.tables.offset(layer);
-        const order = await backend.prepare("order", { heads, capacity: most, arenaRows: from.rows });
-        backend.dispatch(order, { positions: from.plane(0), offset, length: source.tables.length(layer), rows, count });
-        const sizes = { heads, most, headSize: shape.headSize, arenaRows: from.rows, targetRows: to.rows, planes };
-        const gather = await backend.prepare("gather", { ...sizes, kv, values: true, ranks });
-        backend.dispatch(gather, {
-          ...{ keys: from.keys, values: from.values, cells: from.cells, offset, rows, count },
-          ...{ targetKeys: to.keys, targetValues: to.values, targetCells: to.cells },
-          ...{ targetOffset: this.tables.offset(layer), targetLength: this.tables.length(layer) },
-        });
-        pool.free(rows.buffer);
-        pool.free(count.buffer);
+        await source.#move(layer, to, this.tables.offset(layer), this.tables.length(layer), pool);
       }
     } finally {
       pool.dispose();
     }
     this.progress.forEach((progress, sequence) => {
       progress.assign(source.progress[sequence]!);
-      this.tables.write(this.tables.seen(sequence), new Array<number>(shape.kvHeads).fill(progress.seen));
+      this.tables.write(this.tables.seen(sequence), new Array<number>(this.shape.kvHeads).fill(progress.seen));
     });
+  }
+
+  /** Moves every layer's rows to regions as large as the plans say, one layer after the other, so that only one is there twice. */
+  async grow(plans: readonly CachePlan[]): Promise<void> {
+    const { tables } = this;
+    const pool = new Pool(this.backend, "workspace");
+    try {
+      for (const layer of this.shape.layers.keys()) {
+        const old = this.arena(layer);
+        if (old.fits(plans, layer)) continue;
+        const arena = this.#arenaFor(layer, plans);
+        try {
+          const offset = { buffer: pool.allocate(4 * arena.offsets.length), offset: 0 };
+          tables.write(offset, arena.offsets);
+          await this.#move(layer, arena, offset, tables.length(layer), pool);
+          pool.free(offset.buffer);
+        } catch (error) {
+          arena.free();
+          throw error;
+        }
+        this.#arenas[layer] = arena;
+        old.free();
+        tables.write(tables.offset(layer), arena.offsets);
+      }
+    } finally {
+      pool.dispose();
+    }
+  }
+
+  /** Copies a layer's rows, in the order of the text, to another arena, whose heads start at `offset`; `length` is told their numbers. */
+  async #move(layer: number, to: Arena, toOffset: Slice, toLength: Slice, pool: Pool): Promise<void> {
+    const { backend, shape, planes, ranks, sequences, dtype: kv, tables } = this;
+    const from = this.arena(layer);
+    const heads = sequences * shape.kvHeads;
+    const most = this.progress.reduce((max, { rows }) => Math.max(max, ...rows[layer]!), 1);
+    const rows = { buffer: pool.allocate(4 * heads * most), offset: 0 };
+    const count = { buffer: pool.allocate(4 * heads), offset: 0 };
+    const offset = tables.offset(layer);
+    const order = await backend.prepare("order", { heads, capacity: most, arenaRows: from.rows });
+    const sizes = { heads, most, headSize: shape.headSize, arenaRows: from.rows, targetRows: to.rows, planes };
+    const gather = await backend.prepare("gather", { ...sizes, kv, values: true, ranks });
+    backend.dispatch(order, { positions: from.plane(0), offset, length: tables.length(layer), rows, count });
+    backend.dispatch(gather, {
+      ...{ keys: from.keys, values: from.values, cells: from.cells, offset, rows, count },
+      ...{ targetKeys: to.keys, targetValues: to.values, targetCells: to.cells, targetOffset: toOffset, targetLength: toLength },
+    });
+    pool.free(rows.buffer);
+    pool.free(count.buffer);
+  }
+
+  /** Bytes of each layer's arena, room included. */
+  get arenaBytes(): number[] {
+    return this.#arenas.map((arena) => arena?.bytes ?? 0);
   }
 
   /** Bytes in device memory: arenas and tables. */
   get bytes(): number {
-    return this.#arenas.reduce((sum, arena) => sum + (arena?.bytes ?? 0), this.tables.bytes);
+    return this.arenaBytes.reduce((a, b) => a + b, this.#buffers.bytes);
+  }
+
+  /** Bytes of `bytes` that wait for tokens to come. */
+  get room(): number {
+    return this.#arenas.reduce((sum, arena) => sum + (arena?.room ?? 0), 0);
   }
 
   /** Positions in the text of the rows that a sequence holds, ascending, [layer][KV head]. Reads from the device. */
@@ -161,6 +215,6 @@ export class Cache {
 
   free(): void {
     for (const arena of this.#arenas.splice(0)) arena?.free();
-    this.tables.free();
+    this.#buffers.free();
   }
 }

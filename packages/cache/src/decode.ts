@@ -1,4 +1,4 @@
-import type { Backend, Slice } from "@ziggurat/tensor";
+import type { Slice } from "@ziggurat/tensor";
 import type { Cache, Group } from "./cache.js";
 import { observe, wishOf } from "./observe.js";
 import { Pool } from "./pool.js";
@@ -44,17 +44,27 @@ export class DecodeStep {
     this.#cache = cache;
     this.#options = options;
     this.#pool = new Pool(backend, "workspace");
-    this.#lse = { buffer: this.#pool.allocate(4 * sequences * shape.queryHeads), offset: 0 };
-    this.#newest = { buffer: this.#pool.allocate(4 * sequences * shape.kvHeads), offset: 0 };
+    const take = (bytes: number): Slice => ({ buffer: this.#pool.allocate(bytes), offset: 0 });
+    this.#lse = take(4 * sequences * shape.queryHeads);
+    this.#newest = take(4 * sequences * shape.kvHeads);
   }
 
   static async prepare(cache: Cache, options: DecodeOptions): Promise<DecodeStep> {
     const step = new DecodeStep(cache, options);
-    const { backend, shape, tables, sequences } = cache;
-    for (let layer = 0; layer < shape.layers.length; layer++) step.#layers.push(await step.#layer(layer));
+    try {
+      await step.#prepare();
+      return step;
+    } catch (error) {
+      step.free();
+      throw error;
+    }
+  }
+
+  async #prepare(): Promise<void> {
+    const { backend, shape, tables, sequences } = this.#cache;
+    for (const layer of shape.layers.keys()) this.#layers.push(await this.#layer(layer));
     const advance = await backend.prepare("advance", { repeat: 1, sequences, width: shape.kvHeads, by: 1 });
-    step.#end.push(() => backend.dispatch(advance, { counter: tables.seen(), ended: tables.ended() }));
-    return step;
+    this.#end.push(() => backend.dispatch(advance, { counter: tables.seen(), ended: tables.ended() }));
   }
 
   /** Attention of one layer. */
@@ -222,10 +232,6 @@ export class DecodeStep {
   /** Gives temporaries back; recorded programs of this step must be released first. */
   free(): void {
     this.#pool.dispose();
-  }
-
-  get backend(): Backend {
-    return this.#cache.backend;
   }
 }
 

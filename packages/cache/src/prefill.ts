@@ -1,7 +1,7 @@
-import { type Backend, type Buffer, elementBytes, type Kernel, type Slice } from "@ziggurat/tensor";
-import type { Cache } from "./cache.js";
+import type { Backend, Buffer, Kernel, Slice } from "@ziggurat/tensor";
+import { Buffers } from "./buffers.js";
+import type { Cache, CachePlan } from "./cache.js";
 import { observe, wishOf } from "./observe.js";
-import type { TurnPlan } from "./plan.js";
 import { Pool } from "./pool.js";
 import type { Firings, Progress } from "./progress.js";
 import { Scratch } from "./scratch.js";
@@ -13,7 +13,7 @@ export interface Target {
   readonly cache: Cache;
   readonly sequence: number;
   /** The turn's plan of every sequence of the cache. */
-  readonly plans: readonly Pick<TurnPlan, "capacity" | "held">[];
+  readonly plans: readonly CachePlan[];
 }
 
 interface TileKernels {
@@ -38,9 +38,10 @@ export class Prefill {
   readonly #pool: Pool;
   readonly #after: readonly Progress[];
   readonly #firings: readonly Firings[];
-  readonly #masses = new Map<number, Buffer>();
-  readonly #newest: Buffer;
-  readonly #lse: Buffer;
+  readonly #buffers: Buffers;
+  readonly #masses = new Map<number, Slice>();
+  readonly #newest: Slice;
+  readonly #lse: Slice;
   readonly #tiles = new Map<number, TileKernels>();
   readonly #watches = new Map<string, Kernel<"watch">>();
 
@@ -57,17 +58,23 @@ export class Prefill {
     this.#tokens = tokens;
     this.#after = before.map((progress) => progress.clone());
     this.#firings = this.#after.map((progress) => progress.feed(tokens, "prefill"));
-    const capacity = Math.max(...before[0]!.rows.flat()) + tokens;
+    const capacity = before[0]!.most + tokens;
     const sizes = targets.map(({ cache, sequence }) => ({ planes: cache.planes, slot: cache.progress[sequence]!.policy.positions === "slot" }));
-    this.#scratch = new Scratch(backend, shape, dtype, capacity, sizes);
     this.#pool = new Pool(backend, "scores");
+    this.#buffers = new Buffers(backend);
     for (const { policy } of before) {
       const watch = Math.min(policy.score.watch ?? 0, tokens);
-      if (watch > 0 && !this.#masses.has(watch)) this.#masses.set(watch, backend.allocate(4 * shape.queryHeads * capacity, "scores"));
+      if (watch > 0 && !this.#masses.has(watch)) this.#masses.set(watch, this.#buffers.allocate(4 * shape.queryHeads * capacity, "scores"));
     }
-    this.#newest = backend.allocate(4 * shape.kvHeads, "scores");
-    backend.write({ buffer: this.#newest, offset: 0 }, new Float32Array(shape.kvHeads).fill(before[0]!.seen + tokens - 1));
-    this.#lse = backend.allocate(4 * shape.queryHeads * Math.min(tile, tokens), "workspace");
+    this.#newest = this.#buffers.allocate(4 * shape.kvHeads, "scores");
+    this.#lse = this.#buffers.allocate(4 * shape.queryHeads * Math.min(tile, tokens), "workspace");
+    try {
+      this.#scratch = new Scratch(backend, shape, dtype, capacity, sizes);
+    } catch (error) {
+      this.#buffers.free();
+      throw error;
+    }
+    backend.write(this.#newest, new Float32Array(shape.kvHeads).fill(before[0]!.seen + tokens - 1));
   }
 
   /** Makes `attend` ready for the message in tiles of `tile` tokens, the last of which may be shorter. */
@@ -132,9 +139,9 @@ export class Prefill {
     tables.write(tables.seen(), new Array<number>(kvHeads).fill(before.seen));
     tables.write(tables.length(0), before.rows[layer]!);
     if (before.seen > 0) await this.#restore(layer);
-    for (const buffer of this.#masses.values()) {
+    for (const out of this.#masses.values()) {
       const kernel = await this.#backend.prepare("fill", { words: queryHeads * capacity, dtype: "f32", value: 0 });
-      this.#backend.dispatch(kernel, { out: { buffer, offset: 0 } });
+      this.#backend.dispatch(kernel, { out });
     }
   }
 
@@ -182,7 +189,7 @@ export class Prefill {
     }
     backend.dispatch(kernels.append, { ...places, keys, values, cells: cells[0]! });
     kernels.appendCells.forEach((kernel, index) => backend.dispatch(kernel, { ...places, cells: cells[index + 1]! }));
-    const lse = { buffer: this.#lse, offset: 0 };
+    const lse = this.#lse;
     backend.dispatch(kernels.attention[layer]!, { qkv, keys, values, offset: places.offset, length: places.length, out, lse });
     if (this.#shape.layers[layer]!.kind === "global") this.#watch(first, tokens, qkv, lse);
     backend.dispatch(kernels.advance, { counter: tables.length(0), ended: places.ended });
@@ -191,13 +198,13 @@ export class Prefill {
 
   #watch(first: number, tokens: number, qkv: Slice, lse: Slice): void {
     const { tables, keys } = this.#scratch;
-    for (const [watch, buffer] of this.#masses) {
+    for (const [watch, mass] of this.#masses) {
       const from = Math.max(0, this.#tokens - watch - first);
       if (from >= tokens) continue;
       const kernel = this.#watches.get(`${tokens} ${from}`);
       if (!kernel) throw new CacheError(`attend: the watch over tokens ${first + from} to ${first + tokens} was not prepared`);
       const places = { qkv, keys, lse, offset: tables.offset(0), length: tables.length(0), ended: tables.ended() };
-      this.#backend.dispatch(kernel, { ...places, mass: { buffer, offset: 0 } });
+      this.#backend.dispatch(kernel, { ...places, mass });
     }
   }
 
@@ -230,7 +237,7 @@ export class Prefill {
 
     const wish = wishOf(policy, shape, layer, 1, capacity, keep !== undefined);
     const watched = this.#masses.get(Math.min(policy.score.watch ?? 0, this.#tokens));
-    const silent = watched ?? (wish.uses.has("mass") ? this.#zeros() : undefined);
+    const silent = !watched && wish.uses.has("mass") ? this.#zeros() : undefined;
     const work = await observe({
       backend,
       allocator: this.#pool,
@@ -240,8 +247,8 @@ export class Prefill {
       kvHeads: heads,
       headSize,
       ended: tables.ended(),
-      newest: { buffer: this.#newest, offset: 0 },
-      mass: silent && { buffer: silent, offset: 0 },
+      newest: this.#newest,
+      mass: watched ?? (silent && { buffer: silent, offset: 0 }),
     });
     work.run();
 
@@ -275,7 +282,7 @@ export class Prefill {
     work.free();
     this.#pool.free(rows.buffer);
     this.#pool.free(count.buffer);
-    if (silent && silent !== watched) this.#pool.free(silent);
+    if (silent) this.#pool.free(silent);
   }
 
   /** A policy may read `mass` though it watches nothing: it is zero then. */
@@ -301,13 +308,10 @@ export class Prefill {
     return this.#scratch.bytes;
   }
 
-  /** Frees the scratch; safe at any point. */
+  /** Frees the scratch and all else; safe at any point, and again. */
   free(): void {
     this.#scratch.free();
     this.#pool.dispose();
-    for (const buffer of [this.#newest, this.#lse, ...this.#masses.values()]) this.#backend.free(buffer);
+    this.#buffers.free();
   }
 }
-
-/** Bytes of scores that a prefill needs besides temporaries: one column sum per query head and row for each distinct watch. */
-export const massBytes = (shape: CacheShape, rows: number, watches: number): number => watches * elementBytes.f32 * shape.queryHeads * rows;

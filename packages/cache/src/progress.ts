@@ -1,4 +1,4 @@
-import { layerBudgets, type Policy } from "@ziggurat/policy";
+import { checkPolicy, layerBudgets, type Policy } from "@ziggurat/policy";
 import type { CacheShape } from "./shape.js";
 
 /** Rows that each KV head of a layer keeps, where the layer was compressed; undefined where it was left alone. */
@@ -22,15 +22,17 @@ export class Progress {
   /** Tokens that had been read when rows were last chosen; 0 while nothing was evicted. */
   chosenAt = 0;
 
+  /** Throws a `PolicyError` where `policy` is none. */
   constructor(shape: CacheShape, policy: Policy) {
+    checkPolicy(policy);
     this.shape = shape;
     this.policy = policy;
     this.rows = shape.layers.map(() => new Array<number>(shape.kvHeads).fill(0));
     this.since = shape.layers.map(() => 0);
   }
 
-  clone(policy = this.policy): Progress {
-    const copy = new Progress(this.shape, policy);
+  clone(): Progress {
+    const copy = new Progress(this.shape, this.policy);
     copy.assign(this);
     return copy;
   }
@@ -48,31 +50,40 @@ export class Progress {
     return this.rows.reduce((sum, heads) => heads.reduce((a, b) => a + b, sum), 0);
   }
 
+  /** The most rows that one KV head of any layer holds. */
+  get most(): number {
+    return this.rows.reduce((most, heads) => heads.reduce((a, b) => Math.max(a, b), most), 0);
+  }
+
   /** Reads `tokens` more, then compresses where the schedule says so. Throws a `PolicyError` where the policy's numbers cannot be. */
   feed(tokens: number, phase: "prefill" | "decode"): Firings {
     const { layers } = this.shape;
     this.seen += tokens;
     const { seen, policy } = this;
     const budgets = layerBudgets(policy, { layers, seen, protectedRows: policy.protect.count(seen) });
-    return layers.map((shape, layer) => {
+    return budgets.map((budget, layer) => {
       const held = this.rows[layer]!;
-      for (let head = 0; head < held.length; head++) held[head]! += tokens;
-      this.since[layer]! += tokens;
+      const sinceCompressed = (this.since[layer]! += tokens);
+      const { kind, window = 1 } = layers[layer]!;
       // A query of a sliding layer sees window rows, its own among them, so window - 1 stay for the next.
-      const sliding = shape.kind === "sliding" ? Math.max(1, (shape.window ?? 1) - 1) : undefined;
-      const keep = budgets[layer]!.map((rows, head) => Math.min(sliding ?? rows, held[head]!));
-      const excess = Math.max(...keep.map((rows, head) => held[head]! - rows));
-      const fires =
-        sliding === undefined ? policy.schedule({ phase, layer, seen, rows: Math.max(...held), excess, sinceCompressed: this.since[layer]! }) : true;
-      if (!fires) return undefined;
+      const keepOf = (head: number) => (kind === "sliding" ? Math.max(1, window - 1) : budget[head]!);
+      let rows = 0;
+      let excess = 0;
+      for (let head = 0; head < held.length; head++) {
+        const now = (held[head]! += tokens);
+        rows = Math.max(rows, now);
+        excess = Math.max(excess, now - keepOf(head));
+      }
+      if (kind === "global" && !policy.schedule({ phase, layer, seen, rows, excess, sinceCompressed })) return undefined;
       this.since[layer] = 0;
       if (excess === 0) return undefined;
       this.chosenAt = seen;
-      keep.forEach((rows, head) => {
-        this.evicted += held[head]! - rows;
-        held[head] = rows;
+      return held.map((now, head) => {
+        const keep = Math.min(now, keepOf(head));
+        this.evicted += now - keep;
+        held[head] = keep;
+        return keep;
       });
-      return keep;
     });
   }
 }

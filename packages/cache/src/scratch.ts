@@ -1,4 +1,5 @@
-import { type Backend, type Buffer, elementBytes, type RowDType, type Slice } from "@ziggurat/tensor";
+import { type Backend, elementBytes, type RowDType, type Slice } from "@ziggurat/tensor";
+import { Buffers } from "./buffers.js";
 import type { ScratchTarget } from "./plan.js";
 import type { CacheShape } from "./shape.js";
 import { Tables } from "./tables.js";
@@ -17,24 +18,19 @@ export class Scratch {
   /** Cells of each target. */
   readonly cells: readonly Slice[];
   readonly tables: Tables;
-  readonly #backend: Backend;
-  readonly #buffers: Buffer[] = [];
+  readonly #buffers: Buffers;
 
   constructor(backend: Backend, shape: CacheShape, dtype: RowDType, capacity: number, targets: readonly ScratchTarget[]) {
-    this.#backend = backend;
+    this.#buffers = new Buffers(backend);
     this.capacity = capacity;
     this.rows = shape.kvHeads * capacity;
-    const allocate = (bytesPerRow: number): Slice => {
-      const buffer = backend.allocate(this.rows * bytesPerRow, "scratch");
-      this.#buffers.push(buffer);
-      return { buffer, offset: 0 };
-    };
+    const allocate = (bytesPerRow: number) => this.#buffers.allocate(this.rows * bytesPerRow, "scratch");
     const row = shape.headSize * elementBytes[dtype];
+    this.tables = new Tables(backend, this.#buffers, 1, 1, shape.kvHeads, "scratch");
     this.keys = allocate(row);
     this.values = allocate(row);
     this.plainKeys = targets.some(({ slot }) => slot) ? allocate(row) : undefined;
     this.cells = targets.map(({ planes }) => allocate(4 * planes));
-    this.tables = new Tables(backend, 1, 1, shape.kvHeads, "scratch");
     this.tables.write(
       this.tables.offset(0),
       Array.from({ length: shape.kvHeads }, (_, head) => head * capacity),
@@ -48,11 +44,10 @@ export class Scratch {
   }
 
   get bytes(): number {
-    return this.#buffers.reduce((sum, { bytes }) => sum + bytes, this.tables.bytes);
+    return this.#buffers.bytes;
   }
 
   free(): void {
-    for (const buffer of this.#buffers.splice(0)) this.#backend.free(buffer);
-    this.tables.free();
+    this.#buffers.free();
   }
 }

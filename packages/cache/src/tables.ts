@@ -1,24 +1,28 @@
-import type { Backend, Buffer, Slice } from "@ziggurat/tensor";
+import type { Backend, Slice } from "@ziggurat/tensor";
+import type { Buffers } from "./buffers.js";
+
+/** Words of the tables of so many layers and sequences. */
+export const tableWords = (layers: number, sequences: number, kvHeads: number): number => sequences * (kvHeads * (3 * layers + 1) + 1);
 
 /** i32 tables in device memory that tell kernels where rows are and how many; what changes from step to step is here. */
 export class Tables {
   readonly sequences: number;
   readonly kvHeads: number;
   readonly #backend: Backend;
-  readonly #buffer: Buffer;
+  readonly #words: Slice;
   readonly #layers: number;
 
-  constructor(backend: Backend, layers: number, sequences: number, kvHeads: number, label: string) {
+  /** `buffers` owns the memory. */
+  constructor(backend: Backend, buffers: Buffers, layers: number, sequences: number, kvHeads: number, label: string) {
     this.#backend = backend;
     this.#layers = layers;
     this.sequences = sequences;
     this.kvHeads = kvHeads;
-    const heads = sequences * kvHeads;
-    this.#buffer = backend.allocate(4 * (3 * layers * heads + heads + sequences), label);
+    this.#words = buffers.allocate(4 * tableWords(layers, sequences, kvHeads), label);
   }
 
   #at(word: number): Slice {
-    return { buffer: this.#buffer, offset: 4 * word };
+    return { buffer: this.#words.buffer, offset: 4 * word };
   }
 
   #perLayer(table: number, layer: number, sequence: number): Slice {
@@ -53,13 +57,5 @@ export class Tables {
 
   write(slice: Slice, values: readonly number[]): void {
     this.#backend.write(slice, Int32Array.from(values));
-  }
-
-  get bytes(): number {
-    return this.#buffer.bytes;
-  }
-
-  free(): void {
-    this.#backend.free(this.#buffer);
   }
 }

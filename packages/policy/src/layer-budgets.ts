@@ -13,20 +13,22 @@ export function layerBudgets({ name, budget }: Pick<Policy, "name" | "budget">, 
     throw new PolicyError(`${name}: the budget has ${answer.length} entries; it must have one for each of the ${layers.length} layers`);
   }
   return layers.map(({ kind, kvHeads }, layer) => {
-    const entry: unknown = answer[layer];
-    const rows: unknown[] = Array.isArray(entry) ? entry : Array(kvHeads).fill(entry);
-    if (rows.length !== kvHeads) {
-      throw new PolicyError(`${name}: layer ${layer} has ${rows.length} budgets; it must have one for each of its ${kvHeads} KV heads`);
-    }
-    return Array.from(rows, (keep, head) => {
-      const where = Array.isArray(entry) ? `layer ${layer}, KV head ${head}` : `layer ${layer}`;
+    const check = (keep: unknown, head?: number): number => {
+      const where = () => (head === undefined ? `layer ${layer}` : `layer ${layer}, KV head ${head}`);
       if (typeof keep !== "number" || !Number.isSafeInteger(keep) || keep < 1) {
-        throw new PolicyError(`${name}: ${where} may keep ${String(keep)} rows; it must be a whole number of at least 1`);
+        throw new PolicyError(`${name}: ${where()} may keep ${String(keep)} rows; it must be a whole number of at least 1`);
       }
       if (kind === "global" && seen > keep && keep < protectedRows) {
-        throw new PolicyError(`${name}: ${where} may keep ${keep} rows but protects ${protectedRows}`);
+        throw new PolicyError(`${name}: ${where()} may keep ${keep} rows but protects ${protectedRows}`);
       }
       return keep;
-    });
+    };
+    const entry: unknown = answer[layer];
+    if (!Array.isArray(entry)) return new Array<number>(kvHeads).fill(check(entry));
+    if (entry.length !== kvHeads) {
+      throw new PolicyError(`${name}: layer ${layer} has ${entry.length} budgets; it must have one for each of its ${kvHeads} KV heads`);
+    }
+    // Not `map`, which would pass over holes.
+    return Array.from(entry, check);
   });
 }

@@ -1,5 +1,5 @@
-import { type Cache, DecodeStep, type Firings, firingPattern } from "@ziggurat/cache";
-import type { Backend, Buffer, Kernel, Program, Slice } from "@ziggurat/tensor";
+import { Buffers, type Cache, DecodeStep, type Firings, firingPattern } from "@ziggurat/cache";
+import type { Backend, Kernel, Program, Slice } from "@ziggurat/tensor";
 import type { Forward } from "./families/family.js";
 import type { Model } from "./model.js";
 import type { Sampling } from "./sampling.js";
@@ -31,7 +31,7 @@ export class Batch {
   readonly #backend: Backend;
   readonly #forward: Forward;
   readonly #sample: Kernel<"sample">;
-  readonly #buffers: Buffer[] = [];
+  readonly #buffers: Buffers;
   readonly #recorded = new Map<string, Recorded>();
   /** f32 [sequences, vocabulary]: logits after the last token fed. */
   readonly logits: Slice;
@@ -53,10 +53,9 @@ export class Batch {
     this.#forward = forward;
     this.#sample = sample;
     this.ring = ring;
+    this.#buffers = new Buffers(backend);
     const allocate = (words: number, data?: Float32Array | Int32Array): Slice => {
-      const buffer = backend.allocate(4 * words, "workspace");
-      this.#buffers.push(buffer);
-      const slice = { buffer, offset: 0 };
+      const slice = this.#buffers.allocate(4 * words, "workspace");
       if (data) backend.write(slice, data);
       return slice;
     };
@@ -86,7 +85,13 @@ export class Batch {
     const history = members.some(({ sampling }) => sampling.repetitionPenalty !== 1);
     const vocabulary = model.facts.vocabularySize;
     const sample = await model.backend.prepare("sample", { sequences, vocabulary, ring, stopCount, history });
-    return new Batch(model, cache, await model.forward(sequences), sample, members, ring);
+    const forward = await model.forward(sequences);
+    try {
+      return new Batch(model, cache, forward, sample, members, ring);
+    } catch (error) {
+      forward.free();
+      throw error;
+    }
   }
 
   /** The logits of one sequence. */
@@ -119,16 +124,22 @@ export class Batch {
     const known = this.#recorded.get(key);
     if (known) return known;
     const { qkv, out } = this.#forward;
-    const step = await DecodeStep.prepare(this.#cache, { pattern, qkv, out });
-    const program = this.#backend.record(() => {
-      this.#forward.embed(this.tokens, this.#x);
-      pattern.forEach((_, layer) => this.#forward.layer(layer, this.#x, () => step.attend(layer)));
-      step.end();
-      this.#forward.head(this.#x, this.logits);
-    });
+    // First, so that no more steps than that are ever there at once.
     if (this.#recorded.size >= mostPrograms) this.#forget(this.#recorded.keys().next().value!);
-    this.#recorded.set(key, { step, program });
-    return { step, program };
+    const step = await DecodeStep.prepare(this.#cache, { pattern, qkv, out });
+    try {
+      const program = this.#backend.record(() => {
+        this.#forward.embed(this.tokens, this.#x);
+        pattern.forEach((_, layer) => this.#forward.layer(layer, this.#x, () => step.attend(layer)));
+        step.end();
+        this.#forward.head(this.#x, this.logits);
+      });
+      this.#recorded.set(key, { step, program });
+      return { step, program };
+    } catch (error) {
+      step.free();
+      throw error;
+    }
   }
 
   #forget(key: string): void {
@@ -158,7 +169,7 @@ export class Batch {
   free(): void {
     for (const key of [...this.#recorded.keys()]) this.#forget(key);
     this.#forward.free();
-    for (const buffer of this.#buffers.splice(0)) this.#backend.free(buffer);
+    this.#buffers.free();
   }
 }
 

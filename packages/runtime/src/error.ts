@@ -22,7 +22,8 @@ export class TemplateError extends Error {
 export function show(value: unknown): string {
   let text: string | undefined;
   try {
-    text = typeof value === "bigint" ? `${value}n` : JSON.stringify(value);
+    // JSON has no NaN and no infinities.
+    text = typeof value === "bigint" ? `${value}n` : typeof value === "number" ? String(value) : JSON.stringify(value);
   } catch {
     // Too deep, or a circle: its kind must do.
   }

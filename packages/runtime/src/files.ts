@@ -14,6 +14,8 @@ export interface ModelFiles {
   readonly name: string;
   /** Undefined where there is no such file. */
   open(file: string): Promise<FileSource | undefined>;
+  /** Names of all files, where they can be listed: a GGUF file, which may have any name, is found by it. */
+  list?(): Promise<readonly string[]>;
 }
 
 /** Files that are in memory. A string is stored as UTF-8. */
@@ -21,6 +23,7 @@ export function memoryFiles(files: Readonly<Record<string, Uint8Array | string>>
   const byName = new Map(Object.entries(files));
   return {
     name,
+    list: async () => [...byName.keys()],
     async open(file) {
       const content = byName.get(file);
       if (content === undefined) return undefined;
@@ -41,6 +44,7 @@ export function blobs(files: Readonly<Record<string, Blob>>, name = "blobs"): Mo
   const byName = new Map(Object.entries(files));
   return {
     name,
+    list: async () => [...byName.keys()],
     async open(file) {
       const blob = byName.get(file);
       if (!blob) return undefined;

@@ -1,7 +1,7 @@
-import { Progress, planesOf } from "@ziggurat/cache";
-import type { Policy } from "@ziggurat/policy";
+import { Progress } from "@ziggurat/cache";
+import { type Policy, PolicyError } from "@ziggurat/policy";
 import { CeilingError, RequestError } from "./error.js";
-import { checkMaxTokens, cut, peakBytes, planWithin } from "./limits.js";
+import { checkMaxTokens, cut, planWithin, turnBytes } from "./limits.js";
 import type { Model } from "./model.js";
 
 export interface FitOptions {
@@ -24,26 +24,26 @@ export interface Fit {
 
 /**
  * The largest `keep`, up to the number of tokens, whose cache stays within `maxCacheBytes`: arithmetic, nothing is allocated. A `keep` that the policy refuses counts
- * as too small. Throws a `CeilingError` where none fits, a `RequestError` where a number cannot be.
+ * as too small, one that the model's context refuses as too large. Throws a `CeilingError` where none fits, a `RequestError` where a number cannot be.
  */
 export function fit({ model, tokens, maxTokens, chunk, maxCacheBytes, policy }: FitOptions): Fit {
   if (!Number.isSafeInteger(tokens) || tokens < 1) throw new RequestError(`tokens is ${String(tokens)}; it must be a whole number of at least 1`);
   if (!(maxCacheBytes > 0)) throw new RequestError(`maxCacheBytes is ${String(maxCacheBytes)}; it must be a number of bytes above 0`);
-  const { facts, rowDType: dtype } = model;
   const most = checkMaxTokens(maxTokens);
   const messages = cut(new Array<number>(tokens).fill(0), chunk);
   const bytesOf = (made: Policy): number => {
-    const progress = new Progress(facts.cache, made);
-    const { plan } = planWithin(model, progress, messages, most);
-    return peakBytes({ shape: facts.cache, dtype, planes: planesOf([made]).planes, progress: [progress] }, [plan]);
+    const progress = new Progress(model.facts.cache, made);
+    return turnBytes(model, [progress], [planWithin(model, progress, messages, most).plan]);
   };
+  // A policy refuses rows that are too few; more than the model's positions can tell apart are too many.
   let refusal: unknown;
-  const attempt = (keep: number): number | undefined => {
+  const attempt = (keep: number): number | "too few" | "too many" => {
     try {
       return bytesOf(policy(keep));
     } catch (error) {
+      if (!(error instanceof PolicyError || error instanceof RequestError)) throw error;
       refusal = error;
-      return undefined;
+      return error instanceof PolicyError ? "too few" : "too many";
     }
   };
   let low = 0;
@@ -53,11 +53,12 @@ export function fit({ model, tokens, maxTokens, chunk, maxCacheBytes, policy }: 
   while (low < high) {
     const keep = Math.ceil((low + high) / 2);
     const bytes = attempt(keep);
-    if (bytes !== undefined) smallest = Math.min(smallest ?? Number.POSITIVE_INFINITY, bytes);
-    if (bytes === undefined || bytes <= maxCacheBytes) {
+    if (typeof bytes === "number") smallest = Math.min(smallest ?? Number.POSITIVE_INFINITY, bytes);
+    if (bytes === "too many" || (typeof bytes === "number" && bytes > maxCacheBytes)) high = keep - 1;
+    else {
       low = keep;
-      best = bytes;
-    } else high = keep - 1;
+      best = bytes === "too few" ? undefined : bytes;
+    }
   }
   if (best !== undefined) return { keep: low, peakBytes: best };
   if (smallest === undefined) throw refusal;

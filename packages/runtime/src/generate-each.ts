@@ -1,4 +1,4 @@
-import { Cache, type Target } from "@ziggurat/cache";
+import { Buffers, Cache, type Target } from "@ziggurat/cache";
 import type { Policy } from "@ziggurat/policy";
 import { Batch } from "./batch.js";
 import { decode } from "./decode.js";
@@ -7,6 +7,7 @@ import { type GenerateResult, planMember, type Request, resultOf } from "./gener
 import type { Model } from "./model.js";
 import { encodePrompt } from "./prompt.js";
 import { readMessage } from "./read-message.js";
+import type { RopeLease } from "./rope-tables.js";
 import type { TurnMember } from "./turn.js";
 
 export interface GenerateEachOptions extends Omit<Request, "policy" | "chunk"> {
@@ -28,31 +29,30 @@ export interface EachResult extends GenerateResult {
  * it. Answers come one after the other, so that their speeds can be compared.
  */
 export async function* generateEach({ model, policies, signal, onProgress, ...request }: GenerateEachOptions): AsyncGenerator<EachResult> {
-  if (policies.length === 0) throw new RequestError("there are no policies; give at least one");
+  if (!Array.isArray(policies) || policies.length === 0) throw new RequestError("there are no policies; give at least one");
   const { backend, facts, rowDType } = model;
   const ids = encodePrompt(model, request.prompt);
   const caches: Cache[] = [];
-  const logits = { buffer: backend.allocate(4 * facts.vocabularySize, "workspace"), offset: 0 };
-  let lease: ReturnType<typeof model.ropes.lease> | undefined;
+  const buffers = new Buffers(backend);
+  let lease: RopeLease | undefined;
   try {
+    const logits = buffers.allocate(4 * facts.vocabularySize, "workspace");
     const members: TurnMember[] = [];
     for (const policy of policies) {
       const cache = new Cache({ backend, shape: facts.cache, dtype: rowDType, policies: [policy], rope: (layer) => lease!.rope(layer) });
       caches.push(cache);
-      members.push(planMember(model, cache, 0, ids, request));
+      members.push(planMember(model, cache.progress[0]!, ids, request));
     }
-    lease = model.ropes.lease(Math.max(...members.map(({ plan }) => plan.positions)));
+    lease = await model.ropes.lease(Math.max(...members.map(({ plan }) => plan.positions)));
     const targets = caches.map((cache, index): Target => ({ cache, sequence: 0, plans: [members[index]!.plan] }));
     const policySeconds = policies.map(() => 0);
-    const started = performance.now();
-    const { scratchBytes } = await readMessage(model, targets as [Target, ...Target[]], members[0]!.messages[0]!, {
+    const { scratchBytes, seconds } = await readMessage(model, targets as [Target, ...Target[]], members[0]!.messages[0]!, {
       logits,
       signal,
       onProgress: onProgress && ((done, total) => onProgress(done / total)),
       clock: (index, seconds) => void (policySeconds[index]! += seconds),
     });
-    const choosing = policySeconds.reduce((a, b) => a + b, 0);
-    const prefillSeconds = (performance.now() - started) / 1000 - choosing;
+    const prefillSeconds = seconds - policySeconds.reduce((a, b) => a + b, 0);
     const copy = await backend.prepare("copy", { words: facts.vocabularySize });
 
     for (const [index, policy] of policies.entries()) {
@@ -71,17 +71,19 @@ export async function* generateEach({ model, policies, signal, onProgress, ...re
           decodeSeconds: (performance.now() - begun) / 1000,
           rowsAfterPrefill: [rows],
           cacheBytes: cache.bytes,
+          roomBytes: cache.room,
           peakBytes: cache.bytes + scratchBytes,
           kept: undefined,
         };
-        yield { ...resultOf({ policy }, member, 0, cache, outcome), policySeconds: policySeconds[index]! };
+        yield { ...resultOf(policy, member, 0, cache, outcome), policySeconds: policySeconds[index]! };
       } finally {
         batch.free();
+        cache.free();
       }
     }
   } finally {
     for (const cache of caches) cache.free();
     lease?.release();
-    backend.free(logits.buffer);
+    buffers.free();
   }
 }

@@ -1,9 +1,9 @@
-import { Cache, groupOrder } from "@ziggurat/cache";
+import { Cache, groupOrder, Progress } from "@ziggurat/cache";
 import type { Policy } from "@ziggurat/policy";
 import type { Piece } from "./decode.js";
-import { RequestError } from "./error.js";
+import { RequestError, show } from "./error.js";
 import { Generation } from "./generation.js";
-import { checkCeiling, checkMaxTokens, cut, peakBytes, planWithin } from "./limits.js";
+import { checkCeiling, checkMaxTokens, cut, planWithin, turnBytes } from "./limits.js";
 import type { Model } from "./model.js";
 import { encodePrompt, type Prompt } from "./prompt.js";
 import { checkSampling, type SamplingOptions } from "./sampling.js";
@@ -20,6 +20,8 @@ export interface Request extends SamplingOptions {
   readonly stop?: readonly string[];
   /** Tokens that end the answer, beside the model's own. */
   readonly stopTokens?: readonly number[];
+  /** Writes on past the model's own end tokens, which then are part of the answer's ids: for timings over equally many tokens. */
+  readonly ignoreEnd?: boolean;
   /**
    * Reads the prompt in pieces of so many tokens and evicts after each: bounded memory, and with slot positions texts beyond the context. Not as the policies were
    * published: attention within the prompt is no longer exact. Results say so.
@@ -57,6 +59,8 @@ export interface GenerateResult {
     readonly rows: readonly (readonly number[])[];
     /** Bytes after the prompt, room for the answer and tables included; of all sequences of a batch together. */
     readonly bytes: number;
+    /** Those of `bytes` that waited for the answer's tokens. */
+    readonly roomBytes: number;
     /** The most bytes of cache and prefill scratch; of all sequences of a batch together. */
     readonly peakBytes: number;
     /** Positions of the text that were kept, [layer][KV head], where asked for. */
@@ -114,21 +118,24 @@ async function* answerAll(
   requests: readonly Request[],
   options: TurnOptions & { readonly maxCacheBytes?: number | undefined },
 ): AsyncGenerator<Piece, GenerateResult[]> {
-  if (requests.length === 0) throw new RequestError("there are no requests; a batch needs at least one");
+  if (!Array.isArray(requests) || requests.length === 0) throw new RequestError("there are no requests; a batch needs at least one");
+  const { backend, facts, rowDType } = model;
+  // Everything is checked and planned before anything is allocated.
+  const starts = requests.map(({ policy }) => new Progress(facts.cache, policy));
   const order = groupOrder(requests.map(({ policy }) => policy));
   const place = new Map(order.map((request, sequence) => [request, sequence]));
-  const { backend, facts, rowDType } = model;
-  const sorted = order.map((index) => requests[index]!);
-  const cache = new Cache({ backend, shape: facts.cache, dtype: rowDType, policies: sorted.map(({ policy }) => policy), rope: () => undefined });
+  const members = order.map((index) => planMember(model, starts[index]!, encodePrompt(model, requests[index]!.prompt), requests[index]!));
+  const needed = turnBytes(
+    model,
+    order.map((index) => starts[index]!),
+    members.map(({ plan }) => plan),
+  );
+  checkCeiling(needed, options.maxCacheBytes, "Keep fewer rows (`fit` finds how many), write fewer tokens, or read the prompt in chunks");
+  const policies = order.map((index) => requests[index]!.policy);
+  const cache = new Cache({ backend, shape: facts.cache, dtype: rowDType, policies, rope: () => undefined });
   try {
-    const members = sorted.map((request, sequence) => memberOf(model, cache, sequence, request));
-    const needed = peakBytes(
-      cache,
-      members.map(({ plan }) => plan),
-    );
-    checkCeiling(needed, options.maxCacheBytes, "Keep fewer rows (`fit` finds how many), write fewer tokens, or read the prompt in chunks");
     const outcome = yield* inOrderOf(order, runTurn(model, cache, members, inRequestOrder(options, order)));
-    return requests.map((request, index) => resultOf(request, members[place.get(index)!]!, place.get(index)!, cache, outcome));
+    return requests.map((request, index) => resultOf(request.policy, members[place.get(index)!]!, place.get(index)!, cache, outcome));
   } finally {
     cache.free();
   }
@@ -150,28 +157,21 @@ async function* inOrderOf<R>(order: readonly number[], pieces: AsyncGenerator<Pi
   }
 }
 
-/** A request, checked and planned. Throws before anything large is allocated. */
-function memberOf(model: Model, cache: Cache, sequence: number, request: Request): TurnMember {
-  const ids = encodePrompt(model, request.prompt);
-  return planMember(model, cache, sequence, ids, request);
-}
-
-/** What {@link runTurn} needs for a sequence that reads `ids` next. Throws a `RequestError` and whatever the policy throws. */
-export function planMember(
-  model: Model,
-  cache: Cache,
-  sequence: number,
-  ids: readonly number[],
-  request: Omit<Request, "policy" | "prompt">,
-): TurnMember {
+/** What {@link runTurn} needs for a sequence that reads `ids` next, checked and planned. Throws a `RequestError` and whatever the policy throws. */
+export function planMember(model: Model, progress: Progress, ids: readonly number[], request: Omit<Request, "policy" | "prompt">): TurnMember {
   const messages = cut(ids, request.chunk);
-  const { plan, most, mostReason } = planWithin(model, cache.progress[sequence]!, messages, checkMaxTokens(request.maxTokens));
-  const stopTokens = [...new Set([...model.facts.endTokens, ...(request.stopTokens ?? [])])];
-  const bad = stopTokens.find((id) => !Number.isSafeInteger(id) || id < 0);
-  if (bad !== undefined) throw new RequestError(`stopTokens holds ${String(bad)}; token ids are whole numbers from 0`);
-  const stopStrings = request.stop ?? [];
-  if (!stopStrings.every((stop) => typeof stop === "string" && stop !== ""))
-    throw new RequestError("stop holds an empty text or none; every stop must be a text");
+  const { plan, most, mostReason } = planWithin(model, progress, messages, checkMaxTokens(request.maxTokens));
+  const { vocabularySize, endTokens } = model.facts;
+  const given: unknown = request.stopTokens ?? [];
+  const isToken = (id: unknown) => Number.isSafeInteger(id) && (id as number) >= 0 && (id as number) < vocabularySize;
+  if (!Array.isArray(given) || !Array.from(given).every(isToken)) {
+    throw new RequestError(`stopTokens is ${show(given)}; it must be a list of token ids, from 0 to ${vocabularySize - 1}`);
+  }
+  const stopTokens = [...new Set([...(request.ignoreEnd ? [] : endTokens), ...(given as number[])])];
+  const stopStrings: unknown = request.stop ?? [];
+  if (!Array.isArray(stopStrings) || !Array.from(stopStrings).every((stop) => typeof stop === "string" && stop !== "")) {
+    throw new RequestError(`stop is ${show(stopStrings)}; it must be a list of texts, none of them empty`);
+  }
   if (stopStrings.length > 0 && !model.tokenizer) throw new RequestError(`${model.name} has no tokenizer and so no text to stop at; use stopTokens`);
   const writer = new Writer({ tokenizer: model.tokenizer, stopTokens, stopStrings, most, mostReason });
   return { plan, messages, sampling: checkSampling(request), stopTokens, writer };
@@ -179,7 +179,7 @@ export function planMember(
 
 /** The result of one member of a turn. */
 export function resultOf(
-  { policy, chunk }: { readonly policy: Policy; readonly chunk?: number | undefined },
+  policy: Policy,
   { messages, sampling, writer }: TurnMember,
   sequence: number,
   cache: Cache,
@@ -196,10 +196,11 @@ export function resultOf(
     promptTokens,
     generatedTokens: writer.ids.length,
     seed: sampling.seed,
-    policy: { name: policy.name, active: evicted > 0, evicted, prefill: chunk === undefined ? "exact" : "chunked" },
+    policy: { name: policy.name, active: evicted > 0, evicted, prefill: messages.length > 1 ? "chunked" : "exact" },
     cache: {
       rows: rowsAfterPrefill[sequence]!,
       bytes: outcome.cacheBytes,
+      roomBytes: outcome.roomBytes,
       peakBytes: outcome.peakBytes,
       ...(kept ? { kept: { afterPrefill: kept.afterPrefill[sequence]!, atEnd: kept.atEnd[sequence]! } } : {}),
     },

@@ -1,3 +1,5 @@
+import { RequestError } from "./error.js";
+
 /**
  * An answer while it is written: iterate it for its pieces, or await `result`; both, in that order, is fine too. Leaving the loop early ends the work and frees its
  * memory; `result` rejects then.
@@ -30,7 +32,7 @@ export class Generation<Piece, Result> implements AsyncIterable<Piece> {
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Piece, void> {
-    if (this.#started) throw new Error("this generation is being iterated already; it can be written only once");
+    if (this.#started) throw new RequestError("this generation is being iterated already; it can be written only once");
     this.#started = true;
     return {
       next: async () => {
@@ -45,8 +47,8 @@ export class Generation<Piece, Result> implements AsyncIterable<Piece> {
         }
       },
       return: async () => {
-        await this.#pieces.return(undefined as never);
         this.#reject(new DOMException("the generation was left before it ended", "AbortError"));
+        await this.#pieces.return(undefined as never);
         return { value: undefined, done: true };
       },
     };

@@ -16,6 +16,8 @@ export {
 } from "./generate.js";
 export { type EachResult, type GenerateEachOptions, generateEach } from "./generate-each.js";
 export { Generation } from "./generation.js";
+export { ggufWeights, readGguf } from "./gguf/gguf.js";
+export { logProbabilities } from "./log-probabilities.js";
 export { families, type LoadOptions, loadModel, type Model, openModel } from "./model.js";
 export type { Prompt } from "./prompt.js";
 export type { SamplingOptions } from "./sampling.js";

@@ -1,4 +1,4 @@
-import { type Cache, cacheBytes, type Progress, planTurn, scratchBytes, type TurnPlan } from "@ziggurat/cache";
+import { type Progress, peakBytes, planTurn, type TurnPlan } from "@ziggurat/cache";
 import { CeilingError, RequestError } from "./error.js";
 import type { Model } from "./model.js";
 
@@ -56,18 +56,10 @@ export function planWithin(model: Model, progress: Progress, messages: readonly 
   return { plan, most, mostReason: most < maxTokens ? "context" : "length" };
 }
 
-/** Bytes of K and V that a turn takes at its peak, exactly. */
-export function peakBytes(cache: Pick<Cache, "shape" | "dtype" | "planes" | "progress">, plans: readonly TurnPlan[]): number {
-  const { shape, dtype, progress, planes } = cache;
-  const bytes = cacheBytes(
-    shape,
-    dtype,
-    plans.map((plan, sequence) => ({ plan, policy: progress[sequence]!.policy })),
-  );
-  const scratch = plans.map(({ scratchRows }, sequence) =>
-    scratchRows === 0 ? 0 : scratchBytes(shape, dtype, scratchRows, [{ planes, slot: progress[sequence]!.policy.positions === "slot" }]),
-  );
-  return bytes.cache + bytes.room + bytes.tables + Math.max(0, ...scratch);
+/** The most bytes of K and V that a turn takes, exactly. `before`: bytes of each layer's arena when it starts; none for a new cache. */
+export function turnBytes(model: Model, progress: readonly Progress[], plans: readonly TurnPlan[], before?: readonly number[]): number {
+  const sequences = plans.map((plan, sequence) => ({ plan, policy: progress[sequence]!.policy }));
+  return peakBytes(model.facts.cache, model.rowDType, sequences, before);
 }
 
 /** Throws a `CeilingError` where the turn needs more bytes of K and V than the ceiling allows; `RequestError` where the ceiling is no number. */

@@ -1,13 +1,13 @@
-import type { Backend, RowDType, WeightDType } from "@ziggurat/tensor";
+import { type Backend, type RowDType, rowDTypes, type WeightDType, weightDTypes } from "@ziggurat/tensor";
 import { type Chat, chatOf } from "./chat.js";
-import { ConfigError, RequestError } from "./error.js";
-import type { Family, Forward, LoadedWeights, ModelFacts } from "./families/family.js";
+import { type Checkpoint, openCheckpoint } from "./checkpoint.js";
+import { ConfigError, RequestError, show } from "./error.js";
+import type { Family, Forward, LoadedWeights, ModelFacts, OpenedModel } from "./families/family.js";
 import { llama } from "./families/llama.js";
-import { type ModelFiles, readJson } from "./files.js";
+import { isRecord, type ModelFiles } from "./files.js";
 import { Lock } from "./lock.js";
 import { RopeTables } from "./rope-tables.js";
-import { loadTokenizer, type Tokenizer } from "./tokenizer.js";
-import { openWeights } from "./weights/open.js";
+import type { Tokenizer } from "./tokenizer.js";
 
 /** The model families that can be loaded; a new one is one file and a line here. */
 export const families: readonly Family[] = [llama];
@@ -64,18 +64,20 @@ export class Model {
   }
 }
 
-/** Facts of a model from its configuration files alone. Throws a `ConfigError` where the architecture is not known or the configuration cannot be. */
-export async function openModel(files: ModelFiles) {
-  const config = await readJson(files, "config.json");
-  if (config === undefined) throw new ConfigError(`${files.name}: has no config.json`);
-  const named = (config as { architectures?: unknown } | null)?.architectures;
-  const architecture = Array.isArray(named) ? named[0] : undefined;
-  const family = families.find(({ architectures }) => architectures.includes(architecture));
+/**
+ * A model from its configuration alone: facts, the tokenizer and the weights where they are asked for. Rejects with a `ConfigError` where the architecture is not
+ * known or the configuration cannot be, with a `FormatError` where a file cannot be read.
+ */
+export async function openModel(files: ModelFiles): Promise<OpenedModel & Pick<Checkpoint, "tokenizer" | "weights">> {
+  const { configuration, tokenizer, weights } = await openCheckpoint(files);
+  const named = isRecord(configuration.json) ? configuration.json.architectures : undefined;
+  const architecture: unknown = Array.isArray(named) ? named[0] : undefined;
+  const family = families.find(({ architectures }) => architectures.some((known) => known === architecture));
   if (!family) {
     const known = families.flatMap(({ architectures }) => architectures).join(", ");
-    throw new ConfigError(`${files.name}/config.json: architecture ${JSON.stringify(architecture ?? null)} is not supported; supported are ${known}`);
+    throw new ConfigError(`${configuration.file}: architecture ${show(architecture ?? null)} is not supported; supported are ${known}`);
   }
-  return family.open(config, await readJson(files, "generation_config.json"), files.name);
+  return { ...family.open(configuration), tokenizer, weights };
 }
 
 /**
@@ -84,15 +86,20 @@ export async function openModel(files: ModelFiles) {
  */
 export async function loadModel(files: ModelFiles, options: LoadOptions): Promise<Model> {
   const { backend, weights: dtype, onProgress } = options;
+  if (dtype !== undefined && !weightDTypes.includes(dtype))
+    throw new RequestError(`weights is ${show(dtype)}; it must be ${weightDTypes.join(", ")}`);
+  if (options.rows !== undefined && !rowDTypes.includes(options.rows)) {
+    throw new RequestError(`rows is ${show(options.rows)}; it must be ${rowDTypes.join(", ")}`);
+  }
   const opened = await openModel(files);
-  const tokenizer = await loadTokenizer(files);
+  const tokenizer = await opened.tokenizer();
   const chat = tokenizer?.chatTemplate === undefined ? undefined : chatOf(tokenizer);
   if (tokenizer && tokenizer.vocabularySize > opened.facts.vocabularySize) {
     throw new ConfigError(
       `${files.name}: the tokenizer has ${tokenizer.vocabularySize} tokens, the embedding ${opened.facts.vocabularySize}; they must agree`,
     );
   }
-  const source = await openWeights(files);
+  const source = await opened.weights();
   const bytes = opened.weightBytes(source, dtype);
   const free = backend.info.maxBytes - backend.memory().live;
   if (bytes > free) throw new RequestError(`${files.name}: its weights take ${bytes} bytes; the ${backend.info.name} backend has ${free} left`);

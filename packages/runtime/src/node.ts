@@ -1,5 +1,5 @@
-import { open, stat } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { open, readdir, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { FormatError } from "./error.js";
 import { checkRange, type ModelFiles } from "./files.js";
 
@@ -7,6 +7,10 @@ import { checkRange, type ModelFiles } from "./files.js";
 export function folder(path: string): ModelFiles {
   return {
     name: path,
+    list: () =>
+      readdir(path).catch((error: NodeJS.ErrnoException) => {
+        throw new FormatError(`${path}: cannot be listed: ${error.message}`);
+      }),
     async open(file) {
       if (file !== basename(file) || file === ".." || file === "." || file === "" || file.includes("\\")) {
         throw new FormatError(`${path}: "${file}" is not the name of a file in this folder`);
@@ -38,4 +42,11 @@ export function folder(path: string): ModelFiles {
       };
     },
   };
+}
+
+/** A single file on disk, such as a GGUF file. */
+export function file(path: string): ModelFiles {
+  const beside = folder(dirname(path));
+  const only = basename(path);
+  return { name: beside.name, list: async () => [only], open: async (name) => (name === only ? beside.open(name) : undefined) };
 }

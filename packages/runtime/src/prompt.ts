@@ -16,8 +16,8 @@ export function encodePrompt(model: Model, prompt: Prompt, { first = true } = {}
   const ids = toIds(model, prompt, first);
   if (ids.length === 0) throw new RequestError("the prompt is empty; it must have at least one token");
   const { vocabularySize } = model.facts;
-  const wrong = ids.find((id) => !Number.isSafeInteger(id) || id < 0 || id >= vocabularySize);
-  if (wrong !== undefined) throw new RequestError(`the prompt holds token ${show(wrong)}; ${model.name} has tokens 0 to ${vocabularySize - 1}`);
+  const at = ids.findIndex((id) => !Number.isSafeInteger(id) || id < 0 || id >= vocabularySize);
+  if (at >= 0) throw new RequestError(`the prompt holds token ${show(ids[at])} at ${at}; ${model.name} has tokens 0 to ${vocabularySize - 1}`);
   return ids;
 }
 

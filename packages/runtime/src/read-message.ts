@@ -1,4 +1,4 @@
-import { type Firings, Prefill, type Target } from "@ziggurat/cache";
+import { Buffers, Prefill, type Target } from "@ziggurat/cache";
 import type { Slice } from "@ziggurat/tensor";
 import type { Forward } from "./families/family.js";
 import type { Model } from "./model.js";
@@ -12,13 +12,25 @@ export interface ReadOptions {
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
   /** Told the seconds that a target's policy took to choose and move its rows, layer by layer; each layer is waited for then. */
   readonly clock?: (target: number, seconds: number) => void;
+  /** Given the hidden states of all tokens after the last layer. */
+  readonly after?: (hidden: Hidden) => Promise<void>;
+}
+
+/** Hidden states of a message, in device memory until `after` has resolved. */
+export interface Hidden {
+  /** f32 [tokens from this one on, hidden]. */
+  at(token: number): Slice;
+  /** The pass over so many rows; its `head` turns them into logits. */
+  forward(rows: number): Promise<Forward>;
 }
 
 export interface ReadResult {
-  /** What each target's layers were cut down to. */
-  readonly firings: readonly Firings[];
-  /** The most bytes that the scratch held. */
+  /** Seconds that reading took, without waiting for others. */
+  readonly seconds: number;
+  /** Bytes of the scratch. */
   readonly scratchBytes: number;
+  /** The most bytes that the scratch and the first target's cache took together. */
+  readonly peakBytes: number;
 }
 
 /**
@@ -33,24 +45,28 @@ async function read(
   model: Model,
   targets: readonly [Target, ...Target[]],
   ids: Int32Array,
-  { logits, signal, onProgress, clock }: ReadOptions,
+  { logits, signal, onProgress, clock, after }: ReadOptions,
 ): Promise<ReadResult> {
   const { backend, facts } = model;
   const pace = new Pace(backend, signal);
   const tokens = ids.length;
   const width = facts.hiddenSize;
   const tile = Math.min(backend.info.prefillTokens, tokens);
+  const started = performance.now();
   const prefill = new Prefill(targets, tokens, tile);
-  const hidden = backend.allocate(4 * tokens * width, "residual");
-  const idBuffer = backend.allocate(4 * tokens, "residual");
+  const buffers = new Buffers(backend);
+  const { cache } = targets[0];
+  let peakBytes = prefill.bytes + cache.bytes;
   const forwards = new Map<number, Forward>();
   const forwardOf = async (rows: number): Promise<Forward> => {
     const ready = forwards.get(rows) ?? (await model.forward(rows));
     forwards.set(rows, ready);
     return ready;
   };
-  const x = (token: number): Slice => ({ buffer: hidden, offset: 4 * token * width });
   try {
+    const hidden = buffers.allocate(4 * tokens * width, "residual").buffer;
+    const idBuffer = buffers.allocate(4 * tokens, "residual").buffer;
+    const x = (token: number): Slice => ({ buffer: hidden, offset: 4 * token * width });
     await prefill.prepare(tile);
     backend.write({ buffer: idBuffer, offset: 0 }, ids);
     for (let first = 0; first < tokens; first += tile) {
@@ -66,14 +82,16 @@ async function read(
         onProgress?.(layer * tokens + first + count, layers * tokens);
       }
       await prefill.finish(layer, clock);
+      peakBytes = Math.max(peakBytes, prefill.bytes + cache.bytes);
     }
     (await forwardOf(1)).head(x(tokens - 1), logits);
+    await after?.({ at: x, forward: forwardOf });
     await backend.synchronise();
-    return { firings: prefill.commit(), scratchBytes: prefill.bytes };
+    prefill.commit();
+    return { seconds: (performance.now() - started) / 1000, scratchBytes: prefill.bytes, peakBytes };
   } finally {
     for (const forward of forwards.values()) forward.free();
     prefill.free();
-    backend.free(hidden);
-    backend.free(idBuffer);
+    buffers.free();
   }
 }

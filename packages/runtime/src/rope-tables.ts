@@ -1,5 +1,6 @@
 import { type OwnedRopeTable, type RopeOf, ropeTable } from "@ziggurat/cache";
 import type { Backend } from "@ziggurat/tensor";
+import { Lock } from "./lock.js";
 
 interface TableSet {
   readonly rows: number;
@@ -7,10 +8,17 @@ interface TableSet {
   leases: number;
 }
 
+/** Rotation tables that stay while somebody needs them. */
+export interface RopeLease {
+  readonly rope: RopeOf;
+  release(): void;
+}
+
 /** A model's rotation tables, shared by its generations. They grow when a longer text is read; a smaller set goes when nobody uses it any more. */
 export class RopeTables {
   readonly #backend: Backend;
   readonly #frequencies: readonly Float32Array[];
+  readonly #lock = new Lock();
   #current: TableSet | undefined;
 
   constructor(backend: Backend, frequencies: readonly Float32Array[]) {
@@ -18,11 +26,24 @@ export class RopeTables {
     this.#frequencies = frequencies;
   }
 
-  /** Tables for at least `positions` positions; `release` says that they are no longer needed. */
-  lease(positions: number): { readonly rope: RopeOf; release(): void } {
+  /** Tables for at least `positions` positions; `release` says that they are no longer needed. Rejects where there is no memory for them. */
+  lease(positions: number): Promise<RopeLease> {
+    // One at a time: two that find the tables too short share the new ones.
+    return this.#lock.run(() => this.#lease(positions));
+  }
+
+  async #lease(positions: number): Promise<RopeLease> {
     if (!this.#current || this.#current.rows < positions) {
+      const made = this.#make(Math.max(256, 2 ** Math.ceil(Math.log2(positions))));
+      try {
+        // Tables without memory must not be shared.
+        await this.#backend.synchronise();
+      } catch (error) {
+        this.#free(made);
+        throw error;
+      }
       const old = this.#current;
-      this.#current = this.#make(Math.max(256, 2 ** Math.ceil(Math.log2(positions))));
+      this.#current = made;
       if (old?.leases === 0) this.#free(old);
     }
     const set = this.#current;

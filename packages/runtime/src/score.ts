@@ -1,4 +1,4 @@
-import type { Cache } from "@ziggurat/cache";
+import { Buffers, type Cache } from "@ziggurat/cache";
 import type { Slice } from "@ziggurat/tensor";
 import { Batch } from "./batch.js";
 import type { Model } from "./model.js";
@@ -6,6 +6,12 @@ import { checkSampling } from "./sampling.js";
 
 /** Tokens enqueued before the caller gets a turn. */
 const stretch = 32;
+
+export interface ScoreOptions {
+  readonly signal?: AbortSignal;
+  /** Told the logits, f32 [vocabulary], after each token is read; the device is waited for then. */
+  readonly onLogits?: (logits: Float32Array) => void;
+}
 
 /**
  * Feeds ids one by one to the single sequence of a cache that has room for them, and gives each one's log-probability (natural) after those before it. `logits` f32
@@ -16,15 +22,16 @@ export async function feedAndScore(
   cache: Cache,
   logits: Slice,
   ids: readonly number[],
-  signal: AbortSignal | undefined,
+  { signal, onLogits }: ScoreOptions,
 ): Promise<Float32Array> {
   const { backend, facts } = model;
   const progress = cache.progress[0]!;
   const vocabulary = facts.vocabularySize;
-  const scores = backend.allocate(4 * ids.length, "workspace");
-  const target = { buffer: backend.allocate(4, "workspace"), offset: 0 };
+  const buffers = new Buffers(backend);
   let batch: Batch | undefined;
   try {
+    const scores = buffers.allocate(4 * ids.length, "workspace");
+    const target = buffers.allocate(4, "workspace");
     batch = await Batch.create(model, cache, [{ sampling: checkSampling({ seed: 0 }), stopTokens: [] }], 1);
     const copy = await backend.prepare("copy", { words: vocabulary });
     const logProbability = await backend.prepare("logProbability", { rows: 1, vocabulary });
@@ -33,16 +40,16 @@ export async function feedAndScore(
     for (const [index, id] of ids.entries()) {
       signal?.throwIfAborted();
       backend.write(target, Int32Array.of(id));
-      backend.dispatch(logProbability, { logits: batch.logits, ids: target, out: { buffer: scores, offset: 4 * index } });
+      backend.dispatch(logProbability, { logits: batch.logits, ids: target, out: { buffer: scores.buffer, offset: 4 * index } });
       backend.write(batch.tokens, Int32Array.of(id));
       await batch.feed([progress.feed(1, "decode")]);
-      if (index % stretch === stretch - 1) await backend.synchronise();
+      if (onLogits) onLogits(new Float32Array((await backend.read(batch.logits, 4 * vocabulary)).buffer));
+      else if (index % stretch === stretch - 1) await backend.synchronise();
     }
     backend.dispatch(copy, { x: batch.logits, out: logits });
-    return new Float32Array((await backend.read({ buffer: scores, offset: 0 }, 4 * ids.length)).buffer);
+    return new Float32Array((await backend.read(scores, 4 * ids.length)).buffer);
   } finally {
     batch?.free();
-    backend.free(scores);
-    backend.free(target.buffer);
+    buffers.free();
   }
 }

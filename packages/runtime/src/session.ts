@@ -4,11 +4,11 @@ import type { Slice } from "@ziggurat/tensor";
 import { RequestError } from "./error.js";
 import { type GeneratePiece, type GenerateResult, planMember, type Request, resultOf } from "./generate.js";
 import { Generation } from "./generation.js";
-import { checkCeiling, cut, peakBytes, planWithin } from "./limits.js";
+import { checkCeiling, cut, planWithin, turnBytes } from "./limits.js";
 import type { Model } from "./model.js";
 import { encodePrompt, type Prompt } from "./prompt.js";
 import { readMessage } from "./read-message.js";
-import { feedAndScore } from "./score.js";
+import { feedAndScore, type ScoreOptions } from "./score.js";
 import { Transcript } from "./transcript.js";
 import { runTurn, type TurnOptions } from "./turn.js";
 
@@ -38,7 +38,7 @@ export class Session {
   readonly model: Model;
   readonly policy: Policy;
   readonly #maxCacheBytes: number | undefined;
-  #cache: Cache;
+  readonly #cache: Cache;
   #transcript: Transcript;
   /** f32 [vocabulary], after the last token read. */
   readonly #logits: Slice;
@@ -96,22 +96,27 @@ export class Session {
     const { evicted, seen } = cache.progress[0]!;
     let damaged = false;
     try {
+      request.signal?.throwIfAborted();
       const fresh = this.#transcript.encode(request.prompt, true);
-      const member = { ...planMember(this.model, cache, 0, [...this.#unread, ...fresh], request), earlier: this.#transcript.ids.slice(0, seen) };
+      const due = [...this.#unread, ...fresh];
+      const member = { ...planMember(this.model, cache.progress[0]!, due, request), earlier: this.#transcript.ids.slice(0, seen) };
       this.#check(member.plan);
       const pieces = runTurn(this.model, cache, [member], request);
-      damaged = true;
       try {
         while (true) {
+          damaged = true;
           const next = await pieces.next();
           damaged = false;
-          if (next.done) return resultOf({ policy: this.policy, chunk: request.chunk }, member, 0, cache, next.value, evicted);
+          if (next.done) return resultOf(this.policy, member, 0, cache, next.value, evicted);
           const { sequence: _, ...piece } = next.value;
           yield piece;
         }
+      } catch (error) {
+        // An answer is aborted between two tokens, when nothing is half done.
+        if (request.signal?.aborted && error === request.signal.reason) damaged = cache.progress[0]!.seen < seen + due.length;
+        throw error;
       } finally {
         await pieces.return(undefined as never);
-        damaged ||= cache.progress[0]!.seen < seen + this.#unread.length + fresh.length;
         this.#transcript.add(request.prompt, fresh, member.writer.ids, member.writer.text);
       }
     } finally {
@@ -124,6 +129,7 @@ export class Session {
     this.#begin();
     let damaged = false;
     try {
+      signal?.throwIfAborted();
       const fresh = this.#transcript.encode(prompt, false);
       const messages = cut([...this.#unread, ...fresh], chunk);
       const { plan } = planWithin(this.model, this.#cache.progress[0]!, messages, 1);
@@ -138,7 +144,7 @@ export class Session {
   }
 
   async #read(plan: TurnPlan, messages: readonly Int32Array[], signal: AbortSignal | undefined): Promise<void> {
-    const lease = this.model.ropes.lease(plan.positions);
+    const lease = await this.model.ropes.lease(plan.positions);
     const cache = this.#cache;
     try {
       cache.rope = lease.rope;
@@ -153,10 +159,11 @@ export class Session {
    * Log-probability (natural) of each given token after all that came before it. The model reads them one by one, and the schedule is asked after every one. At least
    * one token must have been read before.
    */
-  async score(ids: readonly number[] | Int32Array, { signal }: { signal?: AbortSignal } = {}): Promise<Float32Array> {
+  async score(ids: readonly number[] | Int32Array, options: ScoreOptions = {}): Promise<Float32Array> {
     this.#begin();
     let damaged = false;
     try {
+      options.signal?.throwIfAborted();
       const fresh = encodePrompt(this.model, ids);
       if (this.#transcript.ids.length === 0) throw new RequestError("score: nothing comes before the first token; read at least one token first");
       if (this.#unread.length === 0 && this.#logitsAt !== this.seen) {
@@ -168,12 +175,12 @@ export class Session {
       if (most < fed.length + 1)
         throw new RequestError(`score: ${fed.length} tokens after ${this.seen} read are more than the context of ${this.model.name}`);
       this.#check(plan);
-      const lease = this.model.ropes.lease(plan.positions);
+      const lease = await this.model.ropes.lease(plan.positions);
       try {
-        await this.#grow(plan);
-        this.#cache.rope = lease.rope;
         damaged = true;
-        const scores = await feedAndScore(this.model, this.#cache, this.#logits, fed, signal);
+        await this.#cache.grow([plan]);
+        this.#cache.rope = lease.rope;
+        const scores = await feedAndScore(this.model, this.#cache, this.#logits, fed, options);
         damaged = false;
         this.#logitsAt = this.seen;
         this.#transcript.add([], fresh, [], undefined);
@@ -184,19 +191,6 @@ export class Session {
     } finally {
       this.#end(damaged);
     }
-  }
-
-  /** Moves the rows to arenas with room for tokens to come. */
-  async #grow(plan: TurnPlan): Promise<void> {
-    const grown = this.#newCache();
-    try {
-      await grown.copyFrom(this.#cache, [plan]);
-    } catch (error) {
-      grown.free();
-      throw error;
-    }
-    this.#cache.free();
-    this.#cache = grown;
   }
 
   /** A session of its own that goes on from here: a compressed text, used for several questions. Its `origin` says so. */
@@ -211,6 +205,8 @@ export class Session {
           const copy = await model.backend.prepare("copy", { words: model.facts.vocabularySize });
           model.backend.dispatch(copy, { x: this.#logits, out: fork.#logits });
         }
+        // A copy that found no memory is told here, not to whoever waits for the device next.
+        await model.backend.synchronise();
         fork.#transcript = this.#transcript.copy();
         fork.#logitsAt = this.#logitsAt;
         fork.#forkedAt = this.seen;
@@ -260,6 +256,11 @@ export class Session {
   }
 
   #check(plan: TurnPlan): void {
-    checkCeiling(peakBytes(this.#cache, [plan]), this.#maxCacheBytes, "Keep fewer rows, write fewer tokens, or read the message in chunks");
+    const { progress, arenaBytes } = this.#cache;
+    checkCeiling(
+      turnBytes(this.model, progress, [plan], arenaBytes),
+      this.#maxCacheBytes,
+      "Keep fewer rows, write fewer tokens, or read the message in chunks",
+    );
   }
 }

@@ -16,7 +16,7 @@ export class Transcript {
 
   copy(): Transcript {
     const copy = new Transcript(this.#model);
-    copy.ids.push(...this.ids);
+    for (const id of this.ids) copy.ids.push(id);
     copy.#messages.push(...this.#messages);
     return copy;
   }

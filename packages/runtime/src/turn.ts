@@ -1,6 +1,7 @@
 import type { Cache, TurnPlan } from "@ziggurat/cache";
 import { Batch } from "./batch.js";
 import { decode, type Piece } from "./decode.js";
+import { RequestError } from "./error.js";
 import type { Model } from "./model.js";
 import { readMessage } from "./read-message.js";
 import type { Sampling } from "./sampling.js";
@@ -18,27 +19,25 @@ export interface TurnMember {
   readonly earlier?: readonly number[];
 }
 
-/** What the cache did; rows are [layer][KV head]. */
-export type CacheEvent =
-  | {
-      readonly type: "read";
-      readonly sequence: number;
-      readonly seen: number;
-      readonly rows: number[][];
-      readonly evicted: number;
-      readonly bytes: number;
-    }
-  | {
-      readonly type: "step";
-      readonly sequence: number;
-      readonly seen: number;
-      readonly rows: number[][];
-      readonly evicted: number;
-      readonly bytes: number;
-    };
+/** What the cache did: `read` after every message, `step` after generated tokens, where rows were evicted since the last event. */
+export interface CacheEvent {
+  readonly type: "read" | "step";
+  readonly sequence: number;
+  /** Tokens read so far. */
+  readonly seen: number;
+  /** Rows held, [layer][KV head]. */
+  readonly rows: number[][];
+  /** Rows evicted since the last event, over all layers and heads. */
+  readonly evicted: number;
+  /** Bytes of the cache, of all sequences together. */
+  readonly bytes: number;
+}
+
+/** Ids that the device remembers at most. */
+const mostEvery = 1024;
 
 export interface TurnOptions {
-  /** Tokens between two looks at the ids. Default 8. The text is the same whatever it is. */
+  /** Tokens between two looks at the ids, from 1 to 1024. Default 8. The text is the same whatever it is. */
   readonly readEvery?: number;
   /** Whether pieces carry the logits that their token was chosen from. */
   readonly logits?: boolean;
@@ -59,6 +58,8 @@ export interface TurnOutcome {
   readonly rowsAfterPrefill: readonly (readonly (readonly number[])[])[];
   /** Bytes of the cache after the prompts: arenas, with their room, and tables. */
   readonly cacheBytes: number;
+  /** Those of `cacheBytes` that waited for the answers' tokens. */
+  readonly roomBytes: number;
   /** The most bytes that cache and prefill scratch took together. */
   readonly peakBytes: number;
   /** Kept positions after the prompts and at the end, [sequence][layer][KV head], where asked for. */
@@ -68,40 +69,46 @@ export interface TurnOutcome {
 /** Reads every sequence's messages, then decodes them together. The cache is left as the turn left it. */
 export async function* runTurn(model: Model, cache: Cache, members: readonly TurnMember[], options: TurnOptions): AsyncGenerator<Piece, TurnOutcome> {
   const { readEvery = 8, logits = false, signal } = options;
-  const lease = model.ropes.lease(Math.max(1, ...members.map(({ plan }) => plan.positions)));
+  if (!Number.isSafeInteger(readEvery) || readEvery < 1 || readEvery > mostEvery) {
+    throw new RequestError(`readEvery is ${String(readEvery)}; it must be a whole number of tokens from 1 to ${mostEvery}`);
+  }
+  const lease = await model.ropes.lease(Math.max(1, ...members.map(({ plan }) => plan.positions)));
   const carefully = logits || members.some(({ writer }) => writer.stopsOnText);
   const ring = carefully ? 1 : readEvery;
   let batch: Batch | undefined;
   try {
     cache.rope = lease.rope;
     batch = await Batch.create(model, cache, members.map(batchMember), ring);
-    const started = performance.now();
-    const peak = await readAll(model, cache, batch, members, options);
-    const read = performance.now();
+    const { seconds: prefillSeconds, peakBytes } = await readAll(model, cache, batch, members, options);
     const rowsAfterPrefill = cache.progress.map(({ rows }) => rows.map((heads) => [...heads]));
     const keptAfterPrefill = options.kept ? await keptOf(cache) : undefined;
-    const bytes = cache.bytes;
+    const { bytes, room } = cache;
 
     const writers = members.map(({ writer }) => writer);
-    const evicted = cache.progress.map((progress) => progress.evicted);
-    const decodeStarted = performance.now();
+    const told = cache.progress.map(({ evicted }) => evicted);
+    const tellEvicted = () =>
+      cache.progress.forEach((progress, sequence) => {
+        if (progress.evicted > told[sequence]!) options.onEvent?.(eventOf("step", cache, sequence, told[sequence]!));
+        told[sequence] = progress.evicted;
+      });
+    let decodeSeconds = 0;
+    let since = performance.now();
     for await (const piece of decode(model, cache, batch, writers, { readEvery: ring, logits, signal })) {
-      const { sequence } = piece;
-      const progress = cache.progress[sequence]!;
-      if (options.onEvent && progress.evicted > evicted[sequence]!) {
-        const rows = progress.rows.map((heads) => [...heads]);
-        options.onEvent({ type: "step", sequence, seen: progress.seen, rows, evicted: progress.evicted - evicted[sequence]!, bytes: cache.bytes });
-        evicted[sequence] = progress.evicted;
-      }
+      tellEvicted();
+      // What the caller does with a piece is no time of ours.
+      decodeSeconds += (performance.now() - since) / 1000;
       yield piece;
+      since = performance.now();
     }
-    const ended = performance.now();
+    decodeSeconds += (performance.now() - since) / 1000;
+    tellEvicted();
     return {
-      prefillSeconds: (read - started) / 1000,
-      decodeSeconds: (ended - decodeStarted) / 1000,
+      prefillSeconds,
+      decodeSeconds,
       rowsAfterPrefill,
       cacheBytes: bytes,
-      peakBytes: peak,
+      roomBytes: room,
+      peakBytes,
       kept: keptAfterPrefill && { afterPrefill: keptAfterPrefill, atEnd: await keptOf(cache) },
     };
   } finally {
@@ -118,32 +125,31 @@ const batchMember = ({ sampling, stopTokens, messages, earlier = [] }: TurnMembe
 
 const keptOf = (cache: Cache) => Promise.all(cache.progress.map((_, sequence) => cache.kept(sequence)));
 
-/** Reads all messages of all sequences; returns the most bytes that cache and scratch took together. */
-async function readAll(model: Model, cache: Cache, batch: Batch, members: readonly TurnMember[], options: TurnOptions): Promise<number> {
+const eventOf = (type: CacheEvent["type"], cache: Cache, sequence: number, evictedBefore: number): CacheEvent => {
+  const { seen, rows, evicted } = cache.progress[sequence]!;
+  return { type, sequence, seen, rows: rows.map((heads) => [...heads]), evicted: evicted - evictedBefore, bytes: cache.bytes };
+};
+
+/** Reads all messages of all sequences; `peakBytes` is the most that cache and scratch took together. */
+async function readAll(model: Model, cache: Cache, batch: Batch, members: readonly TurnMember[], { signal, onProgress, onEvent }: TurnOptions) {
   const plans = members.map(({ plan }) => plan);
   const total = members.reduce((sum, { messages }) => messages.reduce((n, { length }) => n + length, sum), 0);
   let before = 0;
-  let peak = 0;
+  let seconds = 0;
+  let peakBytes = 0;
   for (const [sequence, { messages }] of members.entries()) {
     for (const ids of messages) {
-      const evicted = cache.progress[sequence]!.evicted;
-      const { scratchBytes } = await readMessage(model, [{ cache, sequence, plans }], ids, {
+      const { evicted } = cache.progress[sequence]!;
+      const read = await readMessage(model, [{ cache, sequence, plans }], ids, {
         logits: batch.logitsOf(sequence),
-        signal: options.signal,
-        onProgress: options.onProgress && ((done, all) => options.onProgress!((before + (ids.length * done) / all) / total)),
+        signal,
+        onProgress: onProgress && ((done, all) => onProgress((before + (ids.length * done) / all) / total)),
       });
       before += ids.length;
-      peak = Math.max(peak, scratchBytes + cache.bytes);
-      const progress = cache.progress[sequence]!;
-      options.onEvent?.({
-        type: "read",
-        sequence,
-        seen: progress.seen,
-        rows: progress.rows.map((heads) => [...heads]),
-        evicted: progress.evicted - evicted,
-        bytes: cache.bytes,
-      });
+      seconds += read.seconds;
+      peakBytes = Math.max(peakBytes, read.peakBytes);
+      onEvent?.(eventOf("read", cache, sequence, evicted));
     }
   }
-  return Math.max(peak, cache.bytes);
+  return { seconds, peakBytes };
 }

@@ -41,10 +41,7 @@ export class Writer {
   /** Takes the next id; returns the text that is certain by now. */
   push(id: number): string {
     const { stopTokens, most, mostReason } = this.#options;
-    if (stopTokens.includes(id)) {
-      this.finishReason = "stop";
-      return this.#emit(this.#held + (this.#stream?.end() ?? ""));
-    }
+    if (stopTokens.includes(id)) return this.#end("stop");
     this.ids.push(id);
     this.#held += this.#stream?.push(id) ?? "";
     const cut = this.#firstStop();
@@ -52,11 +49,16 @@ export class Writer {
       this.finishReason = "stop";
       return this.#emit(this.#held.slice(0, cut));
     }
-    if (this.ids.length >= most) {
-      this.finishReason = mostReason;
-      return this.#emit(this.#held + (this.#stream?.end() ?? ""));
-    }
+    if (this.ids.length >= most) return this.#end(mostReason);
     return this.#emit(this.#held.slice(0, this.#held.length - this.#undecided()));
+  }
+
+  /** No more ids: gives what was held back, up to a stop string that shows only now. */
+  #end(reason: FinishReason): string {
+    this.#held += this.#stream?.end() ?? "";
+    const cut = this.#firstStop();
+    this.finishReason = cut >= 0 ? "stop" : reason;
+    return this.#emit(cut >= 0 ? this.#held.slice(0, cut) : this.#held);
   }
 
   #emit(text: string): string {

@@ -1,6 +1,6 @@
 import { ConfigError, memoryFiles } from "@ziggurat/runtime";
-import { loadConfig, parseConfig, parseGeneration } from "../src/config.js";
 import { describe, expect, it } from "vitest";
+import { loadConfig, parseConfig, parseGeneration } from "../src/config.js";
 
 const llama = {
   architectures: ["LlamaForCausalLM"],
@@ -52,10 +52,7 @@ describe("parseConfig", () => {
     [null, /config\.json: is null; it must be an object/],
     [[], /is \[\]/],
     [{}, /architectures is undefined; supported: LlamaForCausalLM/],
-    [
-      { ...llama, architectures: ["GPT2LMHeadModel"] },
-      /architecture is "GPT2LMHeadModel"; supported: LlamaForCausalLM/,
-    ],
+    [{ ...llama, architectures: ["GPT2LMHeadModel"] }, /architecture is "GPT2LMHeadModel"; supported: LlamaForCausalLM/],
     [{ ...llama, architectures: "LlamaForCausalLM" }, /architectures is "LlamaForCausalLM"; supported/],
     [{ ...llama, hidden_size: 0 }, /hidden_size is 0; it must be a whole number from 1 to/],
     [{ ...llama, hidden_size: 1e15 }, /hidden_size is 1000000000000000/],
@@ -63,7 +60,7 @@ describe("parseConfig", () => {
     [{ ...llama, hidden_size: undefined }, /hidden_size is undefined/],
     [{ ...llama, num_hidden_layers: -1 }, /num_hidden_layers is -1/],
     [{ ...llama, num_hidden_layers: 1.5 }, /num_hidden_layers is 1\.5/],
-    [{ ...llama, vocab_size: Number.NaN }, /vocab_size is null/],
+    [{ ...llama, vocab_size: Number.NaN }, /vocab_size is NaN/],
     [{ ...llama, num_key_value_heads: 3 }, /num_key_value_heads is 3; it must be a divisor of num_attention_heads, 4/],
     [{ ...llama, num_key_value_heads: 8 }, /num_key_value_heads is 8; it must be a whole number from 1 to 4/],
     [{ ...llama, head_dim: 63 }, /head_dim is 63; it must be even/],
@@ -71,10 +68,7 @@ describe("parseConfig", () => {
     [{ ...llama, rms_norm_eps: -1 }, /rms_norm_eps is -1/],
     [{ ...llama, rope_theta: Number.POSITIVE_INFINITY }, /rope_theta is/],
     [{ ...llama, rope_theta: 0 }, /rope_theta is 0/],
-    [
-      { ...llama, rope_scaling: { type: "yarn", factor: 4 } },
-      /rope_scaling asks for the rope type "yarn"; supported: default/,
-    ],
+    [{ ...llama, rope_scaling: { type: "yarn", factor: 4 } }, /rope_scaling asks for the rope type "yarn"; supported: default/],
     [{ ...llama, rope_parameters: { rope_type: "llama3" } }, /rope_parameters asks for the rope type "llama3"/],
     [{ ...llama, rope_parameters: { rope_theta: "x" } }, /rope_parameters: rope_theta is "x"/],
     [{ ...llama, rope_scaling: 4 }, /rope_scaling is 4; it must be an object or null/],
@@ -97,15 +91,12 @@ describe("parseGeneration", () => {
     expect(parseGeneration(undefined, { eos_token_id: 3 }, 10)).toEqual({ stopIds: [3], bosId: undefined });
     expect(parseGeneration({ eos_token_id: null }, {}, 10)).toEqual({ stopIds: [], bosId: undefined });
   });
-  it.each([
-    [{ eos_token_id: 10 }],
-    [{ eos_token_id: -1 }],
-    [{ eos_token_id: [1, "2"] }],
-    [{ bos_token_id: 0.5 }],
-    [{ eos_token_id: {} }],
-  ])("refuses %j", (json) => {
-    expect(() => parseGeneration(json, {}, 10)).toThrow(/_token_id is .*; it must be a token id from 0 to 9/);
-  });
+  it.each([[{ eos_token_id: 10 }], [{ eos_token_id: -1 }], [{ eos_token_id: [1, "2"] }], [{ bos_token_id: 0.5 }], [{ eos_token_id: {} }]])(
+    "refuses %j",
+    (json) => {
+      expect(() => parseGeneration(json, {}, 10)).toThrow(/_token_id is .*; it must be a token id from 0 to 9/);
+    },
+  );
 });
 
 describe("loadConfig", () => {

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { convert, FormatError } from "@ziggurat/runtime";
 import { bytesOf, fromBFloat16, fromFloat16, toBFloat16, toFloat16, weightLayout } from "@ziggurat/tensor";
 import { describe, expect, it } from "vitest";
@@ -53,9 +54,7 @@ describe("convert", () => {
   });
 
   it("refuses bytes that do not fit the shape", () => {
-    expect(() => convert(new Uint8Array(10), "bf16", "f32", [2, 3], "w")).toThrow(
-      /w: 10 bytes; shape \[2, 3\] of bf16 takes 12/,
-    );
+    expect(() => convert(new Uint8Array(10), "bf16", "f32", [2, 3], "w")).toThrow(/w: 10 bytes; shape \[2, 3\] of bf16 takes 12/);
   });
 });
 
@@ -110,6 +109,21 @@ describe("quantise", () => {
     expect(fromFloat16(shorts(four)[8]!)).toBe(-1);
   });
 
+  it.each([
+    ["q8_0", 34],
+    ["q4_0", 18],
+  ] as const)("%s makes the blocks that gguf-py makes", (dtype, size) => {
+    const fixture = JSON.parse(readFileSync(new URL("./fixtures/quantise.json", import.meta.url), "utf8")) as Record<string, string>;
+    const blocks = Buffer.from(fixture[dtype]!, "base64");
+    const planes = convert(new Uint8Array(Buffer.from(fixture.weights!, "base64")), "f32", dtype, [64, 64]);
+    const { scales } = weightLayout(dtype, 64, 64);
+    for (let block = 0; block < 128; block++) {
+      const expected = blocks.subarray(block * size, (block + 1) * size);
+      const quants = planes.subarray(block * (size - 2), (block + 1) * (size - 2));
+      expect([...planes.subarray(scales + 2 * block, scales + 2 * block + 2), ...quants], `block ${block}`).toEqual([...expected]);
+    }
+  });
+
   it("gives the same from bf16 as from the float32 of it", () => {
     const brain = convert(bytes(values), "f32", "bf16", [out, width]);
     const back = convert(brain, "bf16", "f32", [out, width]);
@@ -122,9 +136,7 @@ describe("quantise", () => {
       copy[at] = bad;
       for (const dtype of ["q8_0", "q4_0"] as const) {
         const place = at === 0 ? "0, 0" : "33, 64";
-        expect(() => convert(bytes(copy), "f32", dtype, [out, width], "w")).toThrow(
-          new RegExp(`w: the block at \\[${place}\\]`),
-        );
+        expect(() => convert(bytes(copy), "f32", dtype, [out, width], "w")).toThrow(new RegExp(`w: the block at \\[${place}\\]`));
       }
     }
   });

@@ -1,7 +1,7 @@
 import { pebble } from "@ziggurat/pebble";
 import { chatOf, loadTokenizer, type ModelFiles, openWeights } from "@ziggurat/runtime";
-import { loadConfig } from "../src/config.js";
 import { expect, it } from "vitest";
+import { loadConfig } from "../src/config.js";
 
 it("reads Pebble, whose files agree with each other", async () => {
   const files: ModelFiles = pebble();
@@ -12,7 +12,5 @@ it("reads Pebble, whose files agree with each other", async () => {
   expect(generation.stopIds).toEqual([tokenizer.idOf("<|end|>"), tokenizer.idOf("<|eos|>")]);
   expect(weights.tensor("model.embed_tokens.weight").shape).toEqual([config.vocabularySize, config.hiddenSize]);
   expect(weights.names.length).toBe(2 + 9 * config.layers);
-  expect(tokenizer.decode(chatOf(tokenizer).prompt([{ role: "user", content: "a" }]))).toBe(
-    "<|bos|><|user|>\na<|end|>\n<|assistant|>\n",
-  );
+  expect(tokenizer.decode(chatOf(tokenizer).prompt([{ role: "user", content: "a" }]))).toBe("<|bos|><|user|>\na<|end|>\n<|assistant|>\n");
 });

@@ -1,3 +1,4 @@
+import type { Document, Order } from "./document.js";
 import { labels } from "./labels.js";
 import type { Material } from "./material.js";
 import { needles } from "./needles.js";
@@ -22,11 +23,8 @@ export interface HaystackOptions {
 }
 
 /** A document with a question whose answer is in it. */
-export interface Haystack {
+export interface Haystack extends Document {
   readonly task: Task;
-  readonly text: string;
-  readonly question: string;
-  readonly answer: string;
   /** The whole as one message: text, newline, question. */
   readonly messages: readonly { readonly role: "user"; readonly content: string }[];
 }
@@ -35,17 +33,6 @@ export interface Haystack {
 export class HaystackError extends Error {
   override readonly name = "HaystackError";
 }
-
-/** What a task's maker gets: the lines must not exceed `tokens`, the question counted with them. */
-export interface Order {
-  readonly r: ReturnType<typeof random>;
-  readonly material: Material;
-  readonly tokens: number;
-  /** Tokens of a text on a line of its own. */
-  readonly line: (text: string) => number;
-}
-
-export type Document = Pick<Haystack, "text" | "question" | "answer">;
 
 /** Makes a document of one of the kinds that Pebble was trained on (packages/pebble/training/gen.py). Throws {@link HaystackError}. */
 export function haystack({ task, tokens, seed, material, length, needles: count = 8 }: HaystackOptions): Haystack {

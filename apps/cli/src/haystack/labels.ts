@@ -1,4 +1,4 @@
-import type { Document, Order } from "./haystack.js";
+import type { Document, Order } from "./document.js";
 import { classes } from "./lists.js";
 import { fill, vocabulary } from "./vocabulary.js";
 
@@ -11,7 +11,10 @@ const frames: readonly (readonly [sentence: string, label: string])[] = [
   ["", "-> "],
 ];
 
-/** Sentences with the labels of their classes, and one sentence whose label is asked for. */
+/**
+ * Sentences with the labels of their classes, and one sentence whose label is asked for. A label is a word after a #, so that it is made of the
+ * same tokens in the text, where a space stands before it, as in the answer, where none does: else Pebble does not see that they are the same.
+ */
 export function labels({ r, material, tokens, line }: Order): Document {
   const v = vocabulary(r, material.words, "");
   const chosen = r.sample(Object.keys(classes), r.whole(3, 12));
@@ -19,8 +22,8 @@ export function labels({ r, material, tokens, line }: Order): Document {
   const label = new Map<string, string>();
   for (const name of chosen) {
     let word = natural ? name : r.chance(0.6) ? v.word() : v.pseudo();
-    while ([...label.values()].includes(word)) word = v.pseudo();
-    label.set(name, word);
+    while ([...label.values()].includes(`#${word}`)) word = v.pseudo();
+    label.set(name, `#${word}`);
   }
   const [before, then] = r.pick(frames);
   const sentence = (name: string) => before + fill(r, r.pick(classes[name]!));

@@ -1,4 +1,4 @@
-import type { Document, Order } from "./haystack.js";
+import type { Document, Order } from "./document.js";
 import { lists } from "./lists.js";
 import type { Random } from "./random.js";
 import { capital, type Vocabulary, vocabulary } from "./vocabulary.js";

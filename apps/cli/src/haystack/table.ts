@@ -1,4 +1,4 @@
-import type { Document, Order } from "./haystack.js";
+import type { Document, Order } from "./document.js";
 
 /** How a key and its value may stand on a line. */
 const styles: readonly ((key: string, value: string) => string)[] = [

@@ -1,5 +1,6 @@
 import type { CacheShape } from "@ziggurat/cache";
 import type { Backend, Slice, WeightDType } from "@ziggurat/tensor";
+import type { Configuration } from "../checkpoint.js";
 import type { WeightSource } from "../weights/source.js";
 
 // What a model family gives the runtime. The runtime knows layers, rows and attention; a family knows names of weights and what happens between two attentions.
@@ -54,8 +55,8 @@ export interface LoadWeightsOptions {
 export interface Family {
   /** As `architectures` in config.json names it. */
   readonly architectures: readonly string[];
-  /** Checks config.json and generation_config.json of a folder. Throws a `ConfigError`. */
-  readonly open: (config: unknown, generationConfig: unknown, folder: string) => OpenedModel;
+  /** Checks a configuration. Throws a `ConfigError`. */
+  readonly open: (configuration: Configuration) => OpenedModel;
 }
 
 export interface OpenedModel {

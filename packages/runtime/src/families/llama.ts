@@ -1,4 +1,4 @@
-import { rotaryFrequencies } from "@ziggurat/cache";
+import { Buffers, rotaryFrequencies } from "@ziggurat/cache";
 import type { Backend, Buffer, Kernel, Slice } from "@ziggurat/tensor";
 import { type GenerationConfig, type LlamaConfig, parseConfig, parseGeneration } from "../config.js";
 import { loadMatrix, loadVector, type Matrix, type MatrixPlan, matrixBytes, planMatrix } from "../weights/matrix.js";
@@ -10,9 +10,9 @@ import type { Family, Forward, LoadedWeights, LoadWeightsOptions, ModelFacts } f
 
 export const llama: Family = {
   architectures: ["LlamaForCausalLM"],
-  open(config, generationConfig, folder) {
-    const read = parseConfig(config, `${folder}/config.json`);
-    const generation = parseGeneration(generationConfig, config, read.vocabularySize, `${folder}/generation_config.json`);
+  open({ json, file, generation: generationJson, generationFile }) {
+    const read = parseConfig(json, file);
+    const generation = parseGeneration(generationJson, json, read.vocabularySize, generationFile);
     return {
       facts: factsOf(read, generation),
       weightBytes: (source, dtype) => weightBytes(read, source, dtype),
@@ -152,17 +152,6 @@ async function load(config: LlamaConfig, source: WeightSource, { backend, dtype,
 
 async function forward(config: LlamaConfig, weights: Weights, backend: Backend, rows: number): Promise<Forward> {
   const { hiddenSize, queryHeads, kvHeads, headSize, intermediateSize, vocabularySize, normEpsilon } = config;
-  const owned: Buffer[] = [];
-  const allocate = (width: number): Slice => {
-    owned.push(backend.allocate(4 * rows * width, "workspace"));
-    return { buffer: owned.at(-1)!, offset: 0 };
-  };
-  const normed = allocate(hiddenSize);
-  const qkv = allocate((queryHeads + 2 * kvHeads) * headSize);
-  const out = allocate(queryHeads * headSize);
-  const gateUp = allocate(2 * intermediateSize);
-  const gated = allocate(intermediateSize);
-
   const kernels = new Map<string, Kernel<"linear">>();
   const linear = async ({ out, width, dtype }: Matrix, bias: boolean, residual: boolean) => {
     const key = `${out} ${width} ${dtype} ${bias} ${residual}`;
@@ -188,6 +177,15 @@ async function forward(config: LlamaConfig, weights: Weights, backend: Backend, 
       down: await linear(layer.down, layer.downBias !== undefined, true),
     })),
   );
+
+  // Only now: a kernel that cannot be had leaves nothing behind.
+  const buffers = new Buffers(backend);
+  const allocate = (width: number) => buffers.allocate(4 * rows * width, "workspace");
+  const normed = allocate(hiddenSize);
+  const qkv = allocate((queryHeads + 2 * kvHeads) * headSize);
+  const out = allocate(queryHeads * headSize);
+  const gateUp = allocate(2 * intermediateSize);
+  const gated = allocate(intermediateSize);
   const project = (kernel: Kernel<"linear">, x: Slice, weight: Matrix, bias: Slice | undefined, to: Slice, residual?: Slice) =>
     backend.dispatch(kernel, { x, weight: weight.slice, out: to, ...(bias ? { bias } : {}), ...(residual ? { residual } : {}) });
 
@@ -211,6 +209,6 @@ async function forward(config: LlamaConfig, weights: Weights, backend: Backend, 
       backend.dispatch(norm, { x, weight: weights.norm, out: normed });
       project(head, normed, weights.head, undefined, logits);
     },
-    free: () => owned.splice(0).forEach((buffer) => backend.free(buffer)),
+    free: () => buffers.free(),
   };
 }

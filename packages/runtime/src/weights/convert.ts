@@ -2,26 +2,32 @@ import { elementBytes, isQuantised, type WeightDType } from "@ziggurat/tensor";
 import { FormatError } from "../error.js";
 import { brainBits, halfBits, toFloat32 } from "./float.js";
 import { quantise } from "./quantise.js";
-import type { StoredDType } from "./source.js";
+import { repackOf } from "./repack.js";
+import { blocks, isBlocked, type StoredDType, storedBytes } from "./source.js";
 
 /** Numbers turned at a time: what passes between two dtypes stays this small. */
 const chunk = 1 << 16;
 
 /**
  * A stored tensor's bytes in the dtype and layout that a backend takes. `shape` is [..., width]; quantised dtypes see [out, width], with `out` the product of
- * the other axes. Returns `bytes` itself where nothing has to change. Throws {@link FormatError} where the byte count does not fit the shape, where a number
+ * the other axes. Returns `bytes` itself where nothing has to change. Stored blocks keep their quants where `to` can hold them and are quantised anew otherwise. Throws {@link FormatError} where the byte count does not fit the shape, where a number
  * is not finite and must be quantised, and where `width` does not suit the blocks.
  */
 export function convert(bytes: Uint8Array, from: StoredDType, to: WeightDType, shape: readonly number[], name = "tensor"): Uint8Array {
   const count = shape.reduce((a, b) => a * b, 1);
-  if (bytes.byteLength !== count * elementBytes[from]) {
-    throw new FormatError(`${name}: ${bytes.byteLength} bytes; shape [${shape.join(", ")}] of ${from} takes ${count * elementBytes[from]}`);
+  const width = shape.at(-1) ?? 1;
+  if (isBlocked(from) && width % blocks[from].weights !== 0) {
+    throw new FormatError(`${name}: rows of ${width} numbers are no whole number of ${from} blocks of ${blocks[from].weights}`);
+  }
+  const stored = storedBytes(from, count);
+  if (bytes.byteLength !== stored) {
+    throw new FormatError(`${name}: ${bytes.byteLength} bytes; shape [${shape.join(", ")}] of ${from} takes ${stored}`);
+  }
+  if (isQuantised(to)) {
+    const out = width === 0 ? 0 : count / width;
+    return repackOf(from, to)?.(bytes, out, width) ?? quantise(bytes, from, to, out, width, name);
   }
   if (from === to) return bytes;
-  if (isQuantised(to)) {
-    const width = shape.at(-1) ?? 1;
-    return quantise(bytes, from, to, width === 0 ? 0 : count / width, width, name);
-  }
   const out = new Uint8Array(count * elementBytes[to]);
   if (to === "f32") {
     toFloat32(bytes, from, 0, count, new Float32Array(out.buffer));

@@ -1,11 +1,12 @@
 import { elementBytes } from "@ziggurat/tensor";
-import type { StoredDType } from "./source.js";
+import { dequantise } from "./blocks.js";
+import { isBlocked, type StoredDType } from "./source.js";
 
 // 16-bit floats in and out of float32, whole arrays at a time. Rounding is to nearest, ties to even. Numbers in files and in memory are little-endian.
 
 /** The float32 value of each of the 65,536 halves, as bits; made on first use. */
 let halves: Uint32Array | undefined;
-function halfTable(): Uint32Array {
+export function halfTable(): Uint32Array {
   if (halves) return halves;
   halves = new Uint32Array(65536);
   const value = new Float32Array(1);
@@ -53,8 +54,12 @@ function words(bytes: Uint8Array, size: 2 | 4): Uint16Array | Uint32Array {
   return size === 2 ? new Uint16Array(aligned.buffer, aligned.byteOffset, count) : new Uint32Array(aligned.buffer, aligned.byteOffset, count);
 }
 
-/** Numbers `from` to `from + count` of a stored tensor, as float32, into `out`. */
+/** Numbers `from` to `from + count` of a stored tensor, as float32, into `out`; of blocks, whole ones. */
 export function toFloat32(bytes: Uint8Array, dtype: StoredDType, from: number, count: number, out: Float32Array): void {
+  if (isBlocked(dtype)) {
+    dequantise(bytes, dtype, from, count, out);
+    return;
+  }
   const bits = new Uint32Array(out.buffer, out.byteOffset, count);
   const size = elementBytes[dtype];
   const part = bytes.subarray(from * size, (from + count) * size);

@@ -1,7 +1,7 @@
 import { type Backend, type Buffer, bytesOf, isQuantised, type Slice, type WeightDType, weightLayout } from "@ziggurat/tensor";
 import { FormatError } from "../error.js";
 import { convert } from "./convert.js";
-import type { WeightSource } from "./source.js";
+import { isBlocked, type StoredDType, type WeightSource } from "./source.js";
 
 /** A matrix that is made of stored ones, stacked along `out`. */
 export interface MatrixPlan {
@@ -20,7 +20,7 @@ export interface Matrix {
 }
 
 /**
- * The plan of a matrix of these parts. `dtype` undefined leaves it as stored; a width that cannot be cut into blocks stays bf16. Throws a `FormatError` where a
+ * The plan of a matrix of these parts. `dtype` undefined leaves it as stored, or in what is nearest to that (see {@link deviceDType}); a width that cannot be cut into blocks stays bf16. Throws a `FormatError` where a
  * tensor is missing or has another shape.
  */
 export function planMatrix(
@@ -39,9 +39,19 @@ export function planMatrix(
     }
     return tensor.dtype;
   });
-  const same = stored.every((kind) => kind === stored[0]) ? stored[0]! : "f32";
-  const wanted = dtype ?? same;
+  const wanted = dtype ?? deviceDType(stored);
   return { names, parts, width, dtype: isQuantised(wanted) && width % 32 !== 0 ? "bf16" : wanted };
+}
+
+/**
+ * What stored parts are held in together. Blocks that no backend computes with go to what keeps their numbers best: q5_0 to q8_0, exactly; q4_K to q4_1, whose scales
+ * are halves; q5_1, q5_K and q6_K to q8_0, which adds at most 1/254 of the greatest weight in a block. Parts of different blocks go to q8_0, other mixtures to f32.
+ */
+function deviceDType(stored: readonly StoredDType[]): WeightDType {
+  const [first] = stored;
+  if (!stored.every(isBlocked)) return stored.every((kind) => kind === first) ? (first as WeightDType) : "f32";
+  const held = stored.map((kind) => (kind === "q4_K" ? "q4_1" : kind === "q4_0" || kind === "q4_1" ? kind : "q8_0"));
+  return held.every((kind) => kind === held[0]) ? held[0]! : "q8_0";
 }
 
 const rowsOf = ({ parts }: MatrixPlan) => parts.reduce((a, b) => a + b, 0);

@@ -1,14 +1,21 @@
+import { elementBytes, type WeightDType } from "@ziggurat/tensor";
 import { FormatError } from "../error.js";
 
+/** Block formats of GGUF that no backend computes with: they are turned into another dtype while loading. */
+export type LoadOnlyDType = "q5_0" | "q5_1" | "q4_K" | "q5_K" | "q6_K";
+
 /** What a weight tensor may be stored as; a reader turns its format's own names into these. */
-export type StoredDType = "f32" | "f16" | "bf16";
+export type StoredDType = WeightDType | LoadOnlyDType;
+
+/** Stored as blocks, of GGUF's format of the same name. */
+export type BlockDType = Exclude<StoredDType, "f32" | "f16" | "bf16">;
 
 /** One tensor of a weight file. Nothing of it is in memory until it is read. */
 export interface StoredTensor {
   readonly name: string;
   readonly dtype: StoredDType;
   readonly shape: readonly number[];
-  /** The numbers, row-major, little-endian. Rejects with {@link FormatError}. */
+  /** The numbers, row-major, little-endian; the blocks of a row one after the other. Rejects with {@link FormatError}. */
   read(): Promise<Uint8Array<ArrayBuffer>>;
 }
 
@@ -21,6 +28,24 @@ export interface WeightSource {
   /** Throws {@link FormatError} where there is no such tensor, or where it is of a dtype that no model here computes with. */
   tensor(name: string): StoredTensor;
 }
+
+/** Weights and bytes of one block (struct block_* in ggml-common.h). */
+export const blocks: Readonly<Record<BlockDType, { readonly weights: number; readonly bytes: number }>> = {
+  q8_0: { weights: 32, bytes: 34 },
+  q4_0: { weights: 32, bytes: 18 },
+  q4_1: { weights: 32, bytes: 20 },
+  q5_0: { weights: 32, bytes: 22 },
+  q5_1: { weights: 32, bytes: 24 },
+  q4_K: { weights: 256, bytes: 144 },
+  q5_K: { weights: 256, bytes: 176 },
+  q6_K: { weights: 256, bytes: 210 },
+};
+
+export const isBlocked = (dtype: StoredDType): dtype is BlockDType => dtype in blocks;
+
+/** Bytes of `count` stored numbers; for blocks, `count` is a multiple of their weights. */
+export const storedBytes = (dtype: StoredDType, count: number): number =>
+  isBlocked(dtype) ? (count / blocks[dtype].weights) * blocks[dtype].bytes : count * elementBytes[dtype];
 
 /** The error for a tensor that a file lacks. */
 export function missingTensor(file: string, tensor: string, present: ReadonlyMap<string, unknown>): FormatError {

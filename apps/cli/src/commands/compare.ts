@@ -1,0 +1,161 @@
+import { type Command, Option } from "commander";
+import { compare, type Mode, type Run, warmUp } from "../comparison.js";
+import { type Document, encodeDocument, readText } from "../document.js";
+import { UsageError } from "../error.js";
+import { json } from "../format.js";
+import { haystack, material, type Task, tasks } from "../haystack/index.js";
+import { withModel } from "../load.js";
+import { addModel, addOutput, addPolicyOptions, type CommonFlags, policyOptions, whole } from "../options.js";
+import { parseKeeps, parsePolicies, withKeeps, withShared } from "../policies.js";
+import { progress } from "../progress.js";
+import { type Comparison, report, summarise } from "../report.js";
+import { signal } from "../signal.js";
+
+interface CompareFlags extends CommonFlags {
+  readonly demo?: boolean;
+  readonly text?: string;
+  readonly task?: Task;
+  readonly tokens?: number;
+  readonly seed: number;
+  readonly question?: string;
+  readonly expect?: string;
+  readonly policies?: string;
+  readonly keep: string;
+  readonly maxTokens: number;
+  readonly isolate?: boolean;
+  readonly askLater?: boolean;
+  readonly repeat: number;
+}
+
+const usual = "full,streaming,h2o,snapkv,pyramidkv,random,sinks";
+
+/** What --demo stands for: one generated document, fixed, and the four published policies at a second budget. */
+const demo = {
+  task: "needles" as const,
+  tokens: 4096,
+  policies: `${usual},streaming:keep=128,h2o:keep=128,snapkv:keep=128,pyramidkv:keep=128`,
+};
+
+const help = `
+Policies: full, streaming, h2o, snapkv, pyramidkv, random and sinks (controls). Options of one policy follow its name and hold for it alone:
+  snapkv:keep=256,window=16
+A budget is a number of rows per layer, or a share of the prompt.
+
+Examples:
+  ziggurat compare --demo
+      the main job on a generated document of 4096 tokens
+  ziggurat compare --text book.txt --question "Where does Clara live?" --keep 12%,128
+      a text of yours, two budgets
+  ziggurat compare --task needles --tokens 2048 --repeat 20 --policies full,snapkv,pyramidkv,random
+      right answers over 20 generated documents, seeds 1 to 20
+  ziggurat compare --task table --ask-later
+      the document is read, and compressed, before the question is known
+  ziggurat compare --task needle --isolate --json
+      each policy alone, with its own peak memory and prefill speed, for programs`;
+
+/** `ziggurat compare`: one text, several policies. */
+export const addCompare = (program: Command): Command =>
+  addOutput(
+    addModel(
+      addPolicyOptions(
+        program
+          .command("compare")
+          .summary("one long text, several cache policies side by side")
+          .description("Reads one long text under several cache policies and prints, per policy, the answer, the bytes it held and how fast it was.")
+          .option("--demo", "the main job on a generated document: needles, 4096 tokens, seed 1, eleven policies")
+          .option("--text <file>", "a text to read; - for stdin")
+          .addOption(new Option("--task <name>", "a document to generate instead").choices([...tasks]))
+          .option("--tokens <n>", "how long to make it (default 4096)", whole(128))
+          .option("--seed <n>", "another seed, another document", whole(0), 1)
+          .option("--repeat <n>", "so many generated documents, seeds from --seed on", whole(1), 1)
+          .option("--question <text>", "what to ask about --text")
+          .option("--expect <answer>", "the right answer to --question")
+          .option("--policies <list>", `what to compare (default: ${usual})`)
+          .option("--keep <list>", "rows per layer, or a share of the prompt", "12%")
+          .option("--isolate", "run each policy alone: its own peak memory and prefill speed")
+          .option("--ask-later", "read the text first, ask in a second turn")
+          .option("--max-tokens <n>", "the longest answer", whole(1), 32),
+      ),
+    ),
+  )
+    .addHelpText("after", help)
+    .action(run);
+
+async function run(flags: CompareFlags): Promise<void> {
+  const specs = withKeeps(
+    withShared(parsePolicies(flags.policies ?? (flags.demo ? demo.policies : usual)), policyOptions({ ...flags })),
+    parseKeeps("--keep", flags.keep),
+  );
+  const mode: Mode = flags.askLater ? "ask-later" : flags.isolate ? "isolated" : "shared";
+  checkSource(flags);
+  const given = flags.text === undefined ? undefined : await readGiven(flags, flags.text);
+  const bar = progress("comparing");
+
+  const comparison = await withModel(flags, bar, async (model): Promise<Comparison> => {
+    const task = flags.demo ? demo.task : flags.task;
+    const generated = task && (await generator(task, flags.tokens ?? demo.tokens, (text) => model.tokenizer?.encode(text).length ?? 0));
+    const runs: (Run & { seed?: number })[] = [];
+    let first: ReturnType<typeof encodeDocument> | undefined;
+    const started = performance.now();
+    for (let at = 0; at < flags.repeat; at++) {
+      const seed = flags.seed + at;
+      const document = encodeDocument(model, given ?? generated!(seed));
+      if (!first) await warmUp(model, (first = document), signal);
+      const onProgress = (done: number, what: string) =>
+        bar.update((at + done) / flags.repeat, flags.repeat > 1 ? `document ${at + 1} of ${flags.repeat}: ${what}` : what);
+      for await (const result of compare({ model, document, policies: specs, mode, maxTokens: flags.maxTokens, signal, onProgress })) {
+        runs.push(generated ? { ...result, seed } : result);
+      }
+    }
+    return {
+      model: model.name,
+      backend: model.backend.info.name,
+      device: model.backend.info.device,
+      rows: model.rowDType,
+      mode,
+      ...(task ? { task } : {}),
+      promptTokens: first!.ids.length,
+      question: first!.question ?? null,
+      expected: first!.expected ?? null,
+      documents: flags.repeat,
+      runs,
+      ...(flags.repeat > 1 ? { summary: summarise(runs) } : {}),
+      seconds: (performance.now() - started) / 1000,
+    };
+  });
+  if (flags.json) return void process.stdout.write(json(comparison));
+  const { task } = comparison;
+  const seeds = flags.repeat > 1 ? `seeds ${flags.seed} to ${flags.seed + flags.repeat - 1}` : `seed ${flags.seed}`;
+  const source = task ? [`generated: ${task}, ${seeds}`] : [];
+  process.stdout.write(`${[...source, ...report(comparison, process.stdout.columns ?? 100)].join("\n")}\n`);
+}
+
+function checkSource({ demo, text, task, question, expect, repeat, askLater, tokens }: CompareFlags): void {
+  const sources = [demo && "--demo", text !== undefined && "--text", task && "--task"].filter((name) => typeof name === "string");
+  if (sources.length === 0) throw new UsageError(`there is no text to read; give --text FILE, --task ${tasks.join("|")}, or --demo`);
+  if (sources.length > 1) throw new UsageError(`${sources.join(" and ")} cannot go together; give one of them`);
+  if (text === undefined) {
+    if (question !== undefined || expect !== undefined)
+      throw new UsageError("--question and --expect go with --text; a generated document has its own");
+    return;
+  }
+  if (question !== undefined && question.trim() === "") throw new UsageError("--question is empty; it must ask something");
+  if (expect !== undefined && question === undefined) throw new UsageError("--expect is the answer to a question; give --question as well");
+  if (askLater && question === undefined) throw new UsageError("--ask-later asks a question in a second turn; give --question");
+  if (repeat > 1) throw new UsageError("--repeat makes new documents; it goes with --task or --demo, not with --text");
+  if (tokens !== undefined) throw new UsageError("--tokens is for generated documents; it goes with --task or --demo, not with --text");
+}
+
+async function readGiven({ question, expect }: CompareFlags, path: string): Promise<Document> {
+  const text = await readText("--text", path);
+  return { text, ...(question === undefined ? {} : { question }), ...(expect === undefined ? {} : { expected: expect }) };
+}
+
+/** Documents by seed. */
+async function generator(task: Task, tokens: number, length: (text: string) => number): Promise<(seed: number) => Document> {
+  const made = await material();
+  return (seed) => {
+    const { text, question, answer } = haystack({ task, tokens, seed, material: made, length });
+    return { text, question, expected: answer };
+  };
+}

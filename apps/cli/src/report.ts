@@ -1,0 +1,139 @@
+import type { Mode, Run } from "./comparison.js";
+import { barScale, bars, bytes, type Column, oneLine, percent, rate, seconds, table } from "./format.js";
+
+/** Everything that a comparison printed or wrote as JSON. */
+export interface Comparison {
+  readonly model: string;
+  readonly backend: string;
+  readonly device: string;
+  /** What rows of K and V are stored in. */
+  readonly rows: string;
+  readonly mode: Mode;
+  /** What documents were generated, where they were. */
+  readonly task?: string;
+  /** Tokens of the (first) prompt. */
+  readonly promptTokens: number;
+  readonly question: string | null;
+  readonly expected: string | null;
+  /** Documents that were read. */
+  readonly documents: number;
+  readonly runs: readonly (Run & { readonly seed?: number })[];
+  /** How often each policy was right, where there are several documents. */
+  readonly summary?: readonly Summary[];
+  readonly seconds: number;
+}
+
+export interface Summary {
+  readonly policy: string;
+  readonly keep: number | null;
+  readonly budget: string;
+  readonly documents: number;
+  readonly right: number;
+  readonly share: number;
+}
+
+const columns: readonly Column[] = [
+  { title: "policy" },
+  { title: "keep", right: true },
+  { title: "answer" },
+  { title: "" },
+  { title: "rows per layer" },
+  { title: "K/V", right: true },
+  { title: "peak", right: true },
+  { title: "prefill", right: true },
+  { title: "decode", right: true },
+  { title: "policy", right: true },
+];
+const answerColumn = 2;
+
+const mark = (correct: boolean | null): string => (correct === null ? " " : correct ? "✓" : "✗");
+const mean = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0) / numbers.length;
+const sameCell = (a: Run, b: Run): boolean => a.policy === b.policy && a.budget === b.budget;
+
+/** Runs of one policy and budget over all documents, in the order of the policies. */
+export const cells = (runs: readonly Run[]): Run[][] => {
+  const found: Run[][] = [];
+  for (const run of runs) {
+    const cell = found.find(([first]) => sameCell(first!, run));
+    if (cell) cell.push(run);
+    else found.push([run]);
+  }
+  return found;
+};
+
+export const summarise = (runs: readonly Run[]): Summary[] =>
+  cells(runs).map((cell) => {
+    const { policy, keep, budget } = cell[0]!;
+    const right = cell.filter(({ correct }) => correct).length;
+    return { policy, keep, budget, documents: cell.length, right, share: right / cell.length };
+  });
+
+const rightOf = (cell: readonly Run[]): string => {
+  const { right, documents, share } = summarise(cell)[0]!;
+  return `${right} of ${documents} right, ${percent(share)}`;
+};
+
+/** The table and what must be known to read it, for a terminal of `width` columns. */
+export function report(comparison: Comparison, width: number): string[] {
+  const all = cells(comparison.runs);
+  const timed = comparison.runs.every(({ policySeconds }) => policySeconds !== null);
+  const shown = timed ? columns : columns.slice(0, -1);
+  const several = comparison.documents > 1;
+  const rows = all.map((cell) => {
+    const run = cell[0]!;
+    const of = (value: (run: Run) => number) => mean(cell.map(value));
+    return [
+      run.policy,
+      run.budget,
+      several ? rightOf(cell) : run.answer,
+      several ? "" : mark(run.correct),
+      bars(run.rowsPerLayer, barScale(run)),
+      bytes(of(({ kvBytes }) => kvBytes)),
+      bytes(of(({ kvPeakBytes }) => kvPeakBytes)),
+      `${rate(of(({ prefillTokensPerSecond }) => prefillTokensPerSecond))}/s`,
+      `${rate(of(({ decodeTokensPerSecond }) => decodeTokensPerSecond))}/s`,
+      ...(timed ? [seconds(of(({ policySeconds }) => policySeconds!))] : []),
+    ];
+  });
+  // The answers get what the other columns leave.
+  if (!several) {
+    const bare = rows.map((row) => row.map((cell, at) => (at === answerColumn ? "" : cell)));
+    const others = Math.max(...table(shown, bare).map((line) => [...line].length)) - columns[answerColumn]!.title.length;
+    for (const row of rows) row[answerColumn] = oneLine(row[answerColumn]!, Math.max(12, width - others));
+  }
+  return [...heading(comparison, width), "", ...table(shown, rows), "", ...notes(comparison, all)];
+}
+
+function heading({ model, backend, device, rows, mode, promptTokens, question, expected, documents }: Comparison, width: number): string[] {
+  const tokens = documents > 1 ? `${documents} documents of about ${promptTokens} tokens` : `${promptTokens} tokens`;
+  const how = {
+    shared: "one prefill for all policies",
+    isolated: "each policy alone",
+    "ask-later": "each policy alone, the question in a second turn",
+  };
+  const lines = [`${model} on ${backend} (${device}), K/V in ${rows}; ${tokens}, ${how[mode]}`];
+  if (documents > 1 || question === null) return lines;
+  return [...lines, `question: ${oneLine(question, width - 10)}`, ...(expected === null ? [] : [`expected: ${oneLine(expected, width - 10)}`])];
+}
+
+function notes({ mode, task, documents, expected, seconds: took }: Comparison, all: readonly Run[][]): string[] {
+  const shared = mode === "shared";
+  const lines = [
+    "rows per layer: first layer left; half height is the budget. K/V: bytes measured after the prompt, with metadata.",
+    shared
+      ? "peak: with the prefill's scratch. Scratch and prefill speed are those of the one prefill, with all that is watched for all: --isolate runs each alone."
+      : "peak: the most bytes of K/V, room for the answer and prefill scratch together, as the backend counted them.",
+  ];
+  if (all.length > 1)
+    lines.push(`decode: over ${Math.max(...all.flat().map(({ timedTokens }) => timedTokens))} tokens each, however long the answer is.`);
+  const inactive = all.filter((cell) => cell[0]!.keep !== null && cell.some(({ active }) => !active));
+  if (inactive.length > 0) {
+    const names = inactive.map(([run]) => `${run!.policy} ${run!.budget}`).join(", ");
+    lines.push(`inactive, nothing was evicted because the prompt fits the budget: ${names}.`);
+  }
+  if (documents === 1 && expected !== null) {
+    const count = task === undefined ? "--task needles --repeat 20" : "--repeat 20";
+    lines.push(`The table stands for this one document, which says little about a policy: ${count} counts right answers over 20.`);
+  }
+  return [...lines, `The comparison took ${seconds(took)}.`];
+}

@@ -1,0 +1,43 @@
+// Pinned host memory: a ring that writes pass through, and blocks that reads land in.
+#pragma once
+#include <array>
+#include <cstring>
+#include <mutex>
+#include <vector>
+
+#include "driver.h"
+
+struct PinnedBlock {
+  void* at = nullptr;
+  size_t bytes = 0;
+};
+
+class Staging {
+ public:
+  Staging(const Driver& cuda, CUstream stream) : cuda_(cuda), stream_(stream) {}
+  ~Staging();
+
+  /** Copies `bytes` to the device by way of the ring; waits where the ring is full. */
+  CUresult write(CUdeviceptr target, const uint8_t* data, size_t bytes);
+  /** A block of at least `bytes`, for reads. */
+  CUresult take(size_t bytes, PinnedBlock& block);
+  /** From any thread. */
+  void give(PinnedBlock block);
+
+ private:
+  struct Part {
+    uint8_t* at = nullptr;
+    CUevent used = nullptr;
+    bool pending = false;
+  };
+  static constexpr size_t partBytes = 4u << 20;
+  static constexpr size_t keepBytes = 64u << 20;
+
+  const Driver& cuda_;
+  CUstream stream_;
+  std::array<Part, 4> parts_;
+  size_t part_ = 0, filled_ = 0;
+  std::mutex mutex_;
+  std::vector<PinnedBlock> blocks_;
+  size_t kept_ = 0;
+};

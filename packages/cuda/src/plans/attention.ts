@@ -1,0 +1,86 @@
+import { OpError, type RowDType } from "@ziggurat/tensor";
+import { at, float, int, over, scratch, threadsFor } from "../launch.js";
+import type { Plan } from "../plan.js";
+
+const sizeOf = (kv: RowDType) => (kv === "f32" ? 4 : 2);
+
+export function checkHeadSize(op: string, headSize: number): void {
+  if (headSize > 256) throw new OpError(`${op}: headSize is ${headSize}; the CUDA kernels take at most 256`);
+}
+
+const append: Plan<"append"> = ({ sequences, tokens, queryHeads, kvHeads, headSize, arenaRows, planes, kv, ranks }) => {
+  const operands = ["qkv", "keys", "values", "cells", "offset", "length", "seen", "ended"];
+  const threads = threadsFor(Math.max(headSize, planes), 256);
+  return {
+    launches: [
+      {
+        ...{ file: "append", kernel: `append_${kv}`, grid: [tokens, over(Math.max(headSize, planes), threads), sequences * kvHeads], threads },
+        args: [...operands.map((name) => at(name)), ...int(tokens, queryHeads, kvHeads, headSize, arenaRows, planes, ranks)],
+      },
+    ],
+  };
+};
+
+const attention: Plan<"attention"> = ({ tokens, queryHeads, kvHeads, headSize, kv, window, scale, softcap }) => {
+  checkHeadSize("attention", headSize);
+  const operands = ["qkv", "keys", "values", "offset", "length", "out", "lse"];
+  return {
+    launches: [
+      {
+        ...{ file: "attention", kernel: `attention_any_${kv}`, grid: [tokens, queryHeads], threads: 128 },
+        args: [...operands.map((name) => at(name)), ...int(tokens, queryHeads, kvHeads, headSize, window), ...float(scale, softcap)],
+      },
+    ],
+  };
+};
+
+const decodeAttention: Plan<"decodeAttention"> = (spec, { aligned, multiprocessors }) => {
+  const { sequences, queryHeads, kvHeads, headSize, arenaRows, capacity, kv, scale, softcap, rotary, tableRows } = spec;
+  checkHeadSize("decodeAttention", headSize);
+  const group = queryHeads / kvHeads;
+  const lanes = headSize <= 64 ? 8 : headSize <= 128 ? 16 : 32;
+  const heads = group === 1 ? 1 : 4;
+  const passes = over(group, heads);
+  // Enough chunks to fill the device twice, each of at least 64 rows and few enough scores for shared memory.
+  const wanted = Math.max(1, over(2 * multiprocessors, sequences * kvHeads * passes));
+  const chunk = Math.min(1024, Math.max(64, 32 * over(capacity, 32 * wanted)));
+  const splits = over(capacity, chunk);
+  const operands = ["qkv", "keys", "values", "cells", "table", "offset", "length", "ended", "out", "lse", scratch];
+  const vector = aligned && headSize % (16 / sizeOf(kv)) === 0;
+  const first = {
+    ...{ file: "decode-attention", kernel: `decode_attention_${kv}_${lanes}_${heads}`, grid: [splits, sequences * kvHeads, passes] as const },
+    ...{ threads: 256, shared: 4 * heads * chunk },
+    args: [
+      ...operands.map((name) => at(name)),
+      ...int(queryHeads, kvHeads, headSize, arenaRows, chunk, splits, rotary, tableRows, vector),
+      ...float(scale, softcap),
+    ],
+  };
+  if (splits === 1) return { launches: [first] };
+  const join = {
+    ...{ file: "decode-attention", kernel: "decode_attention_join", grid: [sequences * queryHeads] as const, threads: threadsFor(headSize, 256) },
+    args: [at(scratch), at("length"), at("ended"), at("out"), at("lse"), ...int(queryHeads, kvHeads, headSize, chunk, splits)],
+  };
+  return { launches: [first, join], scratch: 4 * sequences * queryHeads * splits * (headSize + 2) };
+};
+
+const watch: Plan<"watch"> = (spec) => {
+  const { sequences, tokens, queryHeads, kvHeads, headSize, arenaRows, capacity, kv, from, rotary, tableRows, scale, softcap } = spec;
+  checkHeadSize("watch", headSize);
+  const operands = ["qkv", "keys", "cells", "table", "lse", "offset", "length", "ended", "mass"];
+  return {
+    launches: [
+      {
+        ...{ file: "watch", kernel: `watch_${kv}`, grid: [over(capacity, 64), sequences * queryHeads], threads: 64 },
+        shared: 4 * (64 * (headSize + 1) + 16 * headSize + 16),
+        args: [
+          ...operands.map((name) => at(name)),
+          ...int(tokens, queryHeads, kvHeads, headSize, arenaRows, capacity, from, rotary, tableRows),
+          ...float(scale, softcap),
+        ],
+      },
+    ],
+  };
+};
+
+export const attentions = { append, attention, decodeAttention, watch };

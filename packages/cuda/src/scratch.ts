@@ -1,0 +1,41 @@
+import type { Device } from "./device.js";
+
+/**
+ * Temporary memory that ops share: commands run one after the other, so one buffer serves all. It grows where an op needs more; one that a recorded
+ * program uses stays until the program is released.
+ */
+export class Scratch {
+  readonly #device: Device;
+  readonly #holders = new Map<number, number>();
+  #current: { readonly id: number; readonly bytes: number } | undefined;
+
+  constructor(device: Device) {
+    this.#device = device;
+  }
+
+  /** The number of a buffer of at least `bytes`. */
+  need(bytes: number): number {
+    if (this.#current && this.#current.bytes >= bytes) return this.#current.id;
+    const old = this.#current;
+    this.#current = { id: this.#device.id(), bytes };
+    if (old && !this.#holders.has(old.id)) this.#device.free(old.id);
+    this.#device.allocate(this.#current.id, bytes);
+    return this.#current.id;
+  }
+
+  /** A recorded program uses this buffer. */
+  hold(id: number): void {
+    this.#holders.set(id, (this.#holders.get(id) ?? 0) + 1);
+  }
+
+  /** A recorded program that used this buffer was released. */
+  drop(id: number): void {
+    const left = this.#holders.get(id)! - 1;
+    if (left > 0) {
+      this.#holders.set(id, left);
+      return;
+    }
+    this.#holders.delete(id);
+    if (id !== this.#current?.id) this.#device.free(id);
+  }
+}

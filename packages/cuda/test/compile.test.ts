@@ -1,0 +1,104 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { compiler, nvcc, testWith } from "../../../scripts/requirements.js";
+// @ts-expect-error: a script in JavaScript, typed below.
+import * as scripts from "../scripts/toolchain.mjs";
+import { type Addon, loadAddon } from "../src/addon.js";
+import { CudaError, cuda } from "../src/index.js";
+import { plans } from "../src/plan.js";
+
+interface Resources {
+  readonly kernel: string;
+  readonly stack: number;
+  readonly spills: number;
+  readonly registers: number;
+}
+const { buildAddon, findCompiler, findNvcc, resources } = scripts as {
+  buildAddon(compiler: object, to: string): void;
+  findCompiler(): object | undefined;
+  findNvcc(): string | undefined;
+  resources(nvcc: string, source: string): Resources[];
+};
+
+const native = fileURLToPath(new URL("../native", import.meta.url));
+const kebab = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+const files = readdirSync(native).filter((name) => name.endsWith(".cu"));
+const folder = mkdtempSync(join(tmpdir(), "ziggurat-cuda-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test("every op has a file of kernels of its name, and there are no others", () => {
+  expect(files.map((name) => name.slice(0, -3)).sort()).toEqual(Object.keys(plans).map(kebab).sort());
+});
+
+/** Registers that a thread may have, so that as many blocks fit on a multiprocessor (65536 registers) as a kernel counts on. */
+const limits: readonly (readonly [kernel: RegExp, registers: number])[] = [
+  [/^(topk|sample|evict|rms_norm|log_probability)/, 64],
+  [/^linear_few_q/, 255],
+  [/^linear_few_/, 128],
+  [/^decode_attention_.*_(1|4)$/, 128],
+  [/^watch_/, 96],
+  [/./, 64],
+];
+
+describe("kernels", () => {
+  for (const file of files) {
+    testWith(
+      nvcc,
+      `native/${file} compiles without a warning; no kernel spills or has more registers than it should`,
+      () => {
+        const found = resources(findNvcc()!, join(native, file));
+        const declared = readFileSync(join(native, file), "utf8").match(/KERNEL |__global__ /g)!;
+        expect(found.length).toBeGreaterThanOrEqual(Math.min(1, declared.length));
+        const wrong = found.filter(({ kernel, stack, spills, registers }) => {
+          const [, most] = limits.find(([pattern]) => pattern.test(kernel))!;
+          return spills > 0 || stack > 0 || registers > most;
+        });
+        expect(wrong).toEqual([]);
+      },
+      180_000,
+    );
+  }
+});
+
+describe("the addon", () => {
+  let addon: Addon | undefined;
+  const path = join(folder, "ziggurat.node");
+  beforeAll(() => {
+    const found = findCompiler();
+    if (!found) return;
+    buildAddon(found, path);
+    addon = loadAddon(path);
+  }, 120_000);
+
+  testWith(compiler, "compiles without a warning and loads", () => {
+    expect(Object.keys(addon!).sort()).toContain("launch");
+  });
+
+  testWith(compiler, "says why there is no driver, or opens a device", async (_, { skip }) => {
+    if (addon!.probe() === undefined) skip("there is a driver here");
+    const error: unknown = await cuda({ binaries: { addon: path, kernels: path } }).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(CudaError);
+    expect((error as CudaError).message).toMatch(/libcuda\.so\.1/);
+  });
+
+  testWith(compiler, "refuses arguments that make no sense, and does not crash", () => {
+    const calls = [
+      () => addon!.open(0, undefined as never),
+      () => addon!.launch({} as never, new Uint8Array(8)),
+      () => addon!.allocate(undefined as never, 1, 1),
+      () => addon!.read(3 as never, 1, 1, 1, 1),
+    ];
+    for (const call of calls) expect(call).toThrow();
+  });
+});
+
+test("options and binaries that are not there fail with a typed error", async () => {
+  const missing = { addon: join(folder, "nothing.node"), kernels: join(folder, "nothing.bin") };
+  for (const options of [{ device: -1 }, { device: 0.5 }, { maxBytes: 0 }, { binaries: missing }]) {
+    const error: unknown = await cuda(options).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(CudaError);
+  }
+});

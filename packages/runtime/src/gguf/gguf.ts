@@ -1,0 +1,85 @@
+import { FormatError, show } from "../error.js";
+import type { FileSource } from "../files.js";
+import { convert } from "../weights/convert.js";
+import { missingTensor, type StoredTensor, type WeightSource } from "../weights/source.js";
+import { type GgufHeader, type MetadataValue, readHeader } from "./header.js";
+import { architectures, type GgufArchitecture, ggufName, isKey, isNorm, isQuery } from "./names.js";
+import { type PlacedTensor, placeTensors } from "./tensors.js";
+
+/** A GGUF file, its header read and checked; nothing of its tensors is in memory. */
+export interface Gguf {
+  /** For errors. */
+  readonly file: string;
+  readonly metadata: ReadonlyMap<string, MetadataValue>;
+  /** Tensors by their names in the file. */
+  readonly tensors: ReadonlyMap<string, PlacedTensor>;
+  readonly source: FileSource;
+}
+
+/** Rejects with {@link FormatError} where the header or the place of a tensor is wrong, and where the file is one part of several. */
+export async function readGguf(source: FileSource, file: string): Promise<Gguf> {
+  const header: GgufHeader = await readHeader(source, file);
+  const parts = header.metadata.get("split.count");
+  if (parts !== undefined && parts !== 1 && parts !== 0) {
+    throw new FormatError(`${file}: is one of ${show(parts)} parts; join them first (llama-gguf-split --merge)`);
+  }
+  return { file, metadata: header.metadata, tensors: placeTensors(header, source, file), source };
+}
+
+/** A tensor as the file has it. Throws {@link FormatError} where its element type cannot be read. */
+export function storedTensor({ source }: Gguf, { info, dtype, begin, bytes }: PlacedTensor, name = info.name): StoredTensor {
+  return { name, dtype: dtype(), shape: info.shape, read: () => source.read(begin, bytes) };
+}
+
+/**
+ * The weights under transformers' names and in transformers' conventions: rows of queries and keys in the order that rotary embedding by halves wants, norms without
+ * what was added to them. `headSize` is that of queries and keys, `rotary` how many of its numbers turn.
+ */
+export function ggufWeights(gguf: Gguf, architecture: keyof typeof architectures, headSize: number): WeightSource {
+  const { file, tensors } = gguf;
+  const { interleaved, normOffset }: GgufArchitecture = architectures[architecture];
+  const find = (name: string) => {
+    const stored = ggufName(name, architecture);
+    return stored === undefined ? undefined : tensors.get(stored);
+  };
+  return {
+    name: file,
+    names: [...tensors.keys()],
+    has: (name) => find(name) !== undefined,
+    tensor(name) {
+      const found = find(name);
+      if (!found) throw missingTensor(file, ggufName(name, architecture) ?? name, tensors);
+      const stored = storedTensor(gguf, found, name);
+      if (interleaved && (isQuery(name) || isKey(name))) return { ...stored, read: async () => byHalves(await stored.read(), stored, headSize) };
+      if (normOffset !== undefined && isNorm(name)) return withoutOffset(stored, normOffset);
+      return stored;
+    },
+  };
+}
+
+/** Rows of each head from (0, half), (1, half + 1), ... to 0, 1, ..., half, half + 1, .... A row of blocks is moved as it is. */
+function byHalves(bytes: Uint8Array<ArrayBuffer>, { shape, name }: StoredTensor, headSize: number): Uint8Array<ArrayBuffer> {
+  const rows = shape[0]!;
+  if (rows % headSize !== 0) throw new FormatError(`tensor "${name}" has ${rows} rows; they must be a multiple of the head size, ${headSize}`);
+  const stride = bytes.byteLength / rows;
+  const out = new Uint8Array(bytes.byteLength);
+  for (let row = 0; row < rows; row++) {
+    const within = row % headSize;
+    const from = row - within + (within < headSize / 2 ? 2 * within : 2 * within - headSize + 1);
+    out.set(bytes.subarray(from * stride, (from + 1) * stride), row * stride);
+  }
+  return out;
+}
+
+function withoutOffset(stored: StoredTensor, offset: number): StoredTensor {
+  return {
+    ...stored,
+    dtype: "f32",
+    async read() {
+      const bytes = convert(await stored.read(), stored.dtype, "f32", stored.shape, stored.name).slice() as Uint8Array<ArrayBuffer>;
+      const numbers = new Float32Array(bytes.buffer);
+      for (let i = 0; i < numbers.length; i++) numbers[i]! -= offset;
+      return bytes;
+    },
+  };
+}

@@ -1,0 +1,176 @@
+import { FormatError, reason } from "../error.js";
+import type { FileSource } from "../files.js";
+
+// The header of a GGUF file (github.com/ggml-org/ggml, docs/gguf.md): "GGUF"; the version; counts of tensors and of metadata; the metadata, each a name, a type and
+// a value; each tensor's name, axes (innermost first), type and place. Everything is little-endian. Every count is checked against the bytes that are left.
+
+export type MetadataValue = string | number | bigint | boolean | readonly MetadataValue[];
+
+export interface TensorInfo {
+  readonly name: string;
+  /** Row-major: the innermost axis last. */
+  readonly shape: readonly number[];
+  /** The format's number of the element type. */
+  readonly type: number;
+  /** Bytes from the start of the tensors. */
+  readonly offset: number;
+}
+
+export interface GgufHeader {
+  readonly metadata: ReadonlyMap<string, MetadataValue>;
+  readonly tensors: readonly TensorInfo[];
+  /** Bytes before the padding that precedes the tensors. */
+  readonly end: number;
+}
+
+/** Metadata hold the vocabulary: those of the largest known take about 15 MB. */
+const largestHeader = 256 * 2 ** 20;
+const firstRead = 2 ** 20;
+
+/** What of the header lies beyond the bytes that were read. */
+class Short extends Error {}
+
+/** Rejects with {@link FormatError} where the header is cut short, malformed, or larger than 256 MiB, or where a name repeats. */
+export async function readHeader(source: FileSource, file: string): Promise<GgufHeader> {
+  for (let length = Math.min(source.size, firstRead); ; length = Math.min(source.size, 4 * length)) {
+    const bytes = await source.read(0, length);
+    try {
+      return parseHeader(bytes, source.size, file);
+    } catch (error) {
+      if (!(error instanceof Short)) throw error;
+      if (length === source.size) throw new FormatError(`${file}: ${source.size} bytes; the header is cut short`);
+      if (length >= largestHeader) throw new FormatError(`${file}: the header has more than ${length} bytes; ${largestHeader} is the most allowed`);
+    }
+  }
+}
+
+/** Bytes of values of fixed size, by the format's number of the type. */
+const fixedBytes: Readonly<Record<number, number>> = { 0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8 };
+const stringType = 8;
+const arrayType = 9;
+
+/** Reads values one after the other. `size` is that of the file, of which `bytes` are the first. */
+function cursor(bytes: Uint8Array, size: number, file: string) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  let at = 0;
+  const take = (length: number): number => {
+    if (at + length > size) throw new FormatError(`${file}: ${size} bytes; what is at byte ${at} takes ${length}`);
+    if (at + length > bytes.byteLength) throw new Short();
+    at += length;
+    return at - length;
+  };
+  /** A count of things that take `least` bytes each. */
+  const count = (what: string, least: number): number => {
+    const said = view.getBigUint64(take(8), true);
+    if (said > BigInt(Math.floor((size - at) / least))) {
+      throw new FormatError(`${file}: says at byte ${at - 8} that there are ${said} ${what}; the ${size - at} bytes that follow cannot hold them`);
+    }
+    return Number(said);
+  };
+  const text = (what: string): string => {
+    const from = take(count(`bytes of ${what}`, 1));
+    try {
+      return decoder.decode(bytes.subarray(from, at));
+    } catch (error) {
+      throw new FormatError(`${file}: ${what} at byte ${from} is not UTF-8: ${reason(error)}`);
+    }
+  };
+  const scalar = (type: number): number | bigint | boolean => {
+    const from = take(fixedBytes[type]!);
+    switch (type) {
+      case 0:
+        return view.getUint8(from);
+      case 1:
+        return view.getInt8(from);
+      case 2:
+        return view.getUint16(from, true);
+      case 3:
+        return view.getInt16(from, true);
+      case 4:
+        return view.getUint32(from, true);
+      case 5:
+        return view.getInt32(from, true);
+      case 6:
+        return view.getFloat32(from, true);
+      case 7:
+        return view.getUint8(from) !== 0;
+      case 10:
+      case 11: {
+        const whole = type === 10 ? view.getBigUint64(from, true) : view.getBigInt64(from, true);
+        const number = Number(whole);
+        return Number.isSafeInteger(number) ? number : whole;
+      }
+      default:
+        return view.getFloat64(from, true);
+    }
+  };
+  return {
+    take,
+    count,
+    text,
+    word: () => view.getUint32(take(4), true),
+    long: () => view.getBigUint64(take(8), true),
+    value(what: string): MetadataValue {
+      const type = view.getUint32(take(4), true);
+      if (type === stringType) return text(what);
+      if (type !== arrayType) {
+        if (!(type in fixedBytes)) throw new FormatError(`${file}: ${what} is of type ${type}, which the format does not have`);
+        return scalar(type);
+      }
+      const element = view.getUint32(take(4), true);
+      if (element !== stringType && !(element in fixedBytes)) {
+        throw new FormatError(`${file}: ${what} is a list of type ${element}; lists hold numbers, truth values or strings`);
+      }
+      const length = count(`elements of ${what}`, element === stringType ? 8 : fixedBytes[element]!);
+      const list: MetadataValue[] = [];
+      for (let i = 0; i < length; i++) list.push(element === stringType ? text(what) : scalar(element));
+      return list;
+    },
+    get at() {
+      return at;
+    },
+  };
+}
+
+function parseHeader(bytes: Uint8Array, size: number, file: string): GgufHeader {
+  const read = cursor(bytes, size, file);
+  if (size < 24) throw new FormatError(`${file}: ${size} bytes; a GGUF file has 24 at least`);
+  const magic = String.fromCharCode(...bytes.subarray(read.take(4), read.at));
+  if (magic !== "GGUF") throw new FormatError(`${file}: starts with ${JSON.stringify(magic)}; a GGUF file starts with "GGUF"`);
+  const version = read.word();
+  if (version === 0x03000000) throw new FormatError(`${file}: is a big-endian GGUF file; only little-endian ones can be read`);
+  // Version 3 differs from 2 in that it may be big-endian.
+  if (version !== 3 && version !== 2) throw new FormatError(`${file}: is of GGUF version ${version}; versions 2 and 3 can be read`);
+  const tensorCount = read.count("tensors", 24);
+  const metadataCount = read.count("metadata", 13);
+  const metadata = new Map<string, MetadataValue>();
+  for (let i = 0; i < metadataCount; i++) {
+    const name = read.text("a metadata name");
+    if (metadata.has(name)) throw new FormatError(`${file}: has the metadata "${name}" twice`);
+    metadata.set(name, read.value(name));
+  }
+  const tensors = new Map<string, TensorInfo>();
+  for (let i = 0; i < tensorCount; i++) {
+    const tensor = readTensor(read, file);
+    if (tensors.has(tensor.name)) throw new FormatError(`${file}: has the tensor "${tensor.name}" twice`);
+    tensors.set(tensor.name, tensor);
+  }
+  return { metadata, tensors: [...tensors.values()], end: read.at };
+}
+
+function readTensor(read: ReturnType<typeof cursor>, file: string): TensorInfo {
+  const name = read.text("a tensor's name");
+  const axes = read.word();
+  if (axes < 1 || axes > 4) throw new FormatError(`${file}: tensor "${name}" has ${axes} axes; it may have 1 to 4`);
+  const whole = (what: string, least: number): number => {
+    const value = read.long();
+    if (value > BigInt(Number.MAX_SAFE_INTEGER) || value < least) {
+      throw new FormatError(`${file}: tensor "${name}": ${what} is ${value}; it must be a whole number from ${least} to 2^53 - 1`);
+    }
+    return Number(value);
+  };
+  const shape = Array.from({ length: axes }, () => whole("an axis", 1)).reverse();
+  const type = read.word();
+  return { name, shape, type, offset: whole("its offset", 0) };
+}

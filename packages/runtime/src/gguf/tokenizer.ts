@@ -1,0 +1,157 @@
+import { show, TokenizerError } from "../error.js";
+import { makeTokenizer, type Tokenizer } from "../tokenizer.js";
+import type { MetadataValue } from "./header.js";
+import { preTokenizers } from "./pre-tokenizers.js";
+
+// A GGUF file's tokenizer as the tokenizer.json that it was made from: a byte-level BPE with its merges (model "gpt2"), or SentencePiece's BPE with scores
+// ("llama"), whose merges are found again from the scores.
+
+type Metadata = ReadonlyMap<string, MetadataValue>;
+
+/** Kinds of tokens (enum llama_token_type). */
+const kind = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
+
+/** The tokenizer that the metadata hold; undefined where there is none. Throws {@link TokenizerError}. */
+export function ggufTokenizer(metadata: Metadata, file: string): Tokenizer | undefined {
+  const model = metadata.get("tokenizer.ggml.model");
+  if (model === undefined || model === "no_vocab") return undefined;
+  if (model !== "gpt2" && model !== "llama") throw new TokenizerError(`${file}: tokenizer.ggml.model is ${show(model)}; supported: gpt2, llama`);
+  const tokens = list(metadata, "tokens", file, (value) => typeof value === "string", "strings") as readonly string[];
+  if (tokens.length === 0) throw new TokenizerError(`${file}: tokenizer.ggml.tokens is empty`);
+  const kinds = metadata.has("tokenizer.ggml.token_type")
+    ? (list(metadata, "token_type", file, (value) => typeof value === "number", "numbers") as readonly number[])
+    : tokens.map(() => kind.normal);
+  if (kinds.length !== tokens.length) throw new TokenizerError(`${file}: has ${tokens.length} tokens and ${kinds.length} token types`);
+  const ids = new Map(tokens.map((token, id) => [token, id]));
+  if (ids.size !== tokens.length) {
+    const twice = tokens.find((token, id) => ids.get(token) !== id);
+    throw new TokenizerError(`${file}: tokenizer.ggml.tokens has ${show(twice)} twice`);
+  }
+  const json = model === "gpt2" ? byteLevel(metadata, file, ids) : sentencePiece(metadata, file, tokens, kinds, ids);
+  const added = tokens.flatMap((content, id) =>
+    content !== "" && (kinds[id] === kind.control || kinds[id] === kind.userDefined || (model === "llama" && kinds[id] === kind.unknown))
+      ? [{ id, content, special: kinds[id] !== kind.userDefined, normalized: false, lstrip: false, rstrip: false, single_word: false }]
+      : [],
+  );
+  const named = Object.fromEntries(
+    [
+      ["bos_token", "bos"],
+      ["eos_token", "eos"],
+      ["unk_token", "unknown"],
+      ["pad_token", "padding"],
+      ["sep_token", "seperator"],
+    ].flatMap(([name, key]) => {
+      const id = metadata.get(`tokenizer.ggml.${key}_token_id`);
+      const token = typeof id === "number" ? tokens[id] : undefined;
+      return token === undefined ? [] : [[name!, token]];
+    }),
+  ) as Record<string, string>;
+  const template = metadata.get("tokenizer.chat_template");
+  return makeTokenizer(
+    { ...json, added_tokens: added, post_processor: postProcessor(metadata, model, named, ids) },
+    { ...named, ...(template === undefined ? {} : { chat_template: template }) },
+    file,
+  );
+}
+
+function list(metadata: Metadata, name: string, file: string, test: (value: unknown) => boolean, what: string): readonly MetadataValue[] {
+  const value = metadata.get(`tokenizer.ggml.${name}`);
+  if (!Array.isArray(value) || !value.every(test)) {
+    throw new TokenizerError(`${file}: tokenizer.ggml.${name} is ${show(value)}; it must be a list of ${what}`);
+  }
+  return value;
+}
+
+function byteLevel(metadata: Metadata, file: string, ids: ReadonlyMap<string, number>) {
+  const name = metadata.get("tokenizer.ggml.pre") ?? "gpt-2";
+  const rule = typeof name === "string" && Object.hasOwn(preTokenizers, name) ? preTokenizers[name] : undefined;
+  if (!rule) throw new TokenizerError(`${file}: tokenizer.ggml.pre is ${show(name)}; supported: ${Object.keys(preTokenizers).join(", ")}`);
+  const merges = list(metadata, "merges", file, (value) => typeof value === "string", "strings") as readonly string[];
+  const splits = rule.patterns.map((Regex) => ({ type: "Split", pattern: { Regex }, behavior: "Isolated", invert: false }));
+  return {
+    normalizer: rule.normalizer ?? null,
+    pre_tokenizer: {
+      type: "Sequence",
+      pretokenizers: [...splits, { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: false }],
+    },
+    decoder: { type: "ByteLevel", add_prefix_space: true, trim_offsets: true, use_regex: true },
+    model: { type: "BPE", vocab: Object.fromEntries(ids), merges, ignore_merges: rule.ignoreMerges === true, unk_token: null },
+  };
+}
+
+/** The mark that SentencePiece writes for a space. */
+const space = "▁";
+
+function sentencePiece(metadata: Metadata, file: string, tokens: readonly string[], kinds: readonly number[], ids: ReadonlyMap<string, number>) {
+  const scores = list(metadata, "scores", file, (value) => typeof value === "number", "numbers") as readonly number[];
+  if (scores.length !== tokens.length) throw new TokenizerError(`${file}: has ${tokens.length} tokens and ${scores.length} scores`);
+  const prefix = metadata.get("tokenizer.ggml.add_space_prefix") !== false;
+  const replace = { type: "Replace", pattern: { String: " " }, content: space };
+  const unknown = metadata.get("tokenizer.ggml.unknown_token_id") ?? 0;
+  return {
+    normalizer: prefix ? { type: "Sequence", normalizers: [{ type: "Prepend", prepend: space }, replace] } : replace,
+    pre_tokenizer: null,
+    decoder: {
+      type: "Sequence",
+      decoders: [
+        { type: "Replace", pattern: { String: space }, content: " " },
+        { type: "ByteFallback" },
+        { type: "Fuse" },
+        ...(prefix ? [{ type: "Strip", content: " ", start: 1, stop: 0 }] : []),
+      ],
+    },
+    model: {
+      type: "BPE",
+      vocab: Object.fromEntries(ids),
+      merges: mergesOf(tokens, kinds, scores, ids),
+      unk_token: typeof unknown === "number" ? (tokens[unknown] ?? null) : null,
+      fuse_unk: true,
+      byte_fallback: true,
+    },
+  };
+}
+
+/** The longest piece, in characters, that is looked at for merges; SentencePiece's own limit is 16, long runs of spaces are a little longer. */
+const longestPiece = 64;
+
+/** Every way to make a piece of two others, the best score first, as transformers' converter of SentencePiece models orders them. */
+function mergesOf(
+  tokens: readonly string[],
+  kinds: readonly number[],
+  scores: readonly number[],
+  ids: ReadonlyMap<string, number>,
+): [string, string][] {
+  const usable = (id: number | undefined) => id !== undefined && (kinds[id] === kind.normal || kinds[id] === kind.userDefined);
+  const merges: { readonly left: number; readonly right: number; readonly id: number }[] = [];
+  tokens.forEach((token, id) => {
+    if (kinds[id] !== kind.normal || token.length > longestPiece) return;
+    for (let at = 1; at < token.length; at++) {
+      const left = ids.get(token.slice(0, at));
+      const right = ids.get(token.slice(at));
+      if (usable(left) && usable(right)) merges.push({ left: left!, right: right!, id });
+    }
+  });
+  merges.sort((a, b) => scores[b.id]! - scores[a.id]! || a.id - b.id || a.left - b.left || a.right - b.right);
+  return merges.map(({ left, right }) => [tokens[left]!, tokens[right]!]);
+}
+
+/** What goes around a text: SentencePiece models begin with the bos token unless the file says otherwise, the others only if it says so. */
+function postProcessor(
+  metadata: Metadata,
+  model: "gpt2" | "llama",
+  { bos_token: bos, eos_token: eos }: Record<string, string>,
+  ids: ReadonlyMap<string, number>,
+) {
+  const wants = (key: string, missing: boolean) => (metadata.get(`tokenizer.ggml.${key}`) ?? missing) === true;
+  const first = wants("add_bos_token", model === "llama") && bos !== undefined ? [bos] : [];
+  const last = wants("add_eos_token", false) && eos !== undefined ? [eos] : [];
+  if (first.length + last.length === 0) return null;
+  const special = (token: string) => ({ SpecialToken: { id: token, type_id: 0 } });
+  const text = { Sequence: { id: "A", type_id: 0 } };
+  return {
+    type: "TemplateProcessing",
+    single: [...first.map(special), text, ...last.map(special)],
+    pair: [],
+    special_tokens: Object.fromEntries([...first, ...last].map((token) => [token, { id: token, ids: [ids.get(token)], tokens: [token] }])),
+  };
+}

@@ -1,0 +1,83 @@
+import { OpError } from "@ziggurat/tensor";
+import type { Group } from "./shader.js";
+import type { Bound, Stage } from "./stage.js";
+
+/** Where an operand of a dispatch is. */
+export interface Place {
+  readonly buffer: GPUBuffer;
+  readonly offset: number;
+}
+
+/** A binding of a dispatch: the stretch of a buffer that holds all operands of the group. */
+export interface Binding extends Group {
+  readonly buffer: GPUBuffer;
+  readonly offset: number;
+  readonly size: number;
+  /** Element at which each operand starts. */
+  readonly at: readonly number[];
+  /** Read-only, of a buffer that the same dispatch writes by other types: to be copied first. */
+  readonly copied: boolean;
+}
+
+/** Offsets of bindings are multiples of this on every device. */
+const alignment = 256;
+const sizes: Readonly<Record<string, number>> = { u32: 4, i32: 4, f32: 4, "vec2<u32>": 8, "vec4<u32>": 16, "vec4<f32>": 16 };
+const sizeOf = ({ type }: { type: string }) => sizes[type]!;
+
+/** Buffers are whole quads, so that wide loads of their last bytes stay inside. */
+export const padded = (bytes: number): number => Math.max(Math.ceil(bytes / 16) * 16, 16);
+
+/**
+ * Binds a stage's operands. Operands of one type in one buffer share a binding, as WebGPU lets no dispatch write a buffer that it binds twice. Throws an
+ * `OpError` where a stretch is longer than the device binds.
+ */
+export function bindingsOf(op: string, stage: Stage, places: Readonly<Record<string, Place>>, limit: number): readonly Binding[] {
+  const groups: { names: string[]; bounds: Bound[]; buffer: GPUBuffer; starts: number[] }[] = [];
+  for (const [name, bound] of Object.entries(stage.bound)) {
+    const { buffer, offset } = places[bound.operand]!;
+    const start = offset + bound.offset;
+    const end = start + bound.bytes;
+    const shared = groups.find((group) => {
+      if (group.buffer !== buffer || group.bounds[0]!.type !== bound.type) return false;
+      const stretch = Math.max(end, ...group.bounds.map(({ bytes }, i) => group.starts[i]! + bytes)) - Math.min(start, ...group.starts);
+      return stretch <= limit || bound.written || group.bounds.some(({ written }) => written);
+    });
+    const group = shared ?? { names: [], bounds: [], buffer, starts: [] };
+    if (!shared) groups.push(group);
+    group.names.push(name);
+    group.bounds.push(bound);
+    group.starts.push(start);
+  }
+  const writtenBuffers = new Map<GPUBuffer, number>();
+  for (const { bounds, buffer } of groups) {
+    if (!bounds.some(({ written }) => written)) continue;
+    const count = (writtenBuffers.get(buffer) ?? 0) + 1;
+    writtenBuffers.set(buffer, count);
+    if (count > 1) throw new OpError(`${op}: operands of different types are written in one buffer; WebGPU needs them in buffers of their own`);
+  }
+  return groups.map(({ names, bounds, buffer, starts }) => {
+    const type = bounds[0]!.type;
+    const offset = Math.floor(Math.min(...starts) / alignment) * alignment;
+    const end = Math.min(Math.max(...bounds.map(({ bytes }, i) => starts[i]! + padded(bytes))), buffer.size);
+    const size = Math.max(Math.ceil((end - offset) / 16) * 16, 16);
+    if (size > limit) {
+      throw new OpError(`${op}: ${names.join(", ")} needs a binding of ${size} bytes, and this device binds at most ${limit}; use smaller buffers`);
+    }
+    const written = bounds.some((bound) => bound.written);
+    const at = starts.map((start) => (start - offset) / sizeOf({ type }));
+    return { type, names, written, buffer, offset, size, at, copied: !written && writtenBuffers.has(buffer) };
+  });
+}
+
+const tables = ["offset", "length", "seen", "ended", "keep", "counter", "base", "targetOffset", "targetLength"];
+
+/** The groups that dispatches of a stage usually have: tables share a buffer, and a residual is added in place. */
+export function usualGroups({ bound }: Stage): readonly Group[] {
+  const groups = new Map<string, { names: string[]; type: string; written: boolean }>();
+  for (const [name, { type, written }] of Object.entries(bound)) {
+    const key = tables.includes(name) ? `tables ${type}` : name === "out" && bound.residual ? "residual" : name;
+    const group = groups.get(key);
+    groups.set(key, { names: [...(group?.names ?? []), name], type, written: written || (group?.written ?? false) });
+  }
+  return [...groups.values()];
+}

@@ -1,0 +1,39 @@
+import { catalogue, checkSpec, type DType, type OperandRule, operandBytes, operandIsUsed, type OpName, type Spec } from "@ziggurat/tensor";
+import { kernels } from "./kernels/index.js";
+import type { Full, OpKernel, Stage, Traits } from "./stage.js";
+
+/** An op made ready for its spec: what it needs of its operands, and its dispatches. */
+export class WebGpuKernel<N extends OpName = OpName> {
+  readonly op: N;
+  readonly spec: Full<N>;
+  /** Operands by name, and the bytes that each must hold. */
+  readonly needs: ReadonlyMap<string, number>;
+  readonly #kernel: OpKernel<N>;
+  readonly #traits: Traits;
+  #wide: readonly Stage[] | undefined;
+  #narrow: readonly Stage[] | undefined;
+
+  /** Throws an `OpError` where the spec breaks the catalogue, or is beyond what kernels here can do. */
+  constructor(op: N, spec: Spec<N>, traits: Traits) {
+    this.op = op;
+    this.spec = checkSpec(op, spec);
+    this.#kernel = kernels[op];
+    this.#traits = traits;
+    const loose = this.spec as unknown as Readonly<Record<string, number>> & Readonly<Record<string, DType>>;
+    const used = Object.entries<OperandRule>(catalogue[op].operands).filter(([, { when }]) => operandIsUsed(when, loose));
+    this.needs = new Map(used.map(([name, rule]) => [name, operandBytes(rule, loose, loose)]));
+    this.#wide = this.#kernel.stages(this.spec, traits, true);
+  }
+
+  /** The dispatches for operands that start at these bytes. */
+  stages(offsets: Readonly<Record<string, number>> = {}): readonly Stage[] {
+    const wide = (this.#kernel.wide ?? []).every((name) => (offsets[name] ?? 0) % 16 === 0);
+    if (wide) return (this.#wide ??= this.#kernel.stages(this.spec, this.#traits, true));
+    return this.narrow;
+  }
+
+  /** The dispatches for operands wherever they start. */
+  get narrow(): readonly Stage[] {
+    return (this.#narrow ??= this.#kernel.stages(this.spec, this.#traits, false));
+  }
+}

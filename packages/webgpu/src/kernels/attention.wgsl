@@ -1,0 +1,155 @@
+// attention: prefill of one sequence. A workgroup takes a tile of TILE queries of one query head and walks the tiles of keys that any of them sees, with a
+// running maximum and sum for each query (FlashAttention, arXiv 2205.14135): logits by lib/tile.wgsl, then the weighted values, a few rows staged at a
+// time. Thread (tx, ty) owns queries 4 ty + r and quads tx + SIDE c of the output.
+//
+// QUADS: quads of a row of K or V; COLUMNS = QUADS / SIDE, rounded up; VALUES_AT_ONCE x QUADS fit where tiles are staged.
+#include tile
+#include quad keys
+#include quad values
+#include infinity
+// The weights of a tile, [query, key / 4].
+var<workgroup> weights: array<vec4f, TILE * (SIDE + 1u)>;
+
+fn query_quad(row: u32, q: u32) -> vec4f {
+  var quad = vec4f();
+  for (var c = 0u; c < 4u; c++) {
+    if 4u * q + c < u.size {
+      quad[c] = $qkv[row * u.size + 4u * q + c];
+    }
+  }
+  return quad;
+}
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
+  let tx = local % SIDE;
+  let ty = local / SIDE;
+  let first_query = group.x * TILE;
+  let head = group.y;
+  let kv_head = head / (u.query_heads / u.kv_heads);
+  let length = u32($length[kv_head]);
+  let start = u32($offset[kv_head]);
+  let rows = length + min(first_query + TILE, u.tokens);
+  var first_key = 0u;
+  if u.window > 0u && length + first_query + 1u > u.window {
+    first_key = (length + first_query + 1u - u.window) / TILE * TILE;
+  }
+  var most = vec4f(-infinity());
+  var total = vec4f();
+  var out: array<array<vec4f, COLUMNS>, 4>;
+  for (var key = first_key; key < rows; key += TILE) {
+    var logits: array<vec4f, 4>;
+    for (var q = 0u; q < QUADS; q += 4u) {
+      workgroupBarrier();
+      for (var i = local; i < 4u * TILE; i += THREADS) {
+        let line = i / 4u;
+        let column = q + i % 4u;
+        var a = vec4f();
+        var b = vec4f();
+        if column < QUADS {
+          if first_query + line < u.tokens {
+            a = query_quad((first_query + line) * (u.query_heads + 2u * u.kv_heads) + head, column);
+          }
+          if key + line < rows {
+            b = keys_quad(start + key + line, column);
+          }
+        }
+        staged[line * STRIDE + i % 4u] = a;
+        // So that lane c of thread tx is key 4 tx + c, and its weights are stored as one quad.
+        staged[RIGHT + (line % 4u * SIDE + line / 4u) * STRIDE + i % 4u] = b;
+      }
+      workgroupBarrier();
+      multiply_staged(&logits, tx, ty);
+    }
+    // The greatest logit of each query, over the threads that share its row.
+    var greatest = vec4f(-infinity());
+    for (var r = 0u; r < 4u; r++) {
+      let position = length + first_query + 4u * ty + r;
+      for (var c = 0u; c < 4u; c++) {
+        let row = key + 4u * tx + c;
+        var x = u.scale * logits[r][c];
+        if u.softcap > 0.0 {
+          x = u.softcap * tanh(clamp(x / u.softcap, -15.0, 15.0));
+        }
+        if row > position || row >= rows || (u.window > 0u && row + u.window <= position) {
+          x = -infinity();
+        }
+        logits[r][c] = x;
+        greatest[r] = max(greatest[r], x);
+      }
+    }
+    workgroupBarrier();
+    staged[local] = greatest;
+    workgroupBarrier();
+    for (var t = 0u; t < SIDE; t++) {
+      greatest = max(greatest, staged[ty * SIDE + t]);
+    }
+    workgroupBarrier();
+    let now = max(most, greatest);
+    // A query that has seen nothing yet has no maximum to count from.
+    let base = select(now, vec4f(0.0), now == vec4f(-infinity()));
+    let kept = exp(most - base);
+    most = now;
+    var sums = vec4f();
+    for (var r = 0u; r < 4u; r++) {
+      logits[r] = exp(logits[r] - base[r]);
+      sums[r] = dot(logits[r], vec4f(1.0));
+      weights[(4u * ty + r) * (SIDE + 1u) + tx] = logits[r];
+      for (var c = 0u; c < COLUMNS; c++) {
+        out[r][c] *= kept[r];
+      }
+    }
+    staged[local] = sums;
+    workgroupBarrier();
+    total *= kept;
+    for (var t = 0u; t < SIDE; t++) {
+      total += staged[ty * SIDE + t];
+    }
+    for (var first = 0u; first < TILE; first += VALUES_AT_ONCE) {
+      workgroupBarrier();
+      for (var i = local; i < VALUES_AT_ONCE * QUADS; i += THREADS) {
+        let row = key + first + i / QUADS;
+        var v = vec4f();
+        if row < rows {
+          v = values_quad(start + row, i % QUADS);
+        }
+        staged[i] = v;
+      }
+      workgroupBarrier();
+      for (var k = 0u; k < VALUES_AT_ONCE; k += 4u) {
+        var p: array<vec4f, 4>;
+        for (var r = 0u; r < 4u; r++) {
+          p[r] = weights[(4u * ty + r) * (SIDE + 1u) + (first + k) / 4u];
+        }
+        for (var c = 0u; c < COLUMNS; c++) {
+          let column = min(tx + SIDE * c, QUADS - 1u);
+          let v0 = staged[k * QUADS + column];
+          let v1 = staged[(k + 1u) * QUADS + column];
+          let v2 = staged[(k + 2u) * QUADS + column];
+          let v3 = staged[(k + 3u) * QUADS + column];
+          for (var r = 0u; r < 4u; r++) {
+            out[r][c] += p[r].x * v0 + p[r].y * v1 + p[r].z * v2 + p[r].w * v3;
+          }
+        }
+      }
+    }
+  }
+  for (var r = 0u; r < 4u; r++) {
+    let query = first_query + 4u * ty + r;
+    if query >= u.tokens {
+      continue;
+    }
+    if tx == 0u {
+      $lse[head * u.tokens + query] = most[r] + log(total[r]);
+    }
+    for (var c = 0u; c < COLUMNS; c++) {
+      let quad = out[r][c] / total[r];
+      for (var n = 0u; n < 4u; n++) {
+        let j = 4u * (tx + SIDE * c) + n;
+        if j < u.size {
+          $out[(query * u.query_heads + head) * u.size + j] = quad[n];
+        }
+      }
+    }
+  }
+}

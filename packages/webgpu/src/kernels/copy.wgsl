@@ -1,0 +1,9 @@
+// copy: a thread for each word.
+#include grid
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let item = item_of(group, groups, local);
+  if item < u.words {
+    $out[item] = $x[item];
+  }
+}

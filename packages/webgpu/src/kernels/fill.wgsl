@@ -1,0 +1,9 @@
+// fill: a thread for each word. The value is a word already, so that every float arrives as it is.
+#include grid
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let item = item_of(group, groups, local);
+  if item < u.words {
+    $out[item] = u.value;
+  }
+}

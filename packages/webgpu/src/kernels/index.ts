@@ -1,0 +1,38 @@
+import type { OpName } from "@ziggurat/tensor";
+import type { OpKernel } from "../stage.js";
+import { advance } from "./advance.js";
+import { append } from "./append.js";
+import { attention } from "./attention.js";
+import { binary } from "./binary.js";
+import { copy } from "./copy.js";
+import { decodeAttention } from "./decode-attention.js";
+import { embed } from "./embed.js";
+import { evict } from "./evict.js";
+import { fill } from "./fill.js";
+import { gatedActivation } from "./gated-activation.js";
+import { gather } from "./gather.js";
+import { hash } from "./hash.js";
+import { linear } from "./linear.js";
+import { load } from "./load.js";
+import { logProbability } from "./log-probability.js";
+import { order } from "./order.js";
+import { pool } from "./pool.js";
+import { reduce } from "./reduce.js";
+import { rmsNorm } from "./rms-norm.js";
+import { rope } from "./rope.js";
+import { sample } from "./sample.js";
+import { store } from "./store.js";
+import { topk } from "./topk.js";
+import { unary } from "./unary.js";
+import { watch } from "./watch.js";
+import { where } from "./where.js";
+
+type Kernels = { readonly [N in OpName]: OpKernel<N> };
+
+export const kernels: Kernels = {
+  ...{ embed, rmsNorm, linear, gatedActivation, rope, logProbability, sample },
+  ...{ append, attention, decodeAttention, watch, advance },
+  ...{ topk, order, gather, evict },
+  ...{ load, store, unary, binary, where, reduce, pool, hash },
+  ...{ fill, copy },
+};

@@ -1,0 +1,30 @@
+// Sums and maxima over a workgroup of THREADS, in a fixed order. Every thread must call, and gets the result.
+var<workgroup> reduced: array<f32, THREADS>;
+
+fn sum_over_threads(x: f32, local: u32) -> f32 {
+  reduced[local] = x;
+  for (var half = THREADS / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if local < half {
+      reduced[local] += reduced[local + half];
+    }
+  }
+  workgroupBarrier();
+  let sum = reduced[0];
+  workgroupBarrier();
+  return sum;
+}
+
+fn max_over_threads(x: f32, local: u32) -> f32 {
+  reduced[local] = x;
+  for (var half = THREADS / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if local < half {
+      reduced[local] = max(reduced[local], reduced[local + half]);
+    }
+  }
+  workgroupBarrier();
+  let most = reduced[0];
+  workgroupBarrier();
+  return most;
+}

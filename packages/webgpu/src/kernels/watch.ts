@@ -1,0 +1,31 @@
+import { quadType, wordsOf } from "../rows.js";
+import { bind, headGrid, type OpKernel } from "../stage.js";
+import { sideOf } from "./attention.js";
+import text from "./watch.wgsl";
+
+export const watch: OpKernel<"watch"> = {
+  wide: ["keys"],
+  stages(spec, traits, wide) {
+    const { sequences, tokens, queryHeads, kvHeads, headSize, arenaRows, capacity, from, rotary, tableRows, kv, scale, softcap, slot } = spec;
+    wordsOf("watch", kv, headSize);
+    const few = slot || tokens - from <= 4;
+    const whole = wide && headSize % 4 === 0 && !slot;
+    const side = sideOf(tokens - from, traits);
+    const tile = few ? 64 : 4 * side;
+    const tables = { cells: "u32", table: "f32", lse: "f32", offset: "i32", length: "i32", ended: "i32", mass: "f32" };
+    return [
+      {
+        text,
+        settings: { FEW: few, SLOT: slot, QUADS: Math.ceil(headSize / 4), KV: kv, WIDE: whole, ...(few ? {} : { SIDE: side }) },
+        bound: bind("watch", spec, { qkv: "f32", keys: whole ? quadType(kv) : "u32", ...tables }),
+        uniforms: {
+          ...{ sequences, tokens, query_heads: queryHeads, kv_heads: kvHeads, size: headSize, capacity, first: from },
+          ...(slot ? { arena_rows: arenaRows, rotary, table_rows: tableRows } : {}),
+        },
+        floats: { scale, softcap },
+        grid: headGrid(Math.ceil(capacity / tile), sequences * queryHeads),
+        work: 2 * sequences * queryHeads * (tokens - from) * capacity * headSize,
+      },
+    ];
+  },
+};

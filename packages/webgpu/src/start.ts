@@ -1,0 +1,72 @@
+import { DeviceLostError, WebGpuError } from "./error.js";
+import { probeSubgroup } from "./probe.js";
+import type { Traits } from "./stage.js";
+
+/** What `navigator.gpu` is: named here by what is used of it, so that no declarations of WebGPU are needed to compile against this package. */
+export interface Gpu {
+  requestAdapter(options?: { powerPreference?: "low-power" | "high-performance" }): Promise<unknown>;
+}
+
+/** What a device may have beyond what every WebGPU has, and kernels use where it is there. */
+export type OptionalFeature = "subgroups" | "largeBindings";
+
+export interface WebGpuOptions {
+  /** Default `navigator.gpu`. In Node: `create([])` of the npm package `webgpu`. Keep it referenced for as long as the backend lives. */
+  readonly gpu?: Gpu;
+  /** Default "high-performance". */
+  readonly powerPreference?: "low-power" | "high-performance";
+  /** Features to leave unused although they are there. */
+  readonly without?: readonly OptionalFeature[];
+  /** Bytes that all buffers together may take; default Infinity, as WebGPU does not say. An allocation beyond fails as the device's would. */
+  readonly maxBytes?: number;
+}
+
+export interface Started {
+  readonly device: GPUDevice;
+  readonly name: string;
+  readonly traits: Traits;
+  readonly software: boolean;
+  readonly maxBytes: number;
+  /** Resolves when the device is gone. */
+  readonly lost: Promise<DeviceLostError>;
+}
+
+const raised = [
+  "maxBufferSize",
+  "maxStorageBufferBindingSize",
+  "maxStorageBuffersPerShaderStage",
+  "maxComputeWorkgroupStorageSize",
+] as const satisfies readonly (keyof GPUSupportedLimits)[];
+
+/** Opens a device with the limits that its adapter offers. Rejects with a `WebGpuError`. */
+export async function start(options: WebGpuOptions): Promise<Started> {
+  const { powerPreference = "high-performance", without = [], maxBytes = Number.POSITIVE_INFINITY } = options;
+  if (!(maxBytes > 0)) throw new WebGpuError(`maxBytes is ${maxBytes}; it must be a number of bytes above 0`);
+  const gpu = options.gpu ?? (globalThis as { navigator?: { gpu?: Gpu } }).navigator?.gpu;
+  if (!gpu) throw new WebGpuError("there is no navigator.gpu here; in Node give webgpu({ gpu: create([]) }), create from the npm package webgpu");
+  const adapter = (await gpu.requestAdapter({ powerPreference })) as GPUAdapter | null;
+  if (!adapter) throw new WebGpuError("WebGPU has no adapter here: no GPU that it supports, or no driver for it");
+  const limits: Record<string, number> = {};
+  for (const name of raised) {
+    if (name === "maxStorageBufferBindingSize" && without.includes("largeBindings")) continue;
+    limits[name] = adapter.limits[name];
+  }
+  const subgroups = adapter.features.has("subgroups") && !without.includes("subgroups");
+  let device: GPUDevice;
+  try {
+    device = await adapter.requestDevice({ requiredLimits: limits, requiredFeatures: subgroups ? ["subgroups"] : [] });
+  } catch (cause) {
+    throw new WebGpuError(`the adapter gives no device: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+  const lost = device.lost.then(({ reason, message }) => new DeviceLostError(`the device was lost (${reason}): ${message}`));
+  const { vendor, architecture, description, subgroupMinSize, subgroupMaxSize } = adapter.info;
+  const subgroup = subgroups && subgroupMinSize === subgroupMaxSize ? await probeSubgroup(device, subgroupMinSize ?? 0) : 0;
+  return {
+    device,
+    name: [...new Set([vendor, architecture, description].filter((word) => word !== ""))].join(" ") || "a WebGPU adapter",
+    traits: { subgroup, workgroupBytes: device.limits.maxComputeWorkgroupStorageSize },
+    software: adapter.info.isFallbackAdapter || architecture === "swiftshader",
+    maxBytes,
+    lost,
+  };
+}

@@ -1,0 +1,142 @@
+import type { Binding } from "./binding.js";
+import { Pace } from "./pace.js";
+import { type Pipeline, uniformBytes } from "./pipelines.js";
+import { usage } from "./usage.js";
+
+/** A dispatch with everything found out that can be before it runs. */
+export interface Command extends Pipeline {
+  readonly bindings: readonly Binding[];
+  readonly uniforms: Uint32Array;
+  readonly grid: readonly [number, number, number];
+  readonly work: number;
+}
+
+/** A command whose bind group is made. */
+export interface Bound {
+  readonly pipeline: GPUComputePipeline;
+  readonly group: GPUBindGroup;
+  /** Where its uniforms start. */
+  readonly offset: number;
+  readonly grid: readonly [number, number, number];
+  readonly work: number;
+  readonly copies: readonly Copy[];
+}
+
+interface Copy {
+  readonly source: GPUBuffer;
+  readonly offset: number;
+  readonly target: GPUBuffer;
+  readonly bytes: number;
+}
+
+/** Dispatches of one submission at most: as many have uniforms in the ring. */
+const most = 512;
+
+/** Commands in the order in which they were enqueued, encoded as they come and submitted before they are many or long. */
+export class Stream {
+  readonly #device: GPUDevice;
+  readonly #pace = new Pace();
+  readonly #uniforms = new Uint32Array((most * uniformBytes) / 4);
+  readonly #ring: GPUBuffer;
+  #encoder: GPUCommandEncoder | undefined;
+  #pass: GPUComputePassEncoder | undefined;
+  #dispatches = 0;
+  #used = 0;
+  #work = 0;
+  #doomed: GPUBuffer[] = [];
+
+  constructor(device: GPUDevice) {
+    this.#device = device;
+    this.#ring = device.createBuffer({ size: most * uniformBytes, usage: usage.uniform | usage.copyTarget });
+  }
+
+  /** Bytes of the ring of uniforms. */
+  get bytes(): number {
+    return this.#ring.size;
+  }
+
+  /** Whether anything waits for `flush`. */
+  get pending(): boolean {
+    return this.#encoder !== undefined;
+  }
+
+  /** Runs a command once. */
+  run(command: Command): void {
+    if (this.#used === most) this.flush();
+    const slot = this.#used++;
+    this.#uniforms.set(command.uniforms, (slot * uniformBytes) / 4);
+    const bound = this.bind(command, this.#ring, slot * uniformBytes);
+    this.encode(bound);
+    for (const { target } of bound.copies) this.destroy(target);
+  }
+
+  /** Makes a command's bind group. Its copies' targets are the caller's to destroy. */
+  bind({ pipeline, layout, bindings, grid, work }: Command, uniforms: GPUBuffer, offset: number): Bound {
+    const copies: Copy[] = [];
+    const entries = bindings.map((binding, index): GPUBindGroupEntry => {
+      const { buffer, offset, size, copied } = binding;
+      if (!copied) return { binding: index + 1, resource: { buffer, offset, size } };
+      const target = this.#device.createBuffer({ size, usage: usage.storage | usage.copyTarget });
+      copies.push({ source: buffer, offset, target, bytes: size });
+      return { binding: index + 1, resource: { buffer: target, offset: 0, size } };
+    });
+    const group = this.#device.createBindGroup({ layout, entries: [{ binding: 0, resource: { buffer: uniforms, size: uniformBytes } }, ...entries] });
+    return { pipeline, group, offset, grid, work, copies };
+  }
+
+  encode({ pipeline, group, offset, grid, work, copies }: Bound): void {
+    for (const { source, offset, target, bytes } of copies) this.copy(source, offset, target, bytes);
+    if (!this.#pass) this.#pass = this.#commands().beginComputePass();
+    const pass = this.#pass;
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(0, group, [offset]);
+    pass.dispatchWorkgroups(grid[0], grid[1], grid[2]);
+    this.#work += work;
+    if (++this.#dispatches >= most || this.#work >= this.#pace.limit) this.flush();
+  }
+
+  copy(source: GPUBuffer, offset: number, target: GPUBuffer, bytes: number): void {
+    this.#pass?.end();
+    this.#pass = undefined;
+    this.#commands().copyBufferToBuffer(source, offset, target, 0, bytes);
+  }
+
+  /** Writes in order: what was enqueued before still sees the old bytes. */
+  write(target: GPUBuffer, offset: number, data: Uint8Array): void {
+    this.flush();
+    this.#device.queue.writeBuffer(target, offset, data as Uint8Array<ArrayBuffer>);
+  }
+
+  /** Destroys a buffer once the commands enqueued so far are submitted. */
+  destroy(buffer: GPUBuffer): void {
+    if (this.pending) this.#doomed.push(buffer);
+    else buffer.destroy();
+  }
+
+  /** Hands everything enqueued to the device. */
+  flush(): void {
+    if (this.#encoder) {
+      this.#pass?.end();
+      const { queue } = this.#device;
+      if (this.#used > 0) queue.writeBuffer(this.#ring, 0, this.#uniforms, 0, (this.#used * uniformBytes) / 4);
+      queue.submit([this.#encoder.finish()]);
+      const work = this.#work;
+      const since = performance.now();
+      if (work > 0) queue.onSubmittedWorkDone().then(() => this.#pace.done(work, since), ignore);
+    }
+    this.#encoder = undefined;
+    this.#pass = undefined;
+    this.#dispatches = 0;
+    this.#used = 0;
+    this.#work = 0;
+    for (const buffer of this.#doomed.splice(0)) buffer.destroy();
+  }
+
+  #commands(): GPUCommandEncoder {
+    this.#encoder ??= this.#device.createCommandEncoder();
+    return this.#encoder;
+  }
+}
+
+/** A lost device is told of elsewhere. */
+const ignore = () => {};

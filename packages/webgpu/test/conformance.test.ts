@@ -1,0 +1,19 @@
+import { testBackend } from "@ziggurat/testing";
+import { expect } from "vitest";
+import { testWith } from "../../../scripts/requirements.js";
+import { webgpu } from "../src/index.js";
+import { adapterThere, gpu } from "./gpu.js";
+
+testWith(adapterThere, "opens a device with what its adapter offers", async () => {
+  const backend = await webgpu({ gpu });
+  expect(backend.info.features.maxBindingBytes).toBeGreaterThanOrEqual(2 ** 27);
+  await backend.dispose();
+});
+
+if (adapterThere.path !== undefined) {
+  testBackend({
+    name: "webgpu",
+    create: () => webgpu({ gpu }),
+    variants: [{ name: "no subgroups, default bindings", create: () => webgpu({ gpu, without: ["subgroups", "largeBindings"] }) }],
+  });
+}

@@ -1,0 +1,14 @@
+import { create } from "webgpu";
+import { type Requirement, vulkan } from "../../../scripts/requirements.js";
+
+// WebGPU in Node, on the Vulkan driver that ZIGGURAT_VULKAN names or SwiftShader; one instance for a test file, kept as long as it runs.
+
+if (vulkan.path !== undefined) process.env.VK_DRIVER_FILES = vulkan.path;
+process.env.XDG_RUNTIME_DIR ??= "/tmp";
+
+export const gpu: GPU = create([]);
+
+const adapter = vulkan.path === undefined ? null : await gpu.requestAdapter();
+
+/** An adapter to test on: the driver is there, and the Vulkan loader. */
+export const adapterThere: Requirement = { ...vulkan, path: adapter ? vulkan.path : undefined };
