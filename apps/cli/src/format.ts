@@ -1,5 +1,8 @@
 // Numbers and tables for people.
 
+/** Columns of the terminal; some terminals say 0. 100 where output goes elsewhere. */
+export const terminalWidth = (): number => Math.max(60, process.stdout.columns || 100);
+
 const unit = (value: number, units: readonly string[]): string => {
   let size = value;
   let at = 0;

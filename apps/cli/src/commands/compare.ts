@@ -2,7 +2,7 @@ import { type Command, Option } from "commander";
 import { compare, type Mode, type Run, warmUp } from "../comparison.js";
 import { type Document, encodeDocument, readText } from "../document.js";
 import { UsageError } from "../error.js";
-import { json } from "../format.js";
+import { json, terminalWidth } from "../format.js";
 import { haystack, material, type Task, tasks } from "../haystack/index.js";
 import { withModel } from "../load.js";
 import { addModel, addOutput, addPolicyOptions, type CommonFlags, policyOptions, whole } from "../options.js";
@@ -130,7 +130,7 @@ async function run(flags: CompareFlags): Promise<void> {
   const { task } = comparison;
   const seeds = flags.repeat > 1 ? `seeds ${flags.seed} to ${flags.seed + flags.repeat - 1}` : `seed ${flags.seed}`;
   const source = task ? [`generated: ${task}, ${seeds}`] : [];
-  process.stdout.write(`${[...source, ...report(comparison, process.stdout.columns ?? 100)].join("\n")}\n`);
+  process.stdout.write(`${[...source, ...report(comparison, terminalWidth())].join("\n")}\n`);
 }
 
 function checkSource({ demo, text, task, question, expect, repeat, askLater, tokens }: CompareFlags): void {
