@@ -15,7 +15,9 @@ const paths = (text: string) =>
 test.each(documents)("%s names only files that are there", (document) => {
   const text = readText(document);
   const links = [...text.matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)/g)].map(([, target]) => join(dirname(document), target!));
-  expect([...links, ...paths(text)].filter((path) => !exists(path))).toEqual([]);
+  // A package's README may also name its own files from its own folder.
+  const named = paths(text).filter((path) => !exists(path) && !exists(join(dirname(document), path)));
+  expect([...links.filter((path) => !exists(path)), ...named]).toEqual([]);
 });
 
 describe("README.md", () => {
@@ -61,6 +63,14 @@ describe("ARCHITECTURE.md", () => {
   test("names every package", () => {
     for (const { folder } of packages) expect(text).toMatch(new RegExp(`\\b${folder}\\b`));
   });
+});
+
+test("CONTRIBUTING.md names every environment variable of ours", () => {
+  const code = ["scripts", "packages", "apps", ".ci"].flatMap(filesUnder).filter((file) => /\.(ts|mjs|js)$|\/run$/.test(file));
+  const variables = new Set(code.flatMap((file) => readText(file).match(/\bZIGGURAT_[A-Z][A-Z_]*/g) ?? []));
+  expect(variables.size).toBeGreaterThan(2);
+  const contributing = readText("CONTRIBUTING.md");
+  expect([...variables].filter((name) => !contributing.includes(`\`${name}\``))).toEqual([]);
 });
 
 test.each([...packages, ...apps])("$path has a README that shows how to call it", ({ path }) => {

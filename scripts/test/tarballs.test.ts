@@ -14,7 +14,7 @@ import { type DependencyField, type Manifest, packages, publishable, root, rootM
 
 const run = promisify(execFile);
 const temp = mkdtempSync(join(tmpdir(), "ziggurat-tarballs-"));
-afterAll(() => rmSync(temp, { recursive: true, force: true }));
+afterAll(() => rmSync(temp, { recursive: true, force: true }), 60_000);
 
 const installed: readonly DependencyField[] = ["dependencies", "peerDependencies", "optionalDependencies"];
 const byName = new Map(publishable.map((place) => [place.manifest.name, place]));

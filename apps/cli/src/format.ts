@@ -49,6 +49,17 @@ export function oneLine(text: string, width: number): string {
   return `"${characters.length > room ? `${characters.slice(0, room - 1).join("")}…` : flat}"`;
 }
 
+/** A text in lines of at most `width` columns, broken at spaces; a word that is longer stays whole. */
+export function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= width) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
+}
+
 export interface Column {
   readonly title: string;
   /** Numbers stand right. */

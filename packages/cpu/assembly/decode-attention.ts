@@ -21,6 +21,13 @@ function partAt(a: usize, piece: i32, g: i32, group: i32): usize { return shared
 @inline
 function partBytes(a: usize): usize { return 16 + (<usize>((DecodeAttention.headSize(a) + 3) & ~3) << 2); }
 
+/** Reads one word of every cache line in order, which the memory is fastest at: `products` and `weighValues` walk in other ways. */
+function touch(from: usize, bytes: usize, room: usize): void {
+  let all: i32 = 0;
+  for (let at: usize = 0; at < bytes; at += 64) all |= load<i32>(from + at);
+  store<i32>(room, all);
+}
+
 function chunk(a: usize, h: i32, piece: i32, first: i32, count: i32): void {
   const queryHeads = DecodeAttention.queryHeads(a);
   const kvHeads = DecodeAttention.kvHeads(a);
@@ -45,6 +52,7 @@ function chunk(a: usize, h: i32, piece: i32, first: i32, count: i32): void {
   const logits = queries + <usize>group * queryBytes;
   const room = logits + <usize>group * (CHUNK * 4);
   for (let g = 0; g < group; g++) prepareActivations(queryDType(dtype), q + ((g * headSize) << 2), headSize, queries + <usize>g * queryBytes);
+  touch(keys + <usize>first * bytes, <usize>count * bytes, room);
   products(dtype, keys, headSize, first, count, queries, queryBytes, group, logits, CHUNK * 4, room);
   for (let g = 0; g < group; g++) {
     const part = partAt(a, piece, g, group);
@@ -55,6 +63,7 @@ function chunk(a: usize, h: i32, piece: i32, first: i32, count: i32): void {
     store<f32>(part, exponentials(row, whole, greatest), 4);
     for (let i = headSize; i < ((headSize + 3) & ~3); i++) store<f32>(part + 16 + (i << 2), 0);
   }
+  touch(values, <usize>count * bytes, room);
   weighValues(dtype, values, headSize, count, logits, CHUNK * 4, group, partAt(a, piece, 0, group) + 16, partBytes(a));
 }
 

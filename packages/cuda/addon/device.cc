@@ -305,8 +305,8 @@ void Device::kernel(uint32_t kernel, uint32_t module, std::string name, int shar
 }
 
 /**
- * Launches one after the other. Each is words of 32 bits: kernel, grid x, y, z, threads, shared bytes, bytes of arguments (a multiple of 8), number
- * of addresses; for each address its byte in the arguments, its buffer (0 for none), and its offset (low, high); then the arguments.
+ * Launches one after the other. Each is words of 32 bits: kernel, grid x, y, z, threads, shared bytes, bytes of arguments, number of
+ * addresses; for each address its byte in the arguments, its buffer (0 for none), and its offset (low, high); then the arguments.
  */
 void Device::launchAll(const Bytes& commands, CUstream stream) {
   constexpr size_t head = 8, perAddress = 4;

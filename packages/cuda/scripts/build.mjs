@@ -1,6 +1,6 @@
 // Builds what @ziggurat/cuda-linux-x64 holds: the addon, with a C++ compiler, and the kernels, with nvcc. Says so where one of them is missing, and goes on.
-//   node scripts/build.mjs [--quick] [--out DIR]
-// --quick: kernels for compute capability 9.0 alone. nvcc is looked for in the virtual environment that ZIGGURAT_NVCC_ENV names (Python packages
+//   node scripts/build.mjs [--targets all|quick|ptx] [--out DIR]
+// Targets, also in ZIGGURAT_CUDA_TARGETS: all that is released; compute capability 9.0 alone; PTX for 8.0 alone. nvcc is looked for in the virtual environment that ZIGGURAT_NVCC_ENV names (Python packages
 // nvidia-cuda-nvcc, nvidia-nvvm, nvidia-cuda-crt, nvidia-cuda-runtime, nvidia-cuda-cccl), then on the PATH; the C++ compiler in CXX, then as c++.
 // What is newer than its sources stays.
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
@@ -10,7 +10,9 @@ import { parseArgs } from "node:util";
 import { buildAddon, buildKernel, findCompiler, findNvcc, targets } from "./toolchain.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const { values } = parseArgs({ options: { quick: { type: "boolean", default: false }, out: { type: "string" } } });
+const { values } = parseArgs({
+  options: { targets: { type: "string", default: process.env.ZIGGURAT_CUDA_TARGETS || "all" }, out: { type: "string" } },
+});
 const out = values.out ?? join(root, "../cuda-linux-x64/bin");
 const time = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0);
 const sources = (folder) => readdirSync(join(root, folder)).map((name) => join(root, folder, name));
@@ -39,10 +41,11 @@ if (!nvcc) {
   const files = readdirSync(join(root, "native"))
     .filter((name) => name.endsWith(".cu"))
     .map((name) => name.slice(0, -3));
-  const level = values.quick ? targets.quick : targets.all;
+  const level = targets[values.targets];
+  if (!level) throw new Error(`--targets is ${values.targets}; it must be one of ${Object.keys(targets).join(", ")}`);
   const images = files.map((name) => {
     const source = join(root, "native", `${name}.cu`);
-    const image = join(objects, `${name}.${values.quick ? "quick" : "all"}.fatbin`);
+    const image = join(objects, `${name}.${values.targets}.fatbin`);
     if (time(image) < Math.max(time(source), shared)) {
       console.log(`cuda: native/${name}.cu`);
       buildKernel(nvcc, source, image, level);

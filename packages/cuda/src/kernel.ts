@@ -10,8 +10,8 @@ import {
   operandIsUsed,
   type Spec,
 } from "@ziggurat/tensor";
-import { type Encoded, encode, type Launch } from "./launch.js";
-import { type Plan, plans } from "./plan.js";
+import { type Encoded, encode, type Launch, type Plan } from "./launch.js";
+import { plans } from "./plan.js";
 
 interface OperandPlace {
   readonly name: string;

@@ -1,3 +1,5 @@
+import type { OpName, Spec } from "@ziggurat/tensor";
+
 // What a dispatch is made of: launches of kernels, as data. A plan turns a spec into launches; `encode` turns those into the words that the addon reads.
 
 /** A kernel's argument: the address of an operand (null where the spec leaves it out), or a number of 4 bytes. Addresses come first. */
@@ -35,6 +37,9 @@ export interface Place {
   readonly multiprocessors: number;
 }
 
+/** Which launches an op takes. Throws an `OpError` where a spec is beyond what the kernels can do. */
+export type Plan<N extends OpName> = (spec: Required<Spec<N>>, place: Place) => Work;
+
 /** An operand's address within encoded launches: the words at `byte` get its buffer, then its offset. */
 export interface Patch {
   readonly byte: number;
@@ -58,7 +63,8 @@ export function encode(work: Work, kernelId: (launch: Launch) => number, used: (
     const addresses = launch.args.filter((argument) => "operand" in argument);
     const scalars = launch.args.slice(addresses.length);
     if (scalars.some((argument) => "operand" in argument)) throw new Error(`${launch.kernel}: addresses come first`);
-    const argumentWords = 2 * addresses.length + 2 * Math.ceil(scalars.length / 2);
+    // The driver wants the arguments' exact size, without padding at the end.
+    const argumentWords = 2 * addresses.length + scalars.length;
     const [x, y = 1, z = 1] = launch.grid;
     words.push(kernelId(launch), x, y, z, launch.threads, launch.shared ?? 0, 4 * argumentWords, addresses.length);
     addresses.forEach(({ operand, offset }, i) => {
@@ -66,13 +72,11 @@ export function encode(work: Work, kernelId: (launch: Launch) => number, used: (
       if (operand === scratch ? (work.scratch ?? 0) > 0 : used(operand)) patches.push({ byte: 4 * words.length, operand, offset });
       words.push(0, 0, 0);
     });
-    const start = words.length;
     for (const _ of addresses) words.push(0, 0);
     for (const argument of scalars) {
       if ("float" in argument) floats.push([words.length, argument.float]);
       words.push("integer" in argument ? argument.integer : 0);
     }
-    while (words.length < start + argumentWords) words.push(0);
   }
   const view = new DataView(new ArrayBuffer(4 * words.length));
   words.forEach((word, i) => view.setUint32(4 * i, word, true));

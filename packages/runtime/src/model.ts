@@ -3,14 +3,19 @@ import { type Chat, chatOf } from "./chat.js";
 import { type Checkpoint, openCheckpoint } from "./checkpoint.js";
 import { ConfigError, RequestError, show } from "./error.js";
 import type { Family, Forward, LoadedWeights, ModelFacts, OpenedModel } from "./families/family.js";
+import { gemma3 } from "./families/gemma3.js";
 import { llama } from "./families/llama.js";
+import { mistral } from "./families/mistral.js";
+import { phi3 } from "./families/phi3.js";
+import { qwen2 } from "./families/qwen2.js";
+import { qwen3 } from "./families/qwen3.js";
 import { isRecord, type ModelFiles } from "./files.js";
 import { Lock } from "./lock.js";
 import { RopeTables } from "./rope-tables.js";
 import type { Tokenizer } from "./tokenizer.js";
 
 /** The model families that can be loaded; a new one is one file and a line here. */
-export const families: readonly Family[] = [llama];
+export const families: readonly Family[] = [llama, mistral, qwen2, qwen3, gemma3, phi3];
 
 export interface LoadOptions {
   readonly backend: Backend;
@@ -18,6 +23,11 @@ export interface LoadOptions {
   readonly weights?: WeightDType;
   /** What rows of K and V are stored in. Default bf16. */
   readonly rows?: RowDType;
+  /**
+   * The most tokens that will be read; default: what the model can. Phi-3's long variants, and others with longrope, have one set of rotary factors for texts within
+   * the length that they were first trained for, and one beyond it: this chooses.
+   */
+  readonly contextLength?: number;
   /** Told now and then: bytes loaded, of all. */
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -49,7 +59,7 @@ export class Model {
     this.chat = chat;
     this.weightBytes = weights.bytes;
     this.#weights = weights;
-    this.ropes = new RopeTables(options.backend, facts.frequencies);
+    this.ropes = new RopeTables(options.backend, facts.ropes);
   }
 
   /** A pass over `rows` rows, with a workspace of its own. For the runtime's own use. */
@@ -68,7 +78,13 @@ export class Model {
  * A model from its configuration alone: facts, the tokenizer and the weights where they are asked for. Rejects with a `ConfigError` where the architecture is not
  * known or the configuration cannot be, with a `FormatError` where a file cannot be read.
  */
-export async function openModel(files: ModelFiles): Promise<OpenedModel & Pick<Checkpoint, "tokenizer" | "weights">> {
+export async function openModel(
+  files: ModelFiles,
+  { contextLength }: Pick<LoadOptions, "contextLength"> = {},
+): Promise<OpenedModel & Pick<Checkpoint, "tokenizer" | "weights">> {
+  if (contextLength !== undefined && (!Number.isSafeInteger(contextLength) || contextLength < 1)) {
+    throw new RequestError(`contextLength is ${show(contextLength)}; it must be a whole number of tokens, at least 1`);
+  }
   const { configuration, tokenizer, weights } = await openCheckpoint(files);
   const named = isRecord(configuration.json) ? configuration.json.architectures : undefined;
   const architecture: unknown = Array.isArray(named) ? named[0] : undefined;
@@ -77,7 +93,7 @@ export async function openModel(files: ModelFiles): Promise<OpenedModel & Pick<C
     const known = families.flatMap(({ architectures }) => architectures).join(", ");
     throw new ConfigError(`${configuration.file}: architecture ${show(architecture ?? null)} is not supported; supported are ${known}`);
   }
-  return { ...family.open(configuration), tokenizer, weights };
+  return { ...family.open(configuration, contextLength), tokenizer, weights };
 }
 
 /**
@@ -91,7 +107,7 @@ export async function loadModel(files: ModelFiles, options: LoadOptions): Promis
   if (options.rows !== undefined && !rowDTypes.includes(options.rows)) {
     throw new RequestError(`rows is ${show(options.rows)}; it must be ${rowDTypes.join(", ")}`);
   }
-  const opened = await openModel(files);
+  const opened = await openModel(files, options);
   const tokenizer = await opened.tokenizer();
   const chat = tokenizer?.chatTemplate === undefined ? undefined : chatOf(tokenizer);
   if (tokenizer && tokenizer.vocabularySize > opened.facts.vocabularySize) {

@@ -1,10 +1,11 @@
 import { type OwnedRopeTable, type RopeOf, ropeTable } from "@ziggurat/cache";
 import type { Backend } from "@ziggurat/tensor";
+import type { Rope } from "./families/family.js";
 import { Lock } from "./lock.js";
 
 interface TableSet {
   readonly rows: number;
-  readonly byFrequencies: ReadonlyMap<Float32Array, OwnedRopeTable>;
+  readonly byRope: ReadonlyMap<Rope, OwnedRopeTable>;
   leases: number;
 }
 
@@ -17,13 +18,13 @@ export interface RopeLease {
 /** A model's rotation tables, shared by its generations. They grow when a longer text is read; a smaller set goes when nobody uses it any more. */
 export class RopeTables {
   readonly #backend: Backend;
-  readonly #frequencies: readonly Float32Array[];
+  readonly #ropes: readonly Rope[];
   readonly #lock = new Lock();
   #current: TableSet | undefined;
 
-  constructor(backend: Backend, frequencies: readonly Float32Array[]) {
+  constructor(backend: Backend, ropes: readonly Rope[]) {
     this.#backend = backend;
-    this.#frequencies = frequencies;
+    this.#ropes = ropes;
   }
 
   /** Tables for at least `positions` positions; `release` says that they are no longer needed. Rejects where there is no memory for them. */
@@ -50,7 +51,7 @@ export class RopeTables {
     set.leases++;
     let held = true;
     return {
-      rope: (layer) => set.byFrequencies.get(this.#frequencies[layer]!),
+      rope: (layer) => set.byRope.get(this.#ropes[layer]!),
       release: () => {
         if (!held) return;
         held = false;
@@ -61,12 +62,12 @@ export class RopeTables {
   }
 
   #make(rows: number): TableSet {
-    const distinct = [...new Set(this.#frequencies)];
-    return { rows, leases: 0, byFrequencies: new Map(distinct.map((one) => [one, ropeTable(this.#backend, one, rows)])) };
+    const distinct = [...new Set(this.#ropes)];
+    return { rows, leases: 0, byRope: new Map(distinct.map((one) => [one, ropeTable(this.#backend, one.frequencies, rows, one.factor)])) };
   }
 
   #free(set: TableSet): void {
-    for (const table of set.byFrequencies.values()) table.free();
+    for (const table of set.byRope.values()) table.free();
   }
 
   free(): void {

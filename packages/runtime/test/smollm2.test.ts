@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { cpu } from "@ziggurat/cpu";
 import { full } from "@ziggurat/policy";
-import { generate, loadModel, logProbabilities, type Model, openModel } from "@ziggurat/runtime";
+import { chatOf, generate, loadModel, logProbabilities, type Model, openModel } from "@ziggurat/runtime";
 import { file } from "@ziggurat/runtime/node";
 import type { WeightDType } from "@ziggurat/tensor";
 import { describe, expect } from "vitest";
@@ -46,7 +46,6 @@ describe("SmolLM2", () => {
     const text = tokenizer.decode(ids);
     expect(tokenizer.encode(text)).toEqual(ids);
     for (const { prompt, prompt_ids: wanted } of greedy) {
-      const { chatOf } = await import("@ziggurat/runtime");
       expect(chatOf(tokenizer).prompt([{ role: "user", content: prompt }])).toEqual(wanted);
     }
   });
@@ -80,7 +79,9 @@ describe("SmolLM2", () => {
             temperature: 0,
           }).result;
           const first = ids.findIndex((id, step) => id !== answer[step]);
-          if (first >= 0) expect(margin[first], `${prompt}: step ${first}`).toBeLessThan(0.1);
+          // The reference goes on after the token that ends an answer.
+          const ended = first === answer.length && model.facts.endTokens.includes(ids[first]!);
+          if (first >= 0 && !ended) expect(margin[first], `${prompt}: step ${first}`).toBeLessThan(0.1);
         }
       }),
     300_000,

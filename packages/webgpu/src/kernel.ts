@@ -1,4 +1,4 @@
-import { catalogue, checkSpec, type DType, type OperandRule, operandBytes, operandIsUsed, type OpName, type Spec } from "@ziggurat/tensor";
+import { catalogue, checkSpec, type DType, type OperandRule, type OpName, operandBytes, operandIsUsed, type Spec } from "@ziggurat/tensor";
 import { kernels } from "./kernels/index.js";
 import type { Full, OpKernel, Stage, Traits } from "./stage.js";
 

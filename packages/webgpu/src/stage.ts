@@ -1,4 +1,4 @@
-import { catalogue, type DType, operandBytes, type OperandRule, operandIsUsed, type OpName, type Spec } from "@ziggurat/tensor";
+import { catalogue, type DType, type OperandRule, type OpName, operandBytes, operandIsUsed, type Spec } from "@ziggurat/tensor";
 import type { Settings } from "./shader.js";
 
 /** What kernels are chosen by: found out once for a device. */

@@ -6,7 +6,8 @@ import { type Requirement, vulkan } from "../../../scripts/requirements.js";
 if (vulkan.path !== undefined) process.env.VK_DRIVER_FILES = vulkan.path;
 process.env.XDG_RUNTIME_DIR ??= "/tmp";
 
-export const gpu: GPU = create([]);
+// SwiftShader compiles the clearing of workgroup memory word by word, which takes seconds a kernel; no kernel reads what it has not written.
+export const gpu: GPU = create(["enable-dawn-features=disable_workgroup_init"]);
 
 const adapter = vulkan.path === undefined ? null : await gpu.requestAdapter();
 

@@ -1,6 +1,5 @@
 import { OpError, type RowDType } from "@ziggurat/tensor";
-import { at, float, int, over, scratch, threadsFor } from "../launch.js";
-import type { Plan } from "../plan.js";
+import { at, float, int, over, type Plan, scratch, threadsFor } from "../launch.js";
 
 const sizeOf = (kv: RowDType) => (kv === "f32" ? 4 : 2);
 

@@ -1,5 +1,4 @@
-import { at, int, over, threadsFor } from "../launch.js";
-import type { Plan } from "../plan.js";
+import { at, int, over, type Plan, threadsFor } from "../launch.js";
 
 /** Weights in 16 bytes. */
 const perLoad = { f32: 4, f16: 8, bf16: 8, q8_0: 16, q4_0: 32, q4_1: 32 } as const;

@@ -1,5 +1,4 @@
-import { at, float, int, over, threadsFor } from "../launch.js";
-import type { Plan } from "../plan.js";
+import { at, float, int, over, type Plan, threadsFor } from "../launch.js";
 
 // The model's own ops, but for matrix products and attention.
 

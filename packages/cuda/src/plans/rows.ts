@@ -1,5 +1,4 @@
-import { at, int, over } from "../launch.js";
-import type { Plan } from "../plan.js";
+import { at, int, over, type Plan } from "../launch.js";
 import { checkHeadSize } from "./attention.js";
 
 // Choosing and moving rows, and counting them.

@@ -1,5 +1,4 @@
-import { at, float, int, over } from "../launch.js";
-import type { Plan } from "../plan.js";
+import { at, float, int, over, type Plan } from "../launch.js";
 
 // Tensor expressions and bytes: one thread an element, for the most part.
 

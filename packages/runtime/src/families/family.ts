@@ -14,10 +14,20 @@ export interface ModelFacts {
   /** Tokens that the model was trained to read. */
   readonly contextLength: number;
   readonly cache: CacheShape;
-  /** Frequencies of rotary embedding per layer, float32 [rotary / 2]; layers with equal tables share one object. */
-  readonly frequencies: readonly Float32Array[];
+  /** Rotary embedding per layer; layers that rotate alike share one object. */
+  readonly ropes: readonly Rope[];
   /** Tokens that end a turn. */
   readonly endTokens: readonly number[];
+}
+
+/** Rotary embedding of a layer. */
+export interface Rope {
+  /** float32 [rotary / 2]: angle j of position p is p x frequencies[j]. */
+  readonly frequencies: Float32Array;
+  /** What cosines and sines are multiplied with. */
+  readonly factor: number;
+  /** Tokens that the scaling lets the model read, where that is more than the configuration says. */
+  readonly contextLength?: number;
 }
 
 /** One pass over rows of hidden states, made ready for a number of rows; its methods only enqueue, so they may be recorded. */
@@ -55,8 +65,8 @@ export interface LoadWeightsOptions {
 export interface Family {
   /** As `architectures` in config.json names it. */
   readonly architectures: readonly string[];
-  /** Checks a configuration. Throws a `ConfigError`. */
-  readonly open: (configuration: Configuration) => OpenedModel;
+  /** Checks a configuration. `contextLength`: the most tokens that will be read, where that is less than the model can. Throws a `ConfigError`. */
+  readonly open: (configuration: Configuration, contextLength?: number) => OpenedModel;
 }
 
 export interface OpenedModel {

@@ -1,4 +1,4 @@
-import { halfTable } from "./float.js";
+import { halfTable } from "./halves.js";
 import { type BlockDType, blocks } from "./source.js";
 
 // GGUF's blocks as float32, with the arithmetic of the format's own implementation (dequantize_row_* in ggml-quants.c): products of a scale and a quant are exact in

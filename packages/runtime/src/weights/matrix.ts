@@ -1,4 +1,5 @@
-import { type Backend, type Buffer, bytesOf, isQuantised, type Slice, type WeightDType, weightLayout } from "@ziggurat/tensor";
+import type { Buffers } from "@ziggurat/cache";
+import { type Backend, bytesOf, isQuantised, type Slice, type WeightDType, weightLayout } from "@ziggurat/tensor";
 import { FormatError } from "../error.js";
 import { convert } from "./convert.js";
 import { isBlocked, type StoredDType, type WeightSource } from "./source.js";
@@ -60,11 +61,10 @@ const rowsOf = ({ parts }: MatrixPlan) => parts.reduce((a, b) => a + b, 0);
 export const matrixBytes = (plan: MatrixPlan): number => bytesOf(plan.dtype, [rowsOf(plan), plan.width]);
 
 /** Reads the parts one after the other into one buffer on the device. */
-export async function loadMatrix(backend: Backend, source: WeightSource, plan: MatrixPlan, owned: Buffer[]): Promise<Matrix> {
+export async function loadMatrix(backend: Backend, source: WeightSource, plan: MatrixPlan, buffers: Buffers): Promise<Matrix> {
   const { names, parts, width, dtype } = plan;
   const out = rowsOf(plan);
-  const buffer = backend.allocate(matrixBytes(plan), "weights");
-  owned.push(buffer);
+  const { buffer } = buffers.allocate(matrixBytes(plan), "weights");
   let row = 0;
   for (const [index, name] of names.entries()) {
     const rows = parts[index]!;
@@ -98,25 +98,19 @@ function pieces(dtype: WeightDType, out: number, width: number, row: number, row
   return planes;
 }
 
-/** Reads vectors one after the other as f32. Throws a `FormatError` where a shape is another. */
-export async function loadVector(
-  backend: Backend,
-  source: WeightSource,
-  names: readonly string[],
-  widths: readonly number[],
-  owned: Buffer[],
-): Promise<Slice> {
-  const buffer = backend.allocate(4 * widths.reduce((a, b) => a + b, 0), "weights");
-  owned.push(buffer);
-  let offset = 0;
+/** Reads vectors one after the other. Throws a `FormatError` where a shape is another. */
+export async function readVector(source: WeightSource, names: readonly string[], widths: readonly number[]): Promise<Float32Array> {
+  const numbers = new Float32Array(widths.reduce((a, b) => a + b, 0));
+  let at = 0;
   for (const [index, name] of names.entries()) {
     const stored = source.tensor(name);
     const width = widths[index]!;
     if (stored.shape.length !== 1 || stored.shape[0] !== width) {
       throw new FormatError(`${source.name}: tensor "${name}" has shape [${stored.shape.join(", ")}]; the configuration calls for [${width}]`);
     }
-    backend.write({ buffer, offset }, convert(await stored.read(), stored.dtype, "f32", [width], name));
-    offset += 4 * width;
+    const bytes = convert(await stored.read(), stored.dtype, "f32", [width], name);
+    new Uint8Array(numbers.buffer).set(bytes, 4 * at);
+    at += width;
   }
-  return { buffer, offset: 0 };
+  return numbers;
 }

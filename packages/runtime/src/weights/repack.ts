@@ -1,6 +1,7 @@
 import { weightLayout } from "@ziggurat/tensor";
 import { factor } from "./blocks.js";
-import { halfBits, halfTable } from "./float.js";
+import { halfBits } from "./float.js";
+import { halfTable } from "./halves.js";
 import type { StoredDType } from "./source.js";
 
 // Stored blocks as the planes that backends take (see weightLayout), quants unchanged. q5_0 becomes q8_0 without loss: its quants are whole numbers from -16 to 15.

@@ -1,5 +1,5 @@
-import { bind, flat, type OpKernel } from "../stage.js";
 import { wordsOf } from "../rows.js";
+import { bind, flat, type OpKernel } from "../stage.js";
 import text from "./append.wgsl";
 
 export const append: OpKernel<"append"> = {

@@ -38,7 +38,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
   var total = vec4f();
   var out: array<array<vec4f, COLUMNS>, 4>;
   for (var key = first_key; key < rows; key += TILE) {
-    var logits: array<vec4f, 4>;
+    var logits = array<vec4f, 4>();
     for (var q = 0u; q < QUADS; q += 4u) {
       workgroupBarrier();
       for (var i = local; i < 4u * TILE; i += THREADS) {

@@ -15,7 +15,14 @@ function fewRows(spec: Full<"linear">, { subgroup }: Traits, wide: boolean): Pic
   const lanes = Math.max(loads >= 256 ? 128 : loads >= 128 ? 64 : 32, subgroup);
   const outs = rows > 2 || out < 2048 ? 2 : 4;
   const perGroup = (128 / lanes) * outs;
-  const settings = { FEW: rows, LANES: lanes, OUTS: outs, CHUNK: chunks[weight], NIBBLES: weight === "q4_0" || weight === "q4_1", SUBGROUP: subgroup };
+  const settings = {
+    FEW: rows,
+    LANES: lanes,
+    OUTS: outs,
+    CHUNK: chunks[weight],
+    NIBBLES: weight === "q4_0" || weight === "q4_1",
+    SUBGROUP: subgroup,
+  };
   return { settings, grid: groupsOf(Math.ceil(out / perGroup)) };
 }
 

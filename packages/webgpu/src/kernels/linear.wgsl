@@ -58,7 +58,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   for (var chunk = lane; chunk < u.width / CHUNK; chunk += LANES) {
     var x: array<array<vec4f, QUADS>, FEW>;
 #if NIBBLES
-    var x_sums: array<f32, FEW>;
+    var x_sums = array<f32, FEW>();
 #endif
     for (var r = 0u; r < FEW; r++) {
       for (var q = 0u; q < QUADS; q++) {

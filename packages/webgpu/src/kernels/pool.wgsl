@@ -10,7 +10,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let head = item / u.capacity;
   let j = item % u.capacity;
   let reach = (u.kernel - 1u) / 2u;
-  let length = u32(max($length[head / u.share], 0i));
+  let length = min(u32(max($length[head / u.share], 0i)), u.capacity);
   var pooled = 0.0;
   if j < length {
 #if KIND == max

@@ -80,7 +80,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
   let start = u32($offset[kv_head]);
   var mass = 0.0;
   for (var first = max(u.first, max(first_row, length) - length) / TILE * TILE; first < u.tokens; first += TILE) {
-    var logits: array<vec4f, 4>;
+    var logits = array<vec4f, 4>();
     for (var q = 0u; q < QUADS; q += 4u) {
       workgroupBarrier();
       for (var i = local; i < 4u * TILE; i += THREADS) {

@@ -14,4 +14,19 @@ import tile from "./tile.wgsl";
 import weight from "./weight.wgsl";
 import weightQuad from "./weight-quad.wgsl";
 
-export const libraries = { broadcast, element, grid, half, infinity, quad, random, reduce, rotation, scan, select, tile, weight, "weight-quad": weightQuad };
+export const libraries = {
+  broadcast,
+  element,
+  grid,
+  half,
+  infinity,
+  quad,
+  random,
+  reduce,
+  rotation,
+  scan,
+  select,
+  tile,
+  weight,
+  "weight-quad": weightQuad,
+};

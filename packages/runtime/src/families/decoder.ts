@@ -1,0 +1,81 @@
+import type { GenerationConfig, Sizes } from "../config.js";
+import { decoderBytes, loadDecoder } from "./decoder-weights.js";
+import type { OpenedModel, Rope } from "./family.js";
+
+// What the families here share: a stack of layers, each of attention and a gated feed-forward behind RMS norms, added to a stream of hidden states. A family says in
+// these terms what is its own.
+
+/** A matrix that reads hidden states, stored whole or as parts to be stacked. Names are without `.weight` and `.bias`. */
+export interface Projection {
+  readonly names: readonly string[];
+  /** Rows of each part. */
+  readonly rows: readonly number[];
+  readonly width: number;
+  readonly bias: boolean;
+}
+
+/** Names of norms are without `.weight`. */
+export interface DecoderLayer {
+  /** Tokens that a query sees, itself included; undefined for all. */
+  readonly window: number | undefined;
+  readonly rope: Rope;
+  readonly attentionNorm: string;
+  /** Queries, keys, values. */
+  readonly qkv: Projection;
+  /** Norms over each head of queries and of keys, before they are rotated. */
+  readonly headNorms?: { readonly query: string; readonly key: string };
+  readonly output: Projection;
+  /** A norm of what attention adds to the stream. */
+  readonly attentionEndNorm?: string;
+  readonly feedForwardNorm: string;
+  /** What is activated, then what it is multiplied with. */
+  readonly gateUp: Projection;
+  readonly down: Projection;
+  readonly feedForwardEndNorm?: string;
+}
+
+export interface Decoder extends Sizes {
+  readonly architecture: string;
+  readonly generation: GenerationConfig;
+  readonly layerList: readonly DecoderLayer[];
+  readonly activation: "silu" | "gelu";
+  /** The output matrix is the embedding. */
+  readonly tiedEmbeddings: boolean;
+  /** Attention logits are scale x q.k. */
+  readonly attentionScale: number;
+  /** See `CacheShape`; 0 for none. */
+  readonly attentionSoftcap: number;
+  /** Logits become softcap x tanh(logits / softcap); 0 for none. */
+  readonly logitSoftcap: number;
+  /** What embeddings are multiplied with. */
+  readonly embeddingScale: number;
+  /** Added to the weights of every norm. */
+  readonly normOffset: 0 | 1;
+}
+
+/** A family's model, ready for its weights. */
+export function openDecoder(decoder: Decoder): OpenedModel {
+  const { queryHeads, kvHeads, headSize, layerList } = decoder;
+  return {
+    facts: {
+      architecture: decoder.architecture,
+      hiddenSize: decoder.hiddenSize,
+      vocabularySize: decoder.vocabularySize,
+      contextLength: decoder.contextLength,
+      cache: {
+        layers: layerList.map(({ window }) =>
+          window === undefined ? { kind: "global" as const, kvHeads, headSize } : { kind: "sliding" as const, kvHeads, headSize, window },
+        ),
+        queryHeads,
+        kvHeads,
+        headSize,
+        scale: decoder.attentionScale,
+        softcap: decoder.attentionSoftcap,
+      },
+      ropes: layerList.map(({ rope }) => rope),
+      endTokens: decoder.generation.stopIds,
+    },
+    weightBytes: (source, dtype) => decoderBytes(decoder, source, dtype),
+    load: (source, options) => loadDecoder(decoder, source, options),
+  };
+}
