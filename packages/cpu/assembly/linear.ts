@@ -136,10 +136,12 @@ function vectors(a: usize): void {
   barrier();
 
   const results = threadScratch();
-  const units = (out + COLUMNS - 1) / COLUMNS;
+  // The four streams should lie some pages apart, and there should be enough units to share.
+  const size = max(32, min(512, (out >> 4) & ~3));
+  const units = (out + size - 1) / size;
   for (let unit = claim(); unit < units; unit = claim()) {
-    const first = unit * COLUMNS;
-    const count = min(COLUMNS, out - first);
+    const first = unit * size;
+    const count = min(size, out - first);
     const last = first + count - 1;
     const apart = (count + 3) >> 2;
     for (let i = 0; i < apart; i++) {
