@@ -1,6 +1,6 @@
 import { Buffers } from "@ziggurat/cache";
 import type { Slice, WeightDType } from "@ziggurat/tensor";
-import { loadMatrix, type Matrix, type MatrixPlan, matrixBytes, planMatrix, readVector } from "../weights/matrix.js";
+import { loadMatrix, type MatrixPlan, matrixBytes, planMatrix, readVector } from "../weights/matrix.js";
 import type { WeightSource } from "../weights/source.js";
 import type { Decoder, DecoderLayer, Projection } from "./decoder.js";
 import { decoderForward } from "./decoder-forward.js";
