@@ -132,7 +132,7 @@ describe("config.json", () => {
     [{ ...llama, hidden_size: undefined }, /hidden_size is undefined/],
     [{ ...llama, num_hidden_layers: -1 }, /num_hidden_layers is -1/],
     [{ ...llama, num_hidden_layers: 1.5 }, /num_hidden_layers is 1\.5/],
-    [{ ...llama, vocab_size: Number.NaN }, /vocab_size is NaN/],
+    [{ ...llama, vocab_size: Number.NaN }, /vocab_size is null/],
     [{ ...llama, num_key_value_heads: 3 }, /num_key_value_heads is 3; it must be a divisor of num_attention_heads, 4/],
     [{ ...llama, num_key_value_heads: 8 }, /num_key_value_heads is 8; it must be a whole number from 1 to 4/],
     [{ ...llama, head_dim: 63 }, /head_dim is 63; it must be even/],

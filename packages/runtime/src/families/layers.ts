@@ -58,11 +58,7 @@ export function slidingLayers({ json, has, fail }: Fields, layers: number, missi
 }
 
 /** What most families have: nothing scaled, capped or offset, logits by 1 / sqrt(head size). The context is the caller's bound, or what the rotary scaling allows. */
-export function plainDecoder(
-  { fields, sizes, generation }: Opened,
-  layerList: readonly DecoderLayer[],
-  contextLength: number | undefined,
-): Decoder {
+export function plainDecoder({ fields, sizes, generation }: Opened, layerList: readonly DecoderLayer[], contextLength: number | undefined): Decoder {
   const allowed = Math.max(sizes.contextLength, ...layerList.map(({ rope }) => rope.contextLength ?? 0));
   if (contextLength !== undefined && contextLength > allowed) {
     throw new ConfigError(`${fields.file}: the model reads ${allowed} tokens; contextLength is ${contextLength}`);
