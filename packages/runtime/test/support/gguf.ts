@@ -57,7 +57,7 @@ export function writeGguf(metadata: Readonly<Record<string, Typed>>, tensors: re
       for (const one of value) scalar(element, one);
     } else {
       u32(types[type]);
-      scalar(type, value as string | number);
+      scalar(type, value as number | string);
     }
   }
   let offset = 0;
