@@ -65,6 +65,14 @@ describe("ARCHITECTURE.md", () => {
   });
 });
 
+test("CONTRIBUTING.md names every environment variable of ours", () => {
+  const code = ["scripts", "packages", "apps", ".ci"].flatMap(filesUnder).filter((file) => /\.(ts|mjs|js)$|\/run$/.test(file));
+  const variables = new Set(code.flatMap((file) => readText(file).match(/\bZIGGURAT_[A-Z][A-Z_]*/g) ?? []));
+  expect(variables.size).toBeGreaterThan(2);
+  const contributing = readText("CONTRIBUTING.md");
+  expect([...variables].filter((name) => !contributing.includes(`\`${name}\``))).toEqual([]);
+});
+
 test.each([...packages, ...apps])("$path has a README that shows how to call it", ({ path }) => {
   expect(readText(`${path}/README.md`)).toMatch(/```(ts|sh|js)\n/);
 });

@@ -1,5 +1,8 @@
 // Numbers and tables for people.
 
+/** Columns of the terminal; some terminals say 0. 100 where output goes elsewhere. */
+export const terminalWidth = (): number => Math.max(60, process.stdout.columns || 100);
+
 const unit = (value: number, units: readonly string[]): string => {
   let size = value;
   let at = 0;
@@ -47,6 +50,17 @@ export function oneLine(text: string, width: number): string {
   const characters = [...flat];
   const room = Math.max(1, width - 2);
   return `"${characters.length > room ? `${characters.slice(0, room - 1).join("")}…` : flat}"`;
+}
+
+/** A text in lines of at most `width` columns, broken at spaces; a word that is longer stays whole. */
+export function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= width) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
 }
 
 export interface Column {

@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { CpuError, cpu } from "@ziggurat/cpu";
 import { pebble } from "@ziggurat/pebble";
 import { loadModel, type Model, type ModelFiles } from "@ziggurat/runtime";
-import { folder } from "@ziggurat/runtime/node";
+import { file, folder } from "@ziggurat/runtime/node";
 import type { Backend, RowDType, WeightDType } from "@ziggurat/tensor";
 import { quote, UsageError } from "./error.js";
 import type { Progress } from "./progress.js";
@@ -10,7 +10,7 @@ import type { Progress } from "./progress.js";
 export const backendNames = ["cpu", "webgpu", "cuda"] as const;
 
 export interface LoadFlags {
-  /** A folder; Pebble where left out. */
+  /** A folder or a .gguf file; Pebble where left out. */
   readonly model?: string;
   readonly backend: (typeof backendNames)[number];
   readonly threads?: number;
@@ -18,14 +18,15 @@ export interface LoadFlags {
   readonly weights?: WeightDType;
 }
 
-/** The files of a model: the bundled one, or a folder's. */
+/** The files of a model: the bundled one, a folder's, or one GGUF file. */
 export async function modelFiles(path: string | undefined): Promise<ModelFiles> {
   if (path === undefined) return pebble();
+  const right = "name a folder with config.json, tokenizer.json and *.safetensors, or a .gguf file";
   const info = await stat(path).catch(() => undefined);
-  if (!info) throw new UsageError(`--model: there is no folder ${quote(path)}; name one that holds config.json, tokenizer.json and *.safetensors`);
-  if (!info.isDirectory())
-    throw new UsageError(`--model: ${quote(path)} is a file; name the folder that holds config.json, tokenizer.json and *.safetensors`);
-  return folder(path);
+  if (!info) throw new UsageError(`--model: there is no ${quote(path)}; ${right}`);
+  if (info.isDirectory()) return folder(path);
+  if (!path.endsWith(".gguf")) throw new UsageError(`--model: ${quote(path)} is neither; ${right}`);
+  return file(path);
 }
 
 /** A GPU backend, where its package is installed: they are large, and most calls of the command do without. */

@@ -5,13 +5,14 @@ import { addCompare } from "./commands/compare.js";
 import { addGenerate } from "./commands/generate.js";
 import { addInspect } from "./commands/inspect.js";
 import { explain, isAbort } from "./error.js";
+import { terminalWidth } from "./format.js";
 import { abortOnInterrupt } from "./signal.js";
 
 const program = new Command("ziggurat")
   .description("Cache policies for language models, on real input: answers, bytes and speed, side by side.")
   .addHelpText("after", "\nStart with: ziggurat compare --demo\nHelp on one command: ziggurat compare --help")
   .configureOutput({
-    getOutHelpWidth: () => process.stdout.columns ?? 100,
+    getOutHelpWidth: terminalWidth,
     outputError: (text, write) => write(`${text.trim().replace(/\s*\n\s*/g, " ")}\n`),
   });
 addCompare(program);

@@ -32,7 +32,7 @@ export const addOutput = (command: Command): Command =>
 export const addModel = (command: Command): Command =>
   command
     .optionsGroup("Model and machine:")
-    .option("--model <folder>", "a Llama model's folder: config.json, tokenizer.json, *.safetensors (default: the bundled Pebble)")
+    .option("--model <path>", "a folder with config.json, tokenizer.json, *.safetensors, or a .gguf file (default: Pebble)")
     .addOption(new Option("--backend <name>", "where to compute").choices([...backendNames]).default("cpu"))
     .option("--threads <n>", "threads of the cpu backend (default: as many as the machine runs)", whole(1, 64))
     .addOption(new Option("--rows <dtype>", "what K and V are stored in").choices([...rowDTypes]).default("bf16"))

@@ -18,7 +18,7 @@ export function progress(title: string, stream: NodeJS.WriteStream = process.std
       const line = `${name} ${"█".repeat(filled)}${"░".repeat(width - filled)} ${Math.floor(100 * Math.min(1, done))} %`;
       if (line === shown) return;
       shown = line;
-      stream.write(`\r\x1b[2K${line.slice(0, (stream.columns ?? 80) - 1)}`);
+      stream.write(`\r\x1b[2K${line.slice(0, (stream.columns || 80) - 1)}`);
     },
     end() {
       if (shown !== "") stream.write("\r\x1b[2K");

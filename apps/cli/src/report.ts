@@ -1,5 +1,5 @@
 import type { Mode, Run } from "./comparison.js";
-import { barScale, bars, bytes, type Column, oneLine, percent, rate, seconds, table } from "./format.js";
+import { barScale, bars, bytes, type Column, oneLine, percent, rate, seconds, table, wrap } from "./format.js";
 
 /** Everything that a comparison printed or wrote as JSON. */
 export interface Comparison {
@@ -101,7 +101,7 @@ export function report(comparison: Comparison, width: number): string[] {
     const others = Math.max(...table(shown, bare).map((line) => [...line].length)) - columns[answerColumn]!.title.length;
     for (const row of rows) row[answerColumn] = oneLine(row[answerColumn]!, Math.max(12, width - others));
   }
-  return [...heading(comparison, width), "", ...table(shown, rows), "", ...notes(comparison, all)];
+  return [...heading(comparison, width), "", ...table(shown, rows), "", ...notes(comparison, all).flatMap((note) => wrap(note, width))];
 }
 
 function heading({ model, backend, device, rows, mode, promptTokens, question, expected, documents }: Comparison, width: number): string[] {

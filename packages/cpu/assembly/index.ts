@@ -32,6 +32,7 @@ export { join } from "./lib/control";
 // Exported so that the optimiser leaves them functions of their own: V8 allocates registers badly in one that holds them all.
 export { attention, decodeAttention, gatedActivation, linear, rmsNorm, sample, watch };
 export { dots8, dots32, dots4Bits, dotsBFloat16, dotsFloat16, setMasks } from "./lib/dots";
+export { packQuantised, tileQuantised } from "./lib/quantised-tile";
 export { columnsBFloat16, columnsFloat16, columnsFloat32, products, weighValues } from "./lib/rows";
 export { exponentials, prepareLogits } from "./lib/softmax";
 export { tile1, tile4, tile6 } from "./lib/tile";

@@ -1,10 +1,11 @@
-import { Linear } from "./lib/arguments";
-import { activationBytes, prepareActivations } from "./lib/activations";
+import { activationBytes, prepareActivations, quantise, scaleBytes } from "./lib/activations";
+import { DType, Linear } from "./lib/arguments";
 import { barrier, claim, sharedScratch, threadScratch } from "./lib/control";
 import { dots4 } from "./lib/dots";
 import { packPanel } from "./lib/panel";
+import { packQuantised, panelBytes, tileQuantised } from "./lib/quantised-tile";
 import { tile } from "./lib/tile";
-import { unpackWeights } from "./lib/weights";
+import { isQuantised, unpackWeights } from "./lib/weights";
 
 const DEPTH = 512; // Numbers along `width` that a panel holds at a time: 16 KiB for eight outputs.
 const COLUMNS = 32; // Outputs that a worker takes at a time.
@@ -25,7 +26,8 @@ function start(a: usize, first: i32, last: i32): void {
   }
 }
 
-function matrix(a: usize): void {
+/** Many rows times weights that are unpacked to f32. */
+function plainMatrix(a: usize): void {
   const rows = Linear.rows(a);
   const width = Linear.width(a);
   const out = Linear.out(a);
@@ -57,14 +59,66 @@ function matrix(a: usize): void {
             continue;
           }
           tile(count, depth, left, width << 2, panel, 32, edge, 32, false);
-          for (let i = 0; i < count; i++) {
-            for (let c = 0; c < last - o; c++) {
-              const at = to + ((<usize>i * <usize>out + c) << 2);
-              store<f32>(at, load<f32>(at) + load<f32>(edge + (i << 5) + (c << 2)));
-            }
-          }
+          addEdge(edge, count, last - o, to, out);
         }
       }
+    }
+  }
+}
+
+/** Many rows times quantised weights. */
+function quantisedMatrix(a: usize): void {
+  const rows = Linear.rows(a);
+  const width = Linear.width(a);
+  const out = Linear.out(a);
+  const dtype = Linear.weight(a);
+  const matrix = Linear.weightAt(a);
+  const x = sharedScratch();
+  const xBytes = activationBytes(dtype, width);
+  const scales = <usize>width << 1;
+  for (let r = claim(); r < rows; r = claim()) quantise(false, Linear.x(a) + ((<usize>r * width) << 2), width, x + <usize>r * xBytes, 1);
+  barrier();
+
+  const panels = threadScratch();
+  const units = (out + COLUMNS - 1) / COLUMNS;
+  for (let unit = claim(); unit < units; unit = claim()) {
+    const first = unit * COLUMNS;
+    const last = min(out, first + COLUMNS);
+    start(a, first, last);
+    for (let from = 0; from < width; from += DEPTH) {
+      const depth = min(DEPTH, width - from);
+      const bytes = panelBytes(depth);
+      const edge = panels + (COLUMNS / 8) * bytes;
+      const spare = edge + 128;
+      for (let o = first; o < last; o += 8) {
+        packQuantised(dtype, matrix, out, width, o, min(8, last - o), from, depth, panels + ((o - first) >> 3) * bytes, spare);
+      }
+      for (let r = 0; r < rows; r += 4) {
+        const left = x + <usize>r * xBytes;
+        const s = left + scales + (from >> 3);
+        const f = s + scaleBytes(width);
+        for (let o = first; o < last; o += 8) {
+          const panel = panels + ((o - first) >> 3) * bytes;
+          const to = Linear.outAt(a) + ((<usize>r * out + o) << 2);
+          if (rows - r >= 4 && last - o >= 8) {
+            tileQuantised(dtype == DType.Q4_1, depth, left + (from << 1), s, f, xBytes, panel, to, out << 2);
+            continue;
+          }
+          memory.fill(edge, 0, 128);
+          tileQuantised(dtype == DType.Q4_1, depth, left + (from << 1), s, f, xBytes, panel, edge, 32);
+          addEdge(edge, min(4, rows - r), min(8, last - o), to, out);
+        }
+      }
+    }
+  }
+}
+
+/** Adds what lies within the result of a tile that reaches beyond it. */
+function addEdge(edge: usize, rows: i32, columns: i32, to: usize, out: i32): void {
+  for (let i = 0; i < rows; i++) {
+    for (let c = 0; c < columns; c++) {
+      const at = to + ((<usize>i * out + c) << 2);
+      store<f32>(at, load<f32>(at) + load<f32>(edge + (i << 5) + (c << 2)));
     }
   }
 }
@@ -82,10 +136,12 @@ function vectors(a: usize): void {
   barrier();
 
   const results = threadScratch();
-  const units = (out + COLUMNS - 1) / COLUMNS;
+  // The four streams should lie some pages apart, and there should be enough units to share.
+  const size = max(32, min(512, (out >> 4) & ~3));
+  const units = (out + size - 1) / size;
   for (let unit = claim(); unit < units; unit = claim()) {
-    const first = unit * COLUMNS;
-    const count = min(COLUMNS, out - first);
+    const first = unit * size;
+    const count = min(size, out - first);
     const last = first + count - 1;
     const apart = (count + 3) >> 2;
     for (let i = 0; i < apart; i++) {
@@ -117,5 +173,6 @@ function finish(a: usize, r: i32, o: i32, dot: f32): void {
 
 export function linear(a: usize): void {
   if (Linear.rows(a) < 4) vectors(a);
-  else matrix(a);
+  else if (isQuantised(Linear.weight(a))) quantisedMatrix(a);
+  else plainMatrix(a);
 }

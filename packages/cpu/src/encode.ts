@@ -2,6 +2,7 @@ import {
   catalogue,
   checkSpec,
   type DType,
+  isQuantised,
   type Kernel,
   type OperandRule,
   type OpName,
@@ -72,7 +73,8 @@ export class CpuKernel<N extends OpName = OpName> implements Kernel<N> {
     this.words = Int32Array.from(words);
     this.operands = operands;
     this.names = new Set(Object.keys(rule.operands));
-    this.scratch = scratchOf(op, given as Readonly<Record<string, number>>);
+    const quantised = Object.keys(rule.dtypes).some((name) => isQuantised(given[name] as DType));
+    this.scratch = scratchOf(op, { ...(given as Readonly<Record<string, number>>), quantised: Number(quantised) });
   }
 }
 

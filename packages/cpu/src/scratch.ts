@@ -16,10 +16,13 @@ const histogram = 1024;
 
 /** Each function follows the layout at the head of the kernel of the same name. */
 const needs: Partial<Record<OpName, (dims: Dims) => Scratch>> = {
-  linear: ({ rows, width }) =>
-    rows! < 4
-      ? { shared: rows! * (4 * up(width!, 8) + 32 * Math.ceil(width! / 128)), thread: 16 * rows! + 64 }
-      : { shared: 0, thread: 4 * (32 * 512 + 8 * 512 + 12 * 8) },
+  linear: ({ rows, width, quantised }) => {
+    const activations = 4 * up(width!, 8) + 32 * Math.ceil(width! / 128);
+    if (rows! < 4) return { shared: rows! * activations, thread: 16 * rows! + 64 };
+    // Three rows more: the last tile of four may reach beyond.
+    if (quantised) return { shared: (rows! + 3) * activations, thread: 4 * (16 * 512 + 16 * 64) + 128 + 16 * 512 };
+    return { shared: 0, thread: 4 * (32 * 512 + 8 * 512 + 12 * 8) };
+  },
   sample: ({ vocabulary }) => ({ shared: 0, thread: 12 * vocabulary! }),
   gather: ({ headSize }) => ({ shared: 0, thread: 4 * headSize! }),
   evict: ({ capacity }) => ({ shared: 0, thread: 4 * capacity! }),

@@ -1,6 +1,6 @@
 // Finding and calling nvcc and the C++ compiler.
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -75,4 +75,16 @@ export function resources(nvcc, source) {
       /Compiling entry function '(\w+)'[\s\S]*?(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads[\s\S]*?Used (\d+) registers/g,
     ),
   ].map(([, kernel, stack, stores, loads, registers]) => ({ kernel, stack: +stack, spills: +stores + +loads, registers: +registers }));
+}
+
+/** Bytes of each parameter of each kernel of a file, in order, from its PTX. */
+export function parameters(nvcc, source, to) {
+  run(nvcc, ["-ptx", ...nvccFlags, "-arch=compute_80", "-o", to, source]);
+  const sizes = { u64: 8, u32: 4, s32: 4, f32: 4, b32: 4 };
+  return [...readFileSync(to, "utf8").matchAll(/\.entry (\w+)\(([^)]*)\)/g)].map(([, kernel, list]) => ({
+    kernel,
+    bytes: [...list.matchAll(/\.param (?:\.align \d+ )?\.(\w+) (?:\.ptr[^,]*? )?\w+(?:\[(\d+)\])?/g)].map(([, type, count]) =>
+      type === "b8" ? Number(count) : sizes[type],
+    ),
+  }));
 }

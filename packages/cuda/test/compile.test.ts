@@ -2,12 +2,15 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { checkSpec, type OpName } from "@ziggurat/tensor";
+import { cases } from "@ziggurat/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { compiler, nvcc, testWith } from "../../../scripts/requirements.js";
 // @ts-expect-error: a script in JavaScript, typed below.
 import * as scripts from "../scripts/toolchain.mjs";
 import { type Addon, loadAddon } from "../src/addon.js";
 import { CudaError, cuda } from "../src/index.js";
+import type { Plan } from "../src/launch.js";
 import { plans } from "../src/plan.js";
 
 interface Resources {
@@ -16,10 +19,11 @@ interface Resources {
   readonly spills: number;
   readonly registers: number;
 }
-const { buildAddon, findCompiler, findNvcc, resources } = scripts as {
+const { buildAddon, findCompiler, findNvcc, parameters, resources } = scripts as {
   buildAddon(compiler: object, to: string): void;
   findCompiler(): object | undefined;
   findNvcc(): string | undefined;
+  parameters(nvcc: string, source: string, to: string): { kernel: string; bytes: number[] }[];
   resources(nvcc: string, source: string): Resources[];
 };
 
@@ -62,6 +66,34 @@ describe("kernels", () => {
     );
   }
 });
+
+testWith(
+  nvcc,
+  "every launch names a kernel that there is, and gives it the arguments that it takes",
+  () => {
+    const found = files.flatMap((file) =>
+      parameters(findNvcc()!, join(native, file), join(folder, "kernels.ptx")).map((kernel) => ({ file, ...kernel })),
+    );
+    const kernels = new Map(found.map(({ kernel, ...rest }) => [kernel, rest]));
+    const launched = new Set<string>();
+    for (const { op, spec, name } of cases) {
+      for (const aligned of [true, false]) {
+        const plan = plans[op] as Plan<OpName>;
+        for (const launch of plan(checkSpec(op, spec as never) as never, { aligned, multiprocessors: 132 }).launches) {
+          const kernel = kernels.get(launch.kernel);
+          expect(kernel?.file, name).toBe(`${launch.file}.cu`);
+          const given = launch.args.map((argument) => ("operand" in argument ? 8 : 4));
+          const words = (bytes: readonly number[]) => bytes.flatMap((size) => (size === 8 ? [8] : new Array<number>(size / 4).fill(4)));
+          expect(words(given), `${launch.kernel} for ${name}`).toEqual(words(kernel!.bytes));
+          for (const axis of launch.grid) expect(axis, name).toBeGreaterThan(0);
+          launched.add(launch.kernel);
+        }
+      }
+    }
+    expect([...kernels.keys()].filter((kernel) => !launched.has(kernel))).toEqual([]);
+  },
+  180_000,
+);
 
 describe("the addon", () => {
   let addon: Addon | undefined;

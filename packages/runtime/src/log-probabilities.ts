@@ -14,7 +14,7 @@ const tile = 64;
  * `RequestError` where there are fewer than two tokens, or more than the model reads.
  */
 export async function logProbabilities(model: Model, ids: readonly number[] | Int32Array, signal?: AbortSignal): Promise<Float32Array> {
-  const tokens = Int32Array.from(encodePrompt(model, Int32Array.from(ids)));
+  const tokens = Int32Array.from(encodePrompt(model, ids));
   const count = tokens.length - 1;
   if (count < 1) throw new RequestError("one token has nothing before it; give at least two");
   const { backend, facts, rowDType } = model;

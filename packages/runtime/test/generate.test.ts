@@ -1,5 +1,5 @@
 import { cpu } from "@ziggurat/cpu";
-import { full, type Policy, perHead, sinksAndRecent } from "@ziggurat/policy";
+import { full, type Policy, perHead, recency, sinksAndRecent } from "@ziggurat/policy";
 import { type CacheEvent, type GenerateResult, generate, generateBatch, generateEach, loadModel, type Model, type Request } from "@ziggurat/runtime";
 import { snapkv } from "@ziggurat/snapkv";
 import { streaming } from "@ziggurat/streaming";
@@ -167,18 +167,29 @@ it.each(backendNames)("two at once, and a batch, give what each gives alone, on 
   expect(pieces).toEqual(alone.map(({ ids }) => ids));
 });
 
-it("gives the same with more kinds of step that alternate than a batch remembers", async () => {
-  // Sixteen kinds: which of the lower four layers are compressed in a step.
-  const model = await tinyModel("cpu", checkpoint({ layers: 5 }));
-  const policy = alternating(10, 16);
+it("keeps the right rows where more kinds of step alternate than a batch remembers", async () => {
+  // Sixteen kinds: which of the lower four layers are compressed in a step. The first row and the newest stay.
+  const what = checkpoint({ layers: 5 });
+  const model = await tinyModel("cpu", what);
+  const [keep, period, fed] = [10, 16, 59];
+  const policy: Policy = { ...alternating(keep, period), score: recency };
   const kinds = new Set<string>();
-  const onEvent = ({ type, rows }: CacheEvent) => type === "step" && kinds.add(rows.map((heads) => (heads[0] === 10 ? "compressed" : "left")).join());
-  const result = await generate({ model, policy, prompt, maxTokens: 60, kept: true, readEvery: 1, onEvent }).result;
+  const onEvent = ({ type, rows }: CacheEvent) =>
+    type === "step" && kinds.add(rows.map((heads) => (heads[0] === keep ? "compressed" : "left")).join());
+  const result = essence(await generate({ model, policy, prompt, maxTokens: fed + 1, kept: true, readEvery: 1, onEvent }).result);
   expect(kinds.size).toBeGreaterThan(12);
-  expect(result.policy.active).toBe(true);
-  expect(essence(result)).toEqual(await runOn(model, policy, { maxTokens: 60, readEvery: 8 }));
-  const reference = await tinyModel("reference", checkpoint({ layers: 5 }));
-  expect(essence(result)).toEqual(await runOn(reference, policy, { maxTokens: 60 }));
+  const newest = (rows: number[]) => (rows.length > keep ? [0, ...rows.slice(1 - keep)] : rows);
+  const expected = Array.from({ length: 5 }, (_, layer) => {
+    let rows = newest([...prompt.keys()]);
+    for (let position = prompt.length; position < prompt.length + fed; position++) {
+      rows.push(position);
+      if ((((position + 1) % period) >> layer) % 2 === 0) rows = newest(rows);
+    }
+    return [rows, rows];
+  });
+  expect(result.kept!.atEnd).toEqual(expected);
+  expect(await runOn(model, policy, { maxTokens: fed + 1, readEvery: 8 })).toEqual(result);
+  expect(await runOn(await tinyModel("reference", what), policy, { maxTokens: fed + 1 })).toEqual(result);
 });
 
 it("gives the same with one thread and two, and the same as the reference", async () => {

@@ -1,5 +1,5 @@
-import { h2o } from "@ziggurat/h2o";
-import { pebble, words } from "@ziggurat/pebble";
+import { readFileSync } from "node:fs";
+import { pebble } from "@ziggurat/pebble";
 import { full } from "@ziggurat/policy";
 import { type GenerateOptions, generate, loadModel, type Model, Session } from "@ziggurat/runtime";
 import { snapkv } from "@ziggurat/snapkv";
@@ -7,18 +7,16 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { backendOf } from "./support/models.js";
 
 let model: Model;
-let names: readonly string[];
 beforeAll(async () => {
   model = await loadModel(pebble(), { backend: await backendOf("cpu") });
-  names = (await words()).heldout;
 });
 
-/** A short document with one fact in the middle, and a question about it. */
-function needle(): { content: string; answer: string } {
-  const filler = names.slice(10, 40).map((name) => `The ${name} was seen near the old mill in spring.`);
-  const line = `The secret code of ${names[0]} is 48213.`;
-  return { content: [...filler.slice(0, 15), line, ...filler.slice(15)].join(" ") + `\nWhat is the secret code of ${names[0]}?`, answer: "48213" };
-}
+/** A page with a fact in it, and the question. */
+const lines = readFileSync(new URL("./fixtures/document.txt", import.meta.url), "utf8").split("\n");
+const fact = lines.findIndex((line) => line.includes("The home of Molix is in"));
+const question = lines.at(-1)!;
+const document = [lines[0], ...lines.slice(fact - 4, fact + 5), question].join("\n");
+const answer = "Bangkok";
 const chat = (content: string) => [{ role: "user", content }] as const;
 
 async function stream(options: Omit<GenerateOptions, "model" | "policy"> & Partial<GenerateOptions>) {
@@ -32,12 +30,13 @@ describe("text", () => {
   it("is what the ids decode to, piece by piece and as a whole, with no character split", async () => {
     for (const [seed, prompt] of ["Once upon a time", "Zürich, Łódź, 東京 — naïve 🙂🙃 café:", "1 + 1 = "].entries()) {
       for (const options of [{}, { temperature: 3, seed }, { temperature: 8, seed }]) {
-        const { pieces, result } = await stream({ prompt, maxTokens: 40, readEvery: 1, ...options });
+        const { pieces, result } = await stream({ prompt, maxTokens: 24, readEvery: 1, ...options });
         expect(pieces.map(({ text }) => text).join("")).toBe(result.text);
         expect(pieces.flatMap(({ ids }) => ids)).toEqual(result.ids);
         expect(result.text).toBe(model.tokenizer!.decode(result.ids, { skipSpecial: true }));
-        for (const { text } of pieces) expect(text.isWellFormed?.() ?? true).toBe(true);
-        const seldom = await stream({ prompt, maxTokens: 40, readEvery: 8, ...options });
+        // A lone surrogate cannot be written as UTF-8.
+        for (const { text } of pieces) expect(new TextDecoder().decode(new TextEncoder().encode(text))).toBe(text);
+        const seldom = await stream({ prompt, maxTokens: 24, readEvery: 8, ...options });
         expect(seldom.result).toMatchObject({ text: result.text, ids: result.ids });
       }
     }
@@ -80,9 +79,8 @@ describe("text", () => {
 
 describe("Pebble", () => {
   it("answers from a document, with all rows and with those that SnapKV keeps", async () => {
-    const { content, answer } = needle();
-    for (const policy of [full(), snapkv({ keep: 128 })]) {
-      const result = await generate({ model, policy, prompt: chat(content), maxTokens: 16 }).result;
+    for (const policy of [full(), snapkv({ keep: 96 })]) {
+      const result = await generate({ model, policy, prompt: chat(document), maxTokens: 16 }).result;
       expect(result.text).toContain(answer);
       expect(result.finishReason).toBe("stop");
       expect(result.policy.active).toBe(policy.name === "snapkv");
@@ -91,16 +89,14 @@ describe("Pebble", () => {
   });
 
   it("goes on with a chat, in a fork of what it has read", async () => {
-    const { content, answer } = needle();
-    const [document, question] = content.split("\n") as [string, string];
     const session = new Session({ model, policy: full() });
-    await session.read(`${document}\n`);
+    await session.read(document);
     const fork = await session.fork();
     await expect(fork.generate({ prompt: chat(question) }).result).rejects.toThrow(/has no chat to go on with/);
     fork.close();
     session.close();
-    const talk = new Session({ model, policy: h2o({ keep: 200 }) });
-    const first = await talk.generate({ prompt: chat(content), maxTokens: 16 }).result;
+    const talk = new Session({ model, policy: snapkv({ keep: 200 }) });
+    const first = await talk.generate({ prompt: chat(document), maxTokens: 16 }).result;
     const branch = await talk.fork();
     const [a, b] = [
       await talk.generate({ prompt: chat(question), maxTokens: 16 }).result,

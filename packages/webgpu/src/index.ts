@@ -1,3 +1,3 @@
 export { DeviceLostError, WebGpuError } from "./error.js";
-export type { Gpu, OptionalFeature, WebGpuOptions } from "./start.js";
+export type { Gpu, OptionalFeature, WebGpuOptions } from "./options.js";
 export { webgpu } from "./webgpu.js";

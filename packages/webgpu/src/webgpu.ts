@@ -19,9 +19,10 @@ import { WebGpuError } from "./error.js";
 import { WebGpuKernel } from "./kernel.js";
 import { kernels } from "./kernels/index.js";
 import patch from "./kernels/patch.wgsl";
+import type { WebGpuOptions } from "./options.js";
 import { Pipelines, uniformBytes } from "./pipelines.js";
 import type { Stage } from "./stage.js";
-import { type Started, start, type WebGpuOptions } from "./start.js";
+import { type Started, start } from "./start.js";
 import { type Bound, type Command, Stream } from "./stream.js";
 import { mapRead, usage } from "./usage.js";
 

@@ -14,6 +14,7 @@ if (adapterThere.path !== undefined) {
   testBackend({
     name: "webgpu",
     create: () => webgpu({ gpu }),
-    variants: [{ name: "no subgroups, default bindings", create: () => webgpu({ gpu, without: ["subgroups", "largeBindings"] }) }],
+    // Only matrix products of few rows use subgroups; limits are no part of a kernel.
+    variants: [{ name: "no subgroups, default bindings", create: () => webgpu({ gpu, without: ["subgroups", "largeBindings"] }), ops: ["linear"] }],
   });
 }

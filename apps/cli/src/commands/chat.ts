@@ -28,8 +28,10 @@ interface ChatFlags extends CommonFlags, SamplingFlags {
 }
 
 const help = `
-The session goes on inside its compressed cache; only what is new is read in each turn. A system prompt is pinned: no policy evicts it.
-A line is a turn. /exit or ctrl-D ends; ctrl-C stops an answer, or ends where none is being written.
+The session goes on inside its compressed cache; only what is new is read in each turn. A system
+prompt is pinned: no policy evicts it.
+
+A line is a turn. /exit or ctrl-D ends; ctrl-C stops an answer, or ends where none is written.
 
 Examples:
   ziggurat chat

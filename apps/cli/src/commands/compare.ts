@@ -2,11 +2,11 @@ import { type Command, Option } from "commander";
 import { compare, type Mode, type Run, warmUp } from "../comparison.js";
 import { type Document, encodeDocument, readText } from "../document.js";
 import { UsageError } from "../error.js";
-import { json } from "../format.js";
+import { json, terminalWidth } from "../format.js";
 import { haystack, material, type Task, tasks } from "../haystack/index.js";
 import { withModel } from "../load.js";
 import { addModel, addOutput, addPolicyOptions, type CommonFlags, policyOptions, whole } from "../options.js";
-import { parseKeeps, parsePolicies, withKeeps, withShared } from "../policies.js";
+import { parseKeeps, parsePolicies, policyKinds, withKeeps, withShared } from "../policies.js";
 import { progress } from "../progress.js";
 import { type Comparison, report, summarise } from "../report.js";
 import { signal } from "../signal.js";
@@ -37,8 +37,11 @@ const demo = {
 };
 
 const help = `
-Policies: full, streaming, h2o, snapkv, pyramidkv, random and sinks (controls). Options of one policy follow its name and hold for it alone:
-  snapkv:keep=256,window=16
+Policies:
+${Object.entries(policyKinds)
+  .map(([name, { about }]) => `  ${name.padEnd(10)} ${about}`)
+  .join("\n")}
+Options of one policy follow its name and hold for it alone: snapkv:keep=256,window=16
 A budget is a number of rows per layer, or a share of the prompt.
 
 Examples:
@@ -127,7 +130,7 @@ async function run(flags: CompareFlags): Promise<void> {
   const { task } = comparison;
   const seeds = flags.repeat > 1 ? `seeds ${flags.seed} to ${flags.seed + flags.repeat - 1}` : `seed ${flags.seed}`;
   const source = task ? [`generated: ${task}, ${seeds}`] : [];
-  process.stdout.write(`${[...source, ...report(comparison, process.stdout.columns ?? 100)].join("\n")}\n`);
+  process.stdout.write(`${[...source, ...report(comparison, terminalWidth())].join("\n")}\n`);
 }
 
 function checkSource({ demo, text, task, question, expect, repeat, askLater, tokens }: CompareFlags): void {
@@ -154,8 +157,10 @@ async function readGiven({ question, expect }: CompareFlags, path: string): Prom
 /** Documents by seed. */
 async function generator(task: Task, tokens: number, length: (text: string) => number): Promise<(seed: number) => Document> {
   const made = await material();
+  // Eight facts, fewer in documents too short for them.
+  const needles = Math.min(8, Math.floor(tokens / 64));
   return (seed) => {
-    const { text, question, answer } = haystack({ task, tokens, seed, material: made, length });
+    const { text, question, answer } = haystack({ task, tokens, seed, material: made, length, needles });
     return { text, question, expected: answer };
   };
 }

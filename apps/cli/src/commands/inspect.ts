@@ -1,5 +1,5 @@
-import { cacheBytes, Progress, planesOf, planTurn, rowBytes, scratchBytes } from "@ziggurat/cache";
-import { openModel, openWeights } from "@ziggurat/runtime";
+import { cacheBytes, Progress, peakBytes, planesOf, planTurn, rowBytes, scratchBytes } from "@ziggurat/cache";
+import { openModel } from "@ziggurat/runtime";
 import { rowDTypes } from "@ziggurat/tensor";
 import { type Command, Option } from "commander";
 import { UsageError } from "../error.js";
@@ -17,7 +17,8 @@ interface InspectFlags extends Pick<LoadFlags, "model" | "rows" | "weights"> {
 }
 
 const help = `
-Nothing is loaded and nothing runs: the numbers are arithmetic on the model's configuration, metadata included, exact to the byte.
+Nothing is loaded and nothing runs: the numbers are arithmetic on the model's configuration,
+metadata included, exact to the byte.
 
 Examples:
   ziggurat inspect
@@ -32,7 +33,7 @@ export const addInspect = (program: Command): Command =>
         .command("inspect")
         .summary("bytes of K/V per layer, before anything is loaded")
         .description("Prints what K and V take per layer and token, and what each policy would hold after a prompt that fills a context.")
-        .option("--model <folder>", "a Llama model's folder (default: the bundled Pebble)")
+        .option("--model <path>", "a model's folder, or a .gguf file (default: the bundled Pebble)")
         .addOption(new Option("--rows <dtype>", "what K and V are stored in").choices([...rowDTypes]).default("bf16"))
         .addOption(new Option("--weights <dtype>", "what the weights would be stored in (default: as in the files)").choices(["f32", "bf16", "q8_0"]))
         .option("--context <n>", "tokens of the prompt (default: all that the model reads)", whole(1))
@@ -52,7 +53,7 @@ async function run(flags: InspectFlags): Promise<void> {
   const { architecture, contextLength, cache: shape } = opened.facts;
   const context = flags.context ?? contextLength;
   if (context > contextLength) throw new UsageError(`--context is ${context}; ${files.name} reads ${contextLength}`);
-  const weightBytes = opened.weightBytes(await openWeights(files), flags.weights);
+  const weightBytes = opened.weightBytes(await opened.weights(), flags.weights);
 
   const layers = shape.layers.map(({ kind, kvHeads, headSize, window }, layer) => {
     const bytesPerToken = kvHeads * rowBytes(headSize, dtype, 1);
@@ -69,7 +70,7 @@ async function run(flags: InspectFlags): Promise<void> {
     const rowsPerLayer = plan.held.map((heads) => heads.reduce((a, b) => a + b, 0) / heads.length);
     const kvBytesPerLayer = plan.held.map((heads) => heads.reduce((a, b) => a + b, 0) * rowBytes(shape.headSize, dtype, planes));
     const kvBytes = sizes.cache + sizes.tables;
-    const kvPeakBytes = kvBytes + sizes.room + scratch;
+    const kvPeakBytes = peakBytes(shape, dtype, [{ policy, plan }]);
     const facts = { policy: name, keep: keep ?? null, budget, active: plan.evicted > 0, rowsPerLayer };
     return { ...facts, kvBytesPerLayer, kvBytes, roomBytes: sizes.room, scratchBytes: scratch, kvPeakBytes };
   });
@@ -126,7 +127,8 @@ async function run(flags: InspectFlags): Promise<void> {
     ),
     "",
     "rows per layer: first layer left; half height is the budget.",
-    "scratch: one layer's whole K and V while the prompt is read. peak: K/V, room and scratch; hidden states and workspace come on top.",
+    "scratch: one layer's whole K and V while the prompt is read. peak: the most that K/V, room and scratch",
+    "take at a time; hidden states and workspace come on top.",
     ...policies
       .filter(({ keep, active }) => keep !== null && !active)
       .map(({ policy, budget }) => `inactive: ${policy} ${budget} holds the whole prompt.`),

@@ -30,7 +30,8 @@ export function prepareActivations(dtype: i32, from: usize, width: i32, to: usiz
     return;
   }
   if (isQuantised(dtype)) {
-    quantise(dtype, from, width, to);
+    if (dtype == DType.Q8_0) quantise(false, from, width, to, 1);
+    else quantise(true, from, width, to, dtype == DType.Q4_0 ? -8 : 1);
     return;
   }
   const factor = f32x4.splat(dtype == DType.F16 ? HALF_ROOT : 1);
@@ -64,7 +65,8 @@ function evens(a: v128, b: v128): v128 { return v128.shuffle<i16>(a, b, 0, 2, 4,
 @inline
 function odds(a: v128, b: v128): v128 { return v128.shuffle<i16>(a, b, 1, 3, 5, 7, 9, 11, 13, 15); }
 
-function quantise(dtype: i32, from: usize, width: i32, to: usize): void {
+/** With `paired`, in the order in which weights of 4 bits come apart; else in their own. */
+export function quantise(paired: bool, from: usize, width: i32, to: usize, offset: f32): void {
   const scales = to + (<usize>width << 1);
   const offsets = scales + scaleBytes(width);
   const blocks = width >> 5;
@@ -81,27 +83,27 @@ function quantise(dtype: i32, from: usize, width: i32, to: usize): void {
     const b = quantise8(from + 32, factor);
     const scale = most * (HALF_FACTOR / 32767);
     store<f32>(scales + (block << 2), scale);
-    // Of q4_* the second half of a block meets weights that are 16 times too large.
-    const second = f32x4.mul(factor, f32x4.splat(dtype == DType.Q8_0 ? 1 : 0.0625));
+    // Paired, the second half of a block meets weights that are 16 times too large.
+    const second = f32x4.mul(factor, f32x4.splat(paired ? 0.0625 : 1));
     const c = quantise8(from + 64, second);
     const d = quantise8(from + 96, second);
-    if (dtype == DType.Q8_0) {
+    if (paired) {
+      // Weights j and j + 16 share a byte, and two bytes a lane.
+      v128.store(to, evens(a, b));
+      v128.store(to, evens(c, d), 16);
+      v128.store(to, odds(a, b), 32);
+      v128.store(to, odds(c, d), 48);
+    } else {
       v128.store(to, a);
       v128.store(to, b, 16);
       v128.store(to, c, 32);
       v128.store(to, d, 48);
-      continue;
     }
-    // Weights j and j + 16 share a byte, and two bytes a lane.
-    v128.store(to, evens(a, b));
-    v128.store(to, evens(c, d), 16);
-    v128.store(to, odds(a, b), 32);
-    v128.store(to, odds(c, d), 48);
     const ones = i16x8.splat(1);
-    const sixteens = i16x8.splat(16);
+    const more = i16x8.splat(paired ? 16 : 1);
     let total = i32x4.add(i32x4.dot_i16x8_s(a, ones), i32x4.dot_i16x8_s(b, ones));
-    total = i32x4.add(total, i32x4.add(i32x4.dot_i16x8_s(c, sixteens), i32x4.dot_i16x8_s(d, sixteens)));
+    total = i32x4.add(total, i32x4.add(i32x4.dot_i16x8_s(c, more), i32x4.dot_i16x8_s(d, more)));
     const sum = i32x4.extract_lane(total, 0) + i32x4.extract_lane(total, 1) + i32x4.extract_lane(total, 2) + i32x4.extract_lane(total, 3);
-    store<f32>(offsets + (block << 2), <f32>sum * (dtype == DType.Q4_0 ? scale * -8 : scale));
+    store<f32>(offsets + (block << 2), <f32>sum * scale * offset);
   }
 }

@@ -1,6 +1,5 @@
 import type { GenerationConfig, Sizes } from "../config.js";
-import { decoderBytes, loadDecoder } from "./decoder-weights.js";
-import type { OpenedModel, Rope } from "./family.js";
+import type { Rope } from "./family.js";
 
 // What the families here share: a stack of layers, each of attention and a gated feed-forward behind RMS norms, added to a stream of hidden states. A family says in
 // these terms what is its own.
@@ -51,31 +50,4 @@ export interface Decoder extends Sizes {
   readonly embeddingScale: number;
   /** Added to the weights of every norm. */
   readonly normOffset: 0 | 1;
-}
-
-/** A family's model, ready for its weights. */
-export function openDecoder(decoder: Decoder): OpenedModel {
-  const { queryHeads, kvHeads, headSize, layerList } = decoder;
-  return {
-    facts: {
-      architecture: decoder.architecture,
-      hiddenSize: decoder.hiddenSize,
-      vocabularySize: decoder.vocabularySize,
-      contextLength: decoder.contextLength,
-      cache: {
-        layers: layerList.map(({ window }) =>
-          window === undefined ? { kind: "global" as const, kvHeads, headSize } : { kind: "sliding" as const, kvHeads, headSize, window },
-        ),
-        queryHeads,
-        kvHeads,
-        headSize,
-        scale: decoder.attentionScale,
-        softcap: decoder.attentionSoftcap,
-      },
-      ropes: layerList.map(({ rope }) => rope),
-      endTokens: decoder.generation.stopIds,
-    },
-    weightBytes: (source, dtype) => decoderBytes(decoder, source, dtype),
-    load: (source, options) => loadDecoder(decoder, source, options),
-  };
 }

@@ -1,6 +1,6 @@
-import { openDecoder } from "./decoder.js";
 import type { Family } from "./family.js";
 import { checkActivation, layersOf, plainDecoder, readCommon, slidingLayers, usualLayer, withHeadNorms } from "./layers.js";
+import { openDecoder } from "./open-decoder.js";
 import { readRope } from "./rope.js";
 
 /**

@@ -1,6 +1,6 @@
-import { openDecoder } from "./decoder.js";
 import type { Family } from "./family.js";
 import { checkActivation, layersOf, type Opened, oneRope, plainDecoder, readCommon, slidingLayers, slidingWindow, usualLayer } from "./layers.js";
+import { openDecoder } from "./open-decoder.js";
 
 /** The window of each layer: where `use_sliding_window` says so, layers from `max_window_layers` on are sliding. */
 export function qwenWindows({ fields, sizes }: Opened): (number | undefined)[] {

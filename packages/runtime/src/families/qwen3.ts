@@ -1,6 +1,6 @@
-import { openDecoder } from "./decoder.js";
 import type { Family } from "./family.js";
 import { checkActivation, layersOf, oneRope, plainDecoder, readCommon, usualLayer, withHeadNorms } from "./layers.js";
+import { openDecoder } from "./open-decoder.js";
 import { qwenWindows } from "./qwen2.js";
 
 /** Qwen3 (arXiv 2505.09388): RMS norms over each head of queries and keys, no biases, a head size of its own. */

@@ -108,6 +108,7 @@ export const decodes: readonly Decode[] = [
   { heads: [4, 1, 128], past: [300] },
   { heads: [6, 2, 64], past: [1025, 40] },
   { heads: [4, 2, 256], past: [129, 65] },
+  { heads: [2, 2, 256], past: [70, 3] },
   { heads: [8, 2, 20], past: [20, 33], softcap: 6 },
   { heads: [4, 2, 64], past: [5, 130], rotary: 64 },
   { heads: [3, 1, 20], past: [17, 40, 1], ended: [1, 0, 0], rotary: 20 },

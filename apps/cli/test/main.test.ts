@@ -1,0 +1,346 @@
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+// The command as it is run: the built file, in a process of its own.
+
+const main = fileURLToPath(new URL("../dist/main.js", import.meta.url));
+let folder: string;
+beforeAll(async () => {
+  if (!existsSync(main)) throw new Error(`${main} is not there: run "pnpm build" at the root first`);
+  folder = await mkdtemp(join(tmpdir(), "ziggurat-cli-"));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+interface Outcome {
+  readonly code: number | null;
+  readonly out: string;
+  readonly error: string;
+}
+
+const ziggurat = (
+  args: readonly string[],
+  { input = "", interruptOnOutput = false }: { input?: string; interruptOnOutput?: boolean } = {},
+): Promise<Outcome> =>
+  new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [main, ...args], { stdio: ["pipe", "pipe", "pipe"] });
+    let out = "";
+    let error = "";
+    child.stdout.on("data", (data) => {
+      out += data;
+      if (interruptOnOutput) child.kill("SIGINT");
+    });
+    child.stderr.on("data", (data) => {
+      error += data;
+    });
+    child.on("error", reject);
+    child.on("close", (code) => resolve({ code, out, error }));
+    child.stdin.on("error", () => {});
+    child.stdin.end(input);
+  });
+
+const text = async (name: string, content: string | Uint8Array): Promise<string> => {
+  const path = join(folder, name);
+  await writeFile(path, content);
+  return path;
+};
+
+/** A prompt of about 300 tokens with one fact in it. */
+const story = (): string => {
+  const line = "The garden was quiet and the old wall stood in the sun.";
+  return [...Array(9).fill(line), "Clara lives in Vienna.", ...Array(9).fill(line)].join("\n");
+};
+
+interface Compared {
+  readonly model: string;
+  readonly backend: string;
+  readonly promptTokens: number;
+  readonly runs: readonly {
+    readonly policy: string;
+    readonly keep: number | null;
+    readonly answer: string;
+    readonly expected: string | null;
+    readonly correct: boolean | null;
+    readonly active: boolean;
+    readonly rowsPerLayer: readonly number[];
+    readonly kvBytes: number;
+    readonly roomBytes: number;
+    readonly kvPeakBytes: number;
+    readonly prefillTokensPerSecond: number;
+    readonly decodeTokensPerSecond: number;
+    readonly policySeconds: number | null;
+    readonly seed?: number;
+  }[];
+  readonly summary?: readonly { readonly policy: string; readonly documents: number; readonly right: number; readonly share: number }[];
+}
+
+const compared = async (...args: string[]): Promise<Compared> => {
+  const { code, out, error } = await ziggurat(["compare", "--json", ...args]);
+  expect(error).toBe("");
+  expect(code).toBe(0);
+  return JSON.parse(out) as Compared;
+};
+
+// Bytes of one row of Pebble's 16 layers and 2 KV heads in bf16: K, V and the position.
+const row = 16 * 2 * (2 * 64 * 2 + 4);
+
+describe("help", () => {
+  it.each([[], ["compare"], ["generate"], ["chat"], ["inspect"]])("ziggurat %s --help", async (...command) => {
+    const { code, out, error } = await ziggurat([...command, "--help"]);
+    expect([code, error]).toEqual([0, ""]);
+    expect(out).toContain(command.length === 0 ? "Start with: ziggurat compare --demo" : "Examples:");
+    for (const line of out.split("\n")) expect([...line].length, line).toBeLessThanOrEqual(100);
+  });
+});
+
+describe("compare", () => {
+  const policies = "full,streaming,h2o,snapkv,pyramidkv,random,sinks,snapkv:keep=9999";
+
+  it("answers a text under every policy, and holds the bytes that it says", async () => {
+    const path = await text("story.txt", story());
+    const ask = ["--text", path, "--question", "Where does Clara live?", "--expect", "Vienna", "--keep", "25%", "--policies", policies];
+    const { model, backend, promptTokens, runs } = await compared(...ask);
+    expect([model, backend]).toEqual(["pebble", "cpu"]);
+    expect(promptTokens).toBeGreaterThan(200);
+    expect(runs.map(({ policy }) => policy)).toEqual([...policies.replace(":keep=9999", "").split(",")]);
+    const keep = Math.round(promptTokens / 4);
+    for (const run of runs) {
+      expect(run.rowsPerLayer).toHaveLength(16);
+      expect(run.correct, run.policy).toBe(run.answer.trim() === "Vienna");
+      for (const number of [run.prefillTokensPerSecond, run.decodeTokensPerSecond]) expect(number).toBeGreaterThan(0);
+      expect(run.policySeconds).toBeGreaterThanOrEqual(0);
+      expect(run.kvPeakBytes).toBeGreaterThan(run.kvBytes + run.roomBytes);
+      const rows = run.rowsPerLayer.reduce((a, b) => a + b, 0) / 16;
+      const whole = run.policy === "full" || run.keep === 9999;
+      expect(rows, run.policy).toBe(whole ? promptTokens : keep);
+      expect(run.active).toBe(!whole);
+      // One more cell a row for the rank of StreamingLLM and for the sums of H2O; tables beside the rows.
+      const cells = run.policy === "streaming" || run.policy === "h2o" ? 4 * 16 * 2 : 0;
+      const tables = run.kvBytes - rows * (row + cells);
+      expect(tables, run.policy).toBe(4 * (3 * 16 * 2 + 2 + 1));
+    }
+    expect(runs[0]!.answer).toBe("Vienna");
+    expect(runs.find(({ policy }) => policy === "pyramidkv")!.rowsPerLayer[0]).toBeGreaterThan(keep);
+  });
+
+  it("runs each alone with the same answers and rows, and peaks of its own", async () => {
+    const task = ["--task", "needles", "--tokens", "400", "--seed", "3", "--policies", "full,snapkv,h2o", "--keep", "20%"];
+    const shared = await compared(...task);
+    const alone = await compared(...task, "--isolate");
+    const facts = ({ runs }: Compared) => runs.map(({ policy, answer, correct, rowsPerLayer, kvBytes, roomBytes }) => ({ policy, answer, correct, rowsPerLayer, kvBytes, roomBytes })); // biome-ignore format: a list
+    expect(facts(alone)).toEqual(facts(shared));
+    for (const [at, run] of alone.runs.entries()) {
+      expect(run.policySeconds).toBeNull();
+      expect(run.kvPeakBytes).toBeLessThanOrEqual(shared.runs[at]!.kvPeakBytes);
+    }
+  });
+
+  it("asks later, when the rows have been chosen", async () => {
+    const { runs, promptTokens } = await compared("--task", "table", "--tokens", "300", "--policies", "full,snapkv", "--keep", "20%", "--ask-later");
+    expect(runs.map(({ active }) => active)).toEqual([false, true]);
+    expect(runs[0]!.rowsPerLayer).toEqual(Array(16).fill(promptTokens));
+    expect(runs[0]!.correct).toBe(true);
+    expect(runs[1]!.rowsPerLayer).toEqual(Array(16).fill(Math.round(promptTokens / 5)));
+  });
+
+  it("counts right answers over several documents", async () => {
+    const { runs, summary } = await compared(
+      "--task",
+      "labels",
+      "--tokens",
+      "256",
+      "--repeat",
+      "2",
+      "--seed",
+      "5",
+      "--policies",
+      "full,random:keep=40",
+    );
+    expect(runs.map(({ policy, seed }) => [policy, seed])).toEqual([["full", 5], ["random", 5], ["full", 6], ["random", 6]]); // biome-ignore format: a list
+    expect(summary!.map(({ policy, documents }) => [policy, documents])).toEqual([["full", 2], ["random", 2]]); // biome-ignore format: a list
+    for (const { policy, right, share } of summary!) {
+      expect(right).toBe(runs.filter((run) => run.policy === policy && run.correct).length);
+      expect(share).toBe(right / 2);
+    }
+  });
+
+  it("has a demonstration: seven policies, and four at 128 rows", async () => {
+    const { runs } = await compared("--demo", "--tokens", "400", "--max-tokens", "8");
+    const seven = ["full", "streaming", "h2o", "snapkv", "pyramidkv", "random", "sinks"];
+    expect(runs.map(({ policy }) => policy)).toEqual([...seven, "streaming", "h2o", "snapkv", "pyramidkv"]);
+    expect(runs.slice(-4).map(({ keep }) => keep)).toEqual([128, 128, 128, 128]);
+  });
+
+  it("prints a table that fits 100 columns and says what was inactive", async () => {
+    const { code, out, error } = await ziggurat([
+      "compare",
+      "--task",
+      "needle",
+      "--tokens",
+      "256",
+      "--policies",
+      "full,pyramidkv",
+      "--keep",
+      "64,4096",
+    ]);
+    expect([code, error]).toEqual([0, ""]);
+    const lines = out.split("\n");
+    const start = lines.findIndex((line) => line.startsWith("policy"));
+    const rows = lines.slice(start, start + 4);
+    expect(rows.map((line) => line.split(/\s+/).slice(0, 2).join(" "))).toEqual([
+      "policy keep",
+      expect.stringMatching(/^full "/),
+      "pyramidkv 64",
+      "pyramidkv 4096",
+    ]);
+    for (const line of lines) expect([...line].length, line).toBeLessThanOrEqual(100);
+    expect(rows[1]).toMatch(/ █{16} /);
+    expect(rows[2]).toMatch(/ [▁▂▃▄▅▆▇█]{16} /);
+    expect(out).toContain("inactive, nothing was evicted because the prompt fits the budget: pyramidkv 4096.");
+    expect(out).toContain("generated: needle, seed 1");
+    expect(out).toContain("this one document");
+  });
+});
+
+describe("bad input is one line on stderr, and exit code 1", () => {
+  const needle = ["compare", "--task", "needle", "--tokens", "200"];
+  it.each<[string, string[], string]>([
+    ["keep 0", [...needle, "--keep", "0"], "--keep is 0; it must be a whole number"],
+    ["keep 12.5", [...needle, "--keep", "12.5"], "--keep is 12.5; it must be a whole number"],
+    ["keep NaN", [...needle, "--keep", "NaN"], '--keep is "NaN"; it must be'],
+    ["keep below the window", [...needle, "--keep", "20", "--policies", "snapkv"], "snapkv: keep is 20; it must be more than window, 32"],
+    ["an even kernel", [...needle, "--kernel", "4"], "snapkv: kernel is 4; it must be odd"],
+    [
+      "an unknown policy",
+      [...needle, "--policies", "snap"],
+      'there is no policy "snap"; there are full, streaming, h2o, snapkv, pyramidkv, random, sinks',
+    ],
+    ["an option for nobody", [...needle, "--policies", "full", "--window", "8"], "--window is for snapkv, pyramidkv"],
+    ["an unknown option", [...needle, "--polices", "full"], "unknown option '--polices' (Did you mean --policies?)"],
+    ["an unknown command", ["compere"], "unknown command 'compere' (Did you mean compare?)"],
+    ["no text", ["compare"], "there is no text to read; give --text FILE, --task"],
+    ["two texts", [...needle, "--demo"], "--demo and --task cannot go together"],
+    ["a missing file", ["compare", "--text", "nowhere.txt", "--question", "Who?"], '"nowhere.txt" cannot be read: there is no such file'],
+    ["an empty text", ["compare", "--text", "-", "--question", "Who?"], "stdin is empty"],
+    ["an empty question", ["compare", "--text", "-", "--question", " "], "--question is empty"],
+    ["an empty prompt", ["generate", ""], "the prompt is empty"],
+    ["no prompt", ["generate"], "there is no prompt"],
+    ["no budget", ["generate", "Hello", "--policy", "h2o"], "h2o: how many rows?"],
+    ["a temperature below 0", ["generate", "Hello", "--temperature", "-1"], "temperature is -1; it must be"],
+    ["a ceiling too small", ["generate", "Hello", "--max-cache-mb", "0.001"], "maxCacheBytes is 1000"],
+    ["a share in a chat", ["chat", "--policy", "h2o:keep=5%"], "a chat has no one prompt to take a share of"],
+    ["a system prompt that the template does not know", ["chat", "--system", "Be kind."], "Pebble knows the roles user and assistant only"],
+    ["a missing model", ["inspect", "--model", "nowhere"], '--model: there is no "nowhere"'],
+    ["a model that is none", ["inspect", "--model", main], "--model:"],
+    ["a context beyond the model's", ["inspect", "--context", "99999"], "--context is 99999; pebble reads 16384"],
+    ["threads of a GPU", [...needle, "--backend", "webgpu", "--threads", "2"], "--threads is for the cpu backend"],
+    ["no threads", [...needle, "--threads", "0"], "It must be a whole number from 1 to 64"],
+    ["a prompt beyond the context", ["compare", "--task", "table", "--tokens", "17000", "--policies", "full"], "pebble reads 16384"],
+  ])("%s", async (_, args, message) => {
+    const { code, out, error } = await ziggurat(args);
+    expect(error).toContain(message);
+    expect(error).toMatch(/^error: [^\n]+\n$/);
+    expect([code, out]).toEqual([1, ""]);
+  });
+
+  it("a text that is not UTF-8", async () => {
+    const path = await text("binary", Uint8Array.of(0xff, 0xfe, 0x00, 0x41));
+    const { code, error } = await ziggurat(["generate", "--text", path]);
+    expect([code, error]).toEqual([1, `error: --text: ${JSON.stringify(path.length > 60 ? `${path.slice(0, 57)}...` : path)} is no UTF-8 text\n`]);
+  });
+
+  it("shows the stack with --debug", async () => {
+    const { code, error } = await ziggurat(["compare", "--debug"]);
+    expect(code).toBe(1);
+    expect(error).toMatch(/UsageError: .*\n\s+at /);
+  });
+});
+
+describe("generate", () => {
+  it("streams a text, and tells about it on stderr", async () => {
+    const { code, out, error } = await ziggurat(["generate", "--text", await text("story.txt", story()), "Where does Clara live?"]);
+    expect([code, out]).toEqual([0, "Vienna\n"]);
+    expect(error).toMatch(/^\[\d+ \+ \d+ tokens, stop; full; K\/V [\d.]+ MB/);
+  });
+
+  it("reads messages, within a ceiling, as JSON", async () => {
+    const path = await text("chat.json", JSON.stringify([{ role: "user", content: `${story()}\nWhere does Clara live?` }]));
+    const { code, out } = await ziggurat([
+      "generate",
+      "--messages",
+      path,
+      "--policy",
+      "snapkv",
+      "--max-cache-mb",
+      "1.5",
+      "--max-tokens",
+      "8",
+      "--json",
+    ]);
+    expect(code).toBe(0);
+    const { policy, keep, active, kvPeakBytes, rowsPerLayer } = JSON.parse(out) as { policy: string; keep: number; active: boolean; kvPeakBytes: number; rowsPerLayer: number[] }; // biome-ignore format: names and their types
+    expect({ policy, active }).toEqual({ policy: "snapkv", active: true });
+    expect(rowsPerLayer).toEqual(Array(16).fill(keep));
+    expect(kvPeakBytes).toBeLessThanOrEqual(1.5e6);
+    // One row more would not fit.
+    expect(kvPeakBytes + row).toBeGreaterThan(1.5e6);
+  });
+
+  it.each([
+    ["{", "is no JSON"],
+    ["[]", "is no array with a message in it"],
+    ['[{ "role": "user" }]', "has something else as number 0"],
+  ])("refuses %s as messages", async (content, message) => {
+    const { code, error } = await ziggurat(["generate", "--messages", await text("bad.json", content)]);
+    expect(code).toBe(1);
+    expect(error).toContain(message);
+  });
+});
+
+describe("chat", () => {
+  it("goes on in one session, a line a turn", async () => {
+    const input = `${story().replaceAll("\n", " ")} Where does Clara live?\n\nWhere does Clara live?\n/exit\nnever read\n`;
+    const { code, out, error } = await ziggurat(["chat", "--json", "--max-tokens", "8", "--policy", "h2o:keep=120"], { input });
+    expect([code, error]).toEqual([0, ""]);
+    const turns = out.trim().split("\n").map((line) => JSON.parse(line) as { text: string; seen: number; active: boolean }); // biome-ignore format: a chain
+    expect(turns).toHaveLength(2);
+    expect(turns[0]!.active).toBe(true);
+    expect(turns[1]!.seen).toBeGreaterThan(turns[0]!.seen);
+  });
+});
+
+describe("inspect", () => {
+  it("tells the bytes of a cache without loading anything, the same as are measured", async () => {
+    const measured = await compared("--task", "table", "--tokens", "300", "--policies", "full,h2o,pyramidkv", "--keep", "50", "--isolate");
+    const context = String(measured.promptTokens);
+    const { code, out } = await ziggurat([
+      "inspect",
+      "--json",
+      "--context",
+      context,
+      "--max-tokens",
+      "32",
+      "--policies",
+      "full,h2o,pyramidkv",
+      "--keep",
+      "50",
+    ]);
+    expect(code).toBe(0);
+    const { policies, layers } = JSON.parse(out) as { policies: Compared["runs"]; layers: { bytesPerToken: number }[] };
+    expect(layers.map(({ bytesPerToken }) => bytesPerToken)).toEqual(Array(16).fill(row / 16));
+    for (const [at, { policy, rowsPerLayer, kvBytes, roomBytes }] of policies.entries()) {
+      const run = measured.runs[at]!;
+      expect({ policy, rowsPerLayer, kvBytes, roomBytes }).toEqual({ policy: run.policy, rowsPerLayer: run.rowsPerLayer, kvBytes: run.kvBytes, roomBytes: run.roomBytes }); // biome-ignore format: two of a kind
+    }
+  });
+});
+
+it("ctrl-C ends an answer in its middle, cleanly", async () => {
+  const { code, out, error } = await ziggurat(["generate", "--raw", "The", "--max-tokens", "8000"], { interruptOnOutput: true });
+  expect([code, error]).toEqual([130, "aborted\n"]);
+  expect(out).not.toBe("");
+});

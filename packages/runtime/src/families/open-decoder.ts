@@ -1,0 +1,30 @@
+import type { Decoder } from "./decoder.js";
+import { decoderBytes, loadDecoder } from "./decoder-weights.js";
+import type { OpenedModel } from "./family.js";
+
+/** A family's model, ready for its weights. */
+export function openDecoder(decoder: Decoder): OpenedModel {
+  const { queryHeads, kvHeads, headSize, layerList } = decoder;
+  return {
+    facts: {
+      architecture: decoder.architecture,
+      hiddenSize: decoder.hiddenSize,
+      vocabularySize: decoder.vocabularySize,
+      contextLength: decoder.contextLength,
+      cache: {
+        layers: layerList.map(({ window }) =>
+          window === undefined ? { kind: "global" as const, kvHeads, headSize } : { kind: "sliding" as const, kvHeads, headSize, window },
+        ),
+        queryHeads,
+        kvHeads,
+        headSize,
+        scale: decoder.attentionScale,
+        softcap: decoder.attentionSoftcap,
+      },
+      ropes: layerList.map(({ rope }) => rope),
+      endTokens: decoder.generation.stopIds,
+    },
+    weightBytes: (source, dtype) => decoderBytes(decoder, source, dtype),
+    load: (source, options) => loadDecoder(decoder, source, options),
+  };
+}

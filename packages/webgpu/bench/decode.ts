@@ -1,0 +1,54 @@
+import { full } from "@ziggurat/policy";
+import { generateEach, loadModel } from "@ziggurat/runtime";
+import { snapkv } from "@ziggurat/snapkv";
+import type { Backend, WeightDType } from "@ziggurat/tensor";
+import { pebbleShape, randomModel, type Shape, smol } from "../../../apps/bench/src/random-model.js";
+
+const shapes: Readonly<Record<string, Shape>> = {
+  pebble: pebbleShape,
+  smol,
+  "1b": {
+    name: "Llama-3.2-1B shape, random weights",
+    ...{
+      layers: 16,
+      hiddenSize: 2048,
+      queryHeads: 32,
+      kvHeads: 8,
+      headSize: 64,
+      intermediateSize: 8192,
+      vocabularySize: 128256,
+      contextLength: 65536,
+    },
+  },
+  "8b": {
+    name: "Llama-3-8B shape, random weights",
+    ...{
+      layers: 32,
+      hiddenSize: 4096,
+      queryHeads: 32,
+      kvHeads: 8,
+      headSize: 128,
+      intermediateSize: 14336,
+      vocabularySize: 128256,
+      contextLength: 65536,
+    },
+  },
+};
+
+/** Decode with the full cache and with 12 % of it, from one prefill, and the prefill. Random weights: speed only. */
+export async function decode(backend: Backend, shape: string, weights: WeightDType, tokens: number): Promise<void> {
+  const what = shapes[shape];
+  if (!what) throw new RangeError(`there is no shape ${shape}; there are ${Object.keys(shapes).join(", ")}`);
+  const model = await loadModel(randomModel(what), { backend, weights, rows: "f16" });
+  const policies = [full(), snapkv({ keep: Math.ceil(0.12 * tokens), window: 32 }), full(), snapkv({ keep: Math.ceil(0.12 * tokens), window: 32 })];
+  const prompt = Array.from({ length: tokens }, (_, i) => (i * 7919 + 13) % what.vocabularySize);
+  console.log(`${what.name}, ${weights}, ${tokens} tokens, f16 rows`);
+  for await (const { policy, cache, timings } of generateEach({ model, policies, prompt, maxTokens: 129, ignoreEnd: true })) {
+    const { prefillTokensPerSecond, decodeTokensPerSecond } = timings;
+    const bytes = model.weightBytes + cache.bytes;
+    console.log(
+      `  ${policy.name.padEnd(8)} prefill ${prefillTokensPerSecond.toFixed(0)} tokens/s   decode ${decodeTokensPerSecond.toFixed(1)} tokens/s, ${((bytes * decodeTokensPerSecond) / 1e9).toFixed(0)} GB/s of weights and cache`,
+    );
+  }
+  model.free();
+}

@@ -1,0 +1,53 @@
+import { parseArgs } from "node:util";
+import type { WeightDType } from "@ziggurat/tensor";
+import { type OptionalFeature, webgpu } from "../src/index.js";
+import { conformance } from "./conformance.js";
+import { decode } from "./decode.js";
+import { attention, matrix } from "./matrix.js";
+
+const help = `node bench.mjs COMMAND... [--webgpu FOLDER] [--dawn FLAG]... [--op NAME]... [--shape pebble|smol|1b|8b] [--weights bf16] [--tokens 8192]
+
+  conformance  every op against the float64 reference, with each optional feature masked in turn
+  matrix       matrix products alone
+  attention    attention alone
+  decode       prefill and decode of a model of random weights, with the full cache and 12 % of it
+
+  --webgpu     the folder of the npm package webgpu, default the installed one
+  --dawn       what create() takes, such as enable-dawn-features=skip_validation`;
+
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: {
+    webgpu: { type: "string" },
+    op: { type: "string", multiple: true, default: [] },
+    dawn: { type: "string", multiple: true, default: [] },
+    shape: { type: "string", default: "1b" },
+    weights: { type: "string", default: "bf16" },
+    tokens: { type: "string", default: "8192" },
+  },
+});
+
+const { create } = (await import(values.webgpu ? new URL(`file://${values.webgpu}/index.js`).href : "webgpu")) as typeof import("webgpu");
+const gpu = create(values.dawn);
+let failed = 0;
+if (positionals.length === 0) console.log(help);
+for (const command of positionals) {
+  const open = (without: readonly OptionalFeature[] = []) => webgpu({ gpu, without });
+  if (command === "conformance") {
+    for (const without of [[], ["subgroups"], ["largeBindings"]] as const) {
+      const backend = await open(without);
+      failed += await conformance(without.length > 0 ? `without ${without.join(", ")}` : "all features", backend, values.op);
+      await backend.dispose();
+    }
+    continue;
+  }
+  const backend = await open();
+  console.log(`${command} on ${backend.info.device}, ${JSON.stringify(backend.info.features)}`);
+  if (command === "matrix") await matrix(backend);
+  else if (command === "attention") await attention(backend);
+  else if (command === "decode") await decode(backend, values.shape, values.weights as WeightDType, Number(values.tokens));
+  else throw new RangeError(`there is no command ${command}\n${help}`);
+  await backend.dispose();
+}
+// Dawn keeps the process alive while it holds an instance.
+process.exit(failed === 0 ? 0 : 1);
