@@ -43,3 +43,8 @@ export class RequestError extends Error {
 export class CeilingError extends Error {
   override readonly name = "CeilingError";
 }
+
+/** A model cannot be downloaded: names the repository, the file and why. */
+export class DownloadError extends Error {
+  override readonly name = "DownloadError";
+}

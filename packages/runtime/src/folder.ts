@@ -1,0 +1,52 @@
+import { open, readdir, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { FormatError } from "./error.js";
+import { checkRange, type ModelFiles } from "./files.js";
+
+/** The files of a folder on disk. Names that leave the folder are refused. Nothing stays open between reads. */
+export function folder(path: string): ModelFiles {
+  return {
+    name: path,
+    list: () =>
+      readdir(path).catch((error: NodeJS.ErrnoException) => {
+        throw new FormatError(`${path}: cannot be listed: ${error.message}`);
+      }),
+    async open(file) {
+      if (file !== basename(file) || file === ".." || file === "." || file === "" || file.includes("\\")) {
+        throw new FormatError(`${path}: "${file}" is not the name of a file in this folder`);
+      }
+      const full = join(path, file);
+      const info = await stat(full).catch((error: NodeJS.ErrnoException) => {
+        if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
+        throw new FormatError(`${full}: cannot be opened: ${error.message}`);
+      });
+      if (!info) return undefined;
+      if (!info.isFile()) throw new FormatError(`${full}: is not a file`);
+      return {
+        size: info.size,
+        async read(offset, length) {
+          checkRange(full, info.size, offset, length);
+          const bytes = new Uint8Array(length);
+          const handle = await open(full, "r");
+          try {
+            for (let done = 0; done < length; ) {
+              const { bytesRead } = await handle.read(bytes, done, length - done, offset + done);
+              if (bytesRead === 0) throw new FormatError(`${full}: ended at byte ${offset + done}; it had ${info.size} when it was opened`);
+              done += bytesRead;
+            }
+          } finally {
+            await handle.close();
+          }
+          return bytes;
+        },
+      };
+    },
+  };
+}
+
+/** A single file on disk, such as a GGUF file. */
+export function file(path: string): ModelFiles {
+  const beside = folder(dirname(path));
+  const only = basename(path);
+  return { name: beside.name, list: async () => [only], open: async (name) => (name === only ? beside.open(name) : undefined) };
+}
