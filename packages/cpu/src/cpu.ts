@@ -130,7 +130,11 @@ function backendOf({ device, simd, shared, maxBytes }: Started): Backend {
     if (scratch && scratch.shared >= shared && scratch.thread >= stride) return;
     const room = { shared: Math.max(scratch?.shared ?? 0, Math.ceil(shared / 64) * 64), thread: Math.max(scratch?.thread ?? 0, stride) };
     const { block } = heap.allocate(room.shared + threads * room.thread);
-    if (scratch) heap.free(scratch.block);
+    if (scratch) {
+      // Any command enqueued so far may still use it, while batches and what the host writes are put where no command is at work.
+      scratch.block.used = device.next;
+      heap.free(scratch.block);
+    }
     scratch = { block, ...room };
     pending.push(head("scratch", 4), block.address, block.address + room.shared, room.thread);
     enqueued();
