@@ -56,8 +56,8 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
 
 const server = createServer(answer);
 let cache: string;
-const open = (options: HubOptions = {}) =>
-  hub("owner/tiny", { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, cache, ...options });
+let url: string;
+const open = (options: HubOptions = {}) => hub("owner/tiny", { url, cache, ...options });
 
 beforeEach(async () => {
   repository.clear();
@@ -67,6 +67,7 @@ beforeEach(async () => {
   trouble = () => false;
   cache = await mkdtemp(join(tmpdir(), "ziggurat-hub-"));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 });
 afterEach(async () => {
   server.closeAllConnections();
@@ -148,8 +149,10 @@ describe("hub", () => {
   });
 
   it("says that there is no network", async () => {
-    const nowhere = open({ url: "http://127.0.0.1:1" });
-    await expect(nowhere.open("config.json")).rejects.toThrow(/127\.0\.0\.1:1 cannot be reached \(.*\), and it was not downloaded before/);
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+    await expect(open().open("config.json")).rejects.toThrow(/127\.0\.0\.1:\d+ cannot be reached \(.*\), and it was not downloaded before/);
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   });
 
   it("looks anew where what it kept is damaged", async () => {
