@@ -66,10 +66,7 @@ function onTensorCores(
   };
   const product: Launch = {
     ...{ file: "linear", kernel: `linear_tile_${weight}_${tile.rows}`, grid: [...blocks, splits], threads: tile.threads, shared: tile.shared },
-    args: [
-      ...[at(scratch), at("weight"), at("bias"), at("residual"), at("out"), at(scratch, partsAt)],
-      ...int(rows, width, out, part),
-    ],
+    args: [...[at(scratch), at("weight"), at("bias"), at("residual"), at("out"), at(scratch, partsAt)], ...int(rows, width, out, part)],
   };
   if (splits === 1) return { launches: [round, product], scratch: partsAt };
   const join: Launch = {
