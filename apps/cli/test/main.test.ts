@@ -31,8 +31,9 @@ const ziggurat = (
     let out = "";
     let error = "";
     child.stdout.on("data", (data) => {
+      // Once: a second ctrl-C ends the process at once.
+      if (interruptOnOutput && out === "") child.kill("SIGINT");
       out += data;
-      if (interruptOnOutput) child.kill("SIGINT");
     });
     child.stderr.on("data", (data) => {
       error += data;

@@ -3,7 +3,10 @@
 // `linear_few_*_R`: up to R rows (a GEMV, bound by the weights' bytes). A block takes four outputs; its threads walk along the width by 16 bytes of
 // weights each, four outputs at a time, so that four loads a thread are in flight; grid (outs / 4, rows / R). Widths are multiples of what 16 bytes
 // hold (4, 8, 16, 32 weights), x and weights aligned to 16 bytes.
-#include "quant.cuh"
+// `linear_tile_*_R`: tiles of 128 outputs by R rows on tensor cores, activations rounded to 16 bits by `linear_round_*` before; grid (rows / R,
+// outs / 128, parts of the width). With more than one part each leaves its sums, and `linear_join` adds them up in their order.
+#include <type_traits>
+#include "linear-tile.cuh"
 
 struct finish {
   const float* bias;
@@ -157,3 +160,63 @@ __device__ void linear_few(const float* x, const void* matrix, finish end, int r
   }
 #define LINEAR(NAME, TYPE) LINEAR_ANY(NAME, TYPE) LINEAR_FEW(NAME, TYPE, 1) LINEAR_FEW(NAME, TYPE, 2) LINEAR_FEW(NAME, TYPE, 4) LINEAR_FEW(NAME, TYPE, 8)
 EACH_WEIGHT(LINEAR)
+
+/** Eight numbers a thread. */
+template <typename T>
+__device__ void linear_round(const float* x, uint4* to, int eights) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= eights) return;
+  float numbers[8];
+  load8(x + 8 * static_cast<size_t>(i), numbers);
+  to[i] = pack8<T>(numbers);
+}
+KERNEL linear_round_f16(const float* x, uint4* to, int eights) { linear_round<f16>(x, to, eights); }
+KERNEL linear_round_bf16(const float* x, uint4* to, int eights) { linear_round<bf16>(x, to, eights); }
+/** 16 numbers a thread, in the order of quant_tile. */
+KERNEL linear_round_quantised(const float* x, uint4* to, int sixteens) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= sixteens) return;
+  float low[8], high[8];
+  load8(x + 16 * static_cast<size_t>(i), low);
+  load8(x + 16 * static_cast<size_t>(i) + 8, high);
+  to[2 * i] = pack8<f16>({low[0], low[1], low[4], low[5], high[0], high[1], high[4], high[5]});
+  to[2 * i + 1] = pack8<f16>({low[2], low[3], low[6], low[7], high[2], high[3], high[6], high[7]});
+}
+
+KERNEL linear_join(const float* parts, const float* bias, const float* residual, float* out, int rows, int outs, int splits) {
+  const size_t i = static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x, count = static_cast<size_t>(rows) * outs;
+  if (i >= count) return;
+  float sum = 0.0f;
+  for (int part = 0; part < splits; part++) sum += parts[part * count + i];
+  finish{bias, residual, out, outs}(i / outs, static_cast<int>(i % outs), sum);
+}
+
+#define LINEAR_TILE(NAME, TYPE, ROWS, DEPTH, WARP_OUTS, WARP_ROWS, STAGES, THREADS, BLOCKS)                                                  \
+  extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)                                                                              \
+      linear_tile_##NAME##_##ROWS(const uint16_t* x, const void* weight, const float* bias, const float* residual, float* out, float* parts, \
+                                  int rows, int width, int outs, int part) {                                                                 \
+    const finish end = {bias, residual, out, outs};                                                                                          \
+    const bool whole = gridDim.z == 1;                                                                                                       \
+    linear_tile<TYPE, ROWS, DEPTH, WARP_OUTS, WARP_ROWS, STAGES>(x, weight, rows, width, outs, part, [=](int r, int o, float sum) {          \
+      if (whole) end(r, o, sum);                                                                                                             \
+      else parts[(static_cast<size_t>(blockIdx.z) * rows + r) * outs + o] = sum;                                                             \
+    });                                                                                                                                      \
+  }
+#define LINEAR_TILES(NAME, TYPE)                     \
+  LINEAR_TILE(NAME, TYPE, 16, 64, 32, 16, 4, 128, 2) \
+  LINEAR_TILE(NAME, TYPE, 64, 64, 32, 64, 4, 128, 2)
+LINEAR_TILES(f16, f16)
+LINEAR_TILES(bf16, bf16)
+LINEAR_TILES(q8_0, q8_0)
+LINEAR_TILES(q4_0, q4_0)
+LINEAR_TILES(q4_1, q4_1)
+#define LINEAR_WIDE(NAME, TYPE)                       \
+  LINEAR_TILE(NAME, TYPE, 32, 64, 32, 32, 4, 128, 2)  \
+  LINEAR_TILE(NAME, TYPE, 128, 64, 32, 64, 3, 256, 2) \
+  LINEAR_TILE(NAME, TYPE, 256, 32, 64, 64, 4, 256, 1)
+LINEAR_WIDE(f16, f16)
+LINEAR_WIDE(bf16, bf16)
+#define LINEAR_WIDE_QUANTS(NAME, TYPE) LINEAR_TILE(NAME, TYPE, 128, 64, 32, 64, 4, 256, 1)
+LINEAR_WIDE_QUANTS(q8_0, q8_0)
+LINEAR_WIDE_QUANTS(q4_0, q4_0)
+LINEAR_WIDE_QUANTS(q4_1, q4_1)

@@ -7,6 +7,8 @@ export interface Traits {
   readonly subgroup: number;
   /** Bytes of memory that a workgroup may share. */
   readonly workgroupBytes: number;
+  /** Whether the device is emulated. */
+  readonly software: boolean;
 }
 
 /** An operand, or a plane of one, as a kernel sees it. */

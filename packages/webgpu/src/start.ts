@@ -7,7 +7,6 @@ export interface Started {
   readonly device: GPUDevice;
   readonly name: string;
   readonly traits: Traits;
-  readonly software: boolean;
   readonly maxBytes: number;
   /** Resolves when the device is gone. */
   readonly lost: Promise<DeviceLostError>;
@@ -43,11 +42,11 @@ export async function start(options: WebGpuOptions): Promise<Started> {
   const lost = device.lost.then(({ reason, message }) => new DeviceLostError(`the device was lost (${reason}): ${message}`));
   const { vendor, architecture, description, subgroupMinSize, subgroupMaxSize } = adapter.info;
   const subgroup = subgroups && subgroupMinSize === subgroupMaxSize ? await probeSubgroup(device, subgroupMinSize ?? 0) : 0;
+  const software = adapter.info.isFallbackAdapter || architecture === "swiftshader";
   return {
     device,
     name: [...new Set([vendor, architecture, description].filter((word) => word !== ""))].join(" ") || "a WebGPU adapter",
-    traits: { subgroup, workgroupBytes: device.limits.maxComputeWorkgroupStorageSize },
-    software: adapter.info.isFallbackAdapter || architecture === "swiftshader",
+    traits: { subgroup, workgroupBytes: device.limits.maxComputeWorkgroupStorageSize, software },
     maxBytes,
     lost,
   };

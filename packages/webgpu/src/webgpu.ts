@@ -55,7 +55,7 @@ export async function webgpu(options: WebGpuOptions = {}): Promise<Backend> {
   return backendOf(await start(options));
 }
 
-function backendOf({ device, name, traits, software, maxBytes, lost }: Started): Backend {
+function backendOf({ device, name, traits, maxBytes, lost }: Started): Backend {
   const { limits } = device;
   const ledger = new Ledger();
   const stream = new Stream(device);
@@ -214,9 +214,9 @@ function backendOf({ device, name, traits, software, maxBytes, lost }: Started):
         maxBindingBytes: limits.maxStorageBufferBindingSize,
         maxBufferBytes: limits.maxBufferSize,
         workgroupBytes: traits.workgroupBytes,
-        software,
+        software: traits.software,
       },
-      prefillTokens: software ? prefillTokens.software : prefillTokens.hardware,
+      prefillTokens: traits.software ? prefillTokens.software : prefillTokens.hardware,
       maxBytes,
     },
 

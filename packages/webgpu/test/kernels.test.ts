@@ -8,8 +8,8 @@ import type { Traits } from "../src/stage.js";
 
 // Shaders as text: a change of one is reviewed as text in test/snapshots.
 
-const gpu: Traits = { subgroup: 32, workgroupBytes: 49152 };
-const plain: Traits = { subgroup: 0, workgroupBytes: 16384 };
+const gpu: Traits = { subgroup: 32, workgroupBytes: 49152, software: false };
+const plain: Traits = { subgroup: 0, workgroupBytes: 16384, software: false };
 
 interface Configuration<N extends OpName> {
   readonly op: N;

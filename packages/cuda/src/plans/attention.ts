@@ -20,14 +20,30 @@ const append: Plan<"append"> = ({ sequences, tokens, queryHeads, kvHeads, headSi
   };
 };
 
-const attention: Plan<"attention"> = ({ tokens, queryHeads, kvHeads, headSize, kv, window, scale, softcap }) => {
+/** Head sizes with kernels for tensor cores: queries of a block, rows of a tile. */
+const tiles: Readonly<Record<number, readonly [queries: number, keys: number]>> = { 64: [128, 64], 96: [128, 64], 128: [128, 48], 256: [64, 32] };
+
+const attention: Plan<"attention"> = ({ tokens, queryHeads, kvHeads, headSize, kv, window, scale, softcap }, { aligned }) => {
   checkHeadSize("attention", headSize);
-  const operands = ["qkv", "keys", "values", "offset", "length", "out", "lse"];
+  const operands = ["qkv", "keys", "values", "offset", "length", "out", "lse"].map((name) => at(name));
+  const tile = tiles[headSize];
+  if (aligned && tile && kv !== "f32") {
+    const [queries, keys] = tile;
+    return {
+      launches: [
+        {
+          ...{ file: "attention", kernel: `attention_tile_${kv}_${headSize}`, grid: [over(tokens, queries), queryHeads], threads: 128 },
+          shared: (queries + 2 * keys) * (2 * headSize + 16),
+          args: [...operands, ...int(tokens, queryHeads, kvHeads, window), ...float(scale, softcap)],
+        },
+      ],
+    };
+  }
   return {
     launches: [
       {
         ...{ file: "attention", kernel: `attention_any_${kv}`, grid: [tokens, queryHeads], threads: 128 },
-        args: [...operands.map((name) => at(name)), ...int(tokens, queryHeads, kvHeads, headSize, window), ...float(scale, softcap)],
+        args: [...operands, ...int(tokens, queryHeads, kvHeads, headSize, window), ...float(scale, softcap)],
       },
     ],
   };

@@ -1,15 +1,40 @@
-import { at, int, over, type Plan, threadsFor } from "../launch.js";
+import { isQuantised, type WeightDType } from "@ziggurat/tensor";
+import { at, int, type Launch, over, type Plan, scratch, threadsFor } from "../launch.js";
 
 /** Weights in 16 bytes. */
 const perLoad = { f32: 4, f16: 8, bf16: 8, q8_0: 16, q4_0: 32, q4_1: 32 } as const;
 const outsPerBlock = 4;
 
-export const linear: Plan<"linear"> = ({ rows, width, out, weight }, { aligned }) => {
+/** A kernel of tiles: rows of a tile, threads, bytes of shared memory, blocks that a multiprocessor holds. */
+interface Tile {
+  readonly rows: number;
+  readonly threads: number;
+  readonly shared: number;
+  readonly blocks: number;
+}
+const outsPerTile = 128;
+/** Bytes of one stage's weights of a tile: 64 numbers of each of 128 rows; rows of quants are padded by 16 bytes. */
+const weightBytes = { f16: 128 * 128, bf16: 128 * 128, q8_0: 128 * 80, q4_0: 128 * 48, q4_1: 128 * 48 } as const;
+
+function tilesOf(weight: keyof typeof weightBytes): readonly Tile[] {
+  const stage = (rows: number) => weightBytes[weight] + rows * 128;
+  const narrow = (rows: number): Tile => ({ rows, threads: 128, shared: 4 * stage(rows), blocks: 2 });
+  if (isQuantised(weight)) return [narrow(16), narrow(64), { rows: 128, threads: 256, shared: 4 * stage(128), blocks: 1 }];
+  return [
+    ...[narrow(16), narrow(32), narrow(64)],
+    { rows: 128, threads: 256, shared: 3 * stage(128), blocks: 2 },
+    // Stages of 32 numbers.
+    { rows: 256, threads: 256, shared: 4 * (128 + 256) * 64, blocks: 1 },
+  ];
+}
+
+export const linear: Plan<"linear"> = ({ rows, width, out, weight }, { aligned, multiprocessors }) => {
   const args = [at("x"), at("weight"), at("bias"), at("residual"), at("out"), ...int(rows, width, out)];
   const loads = width / perLoad[weight];
   if (!aligned || !Number.isInteger(loads)) {
     return { launches: [{ file: "linear", kernel: `linear_any_${weight}`, grid: [over(out, 8), over(rows, 4)], threads: 256, args }] };
   }
+  if (rows > 8 && weight !== "f32") return onTensorCores({ rows, width, out, weight }, multiprocessors);
   const few = [1, 2, 4].find((count) => rows <= count) ?? 8;
   return {
     launches: [
@@ -20,3 +45,33 @@ export const linear: Plan<"linear"> = ({ rows, width, out, weight }, { aligned }
     ],
   };
 };
+
+function onTensorCores(
+  { rows, width, out, weight }: { rows: number; width: number; out: number; weight: Exclude<WeightDType, "f32"> },
+  multiprocessors: number,
+) {
+  const tiles = tilesOf(weight);
+  const tile = tiles.find((each) => rows <= each.rows) ?? tiles.at(-1)!;
+  const blocks = [over(rows, tile.rows), over(out, outsPerTile)] as const;
+  // Where tiles alone do not fill the device the width is cut, into parts of at least 512 numbers.
+  const wanted = Math.min(Math.floor((tile.blocks * multiprocessors) / (blocks[0] * blocks[1])), over(width, 512));
+  const part = 64 * over(width, 64 * Math.max(1, wanted));
+  const splits = over(width, part);
+  const partsAt = 16 * over(2 * rows * width, 16);
+  const each = isQuantised(weight) ? 16 : 8;
+  const round: Launch = {
+    ...{ file: "linear", kernel: `linear_round_${isQuantised(weight) ? "quantised" : weight}` },
+    ...{ grid: [over((rows * width) / each, 256)], threads: 256 },
+    args: [at("x"), at(scratch), ...int((rows * width) / each)],
+  };
+  const product: Launch = {
+    ...{ file: "linear", kernel: `linear_tile_${weight}_${tile.rows}`, grid: [...blocks, splits], threads: tile.threads, shared: tile.shared },
+    args: [...[at(scratch), at("weight"), at("bias"), at("residual"), at("out"), at(scratch, partsAt)], ...int(rows, width, out, part)],
+  };
+  if (splits === 1) return { launches: [round, product], scratch: partsAt };
+  const join: Launch = {
+    ...{ file: "linear", kernel: "linear_join", grid: [over(rows * out, 256)], threads: 256 },
+    args: [at(scratch, partsAt), at("bias"), at("residual"), at("out"), ...int(rows, out, splits)],
+  };
+  return { launches: [round, product, join], scratch: partsAt + 4 * splits * rows * out };
+}

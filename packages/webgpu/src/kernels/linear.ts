@@ -9,10 +9,11 @@ const chunks = { f32: 4, f16: 8, bf16: 8, q8_0: 16, q4_0: 32, q4_1: 32 } as cons
 const quadType = (weight: WeightDType) => (weight === "f32" ? "vec4<u32>" : isQuantised(weight) ? "u32" : "vec2<u32>");
 
 /** Few rows: as many lanes as a row of weights keeps busy, and rows of weights enough for each load of x to count. */
-function fewRows(spec: Full<"linear">, { subgroup }: Traits, wide: boolean): Pick<Stage, "settings" | "grid"> {
+function fewRows(spec: Full<"linear">, { subgroup, software }: Traits, wide: boolean): Pick<Stage, "settings" | "grid"> {
   const { rows, width, out, weight } = spec;
   const loads = wide ? width / chunks[weight] : width;
-  const lanes = Math.max(loads >= 256 ? 128 : loads >= 128 ? 64 : 32, subgroup);
+  // In software threads take turns: the fewer to a row, the less is lost between them.
+  const lanes = software && subgroup > 0 ? subgroup : Math.max(loads >= 256 ? 128 : loads >= 128 ? 64 : 32, subgroup);
   const outs = rows > 2 || out < 2048 ? 2 : 4;
   const perGroup = (128 / lanes) * outs;
   const settings = {
@@ -27,7 +28,8 @@ function fewRows(spec: Full<"linear">, { subgroup }: Traits, wide: boolean): Pic
 }
 
 function manyRows({ rows, out }: Full<"linear">): Pick<Stage, "settings" | "grid"> {
-  const side = rows <= 32 ? 8 : 16;
+  // The larger tile loads less for each product, unless much of it lies beyond the last row.
+  const side = Math.ceil(rows / 64) * 64 > 1.25 * Math.ceil(rows / 32) * 32 ? 8 : 16;
   return { settings: { SIDE: side }, grid: [Math.ceil(out / (4 * side)), Math.ceil(rows / (4 * side)), 1] };
 }
 
