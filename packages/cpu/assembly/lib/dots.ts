@@ -10,7 +10,7 @@ import { minimumsOf, scalesOf } from "./weights";
 /** A half shifted into place in each lane of what was loaded with its sign: times 2^112 it is the number. */
 // @ts-ignore: decorator
 @inline
-export function shifted(bits: v128): v128 { return v128.and(i32x4.shl(bits, 13), i32x4.splat(0x8fffe000)); }
+export function shifted(bits: v128): v128 { return v128.and(i32x4.shl(bits, 13), i32x4.splat(halfBits)); }
 
 // @ts-ignore: decorator
 @inline

@@ -35,10 +35,12 @@ const LN2_HIGH: usize = 32;
 const LN2_LOW: usize = 36;
 const LEAST: usize = 40;
 const ONE: usize = 44;
+const MOST: usize = 48;
+const ROUND_127: usize = 52;
 const P0: usize = 0;
 const CONSTANTS = memory.data<f32>([
   1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1, 12582912, 1.44269504088896341, -0.693359375,
-  2.12194440e-4, -87, 1,
+  2.12194440e-4, -87, 1, 88, 12583039,
 ]);
 
 /** Constants come from memory: V8 makes those in code anew wherever they are used, which takes four instructions. */
@@ -51,11 +53,19 @@ function constant(place: usize): v128 { return v128.load32_splat(CONSTANTS + pla
 @inline
 export function expSmall(x: v128): v128 {
   const clamped = f32x4.pmax(x, constant(LEAST));
-  const t = madd(clamped, constant(LOG2_E), constant(ROUND));
-  const n = f32x4.sub(t, constant(ROUND));
+  // The low bits of t are the exponent of 2^n as floats hold it.
+  const t = madd(clamped, constant(LOG2_E), constant(ROUND_127));
+  const n = f32x4.sub(t, constant(ROUND_127));
   const r = madd(n, constant(LN2_LOW), madd(n, constant(LN2_HIGH), clamped));
-  const power = i32x4.shl(i32x4.add(t, i32x4.splat(127)), 23);
+  const power = i32x4.shl(t, 23);
   return v128.and(f32x4.mul(expReduced(r), power), f32x4.ge(x, constant(LEAST)));
+}
+
+/** x / (1 + e^-u). */
+// @ts-ignore: decorator
+@inline
+export function gated(x: v128, u: v128): v128 {
+  return f32x4.div(x, f32x4.add(constant(ONE), expSmall(f32x4.pmin(f32x4.neg(u), constant(MOST)))));
 }
 
 /** e^x for any x, infinities, subnormals and NaN included. */
