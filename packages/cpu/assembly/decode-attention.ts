@@ -1,16 +1,14 @@
-import { activationBytes, prepareActivations } from "./lib/activations";
 import { DecodeAttention } from "./lib/arguments";
 import { barrier, claim, sharedScratch, threadScratch } from "./lib/control";
 import { sizeOf } from "./lib/half";
 import { Turn } from "./lib/keys";
 import { exp1 } from "./lib/math";
-import { products, queryDType, weighValues } from "./lib/rows";
+import { prepareQueries, products, queryBytes } from "./lib/products";
 import { addRow, exponentials, prepareLogits } from "./lib/softmax";
+import { CHUNK, weighValues } from "./lib/weigh";
 
 // A head's rows are cut into chunks by their number alone, so that any number of workers gives the same bits. Each chunk leaves its maximum, its sum
 // and its weighted values in shared scratch; a second phase adds them up in order.
-
-const CHUNK = 256;
 
 /** Where a part lies: its maximum, its sum, two words of room, then its values. */
 // @ts-ignore: decorator
@@ -20,13 +18,6 @@ function partAt(a: usize, piece: i32, g: i32, group: i32): usize { return shared
 // @ts-ignore: decorator
 @inline
 function partBytes(a: usize): usize { return 16 + (<usize>((DecodeAttention.headSize(a) + 3) & ~3) << 2); }
-
-/** Reads one word of every cache line in order, which the memory is fastest at: `products` and `weighValues` walk in other ways. */
-function touch(from: usize, bytes: usize, room: usize): void {
-  let all: i32 = 0;
-  for (let at: usize = 0; at < bytes; at += 64) all |= load<i32>(from + at);
-  store<i32>(room, all);
-}
 
 function chunk(a: usize, h: i32, piece: i32, first: i32, count: i32): void {
   const queryHeads = DecodeAttention.queryHeads(a);
@@ -47,13 +38,11 @@ function chunk(a: usize, h: i32, piece: i32, first: i32, count: i32): void {
   Turn.tableRows = DecodeAttention.tableRows(a);
   Turn.rotary = DecodeAttention.rotary(a);
 
-  const queryBytes = activationBytes(queryDType(dtype), headSize);
   const queries = threadScratch();
-  const logits = queries + <usize>group * queryBytes;
+  const logits = queries + <usize>group * queryBytes(headSize);
   const room = logits + <usize>group * (CHUNK * 4);
-  for (let g = 0; g < group; g++) prepareActivations(queryDType(dtype), q + ((g * headSize) << 2), headSize, queries + <usize>g * queryBytes);
-  touch(keys + <usize>first * bytes, <usize>count * bytes, room);
-  products(dtype, keys, headSize, first, count, queries, queryBytes, group, logits, CHUNK * 4, room);
+  prepareQueries(dtype, q, headSize, group, 1, 0, queries, room);
+  products(dtype, keys, headSize, first, count, queries, group, logits, CHUNK * 4, room);
   for (let g = 0; g < group; g++) {
     const part = partAt(a, piece, g, group);
     const row = logits + <usize>g * (CHUNK * 4);
@@ -63,8 +52,7 @@ function chunk(a: usize, h: i32, piece: i32, first: i32, count: i32): void {
     store<f32>(part, exponentials(row, whole, greatest), 4);
     for (let i = headSize; i < ((headSize + 3) & ~3); i++) store<f32>(part + 16 + (i << 2), 0);
   }
-  touch(values, <usize>count * bytes, room);
-  weighValues(dtype, values, headSize, count, logits, CHUNK * 4, group, partAt(a, piece, 0, group) + 16, partBytes(a));
+  weighValues(dtype, values, headSize, count, logits, group, partAt(a, piece, 0, group) + 16, partBytes(a));
 }
 
 // @ts-ignore: decorator

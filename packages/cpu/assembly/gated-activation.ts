@@ -1,6 +1,6 @@
 import { GatedActivation, GatedActivationKind } from "./lib/arguments";
 import { begin, end } from "./lib/control";
-import { exp, madd } from "./lib/math";
+import { gated, madd } from "./lib/math";
 
 /** silu(x) = x / (1 + e^-x); gelu's tanh form is x / (1 + e^-2u), u = sqrt(2 / pi) (x + 0.044715 x^3) (arXiv 1606.08415). */
 // @ts-ignore: decorator
@@ -8,7 +8,7 @@ import { exp, madd } from "./lib/math";
 function activation(gelu: bool, x: v128): v128 {
   let u = x;
   if (gelu) u = f32x4.mul(x, madd(f32x4.mul(x, x), f32x4.splat(2 * 0.7978845608028654 * 0.044715), f32x4.splat(2 * 0.7978845608028654)));
-  return f32x4.div(x, f32x4.add(f32x4.splat(1), exp(f32x4.neg(u))));
+  return gated(x, u);
 }
 
 export function gatedActivation(a: usize): void {
@@ -16,11 +16,12 @@ export function gatedActivation(a: usize): void {
   const gelu = GatedActivation.kind(a) == GatedActivationKind.gelu;
   // Columns are shared out too, so that one row does not leave the others idle.
   const rows = GatedActivation.rows(a);
-  const pieces = rows * ((width + 255) >> 8);
+  const across = (width + 255) >> 8;
+  const pieces = rows * across;
   const last = end(pieces);
   for (let piece = begin(pieces); piece < last; piece++) {
-    const r = piece % rows;
-    const first = (piece / rows) << 8;
+    const r = piece / across;
+    const first = (piece % across) << 8;
     const limit = min(width, first + 256);
     const x = GatedActivation.x(a) + ((<usize>r * <usize>width) << 3);
     const gate = x + (<usize>width << 2);

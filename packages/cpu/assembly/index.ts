@@ -33,9 +33,10 @@ export { join } from "./lib/control";
 export { attention, decodeAttention, gatedActivation, linear, rmsNorm, sample, watch };
 export { dots8, dots32, dots4Bits, dotsBFloat16, dotsFloat16, setMasks } from "./lib/dots";
 export { packQuantised, tileQuantised } from "./lib/quantised-tile";
-export { columnsBFloat16, columnsFloat16, columnsFloat32, products, weighValues } from "./lib/rows";
+export { products, rowsBFloat16, rowsFloat16, rowsFloat32 } from "./lib/products";
 export { exponentials, prepareLogits } from "./lib/softmax";
 export { tile1, tile4, tile6 } from "./lib/tile";
+export { columnsBFloat16, columnsFloat16, columnsFloat32, touched, weighValues } from "./lib/weigh";
 
 /** One command; `a` is where it starts. */
 function command(op: i32, a: usize): void {

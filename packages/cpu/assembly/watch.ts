@@ -1,10 +1,9 @@
-import { prepareActivations } from "./lib/activations";
 import { Watch } from "./lib/arguments";
 import { claim, threadScratch } from "./lib/control";
 import { sizeOf } from "./lib/half";
 import { packKeys, Turn } from "./lib/keys";
 import { expSmall } from "./lib/math";
-import { products, queryDType } from "./lib/rows";
+import { prepareQueries, products, queryBytes } from "./lib/products";
 import { prepareLogits } from "./lib/softmax";
 import { tile } from "./lib/tile";
 
@@ -35,29 +34,32 @@ function unit(a: usize, h: i32, first: i32): void {
   Turn.tableRows = Watch.tableRows(a);
   Turn.rotary = Watch.rotary(a);
 
-  const few = tokens - Watch.from(a) < FEW;
+  const from = max(Watch.from(a), first - length);
+  const few = tokens - Watch.from(a) < FEW && group * (tokens - Watch.from(a)) <= QUERIES;
   const keys = Watch.keys(a) + start * <usize>(headSize * sizeOf(dtype));
   const panels = threadScratch();
-  const logits = panels + KEYS * headSize * 4;
+  const logits = panels + KEYS * queryBytes(headSize);
   const sums = logits + QUERIES * KEYS * 4;
   const spare = sums + KEYS * 4;
-  if (!few) packKeys(dtype, keys, headSize, first, count, panels, spare);
+  const qkv = Watch.qkv(a) + <usize>s * tokens * stride + (((h % kvHeads) * group * headSize) << 2);
+  if (few) {
+    prepareQueries(dtype, qkv + <usize>from * stride, headSize, group, tokens - from, stride, panels, spare);
+    products(dtype, keys, headSize, first, count, panels, group * (tokens - from), logits, KEYS * 4, spare);
+  } else {
+    packKeys(dtype, keys, headSize, first, count, panels, spare);
+  }
   for (let g = 0; g < group; g++) {
     const head = s * queryHeads + (h % kvHeads) * group + g;
     const lse = Watch.lse(a) + ((<usize>head * tokens) << 2);
     memory.fill(sums, 0, KEYS * 4);
-    for (let query = max(Watch.from(a), first - length); query < tokens; query += QUERIES) {
+    for (let query = from; query < tokens; query += QUERIES) {
       const queries = min(QUERIES, tokens - query);
-      const q = Watch.qkv(a) + (<usize>s * tokens + query) * stride + ((((h % kvHeads) * group + g) * headSize) << 2);
-      for (let i = 0; few && i < queries; i++) {
-        prepareActivations(queryDType(dtype), q + <usize>i * stride, headSize, panels);
-        products(dtype, keys, headSize, first, count, panels, 0, 1, logits + i * (KEYS * 4), 0, spare);
-      }
+      const q = qkv + <usize>query * stride + ((g * headSize) << 2);
       for (let j = 0; !few && j < count; j += 8) {
         tile(queries, headSize, q, stride, panels + ((j * headSize) << 2), 32, logits + (j << 2), KEYS * 4, false);
       }
       for (let i = 0; i < queries; i++) {
-        const row = logits + i * (KEYS * 4);
+        const row = logits + (few ? i * group + g : i) * (KEYS * 4);
         prepareLogits(row, whole, 0, min(count, length + query + i + 1 - first), scale, softcap);
         const base = v128.load32_splat(lse + ((query + i) << 2));
         for (let j = 0; j < whole; j += 4) {

@@ -36,9 +36,9 @@ const needs: Partial<Record<OpName, (dims: Dims) => Scratch>> = {
   decodeAttention: ({ sequences, queryHeads, kvHeads, headSize, capacity }) => {
     const padded = up(headSize!, 4);
     const parts = sequences! * queryHeads! * Math.ceil(capacity! / 256);
-    return { shared: 4 * parts * (4 + padded), thread: 4 * (queryHeads! / kvHeads!) * (up(headSize!, 8) + 256 + 4) + 16 * headSize! + 64 };
+    return { shared: 4 * parts * (4 + padded), thread: 4 * (queryHeads! / kvHeads!) * (up(headSize!, 8) + 256) + 16 * up(headSize!, 8) + 128 };
   },
-  watch: ({ headSize }) => ({ shared: 0, thread: 4 * (64 * headSize! + 48 * 64 + 64 + 8 * headSize!) + 128 }),
+  watch: ({ headSize }) => ({ shared: 0, thread: 4 * (64 * up(headSize!, 8) + 48 * 64 + 64 + 8 * up(headSize!, 8)) + 128 }),
 };
 
 export const scratchOf = (op: OpName, dims: Dims): Scratch => needs[op]?.(dims) ?? none;

@@ -1,5 +1,6 @@
 import { HALF_FACTOR, HALF_ROOT, scaleBytes } from "./activations";
 import { DType } from "./arguments";
+import { evens, odds } from "./half";
 import { madd, sum } from "./math";
 import { minimumsOf, scalesOf } from "./weights";
 
@@ -9,7 +10,7 @@ import { minimumsOf, scalesOf } from "./weights";
 /** A half shifted into place in each lane of what was loaded with its sign: times 2^112 it is the number. */
 // @ts-ignore: decorator
 @inline
-export function shifted(bits: v128): v128 { return v128.and(i32x4.shl(bits, 13), i32x4.splat(0x8fffe000)); }
+export function shifted(bits: v128): v128 { return v128.and(i32x4.shl(bits, 13), i32x4.splat(halfBits)); }
 
 // @ts-ignore: decorator
 @inline
@@ -88,22 +89,10 @@ export function setMasks(): void {
   highNibble = 240;
 }
 
-/** Weights of even place of eight in 16 bits. */
 // @ts-ignore: decorator
 @inline
-function evens(half: bool, bits: v128, mask: v128): v128 {
-  const low = i32x4.shl(bits, 16);
-  return half ? v128.and(i32x4.shr_s(low, 3), mask) : low;
-}
-
-// @ts-ignore: decorator
-@inline
-function odds(half: bool, bits: v128, mask: v128): v128 { return v128.and(half ? i32x4.shr_s(bits, 3) : bits, mask); }
-
-// @ts-ignore: decorator
-@inline
-function dots16(half: bool, matrix: usize, width: i32, r0: i32, r1: i32, r2: i32, r3: i32, x: usize, xBytes: usize, count: i32, to: usize): void {
-  const mask = i32x4.splat(half ? halfBits : upper);
+function dots16(dtype: i32, matrix: usize, width: i32, r0: i32, r1: i32, r2: i32, r3: i32, x: usize, xBytes: usize, count: i32, to: usize): void {
+  const mask = i32x4.splat(dtype == DType.F16 ? halfBits : upper);
   const row = <usize>width << 1;
   const w0 = matrix + <usize>r0 * row;
   const w1 = matrix + <usize>r1 * row;
@@ -125,41 +114,41 @@ function dots16(half: bool, matrix: usize, width: i32, r0: i32, r1: i32, r2: i32
       const even = v128.load(v);
       const odd = v128.load(v, 16);
       let bits = v128.load(w0 + at);
-      s0 = madd(evens(half, bits, mask), even, s0);
-      t0 = madd(odds(half, bits, mask), odd, t0);
+      s0 = madd(evens(dtype, bits, mask), even, s0);
+      t0 = madd(odds(dtype, bits, mask), odd, t0);
       bits = v128.load(w1 + at);
-      s1 = madd(evens(half, bits, mask), even, s1);
-      t1 = madd(odds(half, bits, mask), odd, t1);
+      s1 = madd(evens(dtype, bits, mask), even, s1);
+      t1 = madd(odds(dtype, bits, mask), odd, t1);
       bits = v128.load(w2 + at);
-      s2 = madd(evens(half, bits, mask), even, s2);
-      t2 = madd(odds(half, bits, mask), odd, t2);
+      s2 = madd(evens(dtype, bits, mask), even, s2);
+      t2 = madd(odds(dtype, bits, mask), odd, t2);
       bits = v128.load(w3 + at);
-      s3 = madd(evens(half, bits, mask), even, s3);
-      t3 = madd(odds(half, bits, mask), odd, t3);
+      s3 = madd(evens(dtype, bits, mask), even, s3);
+      t3 = madd(odds(dtype, bits, mask), odd, t3);
     }
     if (whole < row) {
       const even = v128.load(v);
       const odd = v128.load(v, 16);
       let bits = rest(w0 + whole, row - whole);
-      s0 = madd(odds(half, bits, mask), odd, madd(evens(half, bits, mask), even, s0));
+      s0 = madd(odds(dtype, bits, mask), odd, madd(evens(dtype, bits, mask), even, s0));
       bits = rest(w1 + whole, row - whole);
-      s1 = madd(odds(half, bits, mask), odd, madd(evens(half, bits, mask), even, s1));
+      s1 = madd(odds(dtype, bits, mask), odd, madd(evens(dtype, bits, mask), even, s1));
       bits = rest(w2 + whole, row - whole);
-      s2 = madd(odds(half, bits, mask), odd, madd(evens(half, bits, mask), even, s2));
+      s2 = madd(odds(dtype, bits, mask), odd, madd(evens(dtype, bits, mask), even, s2));
       bits = rest(w3 + whole, row - whole);
-      s3 = madd(odds(half, bits, mask), odd, madd(evens(half, bits, mask), even, s3));
+      s3 = madd(odds(dtype, bits, mask), odd, madd(evens(dtype, bits, mask), even, s3));
     }
     store4(to, f32x4.add(s0, t0), f32x4.add(s1, t1), f32x4.add(s2, t2), f32x4.add(s3, t3));
-    if (half) v128.store(to, f32x4.mul(v128.load(to), f32x4.splat(HALF_ROOT)));
+    if (dtype == DType.F16) v128.store(to, f32x4.mul(v128.load(to), f32x4.splat(HALF_ROOT)));
   }
 }
 
 export function dotsBFloat16(matrix: usize, width: i32, r0: i32, r1: i32, r2: i32, r3: i32, x: usize, xBytes: usize, count: i32, to: usize): void {
-  dots16(false, matrix, width, r0, r1, r2, r3, x, xBytes, count, to);
+  dots16(DType.BF16, matrix, width, r0, r1, r2, r3, x, xBytes, count, to);
 }
 
 export function dotsFloat16(matrix: usize, width: i32, r0: i32, r1: i32, r2: i32, r3: i32, x: usize, xBytes: usize, count: i32, to: usize): void {
-  dots16(true, matrix, width, r0, r1, r2, r3, x, xBytes, count, to);
+  dots16(DType.F16, matrix, width, r0, r1, r2, r3, x, xBytes, count, to);
 }
 
 /** The last 2 to 14 bytes of a row, then zeros. */

@@ -42,6 +42,22 @@ export function toFloat16x4(x: v128): v128 {
   return v128.or(half, sign);
 }
 
+/**
+ * Those of even place of eight numbers of 16 bits. Halves are only shifted into place, with `mask` 0x8fffe000: times 2^112 they are the numbers.
+ * For bf16 it is 0xffff0000.
+ */
+// @ts-ignore: decorator
+@inline
+export function evens(dtype: i32, bits: v128, mask: v128): v128 {
+  const low = i32x4.shl(bits, 16);
+  return dtype == DType.F16 ? v128.and(i32x4.shr_s(low, 3), mask) : low;
+}
+
+/** Those of odd place. */
+// @ts-ignore: decorator
+@inline
+export function odds(dtype: i32, bits: v128, mask: v128): v128 { return v128.and(dtype == DType.F16 ? i32x4.shr_s(bits, 3) : bits, mask); }
+
 /** Bytes of one element of a dtype that is not quantised. */
 // @ts-ignore: decorator
 @inline

@@ -8,33 +8,64 @@ export function madd(a: v128, b: v128, c: v128): v128 {
   return f32x4.add(f32x4.mul(a, b), c);
 }
 
+/** a x b + c x d + e, with one step where `e` is waited for. */
+// @ts-ignore: decorator
+@inline
+export function madd2(a: v128, b: v128, c: v128, d: v128, e: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, f32x4.relaxed_madd(c, d, e));
+  return f32x4.add(f32x4.add(f32x4.mul(a, b), f32x4.mul(c, d)), e);
+}
+
 // e^r for |r| <= ln(2) / 2, by Cephes' expf polynomial (netlib.org/cephes, single/expf.c).
 // @ts-ignore: decorator
 @inline
 function expReduced(r: v128): v128 {
-  let p = madd(f32x4.splat(1.9875691500e-4), r, f32x4.splat(1.3981999507e-3));
-  p = madd(p, r, f32x4.splat(8.3334519073e-3));
-  p = madd(p, r, f32x4.splat(4.1665795894e-2));
-  p = madd(p, r, f32x4.splat(1.6666665459e-1));
-  p = madd(p, r, f32x4.splat(5.0000001201e-1));
-  return f32x4.add(madd(p, f32x4.mul(r, r), r), f32x4.splat(1));
+  let p = madd(constant(P0), r, constant(P0 + 4));
+  p = madd(p, r, constant(P0 + 8));
+  p = madd(p, r, constant(P0 + 12));
+  p = madd(p, r, constant(P0 + 16));
+  p = madd(p, r, constant(P0 + 20));
+  return f32x4.add(madd(p, f32x4.mul(r, r), r), constant(ONE));
 }
 
-const ROUND: f32 = 12582912; // 1.5 x 2^23: what is added to it loses its fraction, and the low bits hold the whole number.
-const LOG2_E: f32 = 1.44269504088896341;
-const LN2_HIGH: f32 = 0.693359375;
-const LN2_LOW: f32 = -2.12194440e-4;
+// 1.5 x 2^23: what is added to it loses its fraction, and the low bits hold the whole number.
+const ROUND: usize = 24;
+const LOG2_E: usize = 28;
+const LN2_HIGH: usize = 32;
+const LN2_LOW: usize = 36;
+const LEAST: usize = 40;
+const ONE: usize = 44;
+const MOST: usize = 48;
+const ROUND_127: usize = 52;
+const P0: usize = 0;
+const CONSTANTS = memory.data<f32>([
+  1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1, 12582912, 1.44269504088896341, -0.693359375,
+  2.12194440e-4, -87, 1, 88, 12583039,
+]);
+
+/** Constants come from memory: V8 makes those in code anew wherever they are used, which takes four instructions. */
+// @ts-ignore: decorator
+@inline
+function constant(place: usize): v128 { return v128.load32_splat(CONSTANTS + place); }
 
 /** e^x for x <= 88; 0 below -87, where e^x is hardly a normal number. */
 // @ts-ignore: decorator
 @inline
 export function expSmall(x: v128): v128 {
-  const clamped = f32x4.pmax(x, f32x4.splat(-87));
-  const t = madd(clamped, f32x4.splat(LOG2_E), f32x4.splat(ROUND));
-  const n = f32x4.sub(t, f32x4.splat(ROUND));
-  const r = madd(n, f32x4.splat(-LN2_LOW), madd(n, f32x4.splat(-LN2_HIGH), clamped));
-  const power = i32x4.shl(i32x4.add(t, i32x4.splat(127)), 23);
-  return v128.and(f32x4.mul(expReduced(r), power), f32x4.ge(x, f32x4.splat(-87)));
+  const clamped = f32x4.pmax(x, constant(LEAST));
+  // The low bits of t are the exponent of 2^n as floats hold it.
+  const t = madd(clamped, constant(LOG2_E), constant(ROUND_127));
+  const n = f32x4.sub(t, constant(ROUND_127));
+  const r = madd(n, constant(LN2_LOW), madd(n, constant(LN2_HIGH), clamped));
+  const power = i32x4.shl(t, 23);
+  return v128.and(f32x4.mul(expReduced(r), power), f32x4.ge(x, constant(LEAST)));
+}
+
+/** x / (1 + e^-u). */
+// @ts-ignore: decorator
+@inline
+export function gated(x: v128, u: v128): v128 {
+  return f32x4.div(x, f32x4.add(constant(ONE), expSmall(f32x4.pmin(f32x4.neg(u), constant(MOST)))));
 }
 
 /** e^x for any x, infinities, subnormals and NaN included. */
@@ -42,11 +73,11 @@ export function expSmall(x: v128): v128 {
 @inline
 export function exp(x: v128): v128 {
   const clamped = f32x4.pmin(f32x4.pmax(x, f32x4.splat(-106)), f32x4.splat(90));
-  const t = madd(clamped, f32x4.splat(LOG2_E), f32x4.splat(ROUND));
-  const n = f32x4.sub(t, f32x4.splat(ROUND));
-  const r = madd(n, f32x4.splat(-LN2_LOW), madd(n, f32x4.splat(-LN2_HIGH), clamped));
+  const t = madd(clamped, constant(LOG2_E), constant(ROUND));
+  const n = f32x4.sub(t, constant(ROUND));
+  const r = madd(n, constant(LN2_LOW), madd(n, constant(LN2_HIGH), clamped));
   // 2^n in two steps, each a normal number.
-  const whole = i32x4.sub(t, f32x4.splat(ROUND));
+  const whole = i32x4.sub(t, constant(ROUND));
   const half = i32x4.shr_s(whole, 1);
   const first = i32x4.shl(i32x4.add(half, i32x4.splat(127)), 23);
   const second = i32x4.shl(i32x4.add(i32x4.sub(whole, half), i32x4.splat(127)), 23);
