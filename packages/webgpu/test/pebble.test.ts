@@ -3,7 +3,7 @@ import { h2o } from "@ziggurat/h2o";
 import { pebble, words } from "@ziggurat/pebble";
 import { afterPrefill, every, full, last, type Policy, perHead, randomScore } from "@ziggurat/policy";
 import { pyramidkv } from "@ziggurat/pyramid";
-import { generateBatch, loadModel } from "@ziggurat/runtime";
+import { generate, loadModel } from "@ziggurat/runtime";
 import { snapkv } from "@ziggurat/snapkv";
 import { streaming } from "@ziggurat/streaming";
 import type { Backend } from "@ziggurat/tensor";
@@ -31,8 +31,8 @@ const policies: readonly Policy[] = [
 
 async function answers(backend: Backend, prompt: string) {
   const model = await loadModel(pebble(), { backend, rows: "f32" });
-  const requests = policies.map((policy) => ({ policy, prompt, maxTokens: 6, ignoreEnd: true }));
-  const results = await generateBatch({ model, requests, kept: true }).result;
+  const results = [];
+  for (const policy of policies) results.push(await generate({ model, policy, prompt, maxTokens: 6, ignoreEnd: true, kept: true }).result);
   await backend.dispose();
   return results.map(({ policy, ids, text, cache: { kept, bytes } }) => ({ policy, ids, text, kept, bytes }));
 }
