@@ -40,7 +40,7 @@ export const linear: Plan<"linear"> = ({ rows, width, out, weight }, { aligned, 
     launches: [
       {
         ...{ file: "linear", kernel: `linear_few_${weight}_${few}`, grid: [over(out, outsPerBlock), over(rows, few)] },
-        ...{ threads: threadsFor(over(loads, 4), 256), args },
+        ...{ threads: threadsFor(over(loads, isQuantised(weight) ? 2 : 4), 256), args },
       },
     ],
   };
@@ -66,10 +66,7 @@ function onTensorCores(
   };
   const product: Launch = {
     ...{ file: "linear", kernel: `linear_tile_${weight}_${tile.rows}`, grid: [...blocks, splits], threads: tile.threads, shared: tile.shared },
-    args: [
-      ...[at(scratch), at("weight"), at("bias"), at("residual"), at("out"), at(scratch, partsAt)],
-      ...int(rows, width, out, part),
-    ],
+    args: [...[at(scratch), at("weight"), at("bias"), at("residual"), at("out"), at(scratch, partsAt)], ...int(rows, width, out, part)],
   };
   if (splits === 1) return { launches: [round, product], scratch: partsAt };
   const join: Launch = {
