@@ -154,9 +154,22 @@ async function all(_: Backend): Promise<void> {
       [4096, 28672],
     ] as const)
       await linear(weight, 1, width, outs);
-  for (const rows of [2, 8, 16, 64]) await linear("bf16", rows, 4096, 28672);
+  for (const rows of [2, 8, 16, 32, 64, 128]) await linear("bf16", rows, 4096, 28672);
+  for (const [width, outs] of [
+    [4096, 6144],
+    [4096, 4096],
+    [14336, 4096],
+  ] as const)
+    await linear("bf16", 64, width, outs);
+  for (const weight of ["q8_0", "q4_0"] as const) for (const rows of [8, 16, 64, 2048]) await linear(weight, rows, 4096, 28672);
   await linear("bf16", 1, 576, 576);
-  await linear("bf16", 2048, 4096, 6144);
+  for (const [width, outs] of [
+    [4096, 6144],
+    [4096, 4096],
+    [4096, 28672],
+    [14336, 4096],
+  ] as const)
+    await linear("bf16", 2048, width, outs);
   for (const [sequences, rows] of [
     [1, 3932],
     [1, 32768],
@@ -164,6 +177,7 @@ async function all(_: Backend): Promise<void> {
   ] as const)
     await decode(sequences, rows);
   await prefill(2048, 0);
+  await prefill(2048, 30720);
 }
 
 console.log(backend.info.device, JSON.stringify(backend.info.features));

@@ -40,63 +40,88 @@ __device__ void linear_any(const float* x, const void* matrix, finish end, int r
   }
 }
 
-/** 16 bytes of a row of weights as f32: how many there are, and loading them. Weights are read once, past the caches that x needs. */
+/**
+ * 16 bytes of a row of weights: `count` numbers, in pieces of `size`. Piece p stands for numbers from `at(p)` on, the second four of
+ * eight 16 further on. Quants are unpacked with a bias added, exact, and without their scale: `value` makes up for both, given the sum of products and
+ * the sum of x. Weights are read once, past the caches that x needs.
+ */
 __device__ inline uint4 stream(const void* at) { return __ldcs(static_cast<const uint4*>(at)); }
 
 template <typename W>
-struct chunk;
+struct chunk {  // f16, bf16
+  static constexpr int count = 8, size = 4;
+  static constexpr bool scaled = false;
+  uint4 bits;
+  __device__ void load(const weights<W>& all, size_t index) { bits = stream(all.at + index); }
+  static __device__ int at(int piece) { return piece * 4; }
+  __device__ void unpack(int piece, float (&w)[4]) const {
+    float all[8];
+    unpack8(bits, all, W{});
+#pragma unroll
+    for (int i = 0; i < 4; i++) w[i] = all[piece * 4 + i];
+  }
+  __device__ float value(float, float) const { return 0.0f; }
+};
 template <>
 struct chunk<float> {
-  static constexpr int count = 4;
-  static __device__ void load(const weights<float>& all, size_t index, float (&w)[4]) {
-    const uint4 bits = stream(all.at + index);
+  static constexpr int count = 4, size = 4;
+  static constexpr bool scaled = false;
+  uint4 bits;
+  __device__ void load(const weights<float>& all, size_t index) { bits = stream(all.at + index); }
+  static __device__ int at(int piece) { return piece * 4; }
+  __device__ void unpack(int, float (&w)[4]) const {
     w[0] = __uint_as_float(bits.x), w[1] = __uint_as_float(bits.y), w[2] = __uint_as_float(bits.z), w[3] = __uint_as_float(bits.w);
   }
+  __device__ float value(float, float) const { return 0.0f; }
 };
-template <>
-struct chunk<f16> {
-  static constexpr int count = 8;
-  static __device__ void load(const weights<f16>& all, size_t index, float (&w)[8]) { unpack8(stream(all.at + index), w, f16{}); }
-};
-template <>
-struct chunk<bf16> {
-  static constexpr int count = 8;
-  static __device__ void load(const weights<bf16>& all, size_t index, float (&w)[8]) { unpack8(stream(all.at + index), w, bf16{}); }
-};
+__device__ inline unsigned word_of(uint4 bits, int i) { return i == 0 ? bits.x : i == 1 ? bits.y : i == 2 ? bits.z : bits.w; }
 template <>
 struct chunk<q8_0> {
-  static constexpr int count = 16;
-  static __device__ void load(const weights<q8_0>& all, size_t index, float (&w)[16]) {
-    const uint4 bits = stream(all.quants + index);
-    const float scale = to_f32(all.scales[index / 32]);
-    const unsigned words[4] = {bits.x, bits.y, bits.z, bits.w};
+  static constexpr int count = 16, size = 4;
+  static constexpr bool scaled = true;
+  uint4 bits;
+  f16 scale;
+  __device__ void load(const weights<q8_0>& all, size_t index) { bits = stream(all.quants + index), scale = all.scales[index / 32]; }
+  static __device__ int at(int piece) { return piece * 4; }
+  /** 1024 + 128 + quant, made as f16: converting whole numbers takes the device four times as long. */
+  __device__ void unpack(int piece, float (&w)[4]) const {
+    const unsigned word = word_of(bits, piece) ^ 0x80808080u;
+    const float2 low = __half22float2(halves(low_bytes(word))), high = __half22float2(halves(high_bytes(word)));
+    w[0] = low.x, w[1] = low.y, w[2] = high.x, w[3] = high.y;
+  }
+  __device__ float value(float dot, float sum) const { return to_f32(scale) * (dot - 1152.0f * sum); }
+};
+/** Piece p: numbers 4p to 4p + 3, then those 16 further on; 1024 + quant. */
+struct chunk_of_nibbles {
+  static constexpr int count = 32, size = 8;
+  static constexpr bool scaled = true;
+  uint4 bits;
+  static __device__ int at(int piece) { return piece * 4; }
+  __device__ void unpack(int piece, float (&w)[8]) const {
+    const unsigned word = word_of(bits, piece);
 #pragma unroll
-    for (int i = 0; i < 16; i++) w[i] = scale * static_cast<float>(static_cast<int8_t>(words[i / 4] >> (i % 4 * 8)));
+    for (int half = 0; half < 2; half++) {
+#pragma unroll
+      for (int odd = 0; odd < 2; odd++) {
+        const float2 pair = __half22float2(halves((word >> (4 * half + 8 * odd) & 0x000f000fu) | 0x64006400u));
+        w[4 * half + odd] = pair.x, w[4 * half + odd + 2] = pair.y;
+      }
+    }
   }
 };
-__device__ inline void nibbles(uint4 bits, float scale, float least, float (&w)[32]) {
-  const unsigned words[4] = {bits.x, bits.y, bits.z, bits.w};
-#pragma unroll
-  for (int i = 0; i < 16; i++) {
-    const unsigned pair = words[i / 4] >> (i % 4 * 8);
-    w[i] = scale * static_cast<float>(pair & 15) + least;
-    w[i + 16] = scale * static_cast<float>(pair >> 4 & 15) + least;
-  }
-}
 template <>
-struct chunk<q4_0> {
-  static constexpr int count = 32;
-  static __device__ void load(const weights<q4_0>& all, size_t index, float (&w)[32]) {
-    const float scale = to_f32(all.scales[index / 32]);
-    nibbles(stream(all.quants + index / 2), scale, -8.0f * scale, w);
-  }
+struct chunk<q4_0> : chunk_of_nibbles {
+  f16 scale;
+  __device__ void load(const weights<q4_0>& all, size_t index) { bits = stream(all.quants + index / 2), scale = all.scales[index / 32]; }
+  __device__ float value(float dot, float sum) const { return to_f32(scale) * (dot - 1032.0f * sum); }
 };
 template <>
-struct chunk<q4_1> {
-  static constexpr int count = 32;
-  static __device__ void load(const weights<q4_1>& all, size_t index, float (&w)[32]) {
-    nibbles(stream(all.quants + index / 2), to_f32(all.scales[index / 32]), to_f32(all.minimums[index / 32]), w);
+struct chunk<q4_1> : chunk_of_nibbles {
+  f16 scale, minimum;
+  __device__ void load(const weights<q4_1>& all, size_t index) {
+    bits = stream(all.quants + index / 2), scale = all.scales[index / 32], minimum = all.minimums[index / 32];
   }
+  __device__ float value(float dot, float sum) const { return to_f32(scale) * (dot - 1024.0f * sum) + to_f32(minimum) * sum; }
 };
 
 constexpr int few_outs = 4;
@@ -113,21 +138,51 @@ __device__ void linear_few(const float* x, const void* matrix, finish end, int r
 #pragma unroll
     for (int r = 0; r < R; r++) sum[o][r] = 0.0f;
   }
-  for (int i = threadIdx.x * count; i < width; i += blockDim.x * count) {
-    float w[few_outs][count];
+  const auto load = [&](chunk<W>(&to)[few_outs], int i) {
 #pragma unroll
-    for (int o = 0; o < few_outs; o++) chunk<W>::load(all, static_cast<size_t>(min(first + o, end.outs - 1)) * width + i, w[o]);
+    for (int o = 0; o < few_outs; o++) to[o].load(all, static_cast<size_t>(min(first + o, end.outs - 1)) * width + i);
+  };
+  const int step = blockDim.x * count;
+  int i = threadIdx.x * count;
+  chunk<W> next[few_outs];
+  if (i < width) load(next, i);
+  for (; i < width; i += step) {
+    chunk<W> now[few_outs];
+#pragma unroll
+    for (int o = 0; o < few_outs; o++) now[o] = next[o];
+    // On their way while these are worked on.
+    if (i + step < width) load(next, i + step);
+    constexpr int size = chunk<W>::size;
+    float dot[few_outs][R], whole[R];
 #pragma unroll
     for (int r = 0; r < R; r++) {
-      const float* at = x + static_cast<size_t>(min(row + r, rows - 1)) * width + i;
+      whole[r] = 0.0f;
 #pragma unroll
-      for (int n = 0; n < count; n += 4) {
-        const float4 four = *reinterpret_cast<const float4*>(at + n);
+      for (int o = 0; o < few_outs; o++) dot[o][r] = chunk<W>::scaled ? 0.0f : sum[o][r];
+    }
 #pragma unroll
-        for (int o = 0; o < few_outs; o++) {
-          sum[o][r] += w[o][n] * four.x + w[o][n + 1] * four.y + w[o][n + 2] * four.z + w[o][n + 3] * four.w;
+    for (int piece = 0; piece < count / size; piece++) {
+      float w[few_outs][size];
+#pragma unroll
+      for (int o = 0; o < few_outs; o++) now[o].unpack(piece, w[o]);
+#pragma unroll
+      for (int r = 0; r < R; r++) {
+        const float* at = x + static_cast<size_t>(min(row + r, rows - 1)) * width + i + chunk<W>::at(piece);
+#pragma unroll
+        for (int n = 0; n < size; n += 4) {
+          const float4 four = *reinterpret_cast<const float4*>(at + 4 * n);
+          if (chunk<W>::scaled) whole[r] += (four.x + four.y) + (four.z + four.w);
+#pragma unroll
+          for (int o = 0; o < few_outs; o++) {
+            dot[o][r] += w[o][n] * four.x + w[o][n + 1] * four.y + w[o][n + 2] * four.z + w[o][n + 3] * four.w;
+          }
         }
       }
+    }
+#pragma unroll
+    for (int o = 0; o < few_outs; o++) {
+#pragma unroll
+      for (int r = 0; r < R; r++) sum[o][r] = chunk<W>::scaled ? sum[o][r] + now[o].value(dot[o][r], whole[r]) : dot[o][r];
     }
   }
 #pragma unroll

@@ -1,4 +1,4 @@
-// Packs what a bare Linux GPU machine needs to run the conformance suite and the bench: Node, the addon, the kernels and both programs, each one file.
+// Packs what a bare Linux GPU machine needs to run the conformance suite and the bench: Node, the addon, the kernels and the programs, each one file.
 //   node scripts/pack-gpu.mjs DIR [--no-node]      about 25 MB; 5 MB without Node
 // There: `DIR/run RESULTS [sanitize]`.
 
@@ -14,7 +14,7 @@ const binaries = join(root, "../cuda-linux-x64/bin");
 mkdirSync(folder, { recursive: true });
 
 await build({
-  entryPoints: { suite: join(root, "bench/suite.ts"), bench: join(root, "bench/bench.ts") },
+  entryPoints: { suite: join(root, "bench/suite.ts"), bench: join(root, "bench/bench.ts"), model: join(root, "bench/model.ts") },
   outdir: folder,
   outExtension: { ".js": ".mjs" },
   bundle: true,

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the conformance suite and the bench on a GPU machine, from the folder that scripts/pack-gpu.mjs made:
-#   run RESULTS [suite|bench|sanitize|ptx]...      default: suite bench
-# sanitize: the suite under compute-sanitizer, memcheck and racecheck. Results go to the folder RESULTS.
+#   run RESULTS [suite|bench|model|sanitize|ptx]...      default: suite bench
+# model: a Llama-3-8B of random weights, at least 60 GB of device memory. sanitize: the suite under compute-sanitizer, memcheck and racecheck. Results go to the folder RESULTS.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 results=${1:?the folder for results}; shift
@@ -25,10 +25,11 @@ for what in "$@"; do
   case $what in
     suite) "$node" "$here/suite.mjs" "" "$results/suite.json" > "$results/suite.log" 2>&1 || status=1; head -2 "$results/suite.log"; grep -A1 FAILED "$results/suite.log" | cut -c1-260 | head -60; tail -1 "$results/suite.log" ;;
     bench) "$node" "$here/bench.mjs" "$results/bench.json" 2>&1 | tee "$results/bench.log" || status=1 ;;
+    model) "$node" "$here/model.mjs" "$results/model.json" 2>&1 | tee "$results/model.log" || status=1 ;;
     ptx) CUDA_FORCE_PTX_JIT=1 "$node" "$here/suite.mjs" "" "$results/ptx.json" > "$results/ptx.log" 2>&1 || status=1; tail -1 "$results/ptx.log" ;;
     sanitize)
       for tool in memcheck racecheck; do
-        compute-sanitizer --tool "$tool" --print-limit 20 "$node" "$here/suite.mjs" "cuda > " > "$results/$tool.log" 2>&1 || status=1
+        compute-sanitizer --tool "$tool" --print-limit 20 "$node" "$here/suite.mjs" "seed 1 > " > "$results/$tool.log" 2>&1 || status=1
         echo "$tool:"; grep -E "SUMMARY|passed" "$results/$tool.log"; grep -m5 -A8 "=========" "$results/$tool.log" | head -30
       done ;;
   esac

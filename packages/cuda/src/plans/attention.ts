@@ -1,5 +1,5 @@
 import { OpError, type RowDType } from "@ziggurat/tensor";
-import { at, float, int, over, type Plan, scratch, threadsFor } from "../launch.js";
+import { at, float, int, type Launch, over, type Plan, scratch, threadsFor } from "../launch.js";
 
 const sizeOf = (kv: RowDType) => (kv === "f32" ? 4 : 2);
 
@@ -49,8 +49,16 @@ const attention: Plan<"attention"> = ({ tokens, queryHeads, kvHeads, headSize, k
   };
 };
 
+/** Head sizes with kernels for tensor cores: warps of a block, and the stages of each warp's ring. */
+const decodeWarps: Readonly<Record<number, { readonly count: number; readonly stages: number }>> = {
+  64: { count: 4, stages: 4 },
+  96: { count: 4, stages: 3 },
+  128: { count: 4, stages: 3 },
+  256: { count: 2, stages: 3 },
+};
+
 const decodeAttention: Plan<"decodeAttention"> = (spec, { aligned, multiprocessors }) => {
-  const { sequences, queryHeads, kvHeads, headSize, arenaRows, capacity, kv, scale, softcap, rotary, tableRows } = spec;
+  const { sequences, queryHeads, kvHeads, headSize, arenaRows, capacity, kv, scale, softcap, rotary, tableRows, slot } = spec;
   checkHeadSize("decodeAttention", headSize);
   const group = queryHeads / kvHeads;
   const lanes = headSize <= 64 ? 8 : headSize <= 128 ? 16 : 32;
@@ -60,6 +68,29 @@ const decodeAttention: Plan<"decodeAttention"> = (spec, { aligned, multiprocesso
   const wanted = Math.max(1, over(2 * multiprocessors, sequences * kvHeads * passes));
   const chunk = Math.min(1024, Math.max(64, 32 * over(capacity, 32 * wanted)));
   const splits = over(capacity, chunk);
+  const join = (splits: number, chunk: number): Launch => ({
+    ...{ file: "decode-attention", kernel: "decode_attention_join", grid: [sequences * queryHeads], threads: threadsFor(headSize, 256) },
+    shared: 4 * splits,
+    args: [at(scratch), at("length"), at("ended"), at("out"), at("lse"), ...int(queryHeads, kvHeads, headSize, chunk, splits)],
+  });
+  const scratchOf = (splits: number) => 4 * sequences * queryHeads * splits * (headSize + 2);
+  const warps = decodeWarps[headSize];
+  if (aligned && !slot && warps && kv !== "f32") {
+    const passes = over(group, 16);
+    const items = sequences * kvHeads * passes;
+    // Two blocks fit on a multiprocessor: all in one go where there are few items, else some for each to even out.
+    const slots = 2 * multiprocessors;
+    const wanted = slots >= 4 * items ? Math.floor(slots / items) : over(4 * slots, items);
+    const chunk = Math.max(128, 16 * warps.count * over(capacity, 16 * warps.count * wanted));
+    const splits = over(capacity, chunk);
+    const operands = ["qkv", "keys", "values", "offset", "length", "ended", "out", "lse", scratch];
+    const first: Launch = {
+      ...{ file: "decode-attention", kernel: `decode_attention_tile_${kv}_${headSize}`, grid: [splits, sequences * kvHeads, passes] },
+      ...{ threads: 32 * warps.count, shared: warps.count * warps.stages * 64 * headSize },
+      args: [...operands.map((name) => at(name)), ...int(queryHeads, kvHeads, chunk, splits), ...float(scale, softcap)],
+    };
+    return splits === 1 ? { launches: [first] } : { launches: [first, join(splits, chunk)], scratch: scratchOf(splits) };
+  }
   const operands = ["qkv", "keys", "values", "cells", "table", "offset", "length", "ended", "out", "lse", scratch];
   const vector = aligned && headSize % (16 / sizeOf(kv)) === 0;
   const first = {
@@ -71,12 +102,7 @@ const decodeAttention: Plan<"decodeAttention"> = (spec, { aligned, multiprocesso
       ...float(scale, softcap),
     ],
   };
-  if (splits === 1) return { launches: [first] };
-  const join = {
-    ...{ file: "decode-attention", kernel: "decode_attention_join", grid: [sequences * queryHeads] as const, threads: threadsFor(headSize, 256) },
-    args: [at(scratch), at("length"), at("ended"), at("out"), at("lse"), ...int(queryHeads, kvHeads, headSize, chunk, splits)],
-  };
-  return { launches: [first, join], scratch: 4 * sequences * queryHeads * splits * (headSize + 2) };
+  return splits === 1 ? { launches: [first] } : { launches: [first, join(splits, chunk)], scratch: scratchOf(splits) };
 };
 
 const watch: Plan<"watch"> = (spec) => {

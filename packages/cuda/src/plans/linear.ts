@@ -40,7 +40,7 @@ export const linear: Plan<"linear"> = ({ rows, width, out, weight }, { aligned, 
     launches: [
       {
         ...{ file: "linear", kernel: `linear_few_${weight}_${few}`, grid: [over(out, outsPerBlock), over(rows, few)] },
-        ...{ threads: threadsFor(over(loads, 4), 256), args },
+        ...{ threads: threadsFor(over(loads, isQuantised(weight) ? 2 : 4), 256), args },
       },
     ],
   };
