@@ -56,6 +56,7 @@ const linearShapes: readonly LinearShape[] = [
   { shape: [65, 64, 130], flags: {} },
   { shape: [130, 96, 48], flags: { residual: true } },
   { shape: [64, 576, 192], flags: {} },
+  { shape: [7, 544, 37], flags: {} },
   // Wide enough for sums in parts; more outs than two tiles of 128.
   { shape: [12, 1184, 70], flags: { bias: true, residual: true }, inPlace: true },
   { shape: [30, 96, 260], flags: { bias: true } },
