@@ -84,17 +84,17 @@ export function generate(options: GenerateOptions): Generation<GeneratePiece, Ge
 }
 
 async function* single(all: AsyncGenerator<Piece, GenerateResult[]>): AsyncGenerator<GeneratePiece, GenerateResult> {
-  const results = yield* withoutSequence(all);
+  const results = yield* mapped(all, ({ sequence: _, ...piece }) => piece);
   return results[0]!;
 }
 
-async function* withoutSequence<R>(pieces: AsyncGenerator<Piece, R>): AsyncGenerator<GeneratePiece, R> {
+/** The same pieces, each as `change` makes it; leaving early ends the work behind them. */
+async function* mapped<A, B, R>(pieces: AsyncGenerator<A, R>, change: (piece: A) => B): AsyncGenerator<B, R> {
   try {
     while (true) {
       const next = await pieces.next();
       if (next.done) return next.value;
-      const { sequence: _, ...piece } = next.value;
-      yield piece;
+      yield change(next.value);
     }
   } finally {
     await pieces.return(undefined as never);
@@ -135,7 +135,10 @@ async function* answerAll(
   const policies = order.map((index) => requests[index]!.policy);
   const cache = new Cache({ backend, shape: facts.cache, dtype: rowDType, policies, rope: () => undefined });
   try {
-    const outcome = yield* inOrderOf(order, runTurn(model, cache, members, inRequestOrder(options, order)));
+    const outcome = yield* mapped(runTurn(model, cache, members, inRequestOrder(options, order)), (piece) => ({
+      ...piece,
+      sequence: order[piece.sequence]!,
+    }));
     return requests.map((request, index) => resultOf(request.policy, members[place.get(index)!]!, place.get(index)!, cache, outcome));
   } finally {
     cache.free();
@@ -145,18 +148,6 @@ async function* answerAll(
 /** Events tell the request's index as well. */
 const inRequestOrder = (options: TurnOptions, order: readonly number[]): TurnOptions =>
   options.onEvent ? { ...options, onEvent: (event) => options.onEvent!({ ...event, sequence: order[event.sequence]! }) } : options;
-
-async function* inOrderOf<R>(order: readonly number[], pieces: AsyncGenerator<Piece, R>): AsyncGenerator<Piece, R> {
-  try {
-    while (true) {
-      const next = await pieces.next();
-      if (next.done) return next.value;
-      yield { ...next.value, sequence: order[next.value.sequence]! };
-    }
-  } finally {
-    await pieces.return(undefined as never);
-  }
-}
 
 /** What {@link runTurn} needs for a sequence that reads `ids` next, checked and planned. Throws a `RequestError` and whatever the policy throws. */
 export function planMember(model: Model, progress: Progress, ids: readonly number[], request: Omit<Request, "policy" | "prompt">): TurnMember {
