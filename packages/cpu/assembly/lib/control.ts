@@ -12,8 +12,9 @@ const THREAD_SCRATCH: usize = 452; // that of worker 0,
 const THREAD_STRIDE: usize = 456; // and how far on that of the next is.
 const FIRST_BATCH: usize = 512;
 
-// Some microseconds: longer than the others usually take, short enough not to keep a core from who needs it.
-const SPINS = 4000;
+// Some 50 microseconds, more than it takes to wake a sleeper (30 on a virtual machine): else one worker asleep makes the others wait so long that they
+// fall asleep as well, at every barrier from then on.
+const SPINS = 100000;
 
 export let thread: i32 = 0;
 export let threads: i32 = 1;
