@@ -1,6 +1,6 @@
 import { type Backend, BufferError, type Kernel, OpError, type OpName, OutOfMemoryError, type Spec } from "@ziggurat/tensor";
 import { usualGroups } from "./binding.js";
-import { WebGpuError } from "./error.js";
+import { reported, WebGpuError } from "./error.js";
 import { Failures } from "./failures.js";
 import { WebGpuKernel } from "./kernel.js";
 import { kernels } from "./kernels/index.js";
@@ -38,7 +38,7 @@ function backendOf({ device, name, traits, maxBytes, lost }: Started): Backend {
   lost.then((error) => {
     if (!disposed) failures.lose(error);
   });
-  device.addEventListener("uncapturederror", ({ error }) => failures.note(new WebGpuError(`the device reports: ${error.message}`)));
+  device.addEventListener("uncapturederror", ({ error }) => failures.note(reported(error)));
 
   const ready = (what: string) => {
     if (disposed) throw new BufferError(`${what}: this backend was disposed of`);
@@ -124,6 +124,7 @@ function backendOf({ device, name, traits, maxBytes, lost }: Started): Backend {
       try {
         await Promise.all(stages.map((stage) => pipelines.prepare(stage, usualGroups(stage))));
       } catch (cause) {
+        await failures.last();
         failures.settle();
         throw new WebGpuError(`${op}: the device does not compile this kernel: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
       }
