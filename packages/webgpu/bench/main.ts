@@ -1,15 +1,18 @@
 import { parseArgs } from "node:util";
 import type { WeightDType } from "@ziggurat/tensor";
 import { type OptionalFeature, webgpu } from "../src/index.js";
+import { Profile } from "../src/profile.js";
 import { conformance } from "./conformance.js";
-import { decode } from "./decode.js";
+import { decode, load } from "./decode.js";
 import { attention, matrix } from "./matrix.js";
+import { profileModel } from "./profile.js";
 
 const help = `node bench.mjs COMMAND... [--webgpu FOLDER] [--dawn FLAG]... [--op NAME]... [--shape pebble|smol|1b|8b] [--weights bf16] [--tokens 8192]
 
   conformance  every op against the float64 reference, with each optional feature masked in turn
   matrix       matrix products alone
   attention    attention alone
+  profile      microseconds and dispatches of every op, in a prefill and in a decode step
   decode       prefill and decode of a model of random weights, with the full cache and 12 % of it
 
   --webgpu     the folder of the npm package webgpu, default the installed one
@@ -34,11 +37,19 @@ if (positionals.length === 0) console.log(help);
 for (const command of positionals) {
   const open = (without: readonly OptionalFeature[] = []) => webgpu({ gpu, without });
   if (command === "conformance") {
-    for (const without of [[], ["subgroups"], ["largeBindings"]] as const) {
+    for (const without of [[], ["shaderF16"], ["subgroupMatrix"], ["packedDots"], ["subgroups"], ["largeBindings"]] as const) {
       const backend = await open(without);
       failed += await conformance(without.length > 0 ? `without ${without.join(", ")}` : "all features", backend, values.op);
       await backend.dispose();
     }
+    continue;
+  }
+  if (command === "profile") {
+    const profile = new Profile();
+    const backend = await webgpu({ gpu, profile });
+    const { model, prompt } = await load(backend, values.shape, values.weights as WeightDType, Number(values.tokens));
+    await profileModel(model, profile, prompt);
+    await backend.dispose();
     continue;
   }
   const backend = await open();

@@ -2,12 +2,12 @@ import { bind, groupsOf, type OpKernel, threads } from "../stage.js";
 import text from "./rms-norm.wgsl";
 
 export const rmsNorm: OpKernel<"rmsNorm"> = {
-  stages(spec) {
+  stages(spec, { subgroup }) {
     const { rows, width, epsilon } = spec;
     return [
       {
         text,
-        settings: { THREADS: threads },
+        settings: { THREADS: threads, SUBGROUP: subgroup },
         bound: bind("rmsNorm", spec, { x: "f32", weight: "f32", out: "f32" }),
         uniforms: { rows, width },
         floats: { epsilon },
