@@ -15,6 +15,7 @@ const help = `node bench.mjs COMMAND... [--webgpu FOLDER] [--dawn FLAG]... [--op
   profile      microseconds and dispatches of every op, in a prefill and in a decode step
   decode       prefill and decode of a model of random weights, with the full cache and 12 % of it
 
+  --unmasked   conformance with all features only
   --webgpu     the folder of the npm package webgpu, default the installed one
   --dawn       what create() takes, such as enable-dawn-features=skip_validation`;
 
@@ -24,6 +25,7 @@ const { positionals, values } = parseArgs({
     webgpu: { type: "string" },
     op: { type: "string", multiple: true, default: [] },
     dawn: { type: "string", multiple: true, default: [] },
+    unmasked: { type: "boolean", default: false },
     shape: { type: "string", default: "1b" },
     weights: { type: "string", default: "bf16" },
     tokens: { type: "string", default: "8192" },
@@ -37,7 +39,8 @@ if (positionals.length === 0) console.log(help);
 for (const command of positionals) {
   const open = (without: readonly OptionalFeature[] = []) => webgpu({ gpu, without });
   if (command === "conformance") {
-    for (const without of [[], ["shaderF16"], ["subgroupMatrix"], ["packedDots"], ["subgroups"], ["largeBindings"]] as const) {
+    const masks: readonly OptionalFeature[] = ["shaderF16", "subgroupMatrix", "packedDots", "subgroups", "largeBindings"];
+    for (const without of values.unmasked ? [[]] : [[], ...masks.map((mask) => [mask])]) {
       const backend = await open(without);
       failed += await conformance(without.length > 0 ? `without ${without.join(", ")}` : "all features", backend, values.op);
       await backend.dispose();

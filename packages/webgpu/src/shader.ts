@@ -79,6 +79,7 @@ function expand(text: string, settings: Settings, included: Set<string>): string
       const [name = "", count = ""] = rest.split(" ");
       const body = source.slice(at + 1, end).join("\n");
       const times = Number(settings[count] ?? count);
+      if (!Number.isSafeInteger(times)) throw new Error(`#repeat ${rest}: ${count} is neither a number nor a setting`);
       for (let i = 0; i < times; i++) lines.push(expand(body.replaceAll(`{${name}}`, String(i)), settings, included));
       at = end;
     } else if (directive === "include") {

@@ -7,8 +7,6 @@
 const THREADS = 128u;
 const SIDE = 32u * TILES;
 const STRIDE = 5u;
-// Pieces of 8 columns that a thread stages.
-const PIECES = SIDE / 32u;
 const LINE = 4u * TILES + 1u;
 var<workgroup> staged_x: array<vec4<u32>, SIDE * STRIDE>;
 var<workgroup> staged_weights: array<vec4<u32>, SIDE * STRIDE>;
@@ -54,22 +52,23 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
   var sum{i}_{j}: subgroup_matrix_result<f32, 16, 16>;
 #end
 #end
+  // Of every 32 rows a thread stages 8 columns of one.
   let line = local / 4u;
   let piece = local % 4u;
-#repeat p PIECES
+#repeat p TILES
   var next_x{p} = x_piece(first_row + line + 32u * {p}u, piece);
   var next_weights{p} = weight_piece(first_out + line + 32u * {p}u, piece);
 #end
   let pieces = u.width / 8u;
   for (var at = 0u; at < pieces; at += 4u) {
     workgroupBarrier();
-#repeat p PIECES
+#repeat p TILES
     staged_x[(line + 32u * {p}u) * STRIDE + piece] = next_x{p};
     staged_weights[(line + 32u * {p}u) * STRIDE + piece] = next_weights{p};
 #end
     workgroupBarrier();
     let next = min(at + 4u, pieces - 4u) + piece;
-#repeat p PIECES
+#repeat p TILES
     next_x{p} = x_piece(first_row + line + 32u * {p}u, next);
     next_weights{p} = weight_piece(first_out + line + 32u * {p}u, next);
 #end

@@ -26,7 +26,16 @@ function fewRows({ rows, width, weight }: Full<"linear">, out: number, { subgrou
   const [x, y] = groupsOf(Math.ceil(out / ((128 / lanes) * outs)));
   return {
     text,
-    settings: { FEW: few, LANES: lanes, OUTS: outs, CHUNK: chunks[weight], QUADS: chunks[weight] / 4, NIBBLES: nibbles(weight), SUBGROUP: subgroup },
+    settings: {
+      FEW: few,
+      LANES: lanes,
+      OUTS: outs,
+      SUMS: few * outs,
+      CHUNK: chunks[weight],
+      QUADS: chunks[weight] / 4,
+      NIBBLES: nibbles(weight),
+      SUBGROUP: subgroup,
+    },
     grid: [x, y, Math.ceil(rows / few)],
     weightType: wide ? "vec4<u32>" : "u32",
     xType: wide ? "vec4<f32>" : "f32",
@@ -41,7 +50,7 @@ function fewDots({ rows, weight }: Full<"linear">, out: number, { subgroup, soft
   const [x, y] = groupsOf(Math.ceil(out / ((128 / lanes) * outs)));
   return {
     text: dots,
-    settings: { FEW: few, LANES: lanes, OUTS: outs, NIBBLES: nibbles(weight), SUBGROUP: subgroup },
+    settings: { FEW: few, LANES: lanes, OUTS: outs, SUMS: few * outs, NIBBLES: nibbles(weight), SUBGROUP: subgroup },
     grid: [x, y, Math.ceil(rows / few)],
     weightType: "vec4<u32>",
     xType: "",

@@ -1,6 +1,7 @@
 const FEW = 4u;
 const LANES = 128u;
 const OUTS = 2u;
+const SUMS = 8u;
 const CHUNK = 16u;
 const QUADS = 4u;
 const SUBGROUP = 0u;
@@ -27,17 +28,24 @@ struct Uniforms {
 //
 // LANES threads, a team, walk OUTS rows of weights together, 16 bytes of each at a load, and the numbers of x that belong to them are loaded once for all;
 // lib/team-sums.wgsl adds up. A workgroup holds 128 / LANES teams.
-// The end of a product of few rows: a workgroup of teams of LANES threads, each with partial sums of OUTS rows of weights by FEW rows of x, which meet by
+// The end of a product of few rows: a workgroup of teams of LANES threads, each with partial SUMS of OUTS rows of weights by FEW rows of x, which meet by
 // subgroup where its size is known, else in a tree.
 const THREADS = 128u;
 const TEAMS = THREADS / LANES;
-const SUMS = OUTS * FEW;
 const COLUMNS = THREADS;
 var<workgroup> partial: array<f32, SUMS * COLUMNS>;
 
 // Every thread must call. `first`: the team's first row of weights; `first_row`: the first row of x.
 fn finish(sums: array<f32, SUMS>, local: u32, first: u32, first_row: u32) {
   let lane = local % LANES;
+  partial[0u * COLUMNS + local] = sums[0];
+  partial[1u * COLUMNS + local] = sums[1];
+  partial[2u * COLUMNS + local] = sums[2];
+  partial[3u * COLUMNS + local] = sums[3];
+  partial[4u * COLUMNS + local] = sums[4];
+  partial[5u * COLUMNS + local] = sums[5];
+  partial[6u * COLUMNS + local] = sums[6];
+  partial[7u * COLUMNS + local] = sums[7];
   for (var half = LANES / 2u; half > 0u; half /= 2u) {
     workgroupBarrier();
     if lane < half {

@@ -2,6 +2,7 @@ enable subgroups;
 const FEW = 1u;
 const LANES = 128u;
 const OUTS = 2u;
+const SUMS = 2u;
 const CHUNK = 8u;
 const QUADS = 2u;
 const SUBGROUP = 32u;
@@ -24,18 +25,21 @@ struct Uniforms {
 //
 // LANES threads, a team, walk OUTS rows of weights together, 16 bytes of each at a load, and the numbers of x that belong to them are loaded once for all;
 // lib/team-sums.wgsl adds up. A workgroup holds 128 / LANES teams.
-// The end of a product of few rows: a workgroup of teams of LANES threads, each with partial sums of OUTS rows of weights by FEW rows of x, which meet by
+// The end of a product of few rows: a workgroup of teams of LANES threads, each with partial SUMS of OUTS rows of weights by FEW rows of x, which meet by
 // subgroup where its size is known, else in a tree.
 const THREADS = 128u;
 const TEAMS = THREADS / LANES;
-const SUMS = OUTS * FEW;
 const COLUMNS = THREADS / SUBGROUP;
 var<workgroup> partial: array<f32, SUMS * COLUMNS>;
 
 // Every thread must call. `first`: the team's first row of weights; `first_row`: the first row of x.
 fn finish(sums: array<f32, SUMS>, local: u32, first: u32, first_row: u32) {
   let lane = local % LANES;
+  let sum0 = subgroupAdd(sums[0]);
+  let sum1 = subgroupAdd(sums[1]);
   if local % SUBGROUP == 0u {
+    partial[0u * COLUMNS + local / SUBGROUP] = sum0;
+    partial[1u * COLUMNS + local / SUBGROUP] = sum1;
   }
   workgroupBarrier();
   const SHARES = LANES / SUBGROUP;

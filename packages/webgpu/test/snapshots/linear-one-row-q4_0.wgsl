@@ -62,6 +62,7 @@ enable subgroups;
 const FEW = 1u;
 const LANES = 32u;
 const OUTS = 1u;
+const SUMS = 1u;
 const SUBGROUP = 32u;
 struct Uniforms {
   bytes_at: u32,
@@ -82,18 +83,19 @@ struct Uniforms {
 // linear: few rows by quantised weights, in two dispatches. QUANTISE: x as bytes, 32 numbers at a time with one scale, a thread for each block: [row, block] of
 // 16 bytes of numbers, 16 more, and the scale and the scaled sum as f32. Then teams of threads multiply four bytes at a time (DP4A), a block and the one
 // LANES further on at once.
-// The end of a product of few rows: a workgroup of teams of LANES threads, each with partial sums of OUTS rows of weights by FEW rows of x, which meet by
+// The end of a product of few rows: a workgroup of teams of LANES threads, each with partial SUMS of OUTS rows of weights by FEW rows of x, which meet by
 // subgroup where its size is known, else in a tree.
 const THREADS = 128u;
 const TEAMS = THREADS / LANES;
-const SUMS = OUTS * FEW;
 const COLUMNS = THREADS / SUBGROUP;
 var<workgroup> partial: array<f32, SUMS * COLUMNS>;
 
 // Every thread must call. `first`: the team's first row of weights; `first_row`: the first row of x.
 fn finish(sums: array<f32, SUMS>, local: u32, first: u32, first_row: u32) {
   let lane = local % LANES;
+  let sum0 = subgroupAdd(sums[0]);
   if local % SUBGROUP == 0u {
+    partial[0u * COLUMNS + local / SUBGROUP] = sum0;
   }
   workgroupBarrier();
   const SHARES = LANES / SUBGROUP;

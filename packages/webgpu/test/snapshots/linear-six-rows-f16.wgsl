@@ -2,6 +2,7 @@ enable subgroups;
 const FEW = 6u;
 const LANES = 128u;
 const OUTS = 4u;
+const SUMS = 24u;
 const CHUNK = 8u;
 const QUADS = 2u;
 const SUBGROUP = 32u;
@@ -24,18 +25,65 @@ struct Uniforms {
 //
 // LANES threads, a team, walk OUTS rows of weights together, 16 bytes of each at a load, and the numbers of x that belong to them are loaded once for all;
 // lib/team-sums.wgsl adds up. A workgroup holds 128 / LANES teams.
-// The end of a product of few rows: a workgroup of teams of LANES threads, each with partial sums of OUTS rows of weights by FEW rows of x, which meet by
+// The end of a product of few rows: a workgroup of teams of LANES threads, each with partial SUMS of OUTS rows of weights by FEW rows of x, which meet by
 // subgroup where its size is known, else in a tree.
 const THREADS = 128u;
 const TEAMS = THREADS / LANES;
-const SUMS = OUTS * FEW;
 const COLUMNS = THREADS / SUBGROUP;
 var<workgroup> partial: array<f32, SUMS * COLUMNS>;
 
 // Every thread must call. `first`: the team's first row of weights; `first_row`: the first row of x.
 fn finish(sums: array<f32, SUMS>, local: u32, first: u32, first_row: u32) {
   let lane = local % LANES;
+  let sum0 = subgroupAdd(sums[0]);
+  let sum1 = subgroupAdd(sums[1]);
+  let sum2 = subgroupAdd(sums[2]);
+  let sum3 = subgroupAdd(sums[3]);
+  let sum4 = subgroupAdd(sums[4]);
+  let sum5 = subgroupAdd(sums[5]);
+  let sum6 = subgroupAdd(sums[6]);
+  let sum7 = subgroupAdd(sums[7]);
+  let sum8 = subgroupAdd(sums[8]);
+  let sum9 = subgroupAdd(sums[9]);
+  let sum10 = subgroupAdd(sums[10]);
+  let sum11 = subgroupAdd(sums[11]);
+  let sum12 = subgroupAdd(sums[12]);
+  let sum13 = subgroupAdd(sums[13]);
+  let sum14 = subgroupAdd(sums[14]);
+  let sum15 = subgroupAdd(sums[15]);
+  let sum16 = subgroupAdd(sums[16]);
+  let sum17 = subgroupAdd(sums[17]);
+  let sum18 = subgroupAdd(sums[18]);
+  let sum19 = subgroupAdd(sums[19]);
+  let sum20 = subgroupAdd(sums[20]);
+  let sum21 = subgroupAdd(sums[21]);
+  let sum22 = subgroupAdd(sums[22]);
+  let sum23 = subgroupAdd(sums[23]);
   if local % SUBGROUP == 0u {
+    partial[0u * COLUMNS + local / SUBGROUP] = sum0;
+    partial[1u * COLUMNS + local / SUBGROUP] = sum1;
+    partial[2u * COLUMNS + local / SUBGROUP] = sum2;
+    partial[3u * COLUMNS + local / SUBGROUP] = sum3;
+    partial[4u * COLUMNS + local / SUBGROUP] = sum4;
+    partial[5u * COLUMNS + local / SUBGROUP] = sum5;
+    partial[6u * COLUMNS + local / SUBGROUP] = sum6;
+    partial[7u * COLUMNS + local / SUBGROUP] = sum7;
+    partial[8u * COLUMNS + local / SUBGROUP] = sum8;
+    partial[9u * COLUMNS + local / SUBGROUP] = sum9;
+    partial[10u * COLUMNS + local / SUBGROUP] = sum10;
+    partial[11u * COLUMNS + local / SUBGROUP] = sum11;
+    partial[12u * COLUMNS + local / SUBGROUP] = sum12;
+    partial[13u * COLUMNS + local / SUBGROUP] = sum13;
+    partial[14u * COLUMNS + local / SUBGROUP] = sum14;
+    partial[15u * COLUMNS + local / SUBGROUP] = sum15;
+    partial[16u * COLUMNS + local / SUBGROUP] = sum16;
+    partial[17u * COLUMNS + local / SUBGROUP] = sum17;
+    partial[18u * COLUMNS + local / SUBGROUP] = sum18;
+    partial[19u * COLUMNS + local / SUBGROUP] = sum19;
+    partial[20u * COLUMNS + local / SUBGROUP] = sum20;
+    partial[21u * COLUMNS + local / SUBGROUP] = sum21;
+    partial[22u * COLUMNS + local / SUBGROUP] = sum22;
+    partial[23u * COLUMNS + local / SUBGROUP] = sum23;
   }
   workgroupBarrier();
   const SHARES = LANES / SUBGROUP;

@@ -81,8 +81,6 @@ fn weight_quad(row: u32, q: u32) -> vec4f {
 const THREADS = 128u;
 const SIDE = 32u * TILES;
 const STRIDE = 5u;
-// Pieces of 8 columns that a thread stages.
-const PIECES = SIDE / 32u;
 const LINE = 4u * TILES + 1u;
 var<workgroup> staged_x: array<vec4<u32>, SIDE * STRIDE>;
 var<workgroup> staged_weights: array<vec4<u32>, SIDE * STRIDE>;
@@ -130,13 +128,38 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
   var sum3_1: subgroup_matrix_result<f32, 16, 16>;
   var sum3_2: subgroup_matrix_result<f32, 16, 16>;
   var sum3_3: subgroup_matrix_result<f32, 16, 16>;
+  // Of every 32 rows a thread stages 8 columns of one.
   let line = local / 4u;
   let piece = local % 4u;
+  var next_x0 = x_piece(first_row + line + 32u * 0u, piece);
+  var next_weights0 = weight_piece(first_out + line + 32u * 0u, piece);
+  var next_x1 = x_piece(first_row + line + 32u * 1u, piece);
+  var next_weights1 = weight_piece(first_out + line + 32u * 1u, piece);
+  var next_x2 = x_piece(first_row + line + 32u * 2u, piece);
+  var next_weights2 = weight_piece(first_out + line + 32u * 2u, piece);
+  var next_x3 = x_piece(first_row + line + 32u * 3u, piece);
+  var next_weights3 = weight_piece(first_out + line + 32u * 3u, piece);
   let pieces = u.width / 8u;
   for (var at = 0u; at < pieces; at += 4u) {
     workgroupBarrier();
+    staged_x[(line + 32u * 0u) * STRIDE + piece] = next_x0;
+    staged_weights[(line + 32u * 0u) * STRIDE + piece] = next_weights0;
+    staged_x[(line + 32u * 1u) * STRIDE + piece] = next_x1;
+    staged_weights[(line + 32u * 1u) * STRIDE + piece] = next_weights1;
+    staged_x[(line + 32u * 2u) * STRIDE + piece] = next_x2;
+    staged_weights[(line + 32u * 2u) * STRIDE + piece] = next_weights2;
+    staged_x[(line + 32u * 3u) * STRIDE + piece] = next_x3;
+    staged_weights[(line + 32u * 3u) * STRIDE + piece] = next_weights3;
     workgroupBarrier();
     let next = min(at + 4u, pieces - 4u) + piece;
+    next_x0 = x_piece(first_row + line + 32u * 0u, next);
+    next_weights0 = weight_piece(first_out + line + 32u * 0u, next);
+    next_x1 = x_piece(first_row + line + 32u * 1u, next);
+    next_weights1 = weight_piece(first_out + line + 32u * 1u, next);
+    next_x2 = x_piece(first_row + line + 32u * 2u, next);
+    next_weights2 = weight_piece(first_out + line + 32u * 2u, next);
+    next_x3 = x_piece(first_row + line + 32u * 3u, next);
+    next_weights3 = weight_piece(first_out + line + 32u * 3u, next);
     {
       let right0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&staged_weights, (across + 16u * 0u) * STRIDE + 2u * 0u, STRIDE);
       let right1 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&staged_weights, (across + 16u * 1u) * STRIDE + 2u * 0u, STRIDE);

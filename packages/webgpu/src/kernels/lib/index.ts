@@ -5,6 +5,7 @@ import grid from "./grid.wgsl";
 import half from "./half.wgsl";
 import infinity from "./infinity.wgsl";
 import logit from "./logit.wgsl";
+import matrixRows from "./matrix-rows.wgsl";
 import oct from "./oct.wgsl";
 import quad from "./quad.wgsl";
 import random from "./random.wgsl";
@@ -25,6 +26,7 @@ export const libraries = {
   half,
   infinity,
   logit,
+  "matrix-rows": matrixRows,
   oct,
   quad,
   random,

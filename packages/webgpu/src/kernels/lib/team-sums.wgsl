@@ -1,8 +1,7 @@
-// The end of a product of few rows: a workgroup of teams of LANES threads, each with partial sums of OUTS rows of weights by FEW rows of x, which meet by
+// The end of a product of few rows: a workgroup of teams of LANES threads, each with partial SUMS of OUTS rows of weights by FEW rows of x, which meet by
 // subgroup where its size is known, else in a tree.
 const THREADS = 128u;
 const TEAMS = THREADS / LANES;
-const SUMS = OUTS * FEW;
 #if SUBGROUP
 const COLUMNS = THREADS / SUBGROUP;
 #else
