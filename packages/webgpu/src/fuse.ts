@@ -1,5 +1,6 @@
 import type { Slice } from "@ziggurat/tensor";
 import { FusedKernel, type Runnable, WebGpuKernel } from "./kernel.js";
+import { normLinear } from "./kernels/linear.js";
 import ropeAppend from "./kernels/rope-append.wgsl";
 import type { Given } from "./resolver.js";
 import { bind, type Full, type Stage, type Traits } from "./stage.js";
@@ -15,14 +16,14 @@ export function fuse(calls: readonly Call[], traits: Traits): readonly Call[] {
   const fused: Call[] = [];
   for (const call of calls) {
     const last = fused.at(-1);
-    const both = last && (advances(last, call, traits) ?? ropeAndAppend(last, call));
+    const both = last && (advances(last, call, traits) ?? ropeAndAppend(last, call) ?? normAndLinear(last, call, traits));
     if (both) fused[fused.length - 1] = both;
     else fused.push(call);
   }
   return fused;
 }
 
-const specOf = <N extends "advance" | "rope" | "append">({ kernel }: Call, op: N): Full<N> | undefined =>
+const specOf = <N extends "advance" | "rope" | "append" | "rmsNorm" | "linear">({ kernel }: Call, op: N): Full<N> | undefined =>
   kernel instanceof WebGpuKernel && kernel.op === op ? (kernel.spec as Full<N>) : undefined;
 
 const same = (a: Slice | undefined, b: Slice | undefined) => a !== undefined && a.buffer === b?.buffer && a.offset === b?.offset;
@@ -63,4 +64,19 @@ function ropeAndAppend(a: Call, b: Call): Call | undefined {
   };
   const needs = new Map([...a.kernel.needs, ...b.kernel.needs]);
   return { kernel: new FusedKernel("rope, append", needs, [stage]), operands: { ...a.operands, ...b.operands } };
+}
+
+/** A norm, and a product of few rows of what it makes. */
+function normAndLinear(a: Call, b: Call, traits: Traits): Call | undefined {
+  const [norm, linear] = [specOf(a, "rmsNorm"), specOf(b, "linear")];
+  if (!norm || !linear || norm.rows !== linear.rows || norm.width !== linear.width || !same(a.operands.out, b.operands.x)) return undefined;
+  const { x, weight, out } = a.operands;
+  const operands = { ...b.operands, x, norm: weight, normed: out };
+  const written = [out!.buffer, b.operands.out!.buffer];
+  const apart =
+    new Set(written).size === 2 && ![x, weight, b.operands.weight, b.operands.bias].some((slice) => slice && written.includes(slice.buffer));
+  const stages = apart && Object.values(operands).every((slice) => slice!.offset % 16 === 0) && normLinear(linear, norm.epsilon, traits);
+  if (!stages) return undefined;
+  const needs = new Map([...b.kernel.needs, ["norm", a.kernel.needs.get("weight")!], ["normed", a.kernel.needs.get("out")!]]);
+  return { kernel: new FusedKernel("rmsNorm, linear", needs, stages), operands };
 }

@@ -1,4 +1,4 @@
-import type { Slice } from "@ziggurat/tensor";
+import { bytesOf, type Slice, type WeightDType } from "@ziggurat/tensor";
 import { expect } from "vitest";
 import { testWith } from "../../../scripts/requirements.js";
 import { webgpu } from "../src/index.js";
@@ -45,5 +45,41 @@ testWith(adapterThere, "a recorded program leaves the same bytes as its dispatch
   };
   const [fused, plain] = [await run(true), await run(false)];
   expect(fused).toEqual(plain);
+  await backend.dispose();
+});
+
+testWith(adapterThere, "a norm joined with a product gives the product of the norm, and the norm", async () => {
+  const backend = await webgpu({ gpu });
+  const [rows, width, out] = [2, 128, 70];
+  for (const weight of ["f32", "q8_0"] as const satisfies readonly WeightDType[]) {
+    const put = (data: ArrayBufferView<ArrayBuffer>): Slice => {
+      const slice = { buffer: backend.allocate(data.byteLength, "test"), offset: 0 };
+      backend.write(slice, data);
+      return slice;
+    };
+    const bytes = bytesOf(weight, [out, width]);
+    // As q8_0 every scale is 1, the f16 number 0x3c00.
+    const weights =
+      weight === "f32"
+        ? numbers(out * width)
+        : Uint16Array.from({ length: bytes / 2 }, (_, i) => (2 * i < out * width ? (i * 7919) & 0xffff : 0x3c00));
+    const norm = await backend.prepare("rmsNorm", { rows, width, epsilon: 1e-5 });
+    const linear = await backend.prepare("linear", { rows, width, out, weight, bias: true });
+    const inputs = { x: put(numbers(rows * width)), scale: put(numbers(width)), weights: put(weights), bias: put(numbers(out)) };
+    const run = async (recorded: boolean) => {
+      const [normed, product] = [put(new Float32Array(rows * width)), put(new Float32Array(rows * out))];
+      const body = () => {
+        backend.dispatch(norm, { x: inputs.x, weight: inputs.scale, out: normed });
+        backend.dispatch(linear, { x: normed, weight: inputs.weights, bias: inputs.bias, out: product });
+      };
+      if (recorded) backend.replay(backend.record(body));
+      else body();
+      const read = async (slice: Slice, count: number) => new Float32Array((await backend.read(slice, 4 * count)).buffer);
+      return [...(await read(normed, rows * width)), ...(await read(product, rows * out))];
+    };
+    const [fused, plain] = [await run(true), await run(false)];
+    expect(plain.some((x) => Math.abs(x) > 1)).toBe(true);
+    for (const [index, x] of plain.entries()) expect(Math.abs(fused[index]! - x)).toBeLessThan(1e-4 * (1 + Math.abs(x)));
+  }
   await backend.dispose();
 });

@@ -86,48 +86,69 @@ function matrices({ rows, weight }: Full<"linear">, out: number): Plan {
 
 const nibbles = (weight: WeightDType) => weight === "q4_0" || weight === "q4_1";
 
+/** Whether a product is by bytes, its x in one more dispatch. */
+const byBytes = ({ rows, width, weight }: Full<"linear">, traits: Traits, wide: boolean) =>
+  wide && traits.dots && isQuantised(weight) && rows <= fewest(traits) && width % 32 === 0;
+const fewest = ({ software }: Traits) => (software ? 4 : 16);
+
 export const linear: OpKernel<"linear"> = {
   wide: ["x", "weight"],
-  stages(spec, traits, wide) {
-    const { rows, width, weight, bias, residual } = spec;
-    const few = rows <= (traits.software ? 4 : 16);
-    const whole = wide && width % (few ? chunks[weight] : 4) === 0;
-    const bytes = few && whole && traits.dots && isQuantised(weight);
-    const matrix = !few && whole && traits.matrix && weight !== "f32" && width % 32 === 0;
-    const plan = (out: number) =>
-      bytes
-        ? fewDots(spec, out, traits)
-        : few
-          ? fewRows(spec, out, traits, whole)
-          : matrix
-            ? matrices(spec, out)
-            : manyRows(spec, out, traits, whole);
-    const quantised = scratch("vec4<u32>", (rows * width * 48) / 32);
-    const stage = (part: Part): Stage => {
-      const { text, settings, grid, weightType, xType, cut } = plan(part.count);
-      const { x, ...rest } = bind("linear", spec, { x: xType, bias: "f32", residual: "f32", out: "f32" });
-      const input: Record<string, Bound> = bytes ? { bytes: { ...quantised, written: false } } : { x: x! };
-      return {
-        text,
-        settings: { ...settings, WEIGHT: weight, QUANTISED: isQuantised(weight), WIDE: whole, BIAS: bias, RESIDUAL: residual },
-        bound: { ...input, ...rest, ...bindWeight("weight", weight, spec.out, width, weightType, part) },
-        uniforms: { rows, width, outs: part.count, stride: spec.out, first_out: part.first, ...(cut ? { first_tile: 0 } : {}) },
-        grid,
-        work: 2 * rows * part.count * width + 4 * part.count * width,
-        ...(cut ? { cut: "first_tile" } : {}),
-      };
-    };
-    const products = partsOf("linear", weight, spec.out, width, traits.bindingBytes).map(stage);
-    if (!bytes) return products;
-    const blocks = (rows * width) / 32;
-    const quantise: Stage = {
-      text: dots,
-      settings: { QUANTISE: true },
-      bound: { ...bind("linear", spec, { x: "vec4<f32>" }), bytes: quantised },
-      uniforms: { blocks },
-      grid: [Math.ceil(blocks / 64), 1, 1],
-      work: 8 * rows * width,
-    };
-    return [quantise, ...products];
-  },
+  stages: (spec, traits, wide) => stagesOf(spec, traits, wide),
 };
+
+/**
+ * `linear` of few rows of what `rmsNorm` makes of x, in the dispatches of `linear` alone: operands x, norm (its weight), normed (its result), and linear's others. undefined
+ * where there is no kernel for it. All operands start at multiples of 16 bytes.
+ */
+export function normLinear(spec: Full<"linear">, epsilon: number, traits: Traits): readonly Stage[] | undefined {
+  const { rows, width, weight, residual } = spec;
+  const fits = byBytes(spec, traits, true) || (rows <= Math.min(8, fewest(traits)) && width % chunks[weight] === 0);
+  return fits && !residual && width % 4 === 0 ? stagesOf(spec, traits, true, epsilon) : undefined;
+}
+
+function stagesOf(spec: Full<"linear">, traits: Traits, wide: boolean, epsilon?: number): readonly Stage[] {
+  const { rows, width, weight, bias, residual } = spec;
+  const few = rows <= fewest(traits);
+  const whole = wide && width % (few ? chunks[weight] : 4) === 0;
+  const bytes = byBytes(spec, traits, wide);
+  const matrix = !few && whole && traits.matrix && weight !== "f32" && width % 32 === 0;
+  const plan = (out: number) =>
+    bytes ? fewDots(spec, out, traits) : few ? fewRows(spec, out, traits, whole) : matrix ? matrices(spec, out) : manyRows(spec, out, traits, whole);
+  const quantised = scratch("vec4<u32>", (rows * width * 48) / 32);
+  const plane = (operand: string, count: number, written: boolean): Bound => ({ type: "vec4<f32>", written, operand, offset: 0, bytes: 4 * count });
+  const norm = epsilon === undefined ? {} : { norm: plane("norm", width, false), normed: plane("normed", rows * width, true) };
+  const floats = epsilon === undefined ? {} : { epsilon };
+  const stage = (part: Part): Stage => {
+    const { text, settings, grid, weightType, xType, cut } = plan(part.count);
+    const { x, ...rest } = bind("linear", spec, { x: xType, bias: "f32", residual: "f32", out: "f32" });
+    const input: Record<string, Bound> = bytes ? { bytes: { ...quantised, written: false } } : { x: x!, ...norm };
+    const normed = epsilon !== undefined && !bytes;
+    return {
+      text,
+      settings: {
+        ...settings,
+        ...{ WEIGHT: weight, QUANTISED: isQuantised(weight), WIDE: whole, BIAS: bias, RESIDUAL: residual },
+        ...(normed ? { NORM: true, SUMS: Number(settings.SUMS) + Number(settings.FEW) } : {}),
+      },
+      bound: { ...input, ...rest, ...bindWeight("weight", weight, spec.out, width, weightType, part) },
+      uniforms: { rows, width, outs: part.count, stride: spec.out, first_out: part.first, ...(cut ? { first_tile: 0 } : {}) },
+      ...(normed ? { floats } : {}),
+      grid,
+      work: 2 * rows * part.count * width + 4 * part.count * width,
+      ...(cut ? { cut: "first_tile" } : {}),
+    };
+  };
+  const products = partsOf("linear", weight, spec.out, width, traits.bindingBytes).map(stage);
+  if (!bytes) return products;
+  const blocks = (rows * width) / 32;
+  const quantise: Stage = {
+    text: dots,
+    settings: { QUANTISE: true, ...(epsilon === undefined ? {} : { NORM: true, SUBGROUP: traits.subgroup }) },
+    bound: { ...bind("linear", spec, { x: "vec4<f32>" }), ...norm, bytes: quantised },
+    uniforms: epsilon === undefined ? { blocks } : { width },
+    floats,
+    grid: [epsilon === undefined ? Math.ceil(blocks / 64) : rows, 1, 1],
+    work: 8 * rows * width,
+  };
+  return [quantise, ...products];
+}

@@ -4,10 +4,28 @@ const THREADS = 128u;
 const TEAMS = THREADS / LANES;
 #if SUBGROUP
 const COLUMNS = THREADS / SUBGROUP;
+const SHARES = LANES / SUBGROUP;
 #else
 const COLUMNS = THREADS;
+const SHARES = 1u;
 #endif
 var<workgroup> partial: array<f32, SUMS * COLUMNS>;
+
+#if NORM
+// What a row of x is multiplied with, once sums have met: the last FEW of them are of its squares.
+fn scale_of(r: u32, local: u32) -> f32 {
+  return 1.0 / sqrt(met(OUTS * FEW + r, local) / f32(u.width) + u.epsilon);
+}
+#endif
+
+// A sum of this thread's team.
+fn met(k: u32, local: u32) -> f32 {
+  var sum = 0.0;
+  for (var share = 0u; share < SHARES; share++) {
+    sum += partial[k * COLUMNS + local / LANES * (COLUMNS / TEAMS) + share];
+  }
+  return sum;
+}
 
 // Every thread must call. `first`: the team's first row of weights; `first_row`: the first row of x.
 fn finish(sums: array<f32, SUMS>, local: u32, first: u32, first_row: u32) {
@@ -22,7 +40,6 @@ fn finish(sums: array<f32, SUMS>, local: u32, first: u32, first_row: u32) {
 #end
   }
   workgroupBarrier();
-  const SHARES = LANES / SUBGROUP;
 #else
 #repeat k SUMS
   partial[{k}u * COLUMNS + local] = sums[{k}];
@@ -36,16 +53,15 @@ fn finish(sums: array<f32, SUMS>, local: u32, first: u32, first_row: u32) {
     }
   }
   workgroupBarrier();
-  const SHARES = 1u;
 #endif
-  for (var k = lane; k < SUMS; k += LANES) {
+  for (var k = lane; k < OUTS * FEW; k += LANES) {
     let o = first + k / FEW;
     let r = first_row + k % FEW;
     if o < u.outs && r < u.rows {
-      var sum = 0.0;
-      for (var share = 0u; share < SHARES; share++) {
-        sum += partial[k * COLUMNS + local / LANES * (COLUMNS / TEAMS) + share];
-      }
+      var sum = met(k, local);
+#if NORM
+      sum *= scale_of(k % FEW, local);
+#endif
       let at = r * u.stride + u.first_out + o;
 #if BIAS
       sum += $bias[u.first_out + o];
