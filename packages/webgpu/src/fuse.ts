@@ -1,6 +1,6 @@
 import type { Slice } from "@ziggurat/tensor";
 import { FusedKernel, type Runnable, WebGpuKernel } from "./kernel.js";
-import { normLinear } from "./kernels/linear.js";
+import { joinedLinear } from "./kernels/linear.js";
 import ropeAppend from "./kernels/rope-append.wgsl";
 import type { Given } from "./resolver.js";
 import { bind, type Full, type Stage, type Traits } from "./stage.js";
@@ -14,16 +14,22 @@ export interface Call {
 /** Joins neighbouring dispatches of a program where one does the same, every operand that was written still being written: a decode step is bound by their number. */
 export function fuse(calls: readonly Call[], traits: Traits): readonly Call[] {
   const fused: Call[] = [];
-  for (const call of calls) {
+  for (let at = 0; at < calls.length; at++) {
+    const call = calls[at]!;
     const last = fused.at(-1);
-    const both = last && (advances(last, call, traits) ?? ropeAndAppend(last, call) ?? normAndLinear(last, call, traits));
-    if (both) fused[fused.length - 1] = both;
-    else fused.push(call);
+    const both = last && (advances(last, call, traits) ?? ropeAndAppend(last, call));
+    if (both) {
+      fused[fused.length - 1] = both;
+      continue;
+    }
+    const joined = productOf(calls.slice(at, at + 3), traits) ?? productOf(calls.slice(at, at + 2), traits);
+    fused.push(joined?.call ?? call);
+    if (joined) at += joined.count - 1;
   }
   return fused;
 }
 
-const specOf = <N extends "advance" | "rope" | "append" | "rmsNorm" | "linear">({ kernel }: Call, op: N): Full<N> | undefined =>
+const specOf = <N extends "advance" | "rope" | "append" | "rmsNorm" | "linear" | "gatedActivation">({ kernel }: Call, op: N): Full<N> | undefined =>
   kernel instanceof WebGpuKernel && kernel.op === op ? (kernel.spec as Full<N>) : undefined;
 
 const same = (a: Slice | undefined, b: Slice | undefined) => a !== undefined && a.buffer === b?.buffer && a.offset === b?.offset;
@@ -66,17 +72,34 @@ function ropeAndAppend(a: Call, b: Call): Call | undefined {
   return { kernel: new FusedKernel("rope, append", needs, [stage]), operands: { ...a.operands, ...b.operands } };
 }
 
-/** A norm, and a product of few rows of what it makes. */
-function normAndLinear(a: Call, b: Call, traits: Traits): Call | undefined {
-  const [norm, linear] = [specOf(a, "rmsNorm"), specOf(b, "linear")];
-  if (!norm || !linear || norm.rows !== linear.rows || norm.width !== linear.width || !same(a.operands.out, b.operands.x)) return undefined;
-  const { x, weight, out } = a.operands;
-  const operands = { ...b.operands, x, norm: weight, normed: out };
-  const written = [out!.buffer, b.operands.out!.buffer];
-  const apart =
-    new Set(written).size === 2 && ![x, weight, b.operands.weight, b.operands.bias].some((slice) => slice && written.includes(slice.buffer));
-  const stages = apart && Object.values(operands).every((slice) => slice!.offset % 16 === 0) && normLinear(linear, norm.epsilon, traits);
+/** A product of few rows, all of `calls` with the norm before it and the activation behind it, or with one of them. */
+function productOf(calls: readonly Call[], traits: Traits): { call: Call; count: number } | undefined {
+  const before = calls[0] && specOf(calls[0], "rmsNorm");
+  const product = calls[before ? 1 : 0];
+  const linear = product && specOf(product, "linear");
+  const after = calls[before ? 2 : 1];
+  const activation = after && specOf(after, "gatedActivation");
+  if (!product || !linear || calls.length !== 1 + (before ? 1 : 0) + (activation ? 1 : 0) || calls.length === 1) return undefined;
+  const needs = new Map(product.kernel.needs);
+  const operands: Record<string, Slice | undefined> = { ...product.operands };
+  if (before) {
+    const { x, weight, out } = calls[0]!.operands;
+    if (before.rows !== linear.rows || before.width !== linear.width || !same(out, product.operands.x)) return undefined;
+    Object.assign(operands, { x, norm: weight, normed: out });
+    needs.set("norm", calls[0]!.kernel.needs.get("weight")!).set("normed", calls[0]!.kernel.needs.get("out")!);
+  }
+  if (activation) {
+    if (activation.rows !== linear.rows || 2 * activation.width !== linear.out || !same(after.operands.x, product.operands.out)) return undefined;
+    operands.gated = after.operands.out;
+    needs.set("gated", after.kernel.needs.get("out")!);
+  }
+  const slices = Object.values(operands).filter((slice) => slice !== undefined);
+  // What is written lies in buffers of its own.
+  const written = [operands.out, operands.normed, operands.gated].filter((slice) => slice !== undefined);
+  if (slices.some((slice) => slice.offset % 16 !== 0 || written.some((other) => other !== slice && other.buffer === slice.buffer))) return undefined;
+  const joined = { ...(before ? { epsilon: before.epsilon } : {}), ...(activation ? { kind: activation.kind } : {}) };
+  const stages = joinedLinear(linear, joined, traits);
   if (!stages) return undefined;
-  const needs = new Map([...b.kernel.needs, ["norm", a.kernel.needs.get("weight")!], ["normed", a.kernel.needs.get("out")!]]);
-  return { kernel: new FusedKernel("rmsNorm, linear", needs, stages), operands };
+  const op = calls.map(({ kernel }) => kernel.op).join(", ");
+  return { call: { kernel: new FusedKernel(op, needs, stages), operands }, count: calls.length };
 }

@@ -48,7 +48,7 @@ testWith(adapterThere, "a recorded program leaves the same bytes as its dispatch
   await backend.dispose();
 });
 
-testWith(adapterThere, "a norm joined with a product gives the product of the norm, and the norm", async () => {
+testWith(adapterThere, "a product joined with its norm and its activation gives what the three give, one by one", async () => {
   const backend = await webgpu({ gpu });
   const [rows, width, out] = [2, 128, 70];
   for (const weight of ["f32", "q8_0"] as const satisfies readonly WeightDType[]) {
@@ -64,18 +64,21 @@ testWith(adapterThere, "a norm joined with a product gives the product of the no
         ? numbers(out * width)
         : Uint16Array.from({ length: bytes / 2 }, (_, i) => (2 * i < out * width ? (i * 7919) & 0xffff : 0x3c00));
     const norm = await backend.prepare("rmsNorm", { rows, width, epsilon: 1e-5 });
-    const linear = await backend.prepare("linear", { rows, width, out, weight, bias: true });
-    const inputs = { x: put(numbers(rows * width)), scale: put(numbers(width)), weights: put(weights), bias: put(numbers(out)) };
+    const linear = await backend.prepare("linear", { rows, width, out, weight });
+    const activation = await backend.prepare("gatedActivation", { rows, width: out / 2, kind: "silu" });
+    const inputs = { x: put(numbers(rows * width)), scale: put(numbers(width)), weights: put(weights) };
     const run = async (recorded: boolean) => {
       const [normed, product] = [put(new Float32Array(rows * width)), put(new Float32Array(rows * out))];
+      const gated = put(new Float32Array((rows * out) / 2));
       const body = () => {
         backend.dispatch(norm, { x: inputs.x, weight: inputs.scale, out: normed });
-        backend.dispatch(linear, { x: normed, weight: inputs.weights, bias: inputs.bias, out: product });
+        backend.dispatch(linear, { x: normed, weight: inputs.weights, out: product });
+        backend.dispatch(activation, { x: product, out: gated });
       };
       if (recorded) backend.replay(backend.record(body));
       else body();
       const read = async (slice: Slice, count: number) => new Float32Array((await backend.read(slice, 4 * count)).buffer);
-      return [...(await read(normed, rows * width)), ...(await read(product, rows * out))];
+      return [...(await read(normed, rows * width)), ...(await read(product, rows * out)), ...(await read(gated, (rows * out) / 2))];
     };
     const [fused, plain] = [await run(true), await run(false)];
     expect(plain.some((x) => Math.abs(x) > 1)).toBe(true);

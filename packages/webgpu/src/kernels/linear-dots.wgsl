@@ -66,7 +66,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let first_row = group.z * FEW;
   let blocks = u.width / 32u;
 #repeat o OUTS
-  let row{o} = min(first + {o}u, u.outs - 1u) * blocks;
+  let row{o} = row_of(first, {o}u) * blocks;
 #repeat r FEW
   var sum{o}_{r} = 0.0;
 #end

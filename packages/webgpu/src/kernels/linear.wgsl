@@ -42,7 +42,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 #end
 #endif
 #repeat o OUTS
-  let row{o} = min(first + {o}u, u.outs - 1u);
+  let row{o} = row_of(first, {o}u);
 #repeat r FEW
   var sum{o}_{r} = 0.0;
 #end

@@ -89,12 +89,19 @@ struct Uniforms {
 // LANES further on at once.
 // The end of a product of few rows: a workgroup of teams of LANES threads, each with partial SUMS of OUTS rows of weights by FEW rows of x, which meet by
 // subgroup where its size is known, else in a tree.
+// GATED: a team has one row of gates and, u.outs / 2 further on, the row that it opens: OUTS is 2, and the activation's result is left, too.
 const THREADS = 128u;
 const TEAMS = THREADS / LANES;
 const COLUMNS = THREADS / SUBGROUP;
 const SHARES = LANES / SUBGROUP;
 var<workgroup> partial: array<f32, SUMS * COLUMNS>;
 
+
+
+// Row number n of the team whose first is `first`, and whether there is one.
+fn row_of(first: u32, n: u32) -> u32 {
+  return min(first + n, u.outs - 1u);
+}
 
 // A sum of this thread's team.
 fn met(k: u32, local: u32) -> f32 {
@@ -114,9 +121,9 @@ fn finish(sums: array<f32, SUMS>, local: u32, first: u32, first_row: u32) {
   }
   workgroupBarrier();
   for (var k = lane; k < OUTS * FEW; k += LANES) {
-    let o = first + k / FEW;
+    let o = row_of(first, k / FEW);
     let r = first_row + k % FEW;
-    if o < u.outs && r < u.rows {
+    if first + k / FEW < u.outs && r < u.rows {
       var sum = met(k, local);
       let at = r * u.stride + u.first_out + o;
       out_data[u.out_at + at] = sum;
@@ -175,7 +182,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let first = ((group.y * groups.x + group.x) * TEAMS + local / LANES) * OUTS;
   let first_row = group.z * FEW;
   let blocks = u.width / 32u;
-  let row0 = min(first + 0u, u.outs - 1u) * blocks;
+  let row0 = row_of(first, 0u) * blocks;
   var sum0_0 = 0.0;
   for (var block = lane; block < blocks; block += 2u * LANES) {
     let next = min(block + LANES, blocks - 1u);

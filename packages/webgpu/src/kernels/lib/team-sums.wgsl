@@ -1,5 +1,6 @@
 // The end of a product of few rows: a workgroup of teams of LANES threads, each with partial SUMS of OUTS rows of weights by FEW rows of x, which meet by
 // subgroup where its size is known, else in a tree.
+// GATED: a team has one row of gates and, u.outs / 2 further on, the row that it opens: OUTS is 2, and the activation's result is left, too.
 const THREADS = 128u;
 const TEAMS = THREADS / LANES;
 #if SUBGROUP
@@ -17,6 +18,19 @@ fn scale_of(r: u32, local: u32) -> f32 {
   return 1.0 / sqrt(met(OUTS * FEW + r, local) / f32(u.width) + u.epsilon);
 }
 #endif
+
+#if GATED
+#include gate
+#endif
+
+// Row number n of the team whose first is `first`, and whether there is one.
+fn row_of(first: u32, n: u32) -> u32 {
+#if GATED
+  return min(first / 2u, u.outs / 2u - 1u) + n * (u.outs / 2u);
+#else
+  return min(first + n, u.outs - 1u);
+#endif
+}
 
 // A sum of this thread's team.
 fn met(k: u32, local: u32) -> f32 {
@@ -55,9 +69,9 @@ fn finish(sums: array<f32, SUMS>, local: u32, first: u32, first_row: u32) {
   workgroupBarrier();
 #endif
   for (var k = lane; k < OUTS * FEW; k += LANES) {
-    let o = first + k / FEW;
+    let o = row_of(first, k / FEW);
     let r = first_row + k % FEW;
-    if o < u.outs && r < u.rows {
+    if first + k / FEW < u.outs && r < u.rows {
       var sum = met(k, local);
 #if NORM
       sum *= scale_of(k % FEW, local);
@@ -72,4 +86,16 @@ fn finish(sums: array<f32, SUMS>, local: u32, first: u32, first_row: u32) {
       $out[at] = sum;
     }
   }
+#if GATED
+  if lane < FEW && first < u.outs && first_row + lane < u.rows {
+    var gate = met(lane, local);
+    var value = met(FEW + lane, local);
+#if NORM
+    let scale = scale_of(lane, local);
+    gate *= scale;
+    value *= scale;
+#endif
+    $gated[(first_row + lane) * (u.outs / 2u) + first / 2u] = gate_of(gate) * value;
+  }
+#endif
 }
