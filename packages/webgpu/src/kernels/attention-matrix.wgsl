@@ -43,7 +43,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 #repeat g 2
 #repeat e GROUP
   let query{i}_{g}_{e} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, (first_row + 16u * {i}u) * SCORES + 2u * ({g}u * GROUP + {e}u), SCORES);
-  var sum{i}_{g}_{e}: subgroup_matrix_result<f32, 16, 16>;
+  var sum{i}_{g}_{e} = subgroup_matrix_result<f32, 16, 16>();
 #end
 #end
 #end
@@ -73,7 +73,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 #repeat k 2
     {
 #repeat i HIGH
-      var logits{i}: subgroup_matrix_result<f32, 16, 16>;
+      var logits{i} = subgroup_matrix_result<f32, 16, 16>();
 #end
 #repeat g 2
 #repeat e GROUP

@@ -49,7 +49,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
   let across = subgroup % 2u * 16u * TILES;
 #repeat i TILES
 #repeat j TILES
-  var sum{i}_{j}: subgroup_matrix_result<f32, 16, 16>;
+  var sum{i}_{j} = subgroup_matrix_result<f32, 16, 16>();
 #end
 #end
   // Of every 32 rows a thread stages 8 columns of one.

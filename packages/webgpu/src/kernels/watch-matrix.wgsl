@@ -51,7 +51,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
 #repeat k 2
     {
 #repeat i HIGH
-      var logits{i}: subgroup_matrix_result<f32, 16, 16>;
+      var logits{i} = subgroup_matrix_result<f32, 16, 16>();
 #end
 #repeat d DEPTH
       let queries{d} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&query_tile, 16u * {k}u * STRIDE + 2u * {d}u, STRIDE);

@@ -163,21 +163,21 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   scores[own * SCORES + part * OCTS_OF_LANE + 7u] = bitcast<vec4f>(query_piece(min(query, u.tokens - 1u) * row_heads + head, part * OCTS_OF_LANE + 7u));
   workgroupBarrier();
   let query0_0_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, (first_row + 16u * 0u) * SCORES + 2u * (0u * GROUP + 0u), SCORES);
-  var sum0_0_0: subgroup_matrix_result<f32, 16, 16>;
+  var sum0_0_0 = subgroup_matrix_result<f32, 16, 16>();
   let query0_0_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, (first_row + 16u * 0u) * SCORES + 2u * (0u * GROUP + 1u), SCORES);
-  var sum0_0_1: subgroup_matrix_result<f32, 16, 16>;
+  var sum0_0_1 = subgroup_matrix_result<f32, 16, 16>();
   let query0_1_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, (first_row + 16u * 0u) * SCORES + 2u * (1u * GROUP + 0u), SCORES);
-  var sum0_1_0: subgroup_matrix_result<f32, 16, 16>;
+  var sum0_1_0 = subgroup_matrix_result<f32, 16, 16>();
   let query0_1_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, (first_row + 16u * 0u) * SCORES + 2u * (1u * GROUP + 1u), SCORES);
-  var sum0_1_1: subgroup_matrix_result<f32, 16, 16>;
+  var sum0_1_1 = subgroup_matrix_result<f32, 16, 16>();
   let query1_0_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, (first_row + 16u * 1u) * SCORES + 2u * (0u * GROUP + 0u), SCORES);
-  var sum1_0_0: subgroup_matrix_result<f32, 16, 16>;
+  var sum1_0_0 = subgroup_matrix_result<f32, 16, 16>();
   let query1_0_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, (first_row + 16u * 1u) * SCORES + 2u * (0u * GROUP + 1u), SCORES);
-  var sum1_0_1: subgroup_matrix_result<f32, 16, 16>;
+  var sum1_0_1 = subgroup_matrix_result<f32, 16, 16>();
   let query1_1_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, (first_row + 16u * 1u) * SCORES + 2u * (1u * GROUP + 0u), SCORES);
-  var sum1_1_0: subgroup_matrix_result<f32, 16, 16>;
+  var sum1_1_0 = subgroup_matrix_result<f32, 16, 16>();
   let query1_1_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, (first_row + 16u * 1u) * SCORES + 2u * (1u * GROUP + 1u), SCORES);
-  var sum1_1_1: subgroup_matrix_result<f32, 16, 16>;
+  var sum1_1_1 = subgroup_matrix_result<f32, 16, 16>();
   var base = -infinity();
   var total = 0.0;
   let line0 = (local + THREADS * 0u) / OCTS;
@@ -205,8 +205,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     next_key1 = half_piece(keys_data[u.keys_at + next1 * OCTS + piece1]);
     next_value1 = half_piece(values_data[u.values_at + next1 * OCTS + piece1]);
     {
-      var logits0: subgroup_matrix_result<f32, 16, 16>;
-      var logits1: subgroup_matrix_result<f32, 16, 16>;
+      var logits0 = subgroup_matrix_result<f32, 16, 16>();
+      var logits1 = subgroup_matrix_result<f32, 16, 16>();
       let keys0_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&key_tile, 16u * 0u * STRIDE + 2u * (0u * GROUP + 0u), STRIDE);
       logits0 = subgroupMatrixMultiplyAccumulate(query0_0_0, keys0_0, logits0);
       logits1 = subgroupMatrixMultiplyAccumulate(query1_0_0, keys0_0, logits1);
@@ -223,8 +223,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 1u) * SCORES + 4u * 0u, logits1, SCORES);
     }
     {
-      var logits0: subgroup_matrix_result<f32, 16, 16>;
-      var logits1: subgroup_matrix_result<f32, 16, 16>;
+      var logits0 = subgroup_matrix_result<f32, 16, 16>();
+      var logits1 = subgroup_matrix_result<f32, 16, 16>();
       let keys0_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&key_tile, 16u * 1u * STRIDE + 2u * (0u * GROUP + 0u), STRIDE);
       logits0 = subgroupMatrixMultiplyAccumulate(query0_0_0, keys0_0, logits0);
       logits1 = subgroupMatrixMultiplyAccumulate(query1_0_0, keys0_0, logits1);

@@ -108,22 +108,22 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
   // Where this subgroup's quarter starts.
   let down = subgroup / 2u * 16u * TILES;
   let across = subgroup % 2u * 16u * TILES;
-  var sum0_0: subgroup_matrix_result<f32, 16, 16>;
-  var sum0_1: subgroup_matrix_result<f32, 16, 16>;
-  var sum0_2: subgroup_matrix_result<f32, 16, 16>;
-  var sum0_3: subgroup_matrix_result<f32, 16, 16>;
-  var sum1_0: subgroup_matrix_result<f32, 16, 16>;
-  var sum1_1: subgroup_matrix_result<f32, 16, 16>;
-  var sum1_2: subgroup_matrix_result<f32, 16, 16>;
-  var sum1_3: subgroup_matrix_result<f32, 16, 16>;
-  var sum2_0: subgroup_matrix_result<f32, 16, 16>;
-  var sum2_1: subgroup_matrix_result<f32, 16, 16>;
-  var sum2_2: subgroup_matrix_result<f32, 16, 16>;
-  var sum2_3: subgroup_matrix_result<f32, 16, 16>;
-  var sum3_0: subgroup_matrix_result<f32, 16, 16>;
-  var sum3_1: subgroup_matrix_result<f32, 16, 16>;
-  var sum3_2: subgroup_matrix_result<f32, 16, 16>;
-  var sum3_3: subgroup_matrix_result<f32, 16, 16>;
+  var sum0_0 = subgroup_matrix_result<f32, 16, 16>();
+  var sum0_1 = subgroup_matrix_result<f32, 16, 16>();
+  var sum0_2 = subgroup_matrix_result<f32, 16, 16>();
+  var sum0_3 = subgroup_matrix_result<f32, 16, 16>();
+  var sum1_0 = subgroup_matrix_result<f32, 16, 16>();
+  var sum1_1 = subgroup_matrix_result<f32, 16, 16>();
+  var sum1_2 = subgroup_matrix_result<f32, 16, 16>();
+  var sum1_3 = subgroup_matrix_result<f32, 16, 16>();
+  var sum2_0 = subgroup_matrix_result<f32, 16, 16>();
+  var sum2_1 = subgroup_matrix_result<f32, 16, 16>();
+  var sum2_2 = subgroup_matrix_result<f32, 16, 16>();
+  var sum2_3 = subgroup_matrix_result<f32, 16, 16>();
+  var sum3_0 = subgroup_matrix_result<f32, 16, 16>();
+  var sum3_1 = subgroup_matrix_result<f32, 16, 16>();
+  var sum3_2 = subgroup_matrix_result<f32, 16, 16>();
+  var sum3_3 = subgroup_matrix_result<f32, 16, 16>();
   // Of every 32 rows a thread stages 8 columns of one.
   let line = local / 4u;
   let piece = local % 4u;

@@ -182,7 +182,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
     }
     workgroupBarrier();
     {
-      var logits0: subgroup_matrix_result<f32, 16, 16>;
+      var logits0 = subgroup_matrix_result<f32, 16, 16>();
       let queries0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&query_tile, 16u * 0u * STRIDE + 2u * 0u, STRIDE);
       logits0 = subgroupMatrixMultiplyAccumulate(keys0_0, queries0, logits0);
       let queries1 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&query_tile, 16u * 0u * STRIDE + 2u * 1u, STRIDE);
@@ -202,7 +202,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
       subgroupMatrixStore<row_major>(&scores, (subgroup_row + 16u * 0u) * SCORES + 4u * 0u, logits0, SCORES);
     }
     {
-      var logits0: subgroup_matrix_result<f32, 16, 16>;
+      var logits0 = subgroup_matrix_result<f32, 16, 16>();
       let queries0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&query_tile, 16u * 1u * STRIDE + 2u * 0u, STRIDE);
       logits0 = subgroupMatrixMultiplyAccumulate(keys0_0, queries0, logits0);
       let queries1 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&query_tile, 16u * 1u * STRIDE + 2u * 1u, STRIDE);
