@@ -18,17 +18,17 @@ export const attention: OpKernel<"attention"> = {
     wordsOf("attention", kv, headSize);
     const work =
       4 * tokens * queryHeads * headSize * Math.min(arenaRows / kvHeads, window || Number.POSITIVE_INFINITY) + elementBytes[kv] * arenaRows;
-    const settings = tokens > 32 ? matrixRows(headSize, kv, traits, wide) : undefined;
-    if (settings) {
+    const matrices = tokens > 32 ? matrixRows(headSize, kv, traits, wide) : undefined;
+    if (matrices) {
       const rows = { keys: "vec4<u32>", values: "vec4<u32>", offset: "i32", length: "i32" };
       return [
         {
           text: matrix,
-          settings,
+          settings: matrices.settings,
           bound: bind("attention", spec, { qkv: "vec4<f32>", ...rows, out: "f32", lse: "f32" }),
           uniforms: { tokens, query_heads: queryHeads, kv_heads: kvHeads, window, first_head: 0 },
           floats: { scale, softcap },
-          grid: [Math.ceil(tokens / (headSize <= 64 ? 128 : 64)), queryHeads, 1],
+          grid: [Math.ceil(tokens / matrices.rows), queryHeads, 1],
           work,
           cut: "first_head",
         },

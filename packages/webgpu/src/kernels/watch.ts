@@ -12,17 +12,17 @@ export const watch: OpKernel<"watch"> = {
     wordsOf("watch", kv, headSize);
     const few = slot || tokens - from <= 4;
     const work = 2 * sequences * queryHeads * (tokens - from) * capacity * headSize;
-    const settings = slot || tokens - from <= 16 || sequences * queryHeads > 65535 ? undefined : matrixRows(headSize, kv, traits, wide);
-    if (settings) {
+    const matrices = slot || tokens - from <= 16 || sequences * queryHeads > 65535 ? undefined : matrixRows(headSize, kv, traits, wide);
+    if (matrices) {
       const tables = { lse: "f32", offset: "i32", length: "i32", ended: "i32", mass: "f32" };
       return [
         {
           text: matrix,
-          settings,
+          settings: matrices.settings,
           bound: bind("watch", spec, { qkv: "vec4<f32>", keys: "vec4<u32>", ...tables }),
           uniforms: { tokens, query_heads: queryHeads, kv_heads: kvHeads, capacity, first: from, first_head: 0 },
           floats: { scale, softcap },
-          grid: [Math.ceil(capacity / (headSize <= 64 ? 128 : 64)), sequences * queryHeads, 1],
+          grid: [Math.ceil(capacity / matrices.rows), sequences * queryHeads, 1],
           work,
           cut: "first_head",
         },
