@@ -11,7 +11,7 @@ const powerOf2 = (n: number) => 2 ** Math.ceil(Math.log2(n));
 
 export const decodeAttention: OpKernel<"decodeAttention"> = {
   wide: ["keys", "values"],
-  stages(spec, { subgroup }, wide) {
+  stages(spec, { subgroup, software }, wide) {
     const { sequences, queryHeads, kvHeads, headSize, arenaRows, capacity, rotary, tableRows, kv, scale, softcap, slot } = spec;
     wordsOf("decodeAttention", kv, headSize);
     if (headSize > 256) throw new OpError(`decodeAttention: heads of ${headSize} numbers; WebGPU kernels take up to 256`);
@@ -30,7 +30,7 @@ export const decodeAttention: OpKernel<"decodeAttention"> = {
     const read = bind("decodeAttention", spec, { qkv: "f32", keys: slot ? "u32" : type, values: type, cells: "u32", table: "f32", ...tables });
     const written = bind("decodeAttention", spec, { out: "f32", lse: "f32" });
     const settings = {
-      ...{ LANES: lanes, HEADS: heads, OCTS: octs, LOADS: Math.min(8, lanes), KV: kv, WIDE: whole, SLOT: slot, SINGLE: single },
+      ...{ LANES: lanes, HEADS: heads, OCTS: octs, LOADS: software ? 1 : Math.min(8, lanes), KV: kv, WIDE: whole, SLOT: slot, SINGLE: single },
       ...(subgroup === 32 ? { SUBGROUP: 32, LANE_STEPS: Math.log2(lanes), TEAM_STEPS: Math.log2(32 / lanes) } : { SUBGROUP: 0 }),
     };
     const split: Stage = {
