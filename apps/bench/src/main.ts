@@ -5,11 +5,11 @@ import { cost } from "./cost.js";
 import { decode } from "./decode.js";
 import { machine } from "./report.js";
 
-const help = `ziggurat-bench COMMAND [--threads 2] [--runs 3] [--tokens 8192] [--shape pebble|smol]
+const help = `ziggurat-bench COMMAND [--threads 2] [--runs 3] [--tokens 8192] [--shape pebble|smol] [--quantise]
 
   bytes     measured bytes of every policy's cache beside the arithmetic, at 8,192 tokens; bytes left after --runs generations
   cost      what each policy adds to prefill
-  accuracy  how many of --runs documents of --tokens tokens Pebble answers rightly with its full cache
+  accuracy  how many of --runs documents of --tokens tokens Pebble answers rightly with its full cache; --quantise: with weights of 8 bits
   decode    decode speed with 12 % of the cache beside the full one
 
 Kernels alone: pnpm --filter @ziggurat/cpu bench`;
@@ -21,6 +21,7 @@ const { positionals, values } = parseArgs({
     runs: { type: "string" },
     tokens: { type: "string" },
     shape: { type: "string", default: "smol" },
+    quantise: { type: "boolean" },
     help: { type: "boolean" },
   },
 });
@@ -32,7 +33,7 @@ const shape = values.shape === "pebble" ? "pebble" : "smol";
 console.log(machine());
 switch (values.help ? undefined : positionals[0]) {
   case "accuracy":
-    await accuracy({ threads, runs: runs(300), tokens: Number(values.tokens ?? 2048) });
+    await accuracy({ threads, runs: runs(300), tokens: Number(values.tokens ?? 2048), weights: values.quantise ? "q8_0" : undefined });
     break;
   case "bytes":
     await bytes({ threads, runs: runs(1000) });
