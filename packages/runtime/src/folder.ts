@@ -24,9 +24,9 @@ export function folder(path: string): ModelFiles {
       if (!info.isFile()) throw new FormatError(`${full}: is not a file`);
       return {
         size: info.size,
-        async read(offset, length) {
+        async read(offset, length, into) {
           checkRange(full, info.size, offset, length);
-          const bytes = new Uint8Array(length);
+          const bytes = into && into.byteLength >= length ? into.subarray(0, length) : new Uint8Array(length);
           const handle = await open(full, "r");
           try {
             for (let done = 0; done < length; ) {
