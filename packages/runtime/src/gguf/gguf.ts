@@ -68,8 +68,9 @@ function byHalves(stored: StoredTensor, headSize: number): StoredTensor {
     async read(range = { from: 0, to: rows }, into) {
       const bytes = await stored.read(range, into);
       const stride = bytes.byteLength / (range.to - range.from);
-      for (let start = 0; start < bytes.byteLength; start += headSize * stride) {
-        const head = bytes.slice(start, start + headSize * stride);
+      const head = new Uint8Array(headSize * stride);
+      for (let start = 0; start < bytes.byteLength; start += head.length) {
+        head.set(bytes.subarray(start, start + head.length));
         for (let row = 0; row < headSize; row++) {
           const from = row < headSize / 2 ? 2 * row : 2 * row - headSize + 1;
           bytes.set(head.subarray(from * stride, (from + 1) * stride), start + row * stride);

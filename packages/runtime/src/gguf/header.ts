@@ -25,8 +25,8 @@ export interface GgufHeader {
 
 /** Metadata hold the vocabulary: those of the largest known take about 15 MB. */
 const largestHeader = 256 * 2 ** 20;
-/** Holds the headers of vocabularies up to about 100,000 tokens. */
-const firstRead = 4 * 2 ** 20;
+/** Holds the headers of vocabularies up to about 50,000 tokens. */
+const firstRead = 2 * 2 ** 20;
 
 /** What of the header lies beyond the bytes that were read. */
 class Short extends Error {}
