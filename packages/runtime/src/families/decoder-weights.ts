@@ -51,7 +51,7 @@ export async function loadDecoder(decoder: Decoder, source: WeightSource, option
   const buffers = new Buffers(backend);
   try {
     const total = decoderBytes(decoder, source, dtype);
-    const loader = new Loader(backend, (done) => onProgress?.(done, total));
+    const loader = new Loader(backend, (done) => onProgress?.(Math.min(done, total), total));
     const weights = planWeights(decoder, source, dtype, loader, buffers);
     await loader.run();
     return {
