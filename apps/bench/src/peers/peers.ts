@@ -46,7 +46,7 @@ export async function peers({ model, text, threads, rounds, only, resume }: Peer
   const packages = only === "load" ? [] : await installPeers(folder);
   await mkdir(folder, { recursive: true });
   const path = await quantised(model, folder);
-  const ids = await tokenIds(path, text ?? join(root, "apps/cli/texts/alice.txt"));
+  const { ids, texts } = await tokenIds(path, text ?? join(root, "apps/cli/texts/alice.txt"));
   const idsPath = join(folder, "ids.json");
   await writeFile(idsPath, JSON.stringify(ids));
 
@@ -87,7 +87,7 @@ export async function peers({ model, text, threads, rounds, only, resume }: Peer
     }
   };
   const page = async (name: "ours" | "wllama"): Promise<PageRates> => {
-    const task = { ids: ids.slice(0, readTokens), prefill: readTokens, decodeAt: pageTokens, write: pageWrite, threads };
+    const task = { ids: ids.slice(0, readTokens), texts, prefill: readTokens, decodeAt: pageTokens, write: pageWrite, threads };
     const rates = await pages!.measure(name, task, seconds);
     note(`${name} in ${rates.browser}`, rates.device);
     return rates;
@@ -165,13 +165,14 @@ async function quantised(model: string | undefined, folder: string): Promise<str
   return made;
 }
 
-/** Enough tokens of a text, repeated where it is short. */
-async function tokenIds(model: string, text: string): Promise<number[]> {
+/** Enough tokens of a text, repeated where it is short, and what pages read of them as text. */
+async function tokenIds(model: string, text: string): Promise<{ ids: number[]; texts: [string, string] }> {
   const tokenizer = await (await openModel(file(model))).tokenizer();
   if (!tokenizer) throw new Error(`peers: ${model} has no tokenizer`);
   const ids = tokenizer.encode((await readFile(text, "utf8")).slice(0, 100_000));
   if (ids.length === 0) throw new Error(`peers: ${text} is empty`);
   const all = [...ids];
   while (all.length < fillTokens) all.push(...ids);
-  return all.slice(0, fillTokens);
+  const start = (count: number) => tokenizer.decode(all.slice(0, count));
+  return { ids: all.slice(0, fillTokens), texts: [start(readTokens), start(pageTokens)] };
 }

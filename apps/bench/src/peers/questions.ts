@@ -38,6 +38,8 @@ export interface PageRates {
 
 export interface PageTask {
   readonly ids: readonly number[];
+  /** The first `prefill` and `decodeAt` tokens as text, which is all that wllama takes. */
+  readonly texts: readonly [prefill: string, decodeAt: string];
   readonly prefill: number;
   readonly decodeAt: number;
   readonly write: number;
