@@ -1,7 +1,7 @@
 import { FormatError, show } from "../error.js";
 import type { FileSource } from "../files.js";
 import { convert } from "../weights/convert.js";
-import { missingTensor, type StoredTensor, type WeightSource } from "../weights/source.js";
+import { bytesByType, missingTensor, type StoredTensor, type WeightSource } from "../weights/source.js";
 import { type GgufHeader, type MetadataValue, readHeader } from "./header.js";
 import { architectures, type GgufArchitecture, ggufName, isKey, isNorm, isQuery } from "./names.js";
 import { type PlacedTensor, placeTensors } from "./tensors.js";
@@ -50,6 +50,7 @@ export function ggufWeights(gguf: Gguf, architecture: keyof typeof architectures
   return {
     name: file,
     names: [...tensors.keys()],
+    types: bytesByType([...tensors.values()].map(({ type, bytes }) => [type, bytes])),
     has: (name) => find(name) !== undefined,
     tensor(name) {
       const found = find(name);

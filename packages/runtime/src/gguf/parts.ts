@@ -35,7 +35,7 @@ export async function openParts(files: ModelFiles): Promise<Gguf> {
   const sources = [];
   for (const part of parts) {
     const source = await files.open(part);
-    if (!source) throw new FormatError(`${files.name}/${part}: is not there; the model has ${parts.length} part${parts.length === 1 ? "" : "s"}`);
+    if (!source) throw new FormatError(`${files.name}/${part}: is not there${parts.length > 1 ? `; the model has ${parts.length} parts` : ""}`);
     sources.push(source);
   }
   if (sources.length === 1) return readGguf(sources[0]!, `${files.name}/${parts[0]}`);

@@ -43,6 +43,8 @@ const readable = Object.values(types).flatMap(([name, , , dtype]) => (dtype ? [n
 /** A tensor whose place is known to lie within the file. */
 export interface PlacedTensor {
   readonly info: TensorInfo;
+  /** Its element type, as the format names it. */
+  readonly type: string;
   /** Throws {@link FormatError} where the type cannot be read. */
   readonly dtype: () => StoredDType;
   /** Bytes from the start of the file. */
@@ -84,6 +86,7 @@ function place(info: TensorInfo, start: number, alignment: number, source: FileS
   if (begin + bytes > source.size) throw new FormatError(`${of} ends at byte ${begin + bytes}; the file has ${source.size}`);
   return {
     info,
+    type: name,
     begin,
     bytes,
     source,

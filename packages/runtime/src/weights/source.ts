@@ -24,6 +24,8 @@ export interface WeightSource {
   /** For errors: the file or files. */
   readonly name: string;
   readonly names: readonly string[];
+  /** Bytes by element type, as the files name it: BF16, Q4_K. */
+  readonly types: ReadonlyMap<string, number>;
   has(tensor: string): boolean;
   /** Throws {@link FormatError} where there is no such tensor, or where it is of a dtype that no model here computes with. */
   tensor(name: string): StoredTensor;
@@ -46,6 +48,13 @@ export const isBlocked = (dtype: StoredDType): dtype is BlockDType => dtype in b
 /** Bytes of `count` stored numbers; for blocks, `count` is a multiple of their weights. */
 export const storedBytes = (dtype: StoredDType, count: number): number =>
   isBlocked(dtype) ? (count / blocks[dtype].weights) * blocks[dtype].bytes : count * elementBytes[dtype];
+
+/** Sums of bytes by element type. */
+export function bytesByType(tensors: Iterable<readonly [type: string, bytes: number]>): ReadonlyMap<string, number> {
+  const sums = new Map<string, number>();
+  for (const [type, bytes] of tensors) sums.set(type, (sums.get(type) ?? 0) + bytes);
+  return sums;
+}
 
 /** The error for a tensor that a file lacks. */
 export function missingTensor(file: string, tensor: string, present: ReadonlyMap<string, unknown>): FormatError {
