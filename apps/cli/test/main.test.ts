@@ -11,6 +11,7 @@ import { HubServer } from "../../../packages/runtime/test/support/hub-server.js"
 
 // The command as it is run: the built file, in a process of its own.
 
+const texts = fileURLToPath(new URL("../texts/README.md", import.meta.url));
 const main = fileURLToPath(new URL("../dist/main.js", import.meta.url));
 let folder: string;
 beforeAll(async () => {
@@ -66,7 +67,7 @@ interface Compared {
   readonly runs: readonly {
     readonly policy: string;
     readonly keep: number | null;
-    readonly answer: string;
+    readonly answer: string | null;
     readonly expected: string | null;
     readonly correct: boolean | null;
     readonly active: boolean;
@@ -79,8 +80,12 @@ interface Compared {
     readonly policySeconds: number | null;
     readonly seed?: number;
   }[];
+  readonly scoredTokens?: number;
+  readonly question: string | null;
   readonly summary?: readonly { readonly policy: string; readonly documents: number; readonly right: number; readonly share: number }[];
 }
+
+type Scored = Compared["runs"][number] & { readonly perplexity: number; readonly scoredTokens: number; readonly timedTokens: number };
 
 const compared = async (...args: string[]): Promise<Compared> => {
   const { code, out, error } = await ziggurat(["compare", "--json", ...args]);
@@ -114,7 +119,7 @@ describe("compare", () => {
     const keep = Math.round(promptTokens / 4);
     for (const run of runs) {
       expect(run.rowsPerLayer).toHaveLength(16);
-      expect(run.correct, run.policy).toBe(run.answer.trim() === "Vienna");
+      expect(run.correct, run.policy).toBe(run.answer!.trim() === "Vienna");
       for (const number of [run.prefillTokensPerSecond, run.decodeTokensPerSecond]) expect(number).toBeGreaterThan(0);
       expect(run.policySeconds).toBeGreaterThanOrEqual(0);
       expect(run.kvPeakBytes).toBeGreaterThan(run.kvBytes + run.roomBytes);
@@ -138,7 +143,7 @@ describe("compare", () => {
     const facts = ({ runs }: Compared) => runs.map(({ policy, answer, correct, rowsPerLayer, kvBytes, roomBytes }) => ({ policy, answer, correct, rowsPerLayer, kvBytes, roomBytes })); // biome-ignore format: a list
     expect(facts(alone)).toEqual(facts(shared));
     for (const [at, run] of alone.runs.entries()) {
-      expect(run.policySeconds).toBeNull();
+      expect(run.policySeconds).toBeGreaterThanOrEqual(0);
       expect(run.kvPeakBytes).toBeLessThanOrEqual(shared.runs[at]!.kvPeakBytes);
     }
   });
@@ -149,6 +154,30 @@ describe("compare", () => {
     expect(runs[0]!.rowsPerLayer).toEqual(Array(16).fill(promptTokens));
     expect(runs[0]!.correct).toBe(true);
     expect(runs[1]!.rowsPerLayer).toEqual(Array(16).fill(Math.round(promptTokens / 5)));
+    expect(runs.map(({ policySeconds }) => policySeconds)).toEqual([null, null]);
+  });
+
+  it("scores what follows where nothing is asked, alike in one prefill and alone", async () => {
+    const path = await text("long.txt", `${story()}\n`.repeat(3));
+    const flags = ["--text", path, "--tokens", "600", "--score", "40", "--policies", "full,h2o,snapkv,snapkv:keep=999", "--keep", "50"];
+    const shared = await compared(...flags);
+    expect([shared.promptTokens, shared.scoredTokens, shared.question]).toEqual([600, 40, null]);
+    const [whole, h2o, snapkv, inactive] = shared.runs as [Scored, Scored, Scored, Scored];
+    // A story that is told again: whoever still knows it is hardly surprised.
+    expect(whole.perplexity).toBeGreaterThan(1);
+    expect(inactive.perplexity).toBe(whole.perplexity);
+    for (const run of [h2o, snapkv]) expect(Math.abs(run.perplexity - whole.perplexity)).toBeGreaterThan(1e-3);
+    for (const { scoredTokens, answer, correct, timedTokens } of shared.runs as Scored[]) {
+      expect({ scoredTokens, answer, correct, timedTokens }).toEqual({ scoredTokens: 40, answer: null, correct: null, timedTokens: 40 });
+    }
+    const alone = await compared(...flags, "--isolate");
+    expect(alone.runs.map(({ policy, rowsPerLayer, kvBytes }) => ({ policy, rowsPerLayer, kvBytes }))).toEqual(
+      shared.runs.map(({ policy, rowsPerLayer, kvBytes }) => ({ policy, rowsPerLayer, kvBytes })),
+    );
+    alone.runs.forEach((run, at) => void expect((run as Scored).perplexity).toBeCloseTo((shared.runs[at] as Scored).perplexity, 4));
+    const { out } = await ziggurat(["compare", "--text", path, "--policies", "full,streaming"]);
+    expect(out).toMatch(/and the \d+ that follow, one prefill/);
+    expect(out).toMatch(/^full +\d+\.\d{3} +█{16} /m);
   });
 
   it("counts right answers over several documents", async () => {
@@ -231,6 +260,12 @@ describe("bad input is one line on stderr, and exit code 1", () => {
     ["a missing file", ["compare", "--text", "nowhere.txt", "--question", "Who?"], '"nowhere.txt" cannot be read: there is no such file'],
     ["an empty text", ["compare", "--text", "-", "--question", "Who?"], "stdin is empty"],
     ["an empty question", ["compare", "--text", "-", "--question", " "], "--question is empty"],
+    [
+      "nothing to score",
+      ["compare", "--text", texts, "--tokens", "99999999"],
+      "none follow the first 99999999; --tokens must leave some to follow: at most",
+    ],
+    ["a score of an answer", [...needle, "--score", "9"], "--score goes with --text and no --question"],
     ["an empty prompt", ["generate", ""], "the prompt is empty"],
     ["no prompt", ["generate"], "there is no prompt"],
     ["no budget", ["generate", "Hello", "--policy", "h2o"], "h2o: how many rows?"],

@@ -23,6 +23,7 @@ export { type ModelSource, modelFiles } from "./model-files.js";
 export type { Prompt } from "./prompt.js";
 export { type RemoteOptions, remote } from "./remote.js";
 export type { SamplingOptions } from "./sampling.js";
+export { type EachScore, type ScoreEachOptions, scoreEach } from "./score-each.js";
 export { type Origin, Session, type SessionOptions, type TurnRequest } from "./session.js";
 export { type DecodeOptions, type EncodeOptions, loadTokenizer, makeTokenizer, type Tokenizer } from "./tokenizer.js";
 export type { CacheEvent, TurnOptions } from "./turn.js";
