@@ -2,6 +2,7 @@ import { type FileHandle, open, readdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { FormatError } from "./error.js";
 import { checkRange, type ModelFiles } from "./files.js";
+import { onlyParts } from "./gguf/parts.js";
 
 /** The files of a folder on disk. Names that leave the folder are refused. A file is open only while reads of it are under way. */
 export function folder(path: string): ModelFiles {
@@ -52,9 +53,5 @@ export function folder(path: string): ModelFiles {
   };
 }
 
-/** A single file on disk, such as a GGUF file. */
-export function file(path: string): ModelFiles {
-  const beside = folder(dirname(path));
-  const only = basename(path);
-  return { name: beside.name, list: async () => [only], open: async (name) => (name === only ? beside.open(name) : undefined) };
-}
+/** A GGUF file on disk, with the other parts of its model where it is one of several. */
+export const file = (path: string): ModelFiles => onlyParts(folder(dirname(path)), basename(path));

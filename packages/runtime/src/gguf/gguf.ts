@@ -1,33 +1,38 @@
 import { FormatError, show } from "../error.js";
 import type { FileSource } from "../files.js";
 import { convert } from "../weights/convert.js";
-import { missingTensor, rowReader, type StoredTensor, type WeightSource } from "../weights/source.js";
+import { bytesByType, missingTensor, rowReader, type StoredTensor, type WeightSource } from "../weights/source.js";
 import { type GgufHeader, type MetadataValue, readHeader } from "./header.js";
 import { architectures, type GgufArchitecture, ggufName, isKey, isNorm, isQuery } from "./names.js";
 import { type PlacedTensor, placeTensors } from "./tensors.js";
 
-/** A GGUF file, its header read and checked; nothing of its tensors is in memory. */
+/** A GGUF file, or several that are one model, headers read and checked; nothing of the tensors is in memory. */
 export interface Gguf {
   /** For errors. */
   readonly file: string;
   readonly metadata: ReadonlyMap<string, MetadataValue>;
   /** Tensors by their names in the file. */
   readonly tensors: ReadonlyMap<string, PlacedTensor>;
-  readonly source: FileSource;
 }
 
 /** Rejects with {@link FormatError} where the header or the place of a tensor is wrong, and where the file is one part of several. */
 export async function readGguf(source: FileSource, file: string): Promise<Gguf> {
-  const header: GgufHeader = await readHeader(source, file);
-  const parts = header.metadata.get("split.count");
-  if (parts !== undefined && parts !== 1 && parts !== 0) {
-    throw new FormatError(`${file}: is one of ${show(parts)} parts; join them first (llama-gguf-split --merge)`);
+  const gguf = await readPart(source, file);
+  const parts = gguf.metadata.get("split.count") ?? 1;
+  if (parts !== 1 && parts !== 0) {
+    throw new FormatError(`${file}: is one of ${show(parts)} parts; they must lie side by side, under names that end in -00001-of-0000N.gguf`);
   }
-  return { file, metadata: header.metadata, tensors: placeTensors(header, source, file), source };
+  return gguf;
+}
+
+/** As {@link readGguf}, but the file may be one part of several. */
+export async function readPart(source: FileSource, file: string): Promise<Gguf> {
+  const header: GgufHeader = await readHeader(source, file);
+  return { file, metadata: header.metadata, tensors: placeTensors(header, source, file) };
 }
 
 /** A tensor as the file has it. Throws {@link FormatError} where its element type cannot be read. */
-export function storedTensor({ source }: Gguf, { info, dtype, begin, bytes }: PlacedTensor, name = info.name): StoredTensor {
+export function storedTensor({ info, dtype, begin, bytes, source }: PlacedTensor, name = info.name): StoredTensor {
   return { name, dtype: dtype(), shape: info.shape, read: rowReader(source, begin, bytes, info.shape) };
 }
 
@@ -45,11 +50,12 @@ export function ggufWeights(gguf: Gguf, architecture: keyof typeof architectures
   return {
     name: file,
     names: [...tensors.keys()],
+    types: bytesByType([...tensors.values()].map(({ type, bytes }) => [type, bytes])),
     has: (name) => find(name) !== undefined,
     tensor(name) {
       const found = find(name);
       if (!found) throw missingTensor(file, ggufName(name, architecture) ?? name, tensors);
-      const stored = storedTensor(gguf, found, name);
+      const stored = storedTensor(found, name);
       if (interleaved && (isQuery(name) || isKey(name))) return byHalves(stored, headSize);
       if (normOffset !== undefined && isNorm(name)) return withoutOffset(stored, normOffset);
       return stored;

@@ -33,8 +33,13 @@ class Short extends Error {}
 
 /** Rejects with {@link FormatError} where the header is cut short, malformed, or larger than 256 MiB, or where a name repeats. */
 export async function readHeader(source: FileSource, file: string): Promise<GgufHeader> {
-  for (let length = Math.min(source.size, firstRead); ; length = Math.min(source.size, 4 * length)) {
-    const bytes = await source.read(0, length);
+  let bytes = new Uint8Array(0);
+  for (let length = Math.min(source.size, firstRead); ; length = Math.min(source.size, 2 * length)) {
+    // Only what is new is read: it may come over a network.
+    const longer = new Uint8Array(length);
+    longer.set(bytes);
+    longer.set(await source.read(bytes.length, length - bytes.length), bytes.length);
+    bytes = longer;
     try {
       return parseHeader(bytes, source.size, file);
     } catch (error) {

@@ -1,6 +1,6 @@
 import { FormatError, reason, show } from "../error.js";
 import { type FileSource, isRecord } from "../files.js";
-import { missingTensor, rowReader, type StoredDType, type WeightSource } from "./source.js";
+import { bytesByType, missingTensor, rowReader, type StoredDType, type WeightSource } from "./source.js";
 
 // The safetensors format (https://huggingface.co/docs/safetensors): 8 bytes, the little-endian length of the header; the header, JSON of { name: { dtype,
 // shape, data_offsets: [begin, end] } } and perhaps __metadata__, strings by name; then the tensors, each byte of them used exactly once.
@@ -52,6 +52,7 @@ export async function readSafetensors(source: FileSource, file: string): Promise
   return {
     name: file,
     names: [...entries.keys()],
+    types: bytesByType([...entries.values()].map(({ dtype, begin, end }) => [dtype, end - begin])),
     has: (name) => entries.has(name),
     tensor(name) {
       const entry = entries.get(name);

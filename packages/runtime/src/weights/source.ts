@@ -33,6 +33,8 @@ export interface WeightSource {
   /** For errors: the file or files. */
   readonly name: string;
   readonly names: readonly string[];
+  /** Bytes by element type, as the files name it: BF16, Q4_K. */
+  readonly types: ReadonlyMap<string, number>;
   has(tensor: string): boolean;
   /** Throws {@link FormatError} where there is no such tensor, or where it is of a dtype that no model here computes with. */
   tensor(name: string): StoredTensor;
@@ -63,6 +65,13 @@ export function rowReader(source: FileSource, begin: number, bytes: number, shap
     const stride = bytes / shape[0]!;
     return source.read(begin + rows.from * stride, (rows.to - rows.from) * stride, into);
   };
+}
+
+/** Sums of bytes by element type. */
+export function bytesByType(tensors: Iterable<readonly [type: string, bytes: number]>): ReadonlyMap<string, number> {
+  const sums = new Map<string, number>();
+  for (const [type, bytes] of tensors) sums.set(type, (sums.get(type) ?? 0) + bytes);
+  return sums;
 }
 
 /** The error for a tensor that a file lacks. */
