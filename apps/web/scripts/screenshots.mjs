@@ -19,7 +19,7 @@ const shots = [
 ];
 try {
   for (const { name, viewport, colorScheme, before = false, reading = false } of shots) {
-    const page = await browser.newPage({ viewport, colorScheme });
+    const page = await browser.newPage({ viewport, colorScheme, reducedMotion: "reduce" });
     page.on("pageerror", (error) => console.error(String(error)));
     const save = (moment) => page.screenshot({ path: here(`../../../docs/web/${name}-${moment}.png`), fullPage: true });
     await page.goto(server.resolvedUrls.local[0]);
