@@ -27,17 +27,31 @@ export async function filesOf(model: string | undefined, bar: Progress, inPlace 
   }
 }
 
+/** What the GPU packages offer, as far as it is used here. */
+interface GpuPackage {
+  readonly cuda: () => Promise<Backend>;
+  readonly webgpu: (options: { readonly gpu: unknown }) => Promise<Backend>;
+  readonly dawn: () => Promise<unknown>;
+}
+
 /** A GPU backend, where its package is installed: they are large, and most calls of the command do without. */
 async function gpu(name: "webgpu" | "cuda"): Promise<Backend> {
-  const specifier: string = `@ziggurat/${name}`;
-  let module: Partial<Record<string, () => Promise<Backend>>>;
-  try {
-    module = await import(specifier);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ERR_MODULE_NOT_FOUND") throw error;
-    throw new UsageError(`--backend ${name}: the package ${specifier} is not installed; install it beside @ziggurat/cli, or take --backend cpu`);
-  }
-  return module[name]!();
+  const load = async (specifier: string): Promise<GpuPackage> => {
+    try {
+      return await import(specifier);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ERR_MODULE_NOT_FOUND") throw error;
+      throw new UsageError(
+        `--backend ${name}: the package @ziggurat/${name} is not installed; install it beside @ziggurat/cli, or take --backend cpu`,
+      );
+    }
+  };
+  if (name === "cuda") return (await load("@ziggurat/cuda")).cuda();
+  const { webgpu } = await load("@ziggurat/webgpu");
+  const { dawn } = await load("@ziggurat/webgpu/node");
+  const backend = await webgpu({ gpu: await dawn() });
+  if (backend.info.features.software) process.stderr.write(`no GPU was found: WebGPU computes in software, slowly (${backend.info.device})\n`);
+  return backend;
 }
 
 async function openBackend({ backend, threads }: LoadFlags): Promise<Backend> {

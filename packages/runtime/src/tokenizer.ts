@@ -1,8 +1,9 @@
 import { Tokenizer as Library } from "@huggingface/tokenizers";
+import { fillBpe } from "./bpe.js";
 import { byteStream, pieceStream, type TextStream, textStream } from "./detokenize.js";
 import { reason, show, TokenizerError } from "./error.js";
 import { isRecord, type ModelFiles, readJson, readText } from "./files.js";
-import { readTokenizer, type TokenizerFile } from "./tokenizer-file.js";
+import { eachToken, readTokenizer, type TokenizerFile } from "./tokenizer-file.js";
 import { normalizerLikeReference, preTokenizerLikeReference } from "./tokenizer-parts.js";
 
 // tokenizer.json and tokenizer_config.json, by @huggingface/tokenizers. The library looks for special tokens in every text. So that text which only looks
@@ -67,8 +68,9 @@ export function makeTokenizer(json: unknown, config: unknown = {}, name = "token
     .map(({ id, content }) => ({ id, content, alias: makeAlias(id) }));
   const byContent = new Map(specials.map((special) => [special.content, special]));
   const bySpecialId = new Map(specials.map((special) => [special.id, special]));
-  const idByToken = new Map([...vocabulary].map(([id, token]) => [token, id]));
-  const vocabularySize = [...vocabulary.keys()].reduce((most, id) => Math.max(most, id + 1), 0);
+  let idByToken: Map<string, number> | undefined;
+  let vocabularySize = 0;
+  for (const id of vocabulary.keys()) vocabularySize = Math.max(vocabularySize, id + 1);
   const contents = [...byContent.keys()].sort((a, b) => b.length - a.length);
   const pattern =
     contents.length === 0 ? undefined : new RegExp(contents.map((text) => text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("|"), "g");
@@ -79,6 +81,11 @@ export function makeTokenizer(json: unknown, config: unknown = {}, name = "token
       ...flags(checked.config),
       ...aliasConfig(named, byContent),
     });
+    if (checked.json.model.type === "BPE") {
+      const { vocab, merges } = checked.json.model as { vocab: Record<string, unknown>; merges: unknown[] };
+      const nameOf = (token: string) => byContent.get(token)?.alias ?? token;
+      fillBpe(library, (add) => eachToken(vocab, (token, id) => add(nameOf(token), id as number)), merges);
+    }
     library.encode("a");
   } catch (error) {
     throw new TokenizerError(`${file}: cannot be used: ${reason(error)}`);
@@ -131,7 +138,13 @@ export function makeTokenizer(json: unknown, config: unknown = {}, name = "token
       return ids.map((id) => out.push(id)).join("") + out.end();
     },
     stream,
-    idOf: (token) => idByToken.get(token),
+    idOf(token) {
+      if (!idByToken) {
+        idByToken = new Map();
+        for (const [id, name] of vocabulary) idByToken.set(name, id);
+      }
+      return idByToken.get(token);
+    },
     isSpecial: (id) => bySpecialId.has(id),
   };
 }
@@ -152,11 +165,12 @@ const flags = (config: Readonly<Record<string, unknown>>) => ({
 const aliasConfig = (named: Readonly<Record<string, string>>, byContent: ReadonlyMap<string, Special>) =>
   Object.fromEntries(Object.entries(named).map(([key, text]) => [key, byContent.get(text)?.alias ?? text]));
 
-/** tokenizer.json with every special token under its alias, and parts that do as the reference library's. */
+/** tokenizer.json with every special token under its alias, and parts that do as the reference library's. A BPE is left without tokens and merges. */
 function withAliases({ json, added }: TokenizerFile, byContent: ReadonlyMap<string, Special>): Record<string, unknown> {
   const rename = (text: unknown) => (typeof text === "string" ? (byContent.get(text)?.alias ?? text) : text);
   const model: Record<string, unknown> = { ...json.model };
-  if (Array.isArray(model.vocab)) model.vocab = model.vocab.map(([piece, score]: [string, number]) => [rename(piece), score]);
+  if (model.type === "BPE") Object.assign(model, { vocab: {}, merges: [] });
+  else if (Array.isArray(model.vocab)) model.vocab = model.vocab.map(([piece, score]: [string, number]) => [rename(piece), score]);
   else model.vocab = Object.fromEntries(Object.entries(model.vocab as object).map(([token, id]) => [rename(token), id]));
   if (typeof model.unk_token === "string") model.unk_token = rename(model.unk_token);
   return {

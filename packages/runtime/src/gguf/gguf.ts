@@ -1,7 +1,7 @@
 import { FormatError, show } from "../error.js";
 import type { FileSource } from "../files.js";
 import { convert } from "../weights/convert.js";
-import { bytesByType, missingTensor, type StoredTensor, type WeightSource } from "../weights/source.js";
+import { bytesByType, missingTensor, rowReader, type StoredTensor, type WeightSource } from "../weights/source.js";
 import { type GgufHeader, type MetadataValue, readHeader } from "./header.js";
 import { architectures, type GgufArchitecture, ggufName, isKey, isNorm, isQuery } from "./names.js";
 import { type PlacedTensor, placeTensors } from "./tensors.js";
@@ -33,7 +33,7 @@ export async function readPart(source: FileSource, file: string): Promise<Gguf> 
 
 /** A tensor as the file has it. Throws {@link FormatError} where its element type cannot be read. */
 export function storedTensor({ info, dtype, begin, bytes, source }: PlacedTensor, name = info.name): StoredTensor {
-  return { name, dtype: dtype(), shape: info.shape, read: () => source.read(begin, bytes) };
+  return { name, dtype: dtype(), shape: info.shape, read: rowReader(source, begin, bytes, info.shape) };
 }
 
 /**
@@ -56,7 +56,7 @@ export function ggufWeights(gguf: Gguf, architecture: keyof typeof architectures
       const found = find(name);
       if (!found) throw missingTensor(file, ggufName(name, architecture) ?? name, tensors);
       const stored = storedTensor(found, name);
-      if (interleaved && (isQuery(name) || isKey(name))) return { ...stored, read: async () => byHalves(await stored.read(), stored, headSize) };
+      if (interleaved && (isQuery(name) || isKey(name))) return byHalves(stored, headSize);
       if (normOffset !== undefined && isNorm(name)) return withoutOffset(stored, normOffset);
       return stored;
     },
@@ -64,17 +64,27 @@ export function ggufWeights(gguf: Gguf, architecture: keyof typeof architectures
 }
 
 /** Rows of each head from (0, half), (1, half + 1), ... to 0, 1, ..., half, half + 1, .... A row of blocks is moved as it is. */
-function byHalves(bytes: Uint8Array<ArrayBuffer>, { shape, name }: StoredTensor, headSize: number): Uint8Array<ArrayBuffer> {
+function byHalves(stored: StoredTensor, headSize: number): StoredTensor {
+  const { shape, name } = stored;
   const rows = shape[0]!;
   if (rows % headSize !== 0) throw new FormatError(`tensor "${name}" has ${rows} rows; they must be a multiple of the head size, ${headSize}`);
-  const stride = bytes.byteLength / rows;
-  const out = new Uint8Array(bytes.byteLength);
-  for (let row = 0; row < rows; row++) {
-    const within = row % headSize;
-    const from = row - within + (within < headSize / 2 ? 2 * within : 2 * within - headSize + 1);
-    out.set(bytes.subarray(from * stride, (from + 1) * stride), row * stride);
-  }
-  return out;
+  return {
+    ...stored,
+    group: headSize,
+    async read(range = { from: 0, to: rows }, into) {
+      const bytes = await stored.read(range, into);
+      const stride = bytes.byteLength / (range.to - range.from);
+      const head = new Uint8Array(headSize * stride);
+      for (let start = 0; start < bytes.byteLength; start += head.length) {
+        head.set(bytes.subarray(start, start + head.length));
+        for (let row = 0; row < headSize; row++) {
+          const from = row < headSize / 2 ? 2 * row : 2 * row - headSize + 1;
+          bytes.set(head.subarray(from * stride, (from + 1) * stride), start + row * stride);
+        }
+      }
+      return bytes;
+    },
+  };
 }
 
 function withoutOffset(stored: StoredTensor, offset: number): StoredTensor {

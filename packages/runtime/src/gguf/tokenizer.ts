@@ -28,11 +28,12 @@ export function ggufTokenizer(metadata: Metadata, file: string): Tokenizer | und
     throw new TokenizerError(`${file}: tokenizer.ggml.tokens has ${show(twice)} twice`);
   }
   const json = model === "gpt2" ? byteLevel(metadata, file, ids) : sentencePiece(metadata, file, tokens, kinds, ids);
-  const added = tokens.flatMap((content, id) =>
-    content !== "" && (kinds[id] === kind.control || kinds[id] === kind.userDefined || (model === "llama" && kinds[id] === kind.unknown))
-      ? [{ id, content, special: kinds[id] !== kind.userDefined, normalized: false, lstrip: false, rstrip: false, single_word: false }]
-      : [],
-  );
+  const isAdded = (id: number) => kinds[id] === kind.control || kinds[id] === kind.userDefined || (model === "llama" && kinds[id] === kind.unknown);
+  const added: object[] = [];
+  tokens.forEach((content, id) => {
+    if (content === "" || !isAdded(id)) return;
+    added.push({ id, content, special: kinds[id] !== kind.userDefined, normalized: false, lstrip: false, rstrip: false, single_word: false });
+  });
   const named = Object.fromEntries(
     [
       ["bos_token", "bos"],
@@ -80,7 +81,7 @@ function byteLevel(metadata: Metadata, file: string, ids: ReadonlyMap<string, nu
       pretokenizers: [...splits, { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: false }],
     },
     decoder: { type: "ByteLevel", add_prefix_space: true, trim_offsets: true, use_regex: true },
-    model: { type: "BPE", vocab: Object.fromEntries(ids), merges, ignore_merges: rule.ignoreMerges === true, unk_token: null },
+    model: { type: "BPE", vocab: ids, merges, ignore_merges: rule.ignoreMerges === true, unk_token: null },
   };
 }
 
@@ -107,7 +108,7 @@ function sentencePiece(metadata: Metadata, file: string, tokens: readonly string
     },
     model: {
       type: "BPE",
-      vocab: Object.fromEntries(ids),
+      vocab: ids,
       merges: mergesOf(tokens, kinds, scores, ids),
       unk_token: typeof unknown === "number" ? (tokens[unknown] ?? null) : null,
       fuse_unk: true,
