@@ -62,6 +62,7 @@ describe.each(Object.entries(tokenizers))("%s", (name, { tokenizer: json, words 
       "llama.attention.head_count": ["u32", 2],
       "llama.attention.layer_norm_rms_epsilon": ["f32", 1e-5],
       "tokenizer.ggml.model": ["string", "gpt2"],
+      "tokenizer.ggml.bos_token_id": ["u32", 0],
       "tokenizer.ggml.pre": ["string", name],
       "tokenizer.ggml.tokens": ["strings", tokens],
       "tokenizer.ggml.merges": ["strings", shared.merges.map((pair) => pair.join(" "))],
@@ -69,6 +70,9 @@ describe.each(Object.entries(tokenizers))("%s", (name, { tokenizer: json, words 
     };
     const embedding = { name: "token_embd.weight", shape: [tokens.length, 32], type: 1, bytes: new Uint8Array(64 * tokens.length) };
     const model = await openModel(memoryFiles({ "m.gguf": writeGguf(metadata, [embedding]) }));
-    expectWords((await model.tokenizer())!, words);
+    const tokenizer = (await model.tokenizer())!;
+    expectWords(tokenizer, words);
+    // Files of Llama 3 and Mistral say nothing of their first token, and mean it.
+    expect(tokenizer.encode("a", { addSpecialTokens: true })[0] === 0).toBe(["llama-bpe", "tekken"].includes(name));
   });
 });

@@ -1,7 +1,7 @@
 import { show, TokenizerError } from "../error.js";
 import { makeTokenizer, type Tokenizer } from "../tokenizer.js";
 import type { MetadataValue } from "./header.js";
-import { preTokenizers } from "./pre-tokenizers.js";
+import { type PreTokenizer, preTokenizers } from "./pre-tokenizers.js";
 
 // A GGUF file's tokenizer as the tokenizer.json that it was made from: a byte-level BPE with its merges (model "gpt2"), or SentencePiece's BPE with scores
 // ("llama"), whose merges are found again from the scores.
@@ -49,7 +49,7 @@ export function ggufTokenizer(metadata: Metadata, file: string): Tokenizer | und
   ) as Record<string, string>;
   const template = metadata.get("tokenizer.chat_template");
   return makeTokenizer(
-    { ...json, added_tokens: added, post_processor: postProcessor(metadata, model, named, ids) },
+    { ...json, added_tokens: added, post_processor: postProcessor(metadata, model === "llama" || ruleOf(metadata, file).bos === true, named, ids) },
     { ...named, ...(template === undefined ? {} : { chat_template: template }) },
     file,
   );
@@ -63,10 +63,15 @@ function list(metadata: Metadata, name: string, file: string, test: (value: unkn
   return value;
 }
 
-function byteLevel(metadata: Metadata, file: string, ids: ReadonlyMap<string, number>) {
+function ruleOf(metadata: Metadata, file: string): PreTokenizer {
   const name = metadata.get("tokenizer.ggml.pre") ?? "gpt-2";
   const rule = typeof name === "string" && Object.hasOwn(preTokenizers, name) ? preTokenizers[name] : undefined;
   if (!rule) throw new TokenizerError(`${file}: tokenizer.ggml.pre is ${show(name)}; supported: ${Object.keys(preTokenizers).join(", ")}`);
+  return rule;
+}
+
+function byteLevel(metadata: Metadata, file: string, ids: ReadonlyMap<string, number>) {
+  const rule = ruleOf(metadata, file);
   const merges = list(metadata, "merges", file, (value) => typeof value === "string", "strings") as readonly string[];
   const splits = rule.patterns.map((Regex) => ({ type: "Split", pattern: { Regex }, behavior: "Isolated", invert: false }));
   return {
@@ -136,15 +141,15 @@ function mergesOf(
   return merges.map(({ left, right }) => [tokens[left]!, tokens[right]!]);
 }
 
-/** What goes around a text: SentencePiece models begin with the bos token unless the file says otherwise, the others only if it says so. */
+/** What goes around a text, as the file says; `begins`: whether the bos token is there where the file is silent. */
 function postProcessor(
   metadata: Metadata,
-  model: "gpt2" | "llama",
+  begins: boolean,
   { bos_token: bos, eos_token: eos }: Record<string, string>,
   ids: ReadonlyMap<string, number>,
 ) {
   const wants = (key: string, missing: boolean) => (metadata.get(`tokenizer.ggml.${key}`) ?? missing) === true;
-  const first = wants("add_bos_token", model === "llama") && bos !== undefined ? [bos] : [];
+  const first = wants("add_bos_token", begins) && bos !== undefined ? [bos] : [];
   const last = wants("add_eos_token", false) && eos !== undefined ? [eos] : [];
   if (first.length + last.length === 0) return null;
   const special = (token: string) => ({ SpecialToken: { id: token, type_id: 0 } });
