@@ -1,9 +1,10 @@
 import { DownloadError, reason, show } from "./error.js";
-import type { FileSource, ModelFiles } from "./files.js";
+import { type FileSource, isRecord, type ModelFiles } from "./files.js";
 import { onlyParts } from "./gguf/parts.js";
 import { openRemote } from "./remote.js";
 
-// A repository of models on a Hugging Face hub, through @huggingface/hub: its name, which files a revision of it has, and reading them in place.
+// A repository of models on a Hugging Face hub: its name, which files a revision of it has, and reading them in place. @huggingface/hub does the downloads (hub.ts), but
+// bundlers for browsers find Node's modules in it, so that what a page needs is asked of the hub itself.
 
 export interface RepositoryOptions {
   /** A branch, a tag or a commit. Default: the one after an @ in the name, or "main". */
@@ -68,31 +69,52 @@ export function hubNameOf({ origin, pathname }: URL, options: RepositoryOptions 
   return name && !/\.gguf$/i.test(name) ? `${name}${file ? `/${file}` : ""}${revision ? `@${revision}` : ""}` : undefined;
 }
 
-/** What the hub has under that revision. Rejects with a {@link DownloadError}. */
-export async function listRepository({ name, revision, access }: Repository): Promise<Listing> {
+/** What the hub has under that revision: its API's `revision` and `tree`. Rejects with a {@link DownloadError}. */
+export async function listRepository({ name, revision, access, signal }: Repository): Promise<Listing> {
+  const api = `${access.hubUrl}/api/models/${name}`;
+  const ask = async (url: string): Promise<{ readonly json: unknown; readonly next: string | undefined }> => {
+    const response = await fetch(url, { headers: headersOf(access), signal: signal ?? null });
+    if (!response.ok) throw Object.assign(new Error(`${access.hubUrl} answers ${response.status}`), { statusCode: response.status });
+    return { json: await response.json(), next: /<([^>]+)>;\s*rel="?next/.exec(response.headers.get("link") ?? "")?.[1] };
+  };
   try {
-    const { listFiles, modelInfo } = await import("@huggingface/hub");
-    const { sha } = await modelInfo({ name, revision, additionalFields: ["sha"], ...access });
+    const { json } = await ask(`${api}/revision/${encodeURIComponent(revision)}`);
+    const sha = isRecord(json) ? json.sha : undefined;
     if (!isCommit(sha)) throw new DownloadError(`${name}: the hub calls its commit ${show(sha)}`);
     const files: ListedFile[] = [];
-    for await (const { type, path: file, size, lfs } of listFiles({ repo: { type: "model", name }, revision: sha, ...access })) {
+    let url: string | undefined = `${api}/tree/${sha}`;
+    for (let pages = 0; url !== undefined && pages < mostPages; pages++) {
+      const page = await ask(url);
+      if (!Array.isArray(page.json)) throw new DownloadError(`${name}: the hub's list of files is ${show(page.json)}`);
       // Folders hold other formats; names that lead elsewhere are nobody's files.
-      if (type === "file" && isFileName(file)) files.push({ path: file, size, ...(lfs ? { sha256: lfs.oid } : {}) });
+      for (const entry of page.json as unknown[]) files.push(...listed(entry));
+      url = page.next;
     }
     return { commit: sha, files };
   } catch (error) {
+    if (signal?.aborted) throw error;
     throw explained(error, name, `revision ${show(revision)}`, access);
   }
 }
+
+/** A page lists a thousand files. */
+const mostPages = 20;
+
+function listed(entry: unknown): ListedFile[] {
+  if (!isRecord(entry) || entry.type !== "file" || !isFileName(entry.path) || !Number.isSafeInteger(entry.size)) return [];
+  const sha256 = isRecord(entry.lfs) && /^[0-9a-f]{64}$/.test(String(entry.lfs.oid)) ? { sha256: String(entry.lfs.oid) } : {};
+  return [{ path: entry.path, size: Number(entry.size), ...sha256 }];
+}
+
+const headersOf = ({ accessToken }: Repository["access"]): Record<string, string> => (accessToken ? { authorization: `Bearer ${accessToken}` } : {});
 
 export const isCommit = (text: unknown): text is string => /^[0-9a-f]{7,64}$/.test(String(text));
 export const isFileName = (text: unknown): text is string => /^\w[\w.-]*$/.test(String(text));
 
 /** A file of a commit, read in place by HTTP range requests. Rejects with a {@link DownloadError}. */
 export async function openInPlace({ name, access, signal }: Repository, commit: string, { path, size }: ListedFile): Promise<FileSource> {
-  const headers: Record<string, string> = access.accessToken ? { authorization: `Bearer ${access.accessToken}` } : {};
   const file = `${name}/${path}`;
-  const source = await openRemote(file, new URL(`${access.hubUrl}/${name}/resolve/${commit}/${path}`), { headers, signal });
+  const source = await openRemote(file, new URL(`${access.hubUrl}/${name}/resolve/${commit}/${path}`), { headers: headersOf(access), signal });
   if (source?.size !== size) throw sizeError(file, source?.size, size);
   return source;
 }

@@ -1,4 +1,5 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ConfigError, DownloadError, FormatError, loadModel, logProbabilities, type ModelSource, modelFiles, openModel } from "@ziggurat/runtime";
@@ -232,6 +233,36 @@ describe("remote", () => {
     await expect(weights()).rejects.toThrow(/127\.0\.0\.1:\d+ cannot be reached/);
     await expect(weights()).rejects.toThrow(DownloadError);
     await server.start();
+  });
+});
+
+describe("on a page", () => {
+  it("a repository of the hub is read in place", async () => {
+    const { versions } = process;
+    const options = { url: server.url };
+    Object.defineProperty(process, "versions", { value: {}, configurable: true });
+    const files = await modelFiles("owner/tiny", options).finally(() => Object.defineProperty(process, "versions", { value: versions }));
+    expect(await files.list!()).toEqual(["config.json", "model.safetensors"]);
+    expect(await scoresOf(files)).toEqual(await scoresOf(checkpoint().files));
+    expect(await files.open("tokenizer.json")).toBeUndefined();
+    await expect(readdir(join(path, "cache"))).rejects.toThrow(/ENOENT/);
+  });
+
+  it("nothing that index.ts imports needs Node", () => {
+    const seen = new Set<string>();
+    const outside = new Set<string>();
+    const walk = (file: URL) => {
+      if (seen.has(file.href)) return;
+      seen.add(file.href);
+      const text = readFileSync(file, "utf8").replace(/^(import|export) type .*$/gm, "");
+      for (const [, specifier] of text.matchAll(/(?:\bfrom |(?<!typeof )\bimport\()"([^"]+)"/g)) {
+        if (specifier!.startsWith(".")) walk(new URL(specifier!.replace(/\.js$/, ".ts"), file));
+        else outside.add(specifier!);
+      }
+    };
+    walk(new URL("../src/index.ts", import.meta.url));
+    expect(seen.size).toBeGreaterThan(50);
+    expect([...outside].filter((name) => !name.startsWith("@ziggurat/")).sort()).toEqual(["@huggingface/jinja", "@huggingface/tokenizers"]);
   });
 });
 
