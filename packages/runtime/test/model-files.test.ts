@@ -2,7 +2,17 @@ import { readFileSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ConfigError, DownloadError, FormatError, loadModel, logProbabilities, type ModelSource, modelFiles, openModel } from "@ziggurat/runtime";
+import {
+  ConfigError,
+  DownloadError,
+  FormatError,
+  loadModel,
+  logProbabilities,
+  type ModelSource,
+  modelFiles,
+  openModel,
+  RequestError,
+} from "@ziggurat/runtime";
 import { file, folder } from "@ziggurat/runtime/node";
 import { reference } from "@ziggurat/tensor";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -76,6 +86,15 @@ describe("a model in safetensors", () => {
     await loadModel("owner/tiny", { backend: reference(), onDownload: (name) => void told.add(name) });
     expect([...told]).toEqual(["config.json", "model.safetensors"]);
   });
+});
+
+it("a model larger than the backend is refused before its weights are read, with both sizes", async () => {
+  const weights = await bytesOf("model.safetensors");
+  const loaded = loadModel(`${server.url}/plain`, { backend: reference({ maxBytes: 50_000 }) });
+  await expect(loaded).rejects.toThrow(/\/plain: its weights take \d{5,} bytes; the reference backend has 50000 left$/);
+  await expect(loaded).rejects.toThrow(RequestError);
+  expect(weights.length).toBeGreaterThan(100_000);
+  expect(server.sent).toBeLessThan(10_000);
 });
 
 describe("a model in a GGUF file", () => {
