@@ -106,7 +106,7 @@ describe("a model in a GGUF file", () => {
     server.files.set("m.gguf", gguf);
     // What lies beside a file of the hub is not part of the model.
     server.files.set("config.json", new TextEncoder().encode("{}"));
-    for (const [name, bytes] of Object.entries(parts)) server.files.set(name, bytes);
+    for (const [name, bytes] of Object.entries(parts)) for (const at of ["", "F32/"]) server.files.set(`${at}${name}`, bytes);
     await mkdir(join(path, "parts"));
     await write(Object.fromEntries(Object.entries(parts).map(([name, bytes]) => [`parts/${name}`, bytes])));
     const sources: ModelSource[] = [
@@ -115,6 +115,8 @@ describe("a model in a GGUF file", () => {
       join(path, "parts"),
       "owner/tiny/m.gguf",
       `owner/tiny/${second}`,
+      `owner/tiny/F32/${second}@main`,
+      `${server.url}/owner/tiny/resolve/main/F32/${second}`,
       `${server.url}/owner/tiny/blob/main/m.gguf`,
       `${server.url}/plain/m.gguf`,
       `${server.url}/plain/${second}`,
