@@ -7,8 +7,8 @@ import { show } from "./error.js";
 /** Ranks by the library's keys, the JSON of a pair, of merges that are kept as the file has them. */
 class Ranks extends Map<string, number> {
   override get(key: string): number | undefined {
-    // Without a backslash the JSON is the two tokens in quotes.
-    const middle = key.indexOf('","');
+    // Without a backslash the JSON is the two tokens in quotes, and a token has no quote in it; but a token may be a comma.
+    const middle = key.indexOf('","', 2);
     if (!key.includes("\\")) return super.get(`${key.slice(2, middle)} ${key.slice(middle + 3, -2)}`);
     const [left, right] = JSON.parse(key) as [string, string];
     return super.get(`${left} ${right}`);
