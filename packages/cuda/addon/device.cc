@@ -4,7 +4,7 @@
 #include <cstring>
 #include <stdexcept>
 
-Device::Device(const Driver& driver, int ordinal, Tell tell) : cuda_(driver), tell_(std::move(tell)) {
+Device::Device(const Driver& driver, int ordinal, const std::string* cublasLt, Tell tell) : cuda_(driver), tell_(std::move(tell)) {
   const auto need = [&](const char* call, CUresult error) {
     if (error == CUDA_SUCCESS) return;
     finish();
@@ -47,6 +47,15 @@ Device::Device(const Driver& driver, int ordinal, Tell tell) : cuda_(driver), te
   uint64_t keep = UINT64_MAX;
   need("cuMemPoolSetAttribute", cuda_.memPoolSetAttribute(pool_, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, &keep));
   staging_ = std::make_unique<Staging>(cuda_, stream_);
+  if (cublasLt) {
+    std::string reason;
+    products_ = Products::open(*cublasLt, reason);
+    if (!products_ && !cublasLt->empty()) {
+      finish();
+      throw std::runtime_error("cuBLASLt could not be opened from " + *cublasLt + ": " + reason);
+    }
+    facts_.cublasLt = products_ != nullptr;
+  }
   waiter_ = std::thread([this] { waitAll(); });
   submitter_ = std::thread([this] { submitAll(); });
 }
@@ -105,6 +114,7 @@ void Device::finish() {
   for (CUevent event : events_) cuda_.eventDestroy(event);
   programs_.clear(), buffers_.clear(), modules_.clear(), kernels_.clear(), events_.clear();
   staging_.reset();
+  products_.reset();
   if (pool_) cuda_.memPoolDestroy(pool_);
   if (stream_) cuda_.streamDestroy(stream_);
   if (captures_) cuda_.streamDestroy(captures_);
@@ -306,7 +316,8 @@ void Device::kernel(uint32_t kernel, uint32_t module, std::string name, int shar
 
 /**
  * Launches one after the other. Each is words of 32 bits: kernel, grid x, y, z, threads, shared bytes, bytes of arguments, number of
- * addresses; for each address its byte in the arguments, its buffer (0 for none), and its offset (low, high); then the arguments.
+ * addresses; for each address its byte in the arguments, its buffer (0 for none), and its offset (low, high); then the arguments. Kernel 0 is a product
+ * of cuBLASLt, see `multiply`.
  */
 void Device::launchAll(const Bytes& commands, CUstream stream) {
   constexpr size_t head = 8, perAddress = 4;
@@ -330,6 +341,10 @@ void Device::launchAll(const Bytes& commands, CUstream stream) {
       std::memcpy(arguments + place[0], &pointer, sizeof pointer);
     }
     at += 4 * perAddress * addresses + argumentBytes;
+    if (words[0] == 0) {
+      if (whole) multiply(words, arguments, argumentBytes, stream);
+      continue;
+    }
     const auto kernel = kernels_.find(words[0]);
     if (kernel == kernels_.end()) {
       fail(Failure::device, "kernel " + std::to_string(words[0]) + " was not loaded");
@@ -342,6 +357,16 @@ void Device::launchAll(const Bytes& commands, CUstream stream) {
   }
 }
 
+/** Rows, width, outs in place of a grid; 1 for f16 and 0 for bf16 in place of threads; bytes of workspace. Arguments: the addresses of a `Product`. */
+void Device::multiply(const uint32_t* words, const uint8_t* arguments, size_t bytes, CUstream stream) {
+  CUdeviceptr places[6];
+  if (!products_ || bytes != sizeof places) return fail(Failure::device, "a product for cuBLASLt, which is not there");
+  std::memcpy(places, arguments, sizeof places);
+  const auto& [x, weight, bias, residual, out, workspace] = places;
+  const std::string wrong = products_->run({words[1], words[2], words[3], words[4] == 1, x, weight, bias, residual, out, workspace, words[5]}, stream);
+  if (!wrong.empty()) fail(Failure::device, wrong);
+}
+
 void Device::launch(Bytes commands) {
   auto shared = std::make_shared<Bytes>(std::move(commands));
   enqueue([=] { launchAll(*shared, stream_); });
@@ -350,7 +375,7 @@ void Device::launch(Bytes commands) {
 void Device::record(uint32_t program, Bytes commands) {
   auto shared = std::make_shared<Bytes>(std::move(commands));
   enqueue([=] {
-    if (!check("cuStreamBeginCapture", cuda_.streamBeginCapture(captures_, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL))) return;
+    if (!check("cuStreamBeginCapture", cuda_.streamBeginCapture(captures_, CU_STREAM_CAPTURE_MODE_RELAXED))) return;
     const bool fine = failure_.kind == Failure::none;
     launchAll(*shared, captures_);
     CUgraph graph = nullptr;

@@ -18,6 +18,9 @@ if [ -f "$here/node.xz" ]; then
   fi
 fi
 "$node" --version
+# cuBLASLt, where this machine has it, in a folder of Python packages too.
+CUBLAS_LT=${CUBLAS_LT-$(find / -name 'libcublasLt.so.1[23]' -not -path '/proc/*' 2> /dev/null | head -1)}
+export CUBLAS_LT
 
 status=0
 for what in "$@"; do

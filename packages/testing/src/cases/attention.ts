@@ -30,6 +30,10 @@ const prefills: readonly Prefill[] = [
   { heads: [6, 2, 96], tokens: 17, past: [70, 3] },
   { heads: [8, 2, 20], tokens: 130, past: [0, 0] },
   { heads: [2, 1, 128], tokens: 130, past: [33] },
+  // Several tiles of any size, the last ones not full.
+  { heads: [2, 1, 128], tokens: 140, past: [450] },
+  { heads: [2, 1, 64], tokens: 300, past: [0], softcap: 20 },
+  { heads: [2, 1, 64], tokens: 200, past: [390], window: 260 },
   { heads: [4, 2, 256], tokens: 5, past: [0, 129] },
   { heads: [2, 1, 256], tokens: 70, past: [3] },
   { heads: [4, 2, 128], tokens: 150, past: [5, 61], window: 70 },
