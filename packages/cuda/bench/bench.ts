@@ -190,7 +190,7 @@ async function observing(tokens: number, past: number, queries: number): Promise
 }
 
 async function products(): Promise<void> {
-  for (const rows of [128, 256, 512, 2048])
+  for (const rows of [16, 32, 64, 128, 256, 512, 2048])
     for (const [width, outs] of [
       [4096, 6144],
       [4096, 4096],
@@ -225,7 +225,13 @@ async function all(_: Backend): Promise<void> {
   ] as const)
     await linear("bf16", 64, width, outs);
   for (const weight of ["q8_0", "q4_0"] as const) for (const rows of [8, 16, 64, 2048]) await linear(weight, rows, 4096, 28672);
-  await linear("bf16", 1, 576, 576);
+  for (const [width, outs] of [
+    [576, 576],
+    [576, 3072],
+    [1536, 576],
+    [2048, 2048],
+  ] as const)
+    await linear("bf16", 1, width, outs);
   await products();
   for (const [sequences, rows] of [
     [1, 3932],

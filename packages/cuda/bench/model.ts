@@ -7,10 +7,11 @@ import { create, cublasLt } from "./create.js";
 import { profiled } from "./profile.js";
 import { type LlamaShape, llama8b, prefillOperations, randomLlama, rowBytes, smollm2, weightBytes } from "./random-llama.js";
 
-// Models of random weights, speeds beside the roofline of 4.3 TB/s and 790 TFLOP/s: node model.mjs [file for the results] [prefill|decode|batch|small]...
-// small: a SmolLM2-135M after 8,192 tokens, with the time of every kernel of a step. The others: a Llama-3-8B after 32,768 tokens.
+// Models of random weights, speeds beside the roofline of 4.3 TB/s and 790 TFLOP/s: node model.mjs [file for the results] [prefill|decode|batch|fit|small]...
+// small: a SmolLM2-135M after 8,192 tokens, with the time of every kernel of a step. The others: a Llama-3-8B after 32,768 tokens; fit: as many sequences
+// as fit with all rows.
 const [file, ...chosen] = process.argv.slice(2);
-const parts = chosen.length > 0 ? chosen : ["prefill", "decode", "batch", "small"];
+const parts = chosen.length > 0 ? chosen : ["prefill", "decode", "batch", "fit", "small"];
 const bandwidth = 4.3e12;
 const arithmetic = 790e12;
 const [tokens, kept] = [32768, 3932];
@@ -30,15 +31,23 @@ const every = 32;
 /** The first token comes alone. */
 const [warm, steps] = [1 + every, 1 + 5 * every];
 /** Seconds of one step past the first `warm`: those prepare and record. Ids of a step of all sequences come together. */
-async function secondsPerStep(pieces: AsyncIterable<{ readonly ids: readonly number[] }>, sequences: number): Promise<number> {
+async function secondsPerStep(
+  pieces: AsyncIterable<{ readonly ids: readonly number[] }>,
+  sequences: number,
+  atEnd?: () => Promise<void>,
+): Promise<number> {
   let seen = 0;
-  let begun: number | undefined;
+  let begun = 0;
+  let ended = 0;
   for await (const { ids } of pieces) {
     seen += ids.length;
-    if (seen >= warm * sequences) begun ??= performance.now();
+    if (seen >= warm * sequences) begun ||= performance.now();
+    if (seen < steps * sequences) continue;
+    ended = performance.now();
+    await atEnd?.();
   }
   if (seen !== steps * sequences) throw new Error(`${seen} tokens came, not ${steps * sequences}`);
-  return (performance.now() - begun!) / 1000 / (steps - warm);
+  return (ended - begun) / 1000 / (steps - warm);
 }
 const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
 
@@ -87,10 +96,10 @@ async function prefills(model: Loaded): Promise<void> {
   }
 }
 
-/** One sequence. */
-async function one(model: Loaded, shape: LlamaShape, count: number, policy: Policy, rows: number): Promise<void> {
+/** One sequence. `atEnd` runs while it still has its cache. */
+async function one(model: Loaded, shape: LlamaShape, count: number, policy: Policy, rows: number, atEnd?: () => Promise<void>): Promise<void> {
   const generation = generate({ model, policy, prompt: ids(shape, count, 7), maxTokens: steps, ignoreEnd: true, temperature: 0, readEvery: every });
-  const seconds = await secondsPerStep(generation, 1);
+  const seconds = await secondsPerStep(generation, 1, atEnd);
   const { cache } = await generation.result;
   report(`decode after ${count}, ${policy.name}, ${cache.rows[0]![0]} rows`, {
     ms: 1000 * seconds,
@@ -128,13 +137,11 @@ if (parts.some((part) => part !== "small")) {
     await one(model, llama8b, tokens, snapkv({ keep: kept }), kept);
     await one(model, llama8b, tokens, full(), tokens);
   }
-  if (parts.includes("batch")) {
-    const [whole, few] = [fitting(tokens), fitting(kept)];
-    report("sequences that fit", { "with all rows": whole, "with 12 %": few });
-    const batch = await many(model, 64, kept - 80);
-    const best = await many(model, whole, tokens);
-    report("64 sequences of 12 % beside as many of all rows as fit", { times: batch / best });
-  }
+  const [whole, few] = [fitting(tokens), fitting(kept)];
+  report("sequences that fit", { "with all rows": whole, "with 12 %": few });
+  const batch = parts.includes("batch") ? await many(model, 64, kept - 80) : undefined;
+  const best = parts.includes("fit") ? await many(model, whole, tokens) : undefined;
+  if (batch && best) report("64 sequences of 12 % beside as many of all rows as fit", { times: batch / best });
   console.log(`${(backend.memory().reserved / 2 ** 30).toFixed(1)} GiB reserved`);
   model.free();
 }
@@ -142,10 +149,11 @@ if (parts.includes("small")) {
   const { backend: watched, profile } = profiled(backend);
   const model = await loadModel(randomLlama(smollm2), { backend: watched });
   await one(model, smollm2, 8192, full(), 8192);
-  await one(model, smollm2, 8192, snapkv({ keep: 983 }), 983);
-  const { kernels, launches } = await profile();
-  report("SmolLM2 shape, a step with 983 rows", { launches, "us in kernels": sum(kernels.map(({ count, us }) => count * us)) });
-  for (const { name, count, us } of kernels) report(`  ${name}`, { "times a token": count, "us each": us, "us together": count * us });
+  await one(model, smollm2, 8192, snapkv({ keep: 983 }), 983, async () => {
+    const { kernels, dispatches } = await profile();
+    report("SmolLM2 shape, a step with 983 rows", { "launches of ops": dispatches, "us in them": sum(kernels.map(({ count, us }) => count * us)) });
+    for (const { name, count, us } of kernels) report(`  ${name}`, { "times a token": count, "us each": us, "us together": count * us });
+  });
   model.free();
 }
 await backend.dispose();

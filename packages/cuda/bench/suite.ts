@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { testBackend } from "@ziggurat/testing";
 import { create, cublasLt } from "./create.js";
+import { testOutOfMemory } from "./out-of-memory.js";
 import { run } from "./vitest.js";
 
 // The conformance suite on this machine's GPU: node suite.mjs [part of a test's name] [file for the results]
@@ -14,6 +15,7 @@ testBackend({ name: "cuda, seed 1, aligned", create, seed: 1, aligned: true });
 testBackend({ name: "cuda, seed 2, unaligned", create, seed: 2, aligned: false });
 testBackend({ name: "cuda, seed 3", create, seed: 3 });
 if (cublasLt) testBackend({ name: "cuda without cuBLASLt, seed 4, aligned", create: () => create(false), seed: 4, aligned: true });
+testOutOfMemory();
 const start = performance.now();
 const { passed, skipped, failures } = await run(filter, console.log);
 const seconds = ((performance.now() - start) / 1000).toFixed(1);

@@ -7,13 +7,14 @@
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
 constexpr int queries = 128, tile_keys = 128, stages = 2, consumers = 256;
 
+/** Barriers of each stage of K, then of V: open when it is filled, and when it is read. */
 struct barriers {
   unsigned at;
   __device__ unsigned full(int values, int stage) const { return at + (values * stages + stage) * 16; }
   __device__ unsigned empty(int values, int stage) const { return full(values, stage) + 8; }
 };
 
-/** Two warps copy tiles of rows, one stage ahead of the one that they tell of. */
+/** Two warps copy tiles of rows. */
 template <int D>
 __device__ void copy_tiles(const uint16_t* rows, unsigned room, const barriers& barrier, int values, int start, int end) {
   constexpr int chunks = D / 8, step = 64 / chunks;
@@ -29,15 +30,8 @@ __device__ void copy_tiles(const uint16_t* rows, unsigned room, const barriers& 
     for (int i = 0; i < tile_keys / step; i++) {
       copy16(to + place_in_panels(tile_keys, row + i * step, chunk), i * step < left ? from + i * step * D : rows, i * step < left);
     }
-    commit_copies();
-    if (tile == 0) continue;
-    await_copies<1>();
-    show_tensor_cores();
-    arrive(barrier.full(values, (tile - 1) % stages));
+    arrive_after_copies(barrier.full(values, stage));
   }
-  await_copies<0>();
-  show_tensor_cores();
-  arrive(barrier.full(values, (tile - 1) % stages));
 }
 
 /** What the softmax of a warpgroup's 64 queries needs; a lane has two of them. */
@@ -118,6 +112,7 @@ __device__ void attend(const float* qkv, char* query_room, unsigned query_at, un
   const auto score = [&](int tile) {
     const int stage = tile % stages;
     await(barrier.full(0, stage), tile / stages & 1);
+    show_tensor_cores();
     begin_products();
 #pragma unroll
     for (int step = 0; step < D / 16; step++) {
@@ -129,6 +124,7 @@ __device__ void attend(const float* qkv, char* query_room, unsigned query_at, un
   const auto add_values = [&](int tile) {
     const int stage = tile % stages;
     await(barrier.full(1, stage), tile / stages & 1);
+    show_tensor_cores();
     begin_products();
 #pragma unroll
     for (int step = 0; step < tile_keys / 16; step++) {

@@ -14,7 +14,12 @@ const binaries = join(root, "../cuda-linux-x64/bin");
 mkdirSync(folder, { recursive: true });
 
 await build({
-  entryPoints: { suite: join(root, "bench/suite.ts"), bench: join(root, "bench/bench.ts"), model: join(root, "bench/model.ts") },
+  entryPoints: {
+    suite: join(root, "bench/suite.ts"),
+    bench: join(root, "bench/bench.ts"),
+    model: join(root, "bench/model.ts"),
+    parity: join(root, "bench/parity.ts"),
+  },
   outdir: folder,
   outExtension: { ".js": ".mjs" },
   bundle: true,
@@ -23,7 +28,7 @@ await build({
   target: "node20",
   conditions: ["@ziggurat/source"],
   // Here the binaries are given by their paths.
-  external: ["@ziggurat/cuda-linux-x64"],
+  external: ["@ziggurat/cuda-linux-x64", "@ziggurat/cpu"],
   alias: { vitest: join(root, "bench/vitest.ts") },
   logLevel: "warning",
 });

@@ -48,9 +48,9 @@ const limits: readonly (readonly [kernel: RegExp, registers: number])[] = [
   // Two blocks of 128 threads, or one of 256, fit.
   [/^(linear|attention)_tile_/, 255],
   // One block of 384 threads, whose warps share the registers out anew.
-  [/^attention_hopper_/, 168],
+  [/^(linear|attention)_hopper_/, 168],
   [/^watch_tile_/, 170],
-  [/^decode_attention_tile_/, 255],
+  [/^decode_attention_(tile|slot)_/, 255],
   [/^linear_few_q/, 255],
   [/^linear_few_/, 160],
   [/^decode_attention_.*_(1|4)$/, 128],

@@ -87,7 +87,7 @@ const decodeAttention: Plan<"decodeAttention"> = (spec, { aligned, multiprocesso
   });
   const scratchOf = (splits: number) => 4 * sequences * queryHeads * splits * (headSize + 2);
   const warps = decodeWarps[headSize];
-  if (aligned && !slot && warps && kv !== "f32") {
+  if (aligned && warps && kv !== "f32" && (!slot || rotary === headSize)) {
     const passes = over(group, 16);
     const items = sequences * kvHeads * passes;
     // Two blocks fit on a multiprocessor: all in one go where there are few items, else some for each to even out.
@@ -95,11 +95,13 @@ const decodeAttention: Plan<"decodeAttention"> = (spec, { aligned, multiprocesso
     const wanted = slots >= 4 * items ? Math.floor(slots / items) : over(4 * slots, items);
     const chunk = Math.max(128, 16 * warps.count * over(capacity, 16 * warps.count * wanted));
     const splits = over(capacity, chunk);
-    const operands = ["qkv", "keys", "values", "offset", "length", "ended", "out", "lse", scratch];
+    const places = slot ? ["cells", "table"] : [];
+    const operands = ["qkv", "keys", "values", ...places, "offset", "length", "ended", "out", "lse", scratch];
+    const kernel = `decode_attention_${slot ? "slot" : "tile"}_${kv}_${headSize}`;
     const first: Launch = {
-      ...{ file: "decode-attention", kernel: `decode_attention_tile_${kv}_${headSize}`, grid: [splits, sequences * kvHeads, passes] },
+      ...{ file: "decode-attention", kernel, grid: [splits, sequences * kvHeads, passes] },
       ...{ threads: 32 * warps.count, shared: warps.count * warps.stages * 64 * headSize },
-      args: [...operands.map((name) => at(name)), ...int(queryHeads, kvHeads, chunk, splits), ...float(scale, softcap)],
+      args: [...operands.map((name) => at(name)), ...int(queryHeads, kvHeads, chunk, splits, ...(slot ? [arenaRows, tableRows] : [])), ...float(scale, softcap)],
     };
     return splits === 1 ? { launches: [first] } : { launches: [first, join(splits, chunk)], scratch: scratchOf(splits) };
   }
@@ -128,6 +130,8 @@ const watch: Plan<"watch"> = (spec, { aligned }) => {
   if (aligned && keys && !slot && tokens > 1 && from < tokens && kv !== "f32") {
     const queries = tokens - from;
     const heads = sequences * queryHeads;
+    // Where queries are few, the heads that share keys follow one another in one block, so that keys are read once.
+    const share = queries <= 256 ? queryHeads / kvHeads : 1;
     return {
       scratch: 2 * heads * queries * headSize,
       launches: [
@@ -136,12 +140,12 @@ const watch: Plan<"watch"> = (spec, { aligned }) => {
           args: [at("qkv"), at(scratch), ...int(tokens, queryHeads, kvHeads, headSize, from)],
         },
         {
-          ...{ file: "watch", kernel: `watch_tile_${kv}_${headSize}`, grid: [over(capacity, keys), heads], threads: 128 },
+          ...{ file: "watch", kernel: `watch_tile_${kv}_${headSize}`, grid: [over(capacity, keys), heads / share], threads: 128 },
           // First the keys, then four stages of 32 queries.
           shared: 256 * headSize,
           args: [
             ...[scratch, "keys", "lse", "offset", "length", "ended", "mass"].map((name) => at(name)),
-            ...int(tokens, queryHeads, kvHeads, capacity, from),
+            ...int(tokens, queryHeads, kvHeads, capacity, from, share),
             ...float(scale, softcap),
           ],
         },

@@ -30,17 +30,31 @@ function tilesOf(weight: keyof typeof weightBytes): readonly Tile[] {
 
 /** Bytes that cuBLASLt may use beside the activations: what NVIDIA recommends for compute capability 9.0. */
 const workspace = 32 * 2 ** 20;
-/** Measured: fewer rows go faster through the own kernels. */
-const fewestForCublasLt = 129;
+/** Measured: with fewer rows, and with those between, the own kernels are as fast. */
+const forCublasLt = (rows: number) => rows > 128 || (rows > 16 && rows <= 64);
 
-export const linear: Plan<"linear"> = ({ rows, width, out, weight }, { aligned, multiprocessors, cublasLt }) => {
+export const linear: Plan<"linear"> = ({ rows, width, out, weight }, { aligned, multiprocessors, hopper, cublasLt }) => {
   const args = [at("x"), at("weight"), at("bias"), at("residual"), at("out"), ...int(rows, width, out)];
   const loads = width / perLoad[weight];
   if (!aligned || !Number.isInteger(loads)) {
     return { launches: [{ file: "linear", kernel: `linear_any_${weight}`, grid: [over(out, 8), over(rows, 4)], threads: 256, args }] };
   }
-  if (cublasLt && rows >= fewestForCublasLt && out % 8 === 0 && (weight === "f16" || weight === "bf16")) {
+  if (cublasLt && forCublasLt(rows) && out % 8 === 0 && (weight === "f16" || weight === "bf16")) {
     return byCublasLt({ rows, width, out, weight });
+  }
+  if (hopper && rows > 128 && out % 8 === 0 && (weight === "f16" || weight === "bf16")) {
+    const operands = [scratch, "weight", "bias", "residual", "out"].map((name) => at(name));
+    return {
+      scratch: 2 * rows * width,
+      launches: [
+        roundOf(weight, rows, width),
+        {
+          ...{ file: "linear.sm90a", kernel: `linear_hopper_${weight}`, grid: [over(rows, 128), over(out, 256)], threads: 384 },
+          // Four stages of 64 numbers of 128 rows and 256 outs, room to start at a multiple of 1024, barriers.
+          ...{ shared: 4 * (128 + 256) * 128 + 2048, args: [...operands, ...int(rows, width, out)] },
+        },
+      ],
+    };
   }
   if (rows > 8 && weight !== "f32") return onTensorCores({ rows, width, out, weight }, multiprocessors);
   const few = [1, 2, 4].find((count) => rows <= count) ?? 8;
@@ -48,7 +62,8 @@ export const linear: Plan<"linear"> = ({ rows, width, out, weight }, { aligned, 
     launches: [
       {
         ...{ file: "linear", kernel: `linear_few_${weight}_${few}`, grid: [over(out, outsPerBlock), over(rows, few)] },
-        ...{ threads: threadsFor(over(loads, isQuantised(weight) ? 2 : 4), 256), args },
+        // Several loads a thread where there is enough to read.
+        ...{ threads: threadsFor(loads <= 256 ? loads : over(loads, isQuantised(weight) ? 2 : 4), 256), args },
       },
     ],
   };

@@ -119,6 +119,8 @@ export const decodes: readonly Decode[] = [
   { heads: [2, 2, 256], past: [70, 3] },
   { heads: [8, 2, 20], past: [20, 33], softcap: 6 },
   { heads: [4, 2, 64], past: [5, 130], rotary: 64 },
+  { heads: [8, 2, 128], past: [300, 17], rotary: 128 },
+  { heads: [4, 2, 256], past: [33, 140], rotary: 256, softcap: 9 },
   { heads: [3, 1, 20], past: [17, 40, 1], ended: [1, 0, 0], rotary: 20 },
   { heads: [4, 1, 96], past: [66, 3], rotary: 32, softcap: 10 },
 ];
