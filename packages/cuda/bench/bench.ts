@@ -90,7 +90,7 @@ async function linear(weight: WeightDType, rows: number, width: number, outs: nu
   freeAll(x, out, ...weights);
 }
 
-async function decode(sequences: number, rows: number): Promise<void> {
+async function decode(sequences: number, rows: number, slot = false): Promise<void> {
   const [queryHeads, kvHeads, headSize] = [32, 8, 128];
   const heads = sequences * kvHeads;
   const arenaRows = heads * rows;
@@ -105,15 +105,17 @@ async function decode(sequences: number, rows: number): Promise<void> {
     out: filled(4 * sequences * queryHeads * headSize),
     lse: filled(4 * sequences * queryHeads),
   };
+  const places = slot ? { cells: words(Array.from({ length: 2 * arenaRows }, (_, i) => i % rows)), table: filled(4 * rows * headSize) } : {};
   const spec = { sequences, queryHeads, kvHeads, headSize, arenaRows, capacity: rows, kv: "bf16", scale: headSize ** -0.5, softcap: 0 } as const;
+  const turned = slot ? { slot, planes: 2, rotary: headSize, tableRows: rows } : {};
   const ms = await time(
     "decodeAttention",
-    spec,
-    arenas.map((arena) => ({ ...arena, ...rest })),
+    { ...spec, ...turned },
+    arenas.map((arena) => ({ ...arena, ...rest, ...places })),
     32,
   );
-  report(`decodeAttention bf16 ${sequences} x 32/8 x 128, ${rows} rows`, { us: 1000 * ms, "GB/s": (2 * bytes) / ms / 1e6 });
-  freeAll(...Object.values(rest), ...arenas.flatMap(({ keys, values }) => [keys, values]));
+  report(`decodeAttention bf16 ${sequences} x 32/8 x 128, ${rows} rows${slot ? ", slots" : ""}`, { us: 1000 * ms, "GB/s": (2 * bytes) / ms / 1e6 });
+  freeAll(...Object.values(rest), ...Object.values(places), ...arenas.flatMap(({ keys, values }) => [keys, values]));
 }
 
 async function prefill(tokens: number, past: number): Promise<void> {
@@ -239,6 +241,7 @@ async function all(_: Backend): Promise<void> {
     [64, 3932],
   ] as const)
     await decode(sequences, rows);
+  await decode(1, 3932, true);
   await prefill(2048, 0);
   await prefill(2048, 30720);
   await observing(2048, 30720, 32);

@@ -4,6 +4,7 @@ import { full, type Policy } from "@ziggurat/policy";
 import { generate, generateBatch, loadModel } from "@ziggurat/runtime";
 import { snapkv } from "@ziggurat/snapkv";
 import { create, cublasLt } from "./create.js";
+import { peersIn } from "./peers.js";
 import { profiled } from "./profile.js";
 import { type LlamaShape, llama8b, prefillOperations, randomLlama, rowBytes, smollm2, weightBytes } from "./random-llama.js";
 
@@ -49,6 +50,12 @@ async function secondsPerStep(
   if (seen !== steps * sequences) throw new Error(`${seen} tokens came, not ${steps * sequences}`);
   return (ended - begun) / 1000 / (steps - warm);
 }
+const peers = peersIn(process.env.PEERS || ".");
+/** A speed beside those of peers. */
+function beside(what: string, speed: number): void {
+  for (const [peer, theirs] of Object.entries(peers[what] ?? {}))
+    report(`  ${what}, beside ${peer}`, { "its tokens/s": theirs, "times it": speed / theirs });
+}
 const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
 
 const backend = await create();
@@ -89,6 +96,7 @@ async function prefills(model: Loaded): Promise<void> {
       "of full": s / base!,
     });
     const rows = sum(cache.rows.flat()) / llama8b.kvHeads;
+    if (policy.name === "full") beside("prefill", tokens / s);
     report(`  K and V at its peak, ${policy.name}`, {
       GB: cache.peakBytes / 1e9,
       "GB, one layer and budgets": (rowBytes(llama8b) / llama8b.layers / 1e9) * (tokens + rows),
@@ -97,7 +105,7 @@ async function prefills(model: Loaded): Promise<void> {
 }
 
 /** One sequence. `atEnd` runs while it still has its cache. */
-async function one(model: Loaded, shape: LlamaShape, count: number, policy: Policy, rows: number, atEnd?: () => Promise<void>): Promise<void> {
+async function one(model: Loaded, shape: LlamaShape, count: number, policy: Policy, rows: number, atEnd?: () => Promise<void>): Promise<number> {
   const generation = generate({ model, policy, prompt: ids(shape, count, 7), maxTokens: steps, ignoreEnd: true, temperature: 0, readEvery: every });
   const seconds = await secondsPerStep(generation, 1, atEnd);
   const { cache } = await generation.result;
@@ -106,6 +114,7 @@ async function one(model: Loaded, shape: LlamaShape, count: number, policy: Poli
     "tokens/s": 1 / seconds,
     "of the roofline": (weightBytes(shape) + (rows + steps / 2) * rowBytes(shape)) / bandwidth / seconds,
   });
+  return 1 / seconds;
 }
 
 /** Many sequences of `rows` rows each: tokens a second of all together. */
@@ -134,13 +143,16 @@ if (parts.some((part) => part !== "small")) {
   await one(model, llama8b, 2048, full(), 2048);
   if (parts.includes("prefill")) await prefills(model);
   if (parts.includes("decode")) {
-    await one(model, llama8b, tokens, snapkv({ keep: kept }), kept);
-    await one(model, llama8b, tokens, full(), tokens);
+    const few = await one(model, llama8b, tokens, snapkv({ keep: kept }), kept);
+    beside("decode 12 %", few);
+    beside("decode full", few);
+    beside("decode full", await one(model, llama8b, tokens, full(), tokens));
   }
   const [whole, few] = [fitting(tokens), fitting(kept)];
   report("sequences that fit", { "with all rows": whole, "with 12 %": few });
   const batch = parts.includes("batch") ? await many(model, 64, kept - 80) : undefined;
   const best = parts.includes("fit") ? await many(model, whole, tokens) : undefined;
+  if (batch) beside("batch 64", batch);
   if (batch && best) report("64 sequences of 12 % beside as many of all rows as fit", { times: batch / best });
   console.log(`${(backend.memory().reserved / 2 ** 30).toFixed(1)} GiB reserved`);
   model.free();

@@ -101,7 +101,11 @@ const decodeAttention: Plan<"decodeAttention"> = (spec, { aligned, multiprocesso
     const first: Launch = {
       ...{ file: "decode-attention", kernel, grid: [splits, sequences * kvHeads, passes] },
       ...{ threads: 32 * warps.count, shared: warps.count * warps.stages * 64 * headSize },
-      args: [...operands.map((name) => at(name)), ...int(queryHeads, kvHeads, chunk, splits, ...(slot ? [arenaRows, tableRows] : [])), ...float(scale, softcap)],
+      args: [
+        ...operands.map((name) => at(name)),
+        ...int(queryHeads, kvHeads, chunk, splits, ...(slot ? [arenaRows, tableRows] : [])),
+        ...float(scale, softcap),
+      ],
     };
     return splits === 1 ? { launches: [first] } : { launches: [first, join(splits, chunk)], scratch: scratchOf(splits) };
   }
