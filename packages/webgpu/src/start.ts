@@ -24,9 +24,12 @@ export async function start(options: WebGpuOptions): Promise<Started> {
   const { powerPreference = "high-performance", without = [], maxBytes = Number.POSITIVE_INFINITY } = options;
   if (!(maxBytes > 0)) throw new WebGpuError(`maxBytes is ${maxBytes}; it must be a number of bytes above 0`);
   const gpu = options.gpu ?? (globalThis as { navigator?: { gpu?: Gpu } }).navigator?.gpu;
-  if (!gpu) throw new WebGpuError("there is no navigator.gpu here; in Node give webgpu({ gpu: create([]) }), create from the npm package webgpu");
+  if (!gpu) throw new WebGpuError("there is no navigator.gpu here; in Node give webgpu({ gpu: await dawn() }), dawn from @ziggurat/webgpu/node");
   const adapter = (await gpu.requestAdapter({ powerPreference })) as GPUAdapter | null;
-  if (!adapter) throw new WebGpuError("WebGPU has no adapter here: no GPU that it supports, or no driver for it");
+  if (!adapter)
+    throw new WebGpuError(
+      "WebGPU has no adapter here: no GPU that it supports, or no driver for it; in Node VK_DRIVER_FILES may name the ICD file of a Vulkan driver",
+    );
   const limits: Record<string, number> = {};
   for (const name of raised) {
     if (name === "maxStorageBufferBindingSize" && without.includes("largeBindings")) continue;

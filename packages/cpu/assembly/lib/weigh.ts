@@ -4,6 +4,7 @@ import { halfBits, upper } from "./dots";
 import { evens, load1, odds, sizeOf } from "./half";
 import { madd2 } from "./math";
 import { scaleRow } from "./softmax";
+import { touch } from "./touch";
 
 // Rows of values, weighted for the few query heads that share them.
 
@@ -127,15 +128,6 @@ export function columnsFloat16(heads: i32, values: usize, rowBytes: usize, width
 export function columnsFloat32(heads: i32, values: usize, rowBytes: usize, width: i32, count: i32, weights: usize, to: usize, toStride: usize): void {
   anyHeads(DType.F32, heads, values, rowBytes, width, count, weights, to, toStride);
 }
-
-/** Reads one word of every cache line in order, which the memory is fastest at: `columns` walks in strides. */
-function touch(from: usize, bytes: usize): void {
-  let all: i32 = 0;
-  for (let at: usize = 0; at < bytes; at += 64) all |= load<i32>(from + at);
-  touched = all;
-}
-
-export let touched: i32 = 0;
 
 /** Puts `width` sums in order: those of even place lie before the odd ones of each eight. */
 function reorder(dtype: i32, row: usize, width: i32): void {
