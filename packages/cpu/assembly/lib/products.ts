@@ -45,7 +45,10 @@ export function prepareQueries(dtype: i32, q: usize, headSize: i32, group: i32, 
 @inline
 function fold(a: v128, b: v128): v128 { return f32x4.add(v128.shuffle<i64>(a, b, 0, 2), v128.shuffle<i64>(a, b, 1, 3)); }
 
-/** Products of `count` rows with `heads` (1 to 4) queries. The last row may be taken again: logits are written by fours. 128 bytes of room. */
+/**
+ * Products of `count` rows with `heads` (1 to 4) queries. Rows are taken by fours that lie a quarter of all apart: memory is read as four streams. The
+ * last row may be taken again: as many logits are written as four quarters have rows. 128 bytes of room.
+ */
 // @ts-ignore: decorator
 @inline
 function rows(dtype: i32, heads: i32, keys: usize, rowBytes: usize, count: i32, queries: usize, logits: usize, stride: usize, room: usize): void {
