@@ -68,8 +68,7 @@ describe("Loader", () => {
     await loader.run();
 
     const [q, k, v] = blocks as [Uint8Array, Uint8Array, Uint8Array];
-    const whole = new Uint8Array(out * rowBytes);
-    [byHalves(q), byHalves(k), v].reduce((at, bytes) => (whole.set(bytes, at), at + bytes.length), 0);
+    const whole = new Uint8Array(Buffer.concat([byHalves(q), byHalves(k), v]));
     const expected = convert(whole, "q8_0", dtype, [out, width]);
     const got = await backend.read(slice, bytesOf(dtype, [out, width]));
     const used = dtype === "q8_0" ? weightLayout(dtype, out, width).scales + 2 * ((out * width) / 32) : expected.length;
