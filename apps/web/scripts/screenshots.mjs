@@ -19,7 +19,7 @@ const shots = [
 ];
 try {
   for (const { name, viewport, colorScheme, before = false, reading = false } of shots) {
-    const page = await browser.newPage({ viewport, colorScheme });
+    const page = await browser.newPage({ viewport, colorScheme, reducedMotion: "reduce" });
     page.on("pageerror", (error) => console.error(String(error)));
     const save = (moment) => page.screenshot({ path: here(`../../../docs/web/${name}-${moment}.png`), fullPage: true });
     await page.goto(server.resolvedUrls.local[0]);
@@ -32,7 +32,7 @@ try {
       await page.getByLabel("Policy").selectOption(policy);
       await page.getByRole("button", { name: "Ask" }).click();
       if (reading && policy === "pyramidkv") {
-        await page.getByText("in 9 of 16 layers").waitFor();
+        await page.waitForFunction(() => / in (8|9|10) of 16 layers/.test(document.querySelector("#stack-caption").textContent));
         await save("reading");
       }
       await page.waitForFunction((rows) => document.querySelectorAll("#history tbody tr").length === rows, index + 1, { timeout: 120_000 });
