@@ -57,7 +57,10 @@ switch (values.help ? undefined : positionals[0]) {
     const rounds = Number(values.rounds);
     if (only !== undefined && !["native", "browser", "load"].includes(only)) throw new Error(`--only is ${only}; it must be native, browser or load`);
     if (!Number.isSafeInteger(rounds) || rounds < 1) throw new Error(`--rounds is ${values.rounds}; it must be a whole number of at least 1`);
-    await peers({ model, text, threads, rounds, only: only as Part | undefined, resume });
+    await peers({ model, text, threads, rounds, only: only as Part | undefined, resume }).catch((error: Error) => {
+      console.error(error.message);
+      process.exitCode = 1;
+    });
     break;
   }
   default:

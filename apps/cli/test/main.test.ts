@@ -432,7 +432,7 @@ describe("inspect, of models that lie elsewhere", () => {
     for (const model of ["owner/tiny/wide.gguf@new", `${server.url}/plain/wide.gguf`]) {
       server.sent = 0;
       expect(await json(model)).toMatchObject({ model: "Wide", weightTypes: { F16: expect.any(Number) } });
-      expect(server.sent).toBeLessThan(2 ** 20 + 100);
+      expect(server.sent).toBeLessThan(2 ** 21 + 100);
     }
     const { out } = await inspect("owner/tiny/wide.gguf@new");
     expect(out).toMatch(
@@ -444,7 +444,7 @@ describe("inspect, of models that lie elsewhere", () => {
     for (const [model, message] of [
       ["owner/none", "has no such repository or revision"],
       ["owner/tiny@..", "revision is"],
-      ["https://127.0.0.1:9/m.gguf", "cannot be reached"],
+      ["http://[::1]:9/m.gguf", "cannot be reached"],
     ] as const) {
       const { code, error } = await inspect(model);
       expect(error).toContain(message);

@@ -37,7 +37,7 @@ export { packQuantised, tileQuantised } from "./lib/quantised-tile";
 export { products, rowsBFloat16, rowsFloat16, rowsFloat32 } from "./lib/products";
 export { exponentials, prepareLogits } from "./lib/softmax";
 export { tile1, tile4, tile6 } from "./lib/tile";
-export { touch, touched, touchPages } from "./lib/touch";
+export { touched, touchPages } from "./lib/touch";
 export { columnsBFloat16, columnsFloat16, columnsFloat32, weighValues } from "./lib/weigh";
 
 /** One command; `a` is where it starts. */

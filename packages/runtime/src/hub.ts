@@ -45,7 +45,7 @@ const attempts = 3;
  */
 export function hub(given: string, options: HubOptions = {}): ModelFiles {
   const repository = repositoryOf(given, options);
-  const { name, signal } = repository;
+  const { name, folder: within, signal } = repository;
   const cache = join(options.cache ?? process.env.ZIGGURAT_CACHE ?? join(homedir(), ".cache", "ziggurat"), name.replace("/", "--"));
   let listing: Promise<Listing> | undefined;
   const known = () => {
@@ -63,7 +63,7 @@ export function hub(given: string, options: HubOptions = {}): ModelFiles {
       const { commit, files } = await known();
       const entry = files.find(({ path }) => path === file);
       if (!entry) return undefined;
-      const at = join(cache, commit);
+      const at = join(cache, commit, within);
       const present = await stat(join(at, file)).catch(() => undefined);
       if (present?.size !== entry.size) {
         if (options.inPlace && /\.(safetensors|gguf)$/i.test(file)) return openInPlace(repository, commit, entry);
@@ -80,8 +80,8 @@ export function hub(given: string, options: HubOptions = {}): ModelFiles {
 
 /** What the revision is: as it was found the first time, or as the hub says. */
 async function look(repository: Repository, cache: string): Promise<Listing> {
-  const { name, revision, access } = repository;
-  const path = join(cache, `${encodeURIComponent(revision)}.json`);
+  const { name, revision, folder: within, access } = repository;
+  const path = join(cache, `${[revision, ...(within ? [within] : [])].map(encodeURIComponent).join("@")}.json`);
   const kept = await readFile(path, "utf8").then(parseListing, () => undefined);
   if (kept) return kept;
   const listing = await listRepository(repository);
@@ -114,7 +114,11 @@ interface Place {
   readonly onProgress: HubOptions["onProgress"] | undefined;
 }
 
-async function download({ name, access }: Repository, { commit, at, signal, onProgress }: Place, { path, size, sha256 }: ListedFile): Promise<void> {
+async function download(
+  { name, folder: within, access }: Repository,
+  { commit, at, signal, onProgress }: Place,
+  { path, size, sha256 }: ListedFile,
+): Promise<void> {
   const part = join(at, `${path}.part`);
   try {
     await mkdir(at, { recursive: true });
@@ -126,7 +130,7 @@ async function download({ name, access }: Repository, { commit, at, signal, onPr
     if (size === 0) await writeFile(part, "");
     if (done < size) {
       const { downloadFile } = await import("@huggingface/hub");
-      const blob = await downloadFile({ repo: { type: "model", name }, path, revision: commit, ...access });
+      const blob = await downloadFile({ repo: { type: "model", name }, path: `${within}${path}`, revision: commit, ...access });
       if (blob?.size !== size) throw sizeError(`${name}/${path}`, blob?.size, size);
       let fruitless = 0;
       while (done < size) {

@@ -17,7 +17,7 @@ export async function namedFiles(name: string, options: HubOptions = {}): Promis
   const right = "give a folder with config.json, tokenizer.json and *.safetensors, a .gguf file, or a repository of the hub as owner/name";
   if (info) throw new FormatError(`${show(name)} is a file and no .gguf file; ${right}`);
   // Whoever writes ./a/b, a\b or only a word means their own disk.
-  if (!/^[\w-][\w.-]*\/[\w.-]+(\/[\w.-]+\.gguf)?(@|$)/i.test(name) || (/\.gguf$/i.test(name) && name.split("/").length === 2))
+  if (!/^[\w-][\w.-]*\/[\w.-]+(\/[\w./-]+\.gguf)?(@|$)/i.test(name) || (/\.gguf$/i.test(name) && name.split("/").length === 2))
     throw new FormatError(`there is no ${show(name)}; ${right}`);
   return hub(name, options);
 }

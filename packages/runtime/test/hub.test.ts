@@ -148,6 +148,22 @@ describe("hub", () => {
     await expect(openModel(hub("owner/tiny@v2", options))).rejects.toThrow(/owner\/tiny: has no config\.json and 2 models.*a\.gguf, b\.gguf/);
   });
 
+  it("finds a file in a folder of the repository, with its parts beside it", async () => {
+    for (const [at, name] of ["m-00001-of-00002.gguf", "m-00002-of-00002.gguf", "other.gguf"].entries())
+      server.files.set(`Q4/${name}`, Uint8Array.of(at));
+    const options = { url: server.url, cache };
+    for (const inPlace of [true, false]) {
+      const files = hub("owner/tiny/Q4/m-00001-of-00002.gguf", { ...options, inPlace });
+      expect(await files.list!()).toEqual(["m-00001-of-00002.gguf", "m-00002-of-00002.gguf"]);
+      expect(await (await files.open("m-00002-of-00002.gguf"))!.read(0, 1)).toEqual(Uint8Array.of(1));
+      expect(await files.open("other.gguf")).toBeUndefined();
+    }
+    expect(await readdir(join(cache, "owner--tiny", commit, "Q4"))).toEqual(["m-00002-of-00002.gguf"]);
+    // The root has a list of its own.
+    expect(await hub("owner/tiny", options).list!()).toEqual(["config.json", "model.safetensors"]);
+    expect(() => hub("owner/tiny/../m.gguf", options)).toThrow(DownloadError);
+  });
+
   // Whatever is written to /dev/full finds a full disk.
   it("says that the disk is full, and leaves nothing that would pass for a model", async (context) => {
     if (!existsSync("/dev/full")) context.skip("this system has no /dev/full");

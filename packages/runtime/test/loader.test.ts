@@ -68,8 +68,7 @@ describe("Loader", () => {
     await loader.run();
 
     const [q, k, v] = blocks as [Uint8Array, Uint8Array, Uint8Array];
-    const whole = new Uint8Array(out * rowBytes);
-    [byHalves(q), byHalves(k), v].reduce((at, bytes) => (whole.set(bytes, at), at + bytes.length), 0);
+    const whole = new Uint8Array(Buffer.concat([byHalves(q), byHalves(k), v]));
     const expected = convert(whole, "q8_0", dtype, [out, width]);
     const got = await backend.read(slice, bytesOf(dtype, [out, width]));
     const used = dtype === "q8_0" ? weightLayout(dtype, out, width).scales + 2 * ((out * width) / 32) : expected.length;
@@ -81,6 +80,24 @@ describe("Loader", () => {
     expect(seen.most).toBeLessThanOrEqual(2 ** 20);
     expect(seen.together).toBe(2);
     expect(seen.places.size).toBe(2);
+  });
+
+  it("begins each part at a place that backends can write, whatever the width", async () => {
+    // 881 such rows fit a part; a row has 35 scales of two bytes.
+    const [count, wide] = [2001, 1120];
+    const next = random(9);
+    const bytes = new Uint8Array((count * wide * 34) / 32).map(() => next() * 256);
+    const file = memoryFiles({
+      a: writeGguf({ "general.architecture": ["string", "llama"] }, [{ name: "output.weight", shape: [count, wide], type: 8, bytes }]),
+    });
+    const weights = ggufWeights(await readGguf((await file.open("a"))!, "a.gguf"), "llama", headSize);
+    const backend = reference();
+    const loader = new Loader(backend, () => {});
+    const { slice } = loadMatrix(loader, weights, planMatrix(weights, ["lm_head.weight"], [count], wide, undefined), new Buffers(backend));
+    await loader.run();
+    const used = weightLayout("q8_0", count, wide).scales + (count * wide) / 16;
+    const got = await backend.read(slice, bytesOf("q8_0", [count, wide]));
+    expect(Buffer.compare(got.subarray(0, used), convert(bytes, "q8_0", "q8_0", [count, wide]).subarray(0, used))).toBe(0);
   });
 
   it("stops at the first error, and rejects with it once no read is under way", async () => {

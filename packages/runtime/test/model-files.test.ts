@@ -1,7 +1,18 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ConfigError, DownloadError, FormatError, loadModel, logProbabilities, type ModelSource, modelFiles, openModel } from "@ziggurat/runtime";
+import {
+  ConfigError,
+  DownloadError,
+  FormatError,
+  loadModel,
+  logProbabilities,
+  type ModelSource,
+  modelFiles,
+  openModel,
+  RequestError,
+} from "@ziggurat/runtime";
 import { file, folder } from "@ziggurat/runtime/node";
 import { reference } from "@ziggurat/tensor";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -77,6 +88,15 @@ describe("a model in safetensors", () => {
   });
 });
 
+it("a model larger than the backend is refused before its weights are read, with both sizes", async () => {
+  const weights = await bytesOf("model.safetensors");
+  const loaded = loadModel(`${server.url}/plain`, { backend: reference({ maxBytes: 50_000 }) });
+  await expect(loaded).rejects.toThrow(/\/plain: its weights take \d{5,} bytes; the reference backend has 50000 left$/);
+  await expect(loaded).rejects.toThrow(RequestError);
+  expect(weights.length).toBeGreaterThan(100_000);
+  expect(server.sent).toBeLessThan(10_000);
+});
+
 describe("a model in a GGUF file", () => {
   it("is the same whole and in parts, from a path, a hub, a URL and File objects", async () => {
     const wanted = await scoresOf(new File([gguf], "m.gguf"));
@@ -86,7 +106,7 @@ describe("a model in a GGUF file", () => {
     server.files.set("m.gguf", gguf);
     // What lies beside a file of the hub is not part of the model.
     server.files.set("config.json", new TextEncoder().encode("{}"));
-    for (const [name, bytes] of Object.entries(parts)) server.files.set(name, bytes);
+    for (const [name, bytes] of Object.entries(parts)) for (const at of ["", "F32/"]) server.files.set(`${at}${name}`, bytes);
     await mkdir(join(path, "parts"));
     await write(Object.fromEntries(Object.entries(parts).map(([name, bytes]) => [`parts/${name}`, bytes])));
     const sources: ModelSource[] = [
@@ -95,6 +115,8 @@ describe("a model in a GGUF file", () => {
       join(path, "parts"),
       "owner/tiny/m.gguf",
       `owner/tiny/${second}`,
+      `owner/tiny/F32/${second}@main`,
+      `${server.url}/owner/tiny/resolve/main/F32/${second}`,
       `${server.url}/owner/tiny/blob/main/m.gguf`,
       `${server.url}/plain/m.gguf`,
       `${server.url}/plain/${second}`,
@@ -232,6 +254,36 @@ describe("remote", () => {
     await expect(weights()).rejects.toThrow(/127\.0\.0\.1:\d+ cannot be reached/);
     await expect(weights()).rejects.toThrow(DownloadError);
     await server.start();
+  });
+});
+
+describe("on a page", () => {
+  it("a repository of the hub is read in place", async () => {
+    const { versions } = process;
+    const options = { url: server.url };
+    Object.defineProperty(process, "versions", { value: {}, configurable: true });
+    const files = await modelFiles("owner/tiny", options).finally(() => Object.defineProperty(process, "versions", { value: versions }));
+    expect(await files.list!()).toEqual(["config.json", "model.safetensors"]);
+    expect(await scoresOf(files)).toEqual(await scoresOf(checkpoint().files));
+    expect(await files.open("tokenizer.json")).toBeUndefined();
+    await expect(readdir(join(path, "cache"))).rejects.toThrow(/ENOENT/);
+  });
+
+  it("nothing that index.ts imports needs Node", () => {
+    const seen = new Set<string>();
+    const outside = new Set<string>();
+    const walk = (file: URL) => {
+      if (seen.has(file.href)) return;
+      seen.add(file.href);
+      const text = readFileSync(file, "utf8").replace(/^(import|export) type .*$/gm, "");
+      for (const [, specifier] of text.matchAll(/(?:\bfrom |(?<!typeof )\bimport\()"([^"]+)"/g)) {
+        if (specifier!.startsWith(".")) walk(new URL(specifier!.replace(/\.js$/, ".ts"), file));
+        else outside.add(specifier!);
+      }
+    };
+    walk(new URL("../src/index.ts", import.meta.url));
+    expect(seen.size).toBeGreaterThan(50);
+    expect([...outside].filter((name) => !name.startsWith("@ziggurat/")).sort()).toEqual(["@huggingface/jinja", "@huggingface/tokenizers"]);
   });
 });
 

@@ -1,17 +1,21 @@
 import { parseArgs } from "node:util";
 import type { WeightDType } from "@ziggurat/tensor";
 import { type OptionalFeature, webgpu } from "../src/index.js";
+import { Profile } from "../src/profile.js";
 import { conformance } from "./conformance.js";
-import { decode } from "./decode.js";
+import { decode, load } from "./decode.js";
 import { attention, matrix } from "./matrix.js";
+import { profileModel } from "./profile.js";
 
 const help = `node bench.mjs COMMAND... [--webgpu FOLDER] [--dawn FLAG]... [--op NAME]... [--shape pebble|smol|1b|8b] [--weights bf16] [--tokens 8192]
 
   conformance  every op against the float64 reference, with each optional feature masked in turn
   matrix       matrix products alone
   attention    attention alone
+  profile      microseconds and dispatches of every op, in a prefill and in a decode step
   decode       prefill and decode of a model of random weights, with the full cache and 12 % of it
 
+  --unmasked   conformance with all features only
   --webgpu     the folder of the npm package webgpu, default the installed one
   --dawn       what create() takes, such as enable-dawn-features=skip_validation`;
 
@@ -21,6 +25,7 @@ const { positionals, values } = parseArgs({
     webgpu: { type: "string" },
     op: { type: "string", multiple: true, default: [] },
     dawn: { type: "string", multiple: true, default: [] },
+    unmasked: { type: "boolean", default: false },
     shape: { type: "string", default: "1b" },
     weights: { type: "string", default: "bf16" },
     tokens: { type: "string", default: "8192" },
@@ -34,11 +39,20 @@ if (positionals.length === 0) console.log(help);
 for (const command of positionals) {
   const open = (without: readonly OptionalFeature[] = []) => webgpu({ gpu, without });
   if (command === "conformance") {
-    for (const without of [[], ["subgroups"], ["largeBindings"]] as const) {
+    const masks: readonly OptionalFeature[] = ["shaderF16", "subgroupMatrix", "packedDots", "subgroups", "largeBindings"];
+    for (const without of values.unmasked ? [[]] : [[], ...masks.map((mask) => [mask])]) {
       const backend = await open(without);
       failed += await conformance(without.length > 0 ? `without ${without.join(", ")}` : "all features", backend, values.op);
       await backend.dispose();
     }
+    continue;
+  }
+  if (command === "profile") {
+    const profile = new Profile();
+    const backend = await webgpu({ gpu, profile });
+    const { model, prompt } = await load(backend, values.shape, values.weights as WeightDType, Number(values.tokens));
+    await profileModel(model, profile, prompt);
+    await backend.dispose();
     continue;
   }
   const backend = await open();

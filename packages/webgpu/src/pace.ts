@@ -3,8 +3,12 @@ const targetMilliseconds = 50;
 
 /** Learns how much work a device does in a millisecond, so that long sequences of commands are cut into submissions. */
 export class Pace {
-  #perMillisecond = 2e6;
+  #perMillisecond: number;
   #lastDone = 0;
+
+  constructor(software: boolean) {
+    this.#perMillisecond = software ? 2e6 : 2e8;
+  }
 
   /** Work after which to submit. */
   get limit(): number {

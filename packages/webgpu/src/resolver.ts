@@ -3,22 +3,27 @@ import { type Binding, bindingsOf, type Place } from "./binding.js";
 import { WebGpuKernel } from "./kernel.js";
 import patch from "./kernels/patch.wgsl";
 import type { Memory } from "./memory.js";
+import type { Pace } from "./pace.js";
 import { type Pipelines, uniformBytes } from "./pipelines.js";
-import type { Stage } from "./stage.js";
+import type { Stage, Traits } from "./stage.js";
 import type { Command } from "./stream.js";
 
 export type Given = Readonly<Record<string, Slice | undefined>>;
 
 /** Makes commands of kernels and their operands. */
 export class Resolver {
-  readonly #limits: GPUSupportedLimits;
+  readonly #mostBindings: number;
+  readonly #bindingBytes: number;
   readonly #pipelines: Pipelines;
   readonly #memory: Memory;
+  readonly #pace: Pace;
 
-  constructor({ limits }: GPUDevice, pipelines: Pipelines, memory: Memory) {
-    this.#limits = limits;
+  constructor({ limits }: GPUDevice, { bindingBytes }: Traits, pipelines: Pipelines, memory: Memory, pace: Pace) {
+    this.#mostBindings = limits.maxStorageBuffersPerShaderStage;
+    this.#bindingBytes = bindingBytes;
     this.#pipelines = pipelines;
     this.#memory = memory;
+    this.#pace = pace;
   }
 
   /** The dispatches of a kernel; an error where an operand could not be allocated. `kept`: whether a program may use scratch memory. */
@@ -46,7 +51,7 @@ export class Resolver {
       grid: [1, 1, 1],
       work: 1,
     };
-    const bindings = bindingsOf("write", stage, { out: { buffer, offset } }, this.#limits.maxStorageBufferBindingSize);
+    const bindings = bindingsOf("write", stage, { out: { buffer, offset } }, this.#bindingBytes);
     return this.#command("write", stage, bindings);
   }
 
@@ -71,13 +76,26 @@ export class Resolver {
   #commands(kernel: WebGpuKernel, operands: Given, places: Readonly<Record<string, Place>>): Command[] {
     const offsets = Object.fromEntries(Object.entries(operands).map(([name, slice]) => [name, slice?.offset ?? 0]));
     let stages = kernel.stages(offsets);
-    const bindAll = () => stages.map((stage) => bindingsOf(kernel.op, stage, places, this.#limits.maxStorageBufferBindingSize));
+    const bindAll = () => stages.map((stage) => bindingsOf(kernel.op, stage, places, this.#bindingBytes));
     let bindings = bindAll();
     if (stages !== kernel.narrow && bindings.some((all) => all.some(({ copied }) => copied))) {
       stages = kernel.narrow;
       bindings = bindAll();
     }
-    return stages.map((stage, index) => this.#command(kernel.op, stage, bindings[index]!));
+    return stages.flatMap((stage, index) => this.#cut(stage).map((part) => this.#command(kernel.op, part, bindings[index]!)));
+  }
+
+  /** A dispatch that would last too long, in several. */
+  #cut(stage: Stage): readonly Stage[] {
+    const { cut, grid, work } = stage;
+    const times = cut === undefined ? 1 : Math.min(Math.ceil(work / this.#pace.limit), grid[1]);
+    if (cut === undefined || times === 1) return [stage];
+    const height = Math.ceil(grid[1] / times);
+    return Array.from({ length: Math.ceil(grid[1] / height) }, (_, index) => {
+      const rows = Math.min(height, grid[1] - index * height);
+      const uniforms = { ...stage.uniforms, [cut]: stage.uniforms[cut]! + index * height };
+      return { ...stage, uniforms, grid: [grid[0], rows, grid[2]], work: (work * rows) / grid[1] };
+    });
   }
 
   #command(op: string, stage: Stage, bindings: readonly Binding[]): Command {
@@ -87,11 +105,11 @@ export class Resolver {
     for (const { at } of bindings) for (const start of at) uniforms[word++] = start;
     for (const value of Object.values(stage.uniforms)) uniforms[word++] = value;
     for (const value of Object.values(stage.floats ?? {})) floats[word++] = value;
-    const most = this.#limits.maxStorageBuffersPerShaderStage;
+    const most = this.#mostBindings;
     if (bindings.length > most) {
       throw new OpError(`${op}: its operands lie in ${bindings.length} places, and this device binds ${most}; put tables, or K and V, in one buffer`);
     }
     const groups = bindings.map(({ type, names, written }) => ({ type, names, written }));
-    return { ...this.#pipelines.get(stage, groups), bindings, uniforms, grid: stage.grid, work: stage.work };
+    return { ...this.#pipelines.get(stage, groups), op, bindings, uniforms, grid: stage.grid, work: stage.work };
   }
 }

@@ -25,6 +25,7 @@ export interface ShaderParts {
  *
  *     #if NAME, #if !NAME, #if NAME == value, #else, #endif
  *     #include file [NAME]     a file of lib/, once; ROWS in it stands for NAME
+ *     #repeat i COUNT, #end    the lines between COUNT times (a number, or a setting), {i} in them being 0, 1, ...: what must lie in registers
  *
  * and `$name[` is the element of an operand, counted from where its slice starts: bindings and uniforms are declared here, so that operands of one buffer
  * can share a binding.
@@ -34,6 +35,9 @@ export function shaderOf({ text, settings, groups, uniforms, floats }: ShaderPar
   const names = groups.flatMap((group) => group.names);
   return [
     ...(settings.SUBGROUP ? ["enable subgroups;"] : []),
+    ...(settings.MATRIX
+      ? ["enable f16;", "enable chromium_experimental_subgroup_matrix;", "diagnostic(off, chromium.subgroup_matrix_uniformity);"]
+      : []),
     ...Object.entries(settings).flatMap(([name, value]) => (typeof value === "number" ? [`const ${name} = ${value}u;`] : [])),
     "struct Uniforms {",
     ...names.map((name) => `  ${name}_at: u32,`),
@@ -62,13 +66,23 @@ function expand(text: string, settings: Settings, included: Set<string>): string
   const lines: string[] = [];
   /** Whether each open #if holds. */
   const open: boolean[] = [];
-  for (const line of text.split("\n")) {
-    const [, directive, rest = ""] = line.match(/^\s*#(\w+)\s*(.*)$/) ?? [];
+  const source = text.split("\n");
+  for (let at = 0; at < source.length; at++) {
+    const line = source[at]!;
+    const [, directive, rest = ""] = line.match(directiveLine) ?? [];
     if (directive === "if") open.push(holds(rest, settings));
     else if (directive === "else") open.push(!open.pop());
     else if (directive === "endif") open.pop();
     else if (open.includes(false)) continue;
-    else if (directive === "include") {
+    else if (directive === "repeat") {
+      const end = endOf(source, at);
+      const [name = "", count = ""] = rest.split(" ");
+      const body = source.slice(at + 1, end).join("\n");
+      const times = Number(settings[count] ?? count);
+      if (!Number.isSafeInteger(times)) throw new Error(`#repeat ${rest}: ${count} is neither a number nor a setting`);
+      for (let i = 0; i < times; i++) lines.push(expand(body.replaceAll(`{${name}}`, String(i)), settings, included));
+      at = end;
+    } else if (directive === "include") {
       const [file = "", name = ""] = rest.split(" ");
       if (included.has(rest)) continue;
       included.add(rest);
@@ -78,6 +92,19 @@ function expand(text: string, settings: Settings, included: Set<string>): string
     } else lines.push(line);
   }
   return lines.join("\n");
+}
+
+const directiveLine = /^\s*#(\w+)\s*(.*)$/;
+
+/** The line of the #end that belongs to the #repeat in line `at`. */
+function endOf(source: readonly string[], at: number): number {
+  let depth = 0;
+  for (let line = at; line < source.length; line++) {
+    const directive = source[line]!.match(directiveLine)?.[1];
+    if (directive === "repeat") depth++;
+    else if (directive === "end" && --depth === 0) return line;
+  }
+  throw new Error(`the #repeat in line ${at + 1} has no #end`);
 }
 
 function holds(condition: string, settings: Settings): boolean {

@@ -5,8 +5,16 @@ import type { Settings } from "./shader.js";
 export interface Traits {
   /** Lanes of a subgroup where their number and order are certain, else 0. */
   readonly subgroup: number;
+  /** Whether shaders compute in 16-bit floats. */
+  readonly half: boolean;
+  /** Whether a subgroup of 32 multiplies matrices of 16 x 16 numbers in f16, summed in f32. */
+  readonly matrix: boolean;
+  /** Whether there are dot products of four bytes at a time. */
+  readonly dots: boolean;
   /** Bytes of memory that a workgroup may share. */
   readonly workgroupBytes: number;
+  /** Bytes of one binding at most. */
+  readonly bindingBytes: number;
   /** Whether the device is emulated. */
   readonly software: boolean;
 }
@@ -33,6 +41,8 @@ export interface Stage {
   readonly grid: readonly [number, number, number];
   /** Floating-point operations and bytes moved, roughly: what pacing counts. */
   readonly work: number;
+  /** The uniform to which workgroups add their y, for kernels that may run long: the grid may be cut along y then. */
+  readonly cut?: string;
 }
 
 export type Full<N extends OpName> = Required<Spec<N>>;

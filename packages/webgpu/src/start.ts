@@ -1,4 +1,5 @@
 import { DeviceLostError, WebGpuError } from "./error.js";
+import { featuresOf } from "./features.js";
 import type { Gpu, WebGpuOptions } from "./options.js";
 import { probeSubgroup } from "./probe.js";
 import type { Traits } from "./stage.js";
@@ -35,21 +36,29 @@ export async function start(options: WebGpuOptions): Promise<Started> {
     if (name === "maxStorageBufferBindingSize" && without.includes("largeBindings")) continue;
     limits[name] = adapter.limits[name];
   }
-  const subgroups = adapter.features.has("subgroups") && !without.includes("subgroups");
+  const features = featuresOf(adapter, gpu, without, options.profile !== undefined);
   let device: GPUDevice;
   try {
-    device = await adapter.requestDevice({ requiredLimits: limits, requiredFeatures: subgroups ? ["subgroups"] : [] });
+    device = await adapter.requestDevice({ requiredLimits: limits, requiredFeatures: features.required });
   } catch (cause) {
     throw new WebGpuError(`the adapter gives no device: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }
   const lost = device.lost.then(({ reason, message }) => new DeviceLostError(`the device was lost (${reason}): ${message}`));
   const { vendor, architecture, description, subgroupMinSize, subgroupMaxSize } = adapter.info;
-  const subgroup = subgroups && subgroupMinSize === subgroupMaxSize ? await probeSubgroup(device, subgroupMinSize ?? 0) : 0;
+  const subgroup = features.subgroups && subgroupMinSize === subgroupMaxSize ? await probeSubgroup(device, subgroupMinSize ?? 0) : 0;
   const software = adapter.info.isFallbackAdapter || architecture === "swiftshader";
   return {
     device,
     name: [...new Set([vendor, architecture, description].filter((word) => word !== ""))].join(" ") || "a WebGPU adapter",
-    traits: { subgroup, workgroupBytes: device.limits.maxComputeWorkgroupStorageSize, software },
+    traits: {
+      subgroup,
+      half: features.half,
+      matrix: features.matrix && subgroup === 32,
+      dots: features.dots,
+      workgroupBytes: device.limits.maxComputeWorkgroupStorageSize,
+      bindingBytes: Math.min(device.limits.maxStorageBufferBindingSize, options.maxBindingBytes ?? Number.POSITIVE_INFINITY),
+      software,
+    },
     maxBytes,
     lost,
   };

@@ -1,10 +1,12 @@
 import type { Binding } from "./binding.js";
-import { Pace } from "./pace.js";
+import type { Pace } from "./pace.js";
 import { type Pipeline, uniformBytes } from "./pipelines.js";
+import type { Profile } from "./profile.js";
 import { usage } from "./usage.js";
 
 /** A dispatch with everything found out that can be before it runs. */
 export interface Command extends Pipeline {
+  readonly op: string;
   readonly bindings: readonly Binding[];
   readonly uniforms: Uint32Array;
   readonly grid: readonly [number, number, number];
@@ -13,6 +15,7 @@ export interface Command extends Pipeline {
 
 /** A command whose bind group is made. */
 export interface Bound {
+  readonly op: string;
   readonly pipeline: GPUComputePipeline;
   readonly group: GPUBindGroup;
   /** Where its uniforms start. */
@@ -35,7 +38,8 @@ const most = 512;
 /** Commands in the order in which they were enqueued, encoded as they come and submitted before they are many or long. */
 export class Stream {
   readonly #device: GPUDevice;
-  readonly #pace = new Pace();
+  readonly #pace: Pace;
+  readonly #profile: Profile | undefined;
   readonly #uniforms = new Uint32Array((most * uniformBytes) / 4);
   readonly #ring: GPUBuffer;
   #encoder: GPUCommandEncoder | undefined;
@@ -45,8 +49,10 @@ export class Stream {
   #work = 0;
   #doomed: GPUBuffer[] = [];
 
-  constructor(device: GPUDevice) {
+  constructor(device: GPUDevice, pace: Pace, profile?: Profile) {
     this.#device = device;
+    this.#pace = pace;
+    this.#profile = profile;
     this.#ring = device.createBuffer({ size: most * uniformBytes, usage: usage.uniform | usage.copyTarget });
   }
 
@@ -71,7 +77,7 @@ export class Stream {
   }
 
   /** Makes a command's bind group. Its copies' targets are the caller's to destroy. */
-  bind({ pipeline, layout, bindings, grid, work }: Command, uniforms: GPUBuffer, offset: number): Bound {
+  bind({ op, pipeline, layout, bindings, grid, work }: Command, uniforms: GPUBuffer, offset: number): Bound {
     const copies: Copy[] = [];
     const entries = bindings.map((binding, index): GPUBindGroupEntry => {
       const { buffer, offset, size, copied } = binding;
@@ -81,11 +87,15 @@ export class Stream {
       return { binding: index + 1, resource: { buffer: target, offset: 0, size } };
     });
     const group = this.#device.createBindGroup({ layout, entries: [{ binding: 0, resource: { buffer: uniforms, size: uniformBytes } }, ...entries] });
-    return { pipeline, group, offset, grid, work, copies };
+    return { op, pipeline, group, offset, grid, work, copies };
   }
 
-  encode({ pipeline, group, offset, grid, work, copies }: Bound): void {
+  encode({ op, pipeline, group, offset, grid, work, copies }: Bound): void {
     for (const { source, offset, target, bytes } of copies) this.copy(source, offset, target, bytes);
+    if (this.#profile) {
+      this.#pass?.end();
+      this.#pass = this.#commands().beginComputePass(this.#profile.next(this.#device, op));
+    }
     if (!this.#pass) this.#pass = this.#commands().beginComputePass();
     const pass = this.#pass;
     pass.setPipeline(pipeline);
@@ -119,7 +129,9 @@ export class Stream {
       this.#pass?.end();
       const { queue } = this.#device;
       if (this.#used > 0) queue.writeBuffer(this.#ring, 0, this.#uniforms, 0, (this.#used * uniformBytes) / 4);
+      this.#profile?.resolve(this.#encoder);
       queue.submit([this.#encoder.finish()]);
+      this.#profile?.collect();
       const work = this.#work;
       const since = performance.now();
       if (work > 0) queue.onSubmittedWorkDone().then(() => this.#pace.done(work, since), ignore);

@@ -6,31 +6,34 @@ import { WebGpuKernel } from "./kernel.js";
 import { kernels } from "./kernels/index.js";
 import { Memory } from "./memory.js";
 import type { WebGpuOptions } from "./options.js";
+import { Pace } from "./pace.js";
 import { Pipelines } from "./pipelines.js";
+import type { Profile } from "./profile.js";
 import { Programs } from "./programs.js";
 import { type Given, Resolver } from "./resolver.js";
 import { type Started, start } from "./start.js";
 import { Stream } from "./stream.js";
 import { mapRead, usage } from "./usage.js";
 
-/** Rows of a prefill's matrix products: enough for tiles to keep a GPU busy; in software, where nothing is idle, fewer, for shorter waits. */
-const prefillTokens = { hardware: 512, software: 128 } as const;
+/** Rows of a prefill's matrix products: enough for tiles to keep a GPU busy, the more where bindings are large; in software, where nothing is idle, fewer. */
+const prefillTokens = { large: 2048, hardware: 512, software: 128 } as const;
 
 /**
  * The WebGPU backend: kernels in WGSL, in browsers, Node (with the npm package `webgpu`), Deno and Bun. Rejects with a `WebGpuError` where there is no
  * adapter, or an option makes no sense. Where the device is lost, `synchronise` and `read` reject with a `DeviceLostError` from then on.
  */
 export async function webgpu(options: WebGpuOptions = {}): Promise<Backend> {
-  return backendOf(await start(options));
+  return backendOf(await start(options), options.profile);
 }
 
-function backendOf({ device, name, traits, maxBytes, lost }: Started): Backend {
+function backendOf({ device, name, traits, maxBytes, lost }: Started, profile?: Profile): Backend {
   const { limits } = device;
   const failures = new Failures(lost);
-  const stream = new Stream(device);
+  const pace = new Pace(traits.software);
+  const stream = new Stream(device, pace, profile);
   const pipelines = new Pipelines(device);
   const memory = new Memory(device, stream, failures, maxBytes);
-  const resolver = new Resolver(device, pipelines, memory);
+  const resolver = new Resolver(device, traits, pipelines, memory, pace);
   const programs = new Programs(device, stream, memory);
   let flushing = false;
   let disposed = false;
@@ -60,12 +63,15 @@ function backendOf({ device, name, traits, maxBytes, lost }: Started): Backend {
       device: name,
       features: {
         subgroups: traits.subgroup > 0 ? traits.subgroup : false,
-        maxBindingBytes: limits.maxStorageBufferBindingSize,
+        subgroupMatrix: traits.matrix,
+        packedDots: traits.dots,
+        shaderF16: traits.half,
+        maxBindingBytes: traits.bindingBytes,
         maxBufferBytes: limits.maxBufferSize,
         workgroupBytes: traits.workgroupBytes,
         software: traits.software,
       },
-      prefillTokens: traits.software ? prefillTokens.software : prefillTokens.hardware,
+      prefillTokens: traits.software ? prefillTokens.software : traits.bindingBytes >= 2 ** 29 ? prefillTokens.large : prefillTokens.hardware,
       maxBytes,
     },
 

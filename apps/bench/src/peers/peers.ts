@@ -32,7 +32,8 @@ const write = 64;
 const pageWrite = 32;
 /** wllama reads for a minute: pages are measured in two rounds unless more than three were asked for. */
 const pageRounds = (rounds: number) => (rounds > 3 ? rounds : Math.min(rounds, 2));
-const seconds = 600;
+/** The longest that an answer is waited for. */
+const seconds = 300;
 
 // Built, this module is dist/main.js and the processes lie in dist/peers/.
 const dist = fileURLToPath(new URL(".", import.meta.url));
@@ -125,13 +126,20 @@ export async function peers({ model, text, threads, rounds, only, resume }: Peer
       }
       if (wants("native")) {
         await step(round, ["llama.decode", "ours.decode", "ours.decode.kept"], async () => {
-          filled ??= await fill(rounds - round);
-          const [peer, whole, kept] = [
-            await filled.llama.ask<Rate>({ do: "decode" }, seconds),
-            await filled.ours.ask<Rate>({ do: "decode" }, seconds),
-            await filled.ours.ask<Rate>({ do: "decode" }, seconds),
-          ];
-          return { "llama.decode": peer.rate, "ours.decode": whole.rate, "ours.decode.kept": kept.rate };
+          try {
+            filled ??= await fill(rounds - round);
+            const [peer, whole, kept] = [
+              await filled.llama.ask<Rate>({ do: "decode" }, seconds),
+              await filled.ours.ask<Rate>({ do: "decode" }, seconds),
+              await filled.ours.ask<Rate>({ do: "decode" }, seconds),
+            ];
+            return { "llama.decode": peer.rate, "ours.decode": whole.rate, "ours.decode.kept": kept.rate };
+          } catch (error) {
+            // What is still under way must not disturb what follows; a later round begins anew.
+            for (const child of children.splice(0)) child.end();
+            filled = undefined;
+            throw error;
+          }
         });
       }
     }

@@ -5,16 +5,9 @@ export const PAGE: usize = 4096;
 /** What was read, where the optimiser must suppose that somebody looks. */
 export let touched: i32 = 0;
 
-/** Reads one word of every cache line of `bytes` bytes in order, which the memory is fastest at. */
-export function touch(from: usize, bytes: usize): void {
-  let all: i32 = 0;
-  for (let at: usize = 0; at < bytes; at += 64) all |= load<i32>(from + at);
-  touched = all;
-}
-
 /**
- * Reads the first lines of four pages, `apart` bytes from one to the next, `last` at most. Machines read ahead within a page but not into the next one;
- * the four wait for memory at the same time, and four lines set the reading ahead going (measured: one line does not, sixteen are slower).
+ * Reads the first lines of four pages, `apart` bytes from one to the next; for those beyond `last`, what is there. Machines read ahead within a page but
+ * not into the next one; the four wait for memory at the same time, and four lines set the reading ahead going.
  */
 export function touchPages(page: usize, apart: usize, last: usize): void {
   const a = min(page, last);
@@ -27,4 +20,11 @@ export function touchPages(page: usize, apart: usize, last: usize): void {
   all |= load<i32>(a, 128) | load<i32>(b, 128) | load<i32>(c, 128) | load<i32>(d, 128);
   all |= load<i32>(a, 192) | load<i32>(b, 192) | load<i32>(c, 192) | load<i32>(d, 192);
   touched = all;
+}
+
+/** The same for all pages of `bytes` bytes that are read as four streams. */
+export function touchQuarters(from: usize, bytes: usize): void {
+  if (bytes < 4 * PAGE) return;
+  const apart = bytes >> 2;
+  for (let at: usize = 0; at < apart; at += PAGE) touchPages(from + at, apart, from + bytes - 256);
 }

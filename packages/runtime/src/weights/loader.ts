@@ -40,7 +40,9 @@ export class Loader {
   chunks({ dtype, shape, group = 1 }: StoredTensor, rows: number): RowRange[] {
     const width = shape.slice(1).reduce((product, axis) => product * axis, 1);
     const fit = Math.floor(chunkBytes / Math.max(1, storedBytes(dtype, width)));
-    const step = Math.max(1, Math.floor(fit / group)) * group;
+    // An even number of rows: what follows them then begins at a multiple of four bytes, in every plane.
+    const unit = group % 2 === 0 ? group : 2 * group;
+    const step = Math.max(1, Math.floor(fit / unit)) * unit;
     return Array.from({ length: Math.ceil(rows / step) }, (_, index) => ({ from: index * step, to: Math.min(rows, (index + 1) * step) }));
   }
 

@@ -37,8 +37,10 @@ export class HubServer {
     if (pathname.startsWith("/api/models/owner/tiny/revision/")) {
       const facts = { private: false, gated: false, downloads: 0, likes: 0, lastModified: "2025-01-01T00:00:00.000Z" };
       json({ _id: "1", id: "owner/tiny", sha: commit, ...facts });
-    } else if (pathname === `/api/models/owner/tiny/tree/${commit}`) {
-      const files = [...this.files].map(([path, bytes]) => {
+    } else if (pathname.startsWith(`/api/models/owner/tiny/tree/${commit}`)) {
+      const folder = pathname.slice(`/api/models/owner/tiny/tree/${commit}/`.length);
+      const here = [...this.files].filter(([path]) => path.slice(0, Math.max(0, path.lastIndexOf("/"))) === folder);
+      const files = here.map(([path, bytes]) => {
         const large = /\.(safetensors|gguf)$/.test(path);
         const lfs = large ? { lfs: { oid: createHash("sha256").update(bytes).digest("hex"), size: bytes.length, pointerSize: 1 } } : {};
         return { type: "file", path, size: bytes.length, oid: "1", ...lfs };

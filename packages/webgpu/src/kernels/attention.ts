@@ -1,7 +1,9 @@
 import { elementBytes } from "@ziggurat/tensor";
+import { matrixRows } from "../matrix-rows.js";
 import { quadType, wordsOf } from "../rows.js";
 import { bind, type OpKernel, type Traits } from "../stage.js";
 import text from "./attention.wgsl";
+import matrix from "./attention-matrix.wgsl";
 
 /** Bytes that the larger tile needs. */
 const largeTile = 16 * (2 * 64 * 5 + 64 * 17);
@@ -10,10 +12,28 @@ const largeTile = 16 * (2 * 64 * 5 + 64 * 17);
 export const sideOf = (tokens: number, { workgroupBytes }: Traits): 8 | 16 => (tokens <= 32 || workgroupBytes < largeTile ? 8 : 16);
 
 export const attention: OpKernel<"attention"> = {
-  wide: ["keys", "values"],
+  wide: ["qkv", "keys", "values"],
   stages(spec, traits, wide) {
     const { tokens, queryHeads, kvHeads, headSize, arenaRows, kv, window, scale, softcap } = spec;
     wordsOf("attention", kv, headSize);
+    const work =
+      4 * tokens * queryHeads * headSize * Math.min(arenaRows / kvHeads, window || Number.POSITIVE_INFINITY) + elementBytes[kv] * arenaRows;
+    const settings = tokens > 32 ? matrixRows(headSize, kv, traits, wide) : undefined;
+    if (settings) {
+      const rows = { keys: "vec4<u32>", values: "vec4<u32>", offset: "i32", length: "i32" };
+      return [
+        {
+          text: matrix,
+          settings,
+          bound: bind("attention", spec, { qkv: "vec4<f32>", ...rows, out: "f32", lse: "f32" }),
+          uniforms: { tokens, query_heads: queryHeads, kv_heads: kvHeads, window, first_head: 0 },
+          floats: { scale, softcap },
+          grid: [Math.ceil(tokens / (headSize <= 64 ? 128 : 64)), queryHeads, 1],
+          work,
+          cut: "first_head",
+        },
+      ];
+    }
     const whole = wide && headSize % 4 === 0;
     const type = whole ? quadType(kv) : "u32";
     const side = sideOf(tokens, traits);
@@ -24,10 +44,11 @@ export const attention: OpKernel<"attention"> = {
         text,
         settings: { SIDE: side, QUADS: quads, COLUMNS: Math.ceil(quads / side), VALUES_AT_ONCE: atOnce, KV: kv, WIDE: whole },
         bound: bind("attention", spec, { qkv: "f32", keys: type, values: type, offset: "i32", length: "i32", out: "f32", lse: "f32" }),
-        uniforms: { tokens, query_heads: queryHeads, kv_heads: kvHeads, size: headSize, window },
+        uniforms: { tokens, query_heads: queryHeads, kv_heads: kvHeads, size: headSize, window, first_head: 0 },
         floats: { scale, softcap },
         grid: [Math.ceil(tokens / (4 * side)), queryHeads, 1],
-        work: 4 * tokens * queryHeads * headSize * Math.min(arenaRows / kvHeads, window || Number.POSITIVE_INFINITY) + elementBytes[kv] * arenaRows,
+        work,
+        cut: "first_head",
       },
     ];
   },

@@ -25,7 +25,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
   let tx = local % SIDE;
   let ty = local / SIDE;
   let first_query = group.x * TILE;
-  let head = group.y;
+  let head = group.y + u.first_head;
   let kv_head = head / (u.query_heads / u.kv_heads);
   let length = u32($length[kv_head]);
   let start = u32($offset[kv_head]);

@@ -1,51 +1,59 @@
 import { elementBytes, OpError } from "@ziggurat/tensor";
-import { quadType, wordsOf } from "../rows.js";
-import { bind, type OpKernel, scratch } from "../stage.js";
+import { wordsOf } from "../rows.js";
+import { bind, type OpKernel, type Stage, scratch } from "../stage.js";
 import text from "./decode-attention.wgsl";
+import merge from "./decode-merge.wgsl";
 
-/** Workgroups below which rows are split further. */
-const fewGroups = 512;
+/** Workgroups that keep a large GPU busy: with more, they take more rows each. */
+const busy = 1024;
+const tile = 128;
+const powerOf2 = (n: number) => 2 ** Math.ceil(Math.log2(n));
 
 export const decodeAttention: OpKernel<"decodeAttention"> = {
   wide: ["keys", "values"],
-  stages(spec, _, wide) {
+  stages(spec, { subgroup }, wide) {
     const { sequences, queryHeads, kvHeads, headSize, arenaRows, capacity, rotary, tableRows, kv, scale, softcap, slot } = spec;
     wordsOf("decodeAttention", kv, headSize);
     if (headSize > 256) throw new OpError(`decodeAttention: heads of ${headSize} numbers; WebGPU kernels take up to 256`);
-    const whole = wide && headSize % 4 === 0;
-    const type = whole ? quadType(kv) : "u32";
-    const quads = Math.ceil(headSize / 4);
+    const whole = wide && headSize % 8 === 0;
+    const type = whole ? "vec4<u32>" : "u32";
+    const octs = Math.ceil(headSize / 8);
+    const lanes = powerOf2(octs);
     const share = queryHeads / kvHeads;
-    const heads = Math.min(8, 2 ** Math.ceil(Math.log2(share)));
+    const heads = Math.min(4, powerOf2(share));
     const blocks = Math.ceil(share / heads);
-    const rowsAtOnce = Math.ceil(capacity / 128) * kvHeads * blocks * sequences < fewGroups ? 64 : 128;
-    const splits = Math.ceil(capacity / rowsAtOnce);
+    const tiles = Math.max(1, Math.ceil((capacity * kvHeads * blocks * sequences) / tile / busy));
+    const splits = Math.ceil(capacity / (tile * tiles));
     const single = splits === 1;
-    const partial = scratch("f32", 4 * sequences * queryHeads * splits * (headSize + 2));
+    const partial = scratch("vec4<f32>", 16 * sequences * queryHeads * splits * (2 * octs + 1));
     const tables = { offset: "i32", length: "i32", ended: "i32" };
-    const uniforms = { query_heads: queryHeads, kv_heads: kvHeads, size: headSize, splits };
     const read = bind("decodeAttention", spec, { qkv: "f32", keys: slot ? "u32" : type, values: type, cells: "u32", table: "f32", ...tables });
     const written = bind("decodeAttention", spec, { out: "f32", lse: "f32" });
-    const quadLanes = 2 ** Math.ceil(Math.log2(quads));
-    const settings = { ROWS_AT_ONCE: rowsAtOnce, HEADS: heads, QUADS: quads, QUAD_LANES: quadLanes, KV: kv, WIDE: whole, SLOT: slot, SINGLE: single };
-    const split = {
+    const settings = {
+      ...{ LANES: lanes, HEADS: heads, OCTS: octs, LOADS: Math.min(8, lanes), KV: kv, WIDE: whole, SLOT: slot, SINGLE: single },
+      ...(subgroup === 32 ? { SUBGROUP: 32, LANE_STEPS: Math.log2(lanes), TEAM_STEPS: Math.log2(32 / lanes) } : { SUBGROUP: 0 }),
+    };
+    const split: Stage = {
       text,
       settings,
       bound: { ...read, ...(single ? written : { partial }) },
-      uniforms: { ...uniforms, ...(slot ? { arena_rows: arenaRows, rotary, table_rows: tableRows } : {}) },
+      uniforms: {
+        ...{ query_heads: queryHeads, kv_heads: kvHeads, size: headSize, splits, tiles },
+        ...(slot ? { arena_rows: arenaRows, rotary, table_rows: tableRows } : {}),
+      },
       floats: { scale, softcap },
-      grid: [splits, kvHeads * blocks, sequences] as const,
+      grid: [splits, kvHeads * blocks, sequences],
       work: 4 * capacity * queryHeads * headSize * sequences + 2 * elementBytes[kv] * capacity * kvHeads * headSize * sequences,
     };
     if (single) return [split];
-    const merge = {
-      text,
-      settings: { MERGE: true },
+    const last: Stage = {
+      text: merge,
+      settings: { MERGE: true, SUBGROUP: subgroup },
       bound: { partial: { ...partial, written: false }, ...bind("decodeAttention", spec, { length: "i32", ended: "i32" }), ...written },
-      uniforms: { ...uniforms, rows_at_once: rowsAtOnce },
-      grid: [queryHeads, sequences, 1] as const,
+      uniforms: { query_heads: queryHeads, kv_heads: kvHeads, size: headSize, splits, quads: 2 * octs, rows_at_once: tile * tiles },
+      grid: [queryHeads, sequences, Math.ceil(octs / 4)],
       work: 4 * sequences * queryHeads * splits * headSize,
     };
-    return [split, merge];
+    return [split, last];
   },
 };

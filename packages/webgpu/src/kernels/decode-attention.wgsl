@@ -1,58 +1,120 @@
-// decodeAttention: one query a sequence, in two dispatches (Flash-Decoding). `split`: a workgroup of ROWS_AT_ONCE threads takes as many rows of one KV head, and
-// HEADS of the query heads that share it. First a thread for each row computes its logits, then the maximum and the sum of each query head, then threads
-// walk the values: QUAD_LANES of them a row. The grid covers `capacity` rows; workgroups beyond a head's length leave at once. `merge` adds the splits of
-// a query head up, in order. With one split, `split` writes the result itself.
+// decodeAttention: one query a sequence, in two dispatches (Flash-Decoding): `split`, whose workgroups take a few tiles of TILE rows of one KV head and HEADS of
+// the query heads that share it, and decode-merge.wgsl. The grid covers `capacity` rows; workgroups beyond a head's length leave at once. With one
+// split, `split` writes the result itself.
+//
+// LANES threads, a team, read a row of K or V together, eight numbers each. Of a tile first the logits; then 32 threads for each query head find maximum and
+// weights; then every team adds up the values of its rows, under a maximum that may grow from tile to tile.
 // SLOT: keys lie unrotated, and turn to their rank as they are read.
 //
-// Partial results, [query head, split]: maximum, sum, then the sum of weighted values.
+// Partial results are quads, [query head, split, 1 + 2 OCTS]: maximum and sum, then the sum of weighted values.
 #include infinity
-#if MERGE
-const THREADS = 64u;
-@compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
-  let head = group.x;
-  let sequence = group.y;
-  let kv_head = sequence * u.kv_heads + head / (u.query_heads / u.kv_heads);
-  let rows = u32($length[kv_head]) + select(0u, 1u, $ended[sequence] == 0i);
-  let splits = (rows + u.rows_at_once - 1u) / u.rows_at_once;
-  let query = sequence * u.query_heads + head;
-  let base = query * u.splits;
-  let stride = u.size + 2u;
-  var most = -infinity();
-  for (var s = 0u; s < splits; s++) {
-    most = max(most, $partial[(base + s) * stride]);
-  }
-  var total = 0.0;
-  for (var s = 0u; s < splits; s++) {
-    total += $partial[(base + s) * stride + 1u] * exp($partial[(base + s) * stride] - most);
-  }
-  for (var j = local; j < u.size; j += THREADS) {
-    var sum = 0.0;
-    for (var s = 0u; s < splits; s++) {
-      sum += $partial[(base + s) * stride + 2u + j] * exp($partial[(base + s) * stride] - most);
-    }
-    $out[query * u.size + j] = select(0.0, sum / total, splits > 0u);
-  }
-  if local == 0u {
-    $lse[query] = select(-infinity(), most + log(total), splits > 0u);
-  }
+struct Oct {
+  a: vec4f,
+  b: vec4f,
 }
-#else
 #if SLOT
 #include rotation keys
 #else
-#include quad keys
+#include oct keys
 #endif
-#include quad values
-const LANES = ROWS_AT_ONCE / HEADS;
-const ROW_TEAMS = ROWS_AT_ONCE / QUAD_LANES;
-var<workgroup> query: array<vec4f, HEADS * QUADS>;
-var<workgroup> weights: array<f32, HEADS * ROWS_AT_ONCE>;
-var<workgroup> reduced: array<f32, ROWS_AT_ONCE>;
-var<workgroup> gathered: array<vec4f, ROWS_AT_ONCE>;
+#include oct values
+const THREADS = 128u;
+const TEAMS = THREADS / LANES;
+const TILE = 128u;
+// Rows of a tile that one team reads, LOADS of them at once.
+const PASSES = TILE / TEAMS;
+#if SUBGROUP
+// Parts of a sum of values that meet in shared memory.
+const SHARES = THREADS / 32u;
+#else
+const SHARES = TEAMS;
+var<workgroup> pieces: array<f32, HEADS * THREADS>;
+var<workgroup> reduced: array<f32, THREADS>;
+#endif
+var<workgroup> logits: array<f32, HEADS * TILE>;
+var<workgroup> weights: array<f32, HEADS * TILE>;
+// Of each query head: what older sums are worth under the new maximum; at the end the whole sum and the maximum.
+var<workgroup> kept: array<f32, HEADS>;
+var<workgroup> totals: array<vec2f, HEADS>;
+var<workgroup> gathered: array<vec4f, SHARES * LANES * 2u>;
 
-@compute @workgroup_size(ROWS_AT_ONCE)
+fn query_oct(row: u32, n: u32, used: bool) -> Oct {
+  var numbers = Oct();
+  for (var c = 0u; c < 4u; c++) {
+    if used && 8u * n + c < u.size {
+      numbers.a[c] = u.scale * $qkv[row * u.size + 8u * n + c];
+    }
+    if used && 8u * n + 4u + c < u.size {
+      numbers.b[c] = u.scale * $qkv[row * u.size + 8u * n + 4u + c];
+    }
+  }
+  return numbers;
+}
+
+#if SLOT
+fn turned_oct(row: u32, n: u32) -> Oct {
+  let position = bitcast<i32>($cells[u.arena_rows + row]);
+  var numbers = Oct();
+  for (var c = 0u; c < 4u; c++) {
+    if 8u * n + c < u.size {
+      numbers.a[c] = keys_turned(row, 8u * n + c, position);
+    }
+    if 8u * n + 4u + c < u.size {
+      numbers.b[c] = keys_turned(row, 8u * n + 4u + c, position);
+    }
+  }
+  return numbers;
+}
+#endif
+
+fn capped(x: f32) -> f32 {
+  if u.softcap > 0.0 {
+    return u.softcap * tanh(clamp(x / u.softcap, -15.0, 15.0));
+  }
+  return x;
+}
+
+// Over the 32 threads that have a query head.
+fn max_of_head(x: f32, local: u32) -> f32 {
+#if SUBGROUP
+  return subgroupMax(x);
+#else
+  reduced[local] = x;
+  for (var half = 16u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if local % 32u < half {
+      reduced[local] = max(reduced[local], reduced[local + half]);
+    }
+  }
+  workgroupBarrier();
+  let most = reduced[local / 32u * 32u];
+  workgroupBarrier();
+  return most;
+#endif
+}
+
+fn sum_of_head(x: f32, local: u32) -> f32 {
+#if SUBGROUP
+  return subgroupAdd(x);
+#else
+  reduced[local] = x;
+  for (var half = 16u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if local % 32u < half {
+      reduced[local] += reduced[local + half];
+    }
+  }
+  workgroupBarrier();
+  let sum = reduced[local / 32u * 32u];
+  workgroupBarrier();
+  return sum;
+#endif
+}
+
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
+  let lane = local % LANES;
+  let team = local / LANES;
   let share = u.query_heads / u.kv_heads;
   let blocks = (share + HEADS - 1u) / HEADS;
   let sequence = group.z;
@@ -61,137 +123,169 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
   let in_group = group.y % blocks * HEADS;
   let heads = min(HEADS, share - in_group);
   let first_head = group.y / blocks * share + in_group;
+  let first_query = sequence * u.query_heads + first_head;
   let rows = u32($length[kv_head]) + select(0u, 1u, $ended[sequence] == 0i);
-  let first_row = group.x * ROWS_AT_ONCE;
-#if SINGLE
-  if rows == 0u {
-    for (var i = local; i < heads * u.size; i += ROWS_AT_ONCE) {
-      $out[(sequence * u.query_heads + first_head) * u.size + i] = 0.0;
-    }
-    if local < heads {
-      $lse[sequence * u.query_heads + first_head + local] = -infinity();
-    }
-    return;
-  }
-#else
-  if first_row >= rows {
+  let first = group.x * u.tiles * TILE;
+#if !SINGLE
+  if first >= rows {
     return;
   }
 #endif
+  let end = min(rows, first + u.tiles * TILE);
   let start = u32($offset[kv_head]);
-  for (var i = local; i < HEADS * QUADS; i += ROWS_AT_ONCE) {
-    let row = sequence * (u.query_heads + 2u * u.kv_heads) + first_head + i / QUADS;
-    var quad = vec4f();
-    for (var c = 0u; c < 4u; c++) {
-      let j = 4u * (i % QUADS) + c;
-      if i / QUADS < heads && j < u.size {
-        quad[c] = u.scale * $qkv[row * u.size + j];
-      }
-    }
-    query[i] = quad;
-  }
-  workgroupBarrier();
-  let row = first_row + local;
-  var logits: array<f32, HEADS>;
-  if row < rows {
-#if SLOT
-    let position = bitcast<i32>($cells[u.arena_rows + start + row]);
-    for (var j = 0u; j < u.size; j++) {
-      let k = keys_turned(start + row, j, position);
-      for (var h = 0u; h < HEADS; h++) {
-        logits[h] += k * query[h * QUADS + j / 4u][j % 4u];
-      }
-    }
-#else
-    for (var q = 0u; q < QUADS; q++) {
-      let k = keys_quad(start + row, q);
-      for (var h = 0u; h < HEADS; h++) {
-        logits[h] += dot(k, query[h * QUADS + q]);
-      }
-    }
-#endif
-  }
-  for (var h = 0u; h < HEADS; h++) {
-    var x = logits[h];
-    if u.softcap > 0.0 {
-      x = u.softcap * tanh(clamp(x / u.softcap, -15.0, 15.0));
-    }
-    weights[h * ROWS_AT_ONCE + local] = select(-infinity(), x, row < rows);
-  }
-  workgroupBarrier();
-  // LANES threads for each query head.
-  let head = local / LANES;
-  let lane = local % LANES;
+  let qkv_row = sequence * (u.query_heads + 2u * u.kv_heads) + first_head;
+#repeat h HEADS
+  let query{h} = query_oct(qkv_row + {h}u, lane, {h}u < heads);
+  var sum{h}a = vec4f();
+  var sum{h}b = vec4f();
+#end
+  // The 32 threads of a query head, or two such, know its maximum and sum.
+  let own = local / 32u % HEADS;
   var most = -infinity();
-  for (var i = lane; i < ROWS_AT_ONCE; i += LANES) {
-    most = max(most, weights[head * ROWS_AT_ONCE + i]);
-  }
-  reduced[local] = most;
-  for (var half = LANES / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if lane < half {
-      reduced[local] = max(reduced[local], reduced[local + half]);
-    }
-  }
-  workgroupBarrier();
-  most = reduced[head * LANES];
-  workgroupBarrier();
-  var sum = 0.0;
-  for (var i = lane; i < ROWS_AT_ONCE; i += LANES) {
-    let weight = exp(weights[head * ROWS_AT_ONCE + i] - most);
-    weights[head * ROWS_AT_ONCE + i] = weight;
-    sum += weight;
-  }
-  reduced[local] = sum;
-  for (var half = LANES / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if lane < half {
-      reduced[local] += reduced[local + half];
-    }
-  }
-  workgroupBarrier();
-  let total = reduced[head * LANES];
-  let place = (sequence * u.query_heads + first_head + head) * u.splits + group.x;
-  if lane == 0u && head < heads {
-#if SINGLE
-    $lse[sequence * u.query_heads + first_head + head] = most + log(total);
+  var total = 0.0;
+  for (var tile = first; tile < end; tile += TILE) {
+    for (var step = 0u; step < PASSES; step += LOADS) {
+#repeat n LOADS
+      let at{n} = (step + {n}u) * TEAMS + team;
+#if SLOT
+      let k{n} = turned_oct(start + min(tile + at{n}, end - 1u), lane);
 #else
-    $partial[place * (u.size + 2u)] = most;
-    $partial[place * (u.size + 2u) + 1u] = total;
+      let raw{n} = keys_raw(start + min(tile + at{n}, end - 1u), lane);
 #endif
-  }
-  // QUAD_LANES threads for each row.
-  let q = local % QUAD_LANES;
-  let team = local / QUAD_LANES;
-  var sums: array<vec4f, HEADS>;
-  if q < QUADS {
-    for (var i = team; i < min(ROWS_AT_ONCE, rows - first_row); i += ROW_TEAMS) {
-      let v = values_quad(start + first_row + i, q);
-      for (var h = 0u; h < HEADS; h++) {
-        sums[h] += weights[h * ROWS_AT_ONCE + i] * v;
-      }
-    }
-  }
-  for (var h = 0u; h < heads; h++) {
-    workgroupBarrier();
-    gathered[local] = sums[h];
-    workgroupBarrier();
-    if team == 0u && q < QUADS {
-      var quad = vec4f();
-      for (var t = 0u; t < ROW_TEAMS; t++) {
-        quad += gathered[t * QUAD_LANES + q];
-      }
-      let query_head = sequence * u.query_heads + first_head + h;
-      for (var c = 0u; c < 4u; c++) {
-        if 4u * q + c < u.size {
-#if SINGLE
-          $out[query_head * u.size + 4u * q + c] = quad[c] / reduced[h * LANES];
+#end
+#repeat n LOADS
+      {
+#if SLOT
+        let k = k{n};
 #else
-          $partial[(query_head * u.splits + group.x) * (u.size + 2u) + 2u + 4u * q + c] = quad[c];
+        let k = keys_oct(raw{n});
 #endif
+        let seen = tile + at{n} < end;
+#repeat h HEADS
+        var x{h} = dot(query{h}.a, k.a) + dot(query{h}.b, k.b);
+#end
+#if SUBGROUP
+#repeat s LANE_STEPS
+#repeat h HEADS
+        x{h} += subgroupShuffleXor(x{h}, 1u << {s}u);
+#end
+#end
+        if lane == 0u {
+#repeat h HEADS
+          logits[{h}u * TILE + at{n}] = select(-infinity(), capped(x{h}), seen);
+#end
         }
+#else
+#repeat h HEADS
+        pieces[{h}u * THREADS + local] = x{h};
+#end
+        workgroupBarrier();
+        for (var i = local; i < HEADS * TEAMS; i += THREADS) {
+          var x = 0.0;
+          for (var l = 0u; l < LANES; l++) {
+            x += pieces[i / TEAMS * THREADS + i % TEAMS * LANES + l];
+          }
+          let row = (step + {n}u) * TEAMS + i % TEAMS;
+          logits[i / TEAMS * TILE + row] = select(-infinity(), capped(x), tile + row < end);
+        }
+        workgroupBarrier();
+#endif
+      }
+#end
+    }
+    workgroupBarrier();
+#repeat i 4
+    let logit{i} = logits[own * TILE + {i}u * 32u + local % 32u];
+#end
+    let now = max(most, max_of_head(max(max(logit0, logit1), max(logit2, logit3)), local));
+#repeat i 4
+    let weight{i} = exp(logit{i} - now);
+#end
+    let keep = exp(most - now);
+    total = total * keep + sum_of_head(weight0 + weight1 + weight2 + weight3, local);
+    most = now;
+    if local / 32u < HEADS {
+#repeat i 4
+      weights[own * TILE + {i}u * 32u + local % 32u] = weight{i};
+#end
+      if local % 32u == 0u {
+        kept[own] = keep;
       }
     }
+    workgroupBarrier();
+#repeat h HEADS
+    {
+      let keep = kept[{h}];
+      sum{h}a *= keep;
+      sum{h}b *= keep;
+    }
+#end
+    for (var step = 0u; step < PASSES; step += LOADS) {
+#repeat n LOADS
+      let at{n} = (step + {n}u) * TEAMS + team;
+      let raw{n} = values_raw(start + min(tile + at{n}, end - 1u), lane);
+#end
+#repeat n LOADS
+      {
+        let v = values_oct(raw{n});
+#repeat h HEADS
+        {
+          let weight = weights[{h}u * TILE + at{n}];
+          sum{h}a += weight * v.a;
+          sum{h}b += weight * v.b;
+        }
+#end
+      }
+#end
+    }
+    workgroupBarrier();
+  }
+  if local % 32u == 0u && local / 32u < HEADS {
+    totals[own] = vec2f(most, total);
+  }
+#if SUBGROUP
+#repeat s TEAM_STEPS
+#repeat h HEADS
+  sum{h}a += subgroupShuffleXor(sum{h}a, LANES << {s}u);
+  sum{h}b += subgroupShuffleXor(sum{h}b, LANES << {s}u);
+#end
+#end
+#endif
+#repeat h HEADS
+  workgroupBarrier();
+#if SUBGROUP
+  if local % 32u < LANES {
+    let place = (local / 32u * LANES + lane) * 2u;
+    gathered[place] = sum{h}a;
+    gathered[place + 1u] = sum{h}b;
+  }
+#else
+  gathered[2u * local] = sum{h}a;
+  gathered[2u * local + 1u] = sum{h}b;
+#endif
+  workgroupBarrier();
+  if local < 2u * OCTS && {h}u < heads {
+    var quad = vec4f();
+    for (var s = 0u; s < SHARES; s++) {
+      quad += gathered[s * LANES * 2u + local];
+    }
+#if SINGLE
+    for (var c = 0u; c < 4u; c++) {
+      if 4u * local + c < u.size {
+        $out[(first_query + {h}u) * u.size + 4u * local + c] = select(0.0, quad[c] / totals[{h}].y, rows > 0u);
+      }
+    }
+#else
+    $partial[((first_query + {h}u) * u.splits + group.x) * (2u * OCTS + 1u) + 1u + local] = quad;
+#endif
+  }
+#end
+  if local < heads {
+    let both = totals[local];
+#if SINGLE
+    $lse[first_query + local] = select(-infinity(), both.x + log(both.y), rows > 0u);
+#else
+    $partial[((first_query + local) * u.splits + group.x) * (2u * OCTS + 1u)] = vec4f(both, 0.0, 0.0);
+#endif
   }
 }
-#endif

@@ -1,58 +1,133 @@
 import { isQuantised, type WeightDType } from "@ziggurat/tensor";
-import { bind, type Full, groupsOf, type OpKernel, type Stage, type Traits } from "../stage.js";
-import { bindWeight } from "../weights.js";
+import { type Bound, bind, type Full, groupsOf, type OpKernel, type Stage, scratch, type Traits } from "../stage.js";
+import { bindWeight, type Part, partsOf } from "../weights.js";
 import text from "./linear.wgsl";
+import dots from "./linear-dots.wgsl";
+import matrix from "./linear-matrix.wgsl";
+import tile from "./linear-tile.wgsl";
 
 /** Weights in 16 bytes. */
 const chunks = { f32: 4, f16: 8, bf16: 8, q8_0: 16, q4_0: 32, q4_1: 32 } as const;
 /** What four weights of a row are read as, by tiles. */
 const quadType = (weight: WeightDType) => (weight === "f32" ? "vec4<u32>" : isQuantised(weight) ? "u32" : "vec2<u32>");
 
-/** Few rows: as many lanes as a row of weights keeps busy, and rows of weights enough for each load of x to count. */
-function fewRows(spec: Full<"linear">, { subgroup, software }: Traits, wide: boolean): Pick<Stage, "settings" | "grid"> {
-  const { rows, width, out, weight } = spec;
+/** Workgroups that keep a large GPU busy. */
+const busy = 128;
+
+type Plan = Pick<Stage, "text" | "settings" | "grid"> & { readonly weightType: string; readonly xType: string; readonly cut?: boolean };
+
+/** Few rows: as many lanes as a row of weights keeps busy. In software threads take turns, and the fewer to a row, the less is lost between them. */
+function fewRows({ rows, width, weight }: Full<"linear">, out: number, { subgroup, software }: Traits, wide: boolean): Plan {
+  const blocks = Math.ceil(rows / 8);
+  const few = Math.ceil(rows / blocks);
   const loads = wide ? width / chunks[weight] : width;
-  // In software threads take turns: the fewer to a row, the less is lost between them.
-  const lanes = software && subgroup > 0 ? subgroup : Math.max(loads >= 256 ? 128 : loads >= 128 ? 64 : 32, subgroup);
-  const outs = rows > 2 || out < 2048 ? 2 : 4;
-  const perGroup = (128 / lanes) * outs;
-  const settings = {
-    FEW: rows,
-    LANES: lanes,
-    OUTS: outs,
-    CHUNK: chunks[weight],
-    NIBBLES: weight === "q4_0" || weight === "q4_1",
-    SUBGROUP: subgroup,
+  const lanes = software && subgroup > 0 ? subgroup : Math.max(loads >= 128 ? 128 : loads >= 64 ? 64 : 32, subgroup);
+  const outs = few > 4 ? 4 : 2;
+  const [x, y] = groupsOf(Math.ceil(out / ((128 / lanes) * outs)));
+  return {
+    text,
+    settings: {
+      FEW: few,
+      LANES: lanes,
+      OUTS: outs,
+      SUMS: few * outs,
+      CHUNK: chunks[weight],
+      QUADS: chunks[weight] / 4,
+      NIBBLES: nibbles(weight),
+      SUBGROUP: subgroup,
+    },
+    grid: [x, y, Math.ceil(rows / few)],
+    weightType: wide ? "vec4<u32>" : "u32",
+    xType: wide ? "vec4<f32>" : "f32",
   };
-  return { settings, grid: groupsOf(Math.ceil(out / perGroup)) };
 }
 
-function manyRows({ rows, out }: Full<"linear">): Pick<Stage, "settings" | "grid"> {
-  // The larger tile loads less for each product, unless much of it lies beyond the last row.
-  const side = Math.ceil(rows / 64) * 64 > 1.25 * Math.ceil(rows / 32) * 32 ? 8 : 16;
-  return { settings: { SIDE: side }, grid: [Math.ceil(out / (4 * side)), Math.ceil(rows / (4 * side)), 1] };
+/** Few rows in bytes: one row of weights a team. */
+function fewDots({ rows, weight }: Full<"linear">, out: number, { subgroup, software }: Traits): Plan {
+  const few = Math.ceil(rows / Math.ceil(rows / 8));
+  const lanes = software && subgroup > 0 ? subgroup : Math.max(32, subgroup);
+  const outs = few > 1 ? 2 : 1;
+  const [x, y] = groupsOf(Math.ceil(out / ((128 / lanes) * outs)));
+  return {
+    text: dots,
+    settings: { FEW: few, LANES: lanes, OUTS: outs, SUMS: few * outs, NIBBLES: nibbles(weight), SUBGROUP: subgroup },
+    grid: [x, y, Math.ceil(rows / few)],
+    weightType: "vec4<u32>",
+    xType: "",
+  };
 }
+
+/** Many rows: the larger tile loads less for each product, but has to keep the device busy. */
+function manyRows({ rows, weight }: Full<"linear">, out: number, { software }: Traits, wide: boolean): Plan {
+  const large = !software && Math.ceil(rows / 128) * Math.ceil(out / 128) >= busy;
+  const quads = large ? 2 : 1;
+  return {
+    text: tile,
+    settings: { ACROSS: 16, DOWN: 16, ROW_QUADS: quads, OUT_QUADS: quads },
+    grid: [Math.ceil(out / (64 * quads)), Math.ceil(rows / (64 * quads)), 1],
+    weightType: wide ? quadType(weight) : "u32",
+    xType: wide ? "vec4<f32>" : "f32",
+    cut: true,
+  };
+}
+
+function matrices({ rows, weight }: Full<"linear">, out: number): Plan {
+  const large = Math.ceil(rows / 128) * Math.ceil(out / 128) >= busy;
+  const side = large ? 128 : 64;
+  return {
+    text: matrix,
+    settings: { TILES: side / 32, MATRIX: true, SUBGROUP: 32 },
+    grid: [Math.ceil(out / side), Math.ceil(rows / side), 1],
+    weightType: isQuantised(weight) ? "u32" : "vec4<u32>",
+    xType: "vec4<f32>",
+    cut: true,
+  };
+}
+
+const nibbles = (weight: WeightDType) => weight === "q4_0" || weight === "q4_1";
 
 export const linear: OpKernel<"linear"> = {
   wide: ["x", "weight"],
   stages(spec, traits, wide) {
-    const { rows, width, out, weight, bias, residual } = spec;
-    const few = rows <= 4;
+    const { rows, width, weight, bias, residual } = spec;
+    const few = rows <= (traits.software ? 4 : 16);
     const whole = wide && width % (few ? chunks[weight] : 4) === 0;
-    const { settings, grid } = few ? fewRows(spec, traits, whole) : manyRows(spec);
-    const type = whole ? (few ? "vec4<u32>" : quadType(weight)) : "u32";
-    return [
-      {
+    const bytes = few && whole && traits.dots && isQuantised(weight);
+    const matrix = !few && whole && traits.matrix && weight !== "f32" && width % 32 === 0;
+    const plan = (out: number) =>
+      bytes
+        ? fewDots(spec, out, traits)
+        : few
+          ? fewRows(spec, out, traits, whole)
+          : matrix
+            ? matrices(spec, out)
+            : manyRows(spec, out, traits, whole);
+    const quantised = scratch("vec4<u32>", (rows * width * 48) / 32);
+    const stage = (part: Part): Stage => {
+      const { text, settings, grid, weightType, xType, cut } = plan(part.count);
+      const { x, ...rest } = bind("linear", spec, { x: xType, bias: "f32", residual: "f32", out: "f32" });
+      const input: Record<string, Bound> = bytes ? { bytes: { ...quantised, written: false } } : { x: x! };
+      return {
         text,
         settings: { ...settings, WEIGHT: weight, QUANTISED: isQuantised(weight), WIDE: whole, BIAS: bias, RESIDUAL: residual },
-        bound: {
-          ...bind("linear", spec, { x: whole ? "vec4<f32>" : "f32", bias: "f32", residual: "f32", out: "f32" }),
-          ...bindWeight("weight", weight, out, width, type),
-        },
-        uniforms: { width, outs: out, ...(few ? {} : { rows }) },
+        bound: { ...input, ...rest, ...bindWeight("weight", weight, spec.out, width, weightType, part) },
+        uniforms: { rows, width, outs: part.count, stride: spec.out, first_out: part.first, ...(cut ? { first_tile: 0 } : {}) },
         grid,
-        work: 2 * rows * out * width + 4 * out * width,
-      },
-    ];
+        work: 2 * rows * part.count * width + 4 * part.count * width,
+        ...(cut ? { cut: "first_tile" } : {}),
+      };
+    };
+    const products = partsOf("linear", weight, spec.out, width, traits.bindingBytes).map(stage);
+    if (!bytes) return products;
+    const blocks = (rows * width) / 32;
+    const quantise: Stage = {
+      text: dots,
+      settings: { QUANTISE: true },
+      bound: { ...bind("linear", spec, { x: "vec4<f32>" }), bytes: quantised },
+      uniforms: { blocks },
+      grid: [Math.ceil(blocks / 64), 1, 1],
+      work: 8 * rows * width,
+    };
+    return [quantise, ...products];
   },
 };

@@ -1,4 +1,4 @@
-// rmsNorm: a workgroup for each row: its mean square, then every number of it.
+// rmsNorm: a workgroup for each row: its mean square, then every number of it. WIDE: four numbers at a load.
 #include reduce
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
@@ -7,12 +7,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     return;
   }
   var squares = 0.0;
-  for (var i = local; i < u.width; i += THREADS) {
-    let x = $x[row * u.width + i];
+  for (var i = local; i < u.pieces; i += THREADS) {
+    let x = $x[row * u.pieces + i];
+#if WIDE
+    squares += dot(x, x);
+#else
     squares += x * x;
+#endif
   }
   let scale = 1.0 / sqrt(sum_over_threads(squares, local) / f32(u.width) + u.epsilon);
-  for (var i = local; i < u.width; i += THREADS) {
-    $out[row * u.width + i] = $x[row * u.width + i] * scale * $weight[i];
+  for (var i = local; i < u.pieces; i += THREADS) {
+    $out[row * u.pieces + i] = $x[row * u.pieces + i] * scale * $weight[i];
   }
 }

@@ -1,4 +1,4 @@
-// sample: a workgroup for each sequence. The greatest logit; where the temperature is 0, done. Else thread t weighs the tokens of its own stretch of ids, so
+// sample: sample-greatest.wgsl, then a workgroup for each sequence. The greatest logit; where the temperature is 0, done. Else thread t weighs the tokens of its own stretch of ids, so
 // that sums go up in order of id. top-k: a radix select finds the least logit that stays; of tokens with that very logit the first ids stay. top-p: the same,
 // found bit by bit by how much weight lies above; sums are trees, the same every time. min-p compares with the greatest. Then the stretch, and in it the
 // token, where the running sum passes u x total.
@@ -6,31 +6,18 @@
 #include select
 #include infinity
 #include random
+#include logit
 const THREADS = 256u;
 #include reduce
 // Whether this sequence still writes, and whether its token is drawn.
 var<workgroup> goes_on: u32;
 var<workgroup> draws: u32;
 var<workgroup> sums: array<f32, THREADS>;
-var<private> row: u32;
 var<private> first: u32;
 var<private> last: u32;
 var<private> most: f32;
 var<private> temperature: f32;
-var<private> penalty: f32;
 
-fn logit(id: u32) -> f32 {
-  var x = $logits[row + id];
-#if HISTORY
-  if $history[row + id] > 0i {
-    x = select(x * penalty, x / penalty, x > 0.0);
-  }
-#endif
-  if is_nan(x) {
-    return -infinity();
-  }
-  return x;
-}
 // Floats as u32 in their order; -0 as 0.
 fn key_of(x: f32) -> u32 {
   let bits = select(bitcast<u32>(x), 0u, x == 0.0);
@@ -85,15 +72,13 @@ fn weight_from(key: u32, cut: Cut) -> f32 {
   return sum;
 }
 
-fn greatest(local: u32) -> u32 {
-  var best = 0u;
+fn greatest(sequence: u32, local: u32) -> u32 {
   var x = -infinity();
-  for (var id = local; id < u.vocabulary; id += THREADS) {
-    let other = logit(id);
-    if other > x {
-      x = other;
-      best = id;
-    }
+  var best = 0u;
+  if local < PARTS {
+    let part = 2u * (sequence * PARTS + local);
+    x = bitcast<f32>($partial[part]);
+    best = $partial[part + 1u];
   }
   most = max_over_threads(x, local);
   // The lowest id that has it; where all are -Infinity, 0.
@@ -226,7 +211,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
   temperature = $params[sequence * 5u];
   penalty = $params[sequence * 5u + 4u];
   let step = $steps[sequence];
-  let best = greatest(local);
+  let best = greatest(sequence, local);
   var token = best;
   if local == 0u {
     draws = select(0u, 1u, temperature != 0.0 && abs(most) < infinity());

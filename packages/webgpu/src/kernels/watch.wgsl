@@ -11,7 +11,7 @@
 #endif
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
-  let head = group.y + group.z * 65535u;
+  let head = group.y + group.z * 65535u + u.first_head;
   if head >= u.sequences * u.query_heads {
     return;
   }
@@ -65,7 +65,7 @@ fn query_quad(row: u32, q: u32) -> vec4f {
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
   let tx = local % SIDE;
   let ty = local / SIDE;
-  let head = group.y + group.z * 65535u;
+  let head = group.y + group.z * 65535u + u.first_head;
   if head >= u.sequences * u.query_heads {
     return;
   }

@@ -1,7 +1,7 @@
-const SIDE = 16u;
+const SIDE = 8u;
 const QUADS = 16u;
-const COLUMNS = 1u;
-const VALUES_AT_ONCE = 32u;
+const COLUMNS = 2u;
+const VALUES_AT_ONCE = 16u;
 struct Uniforms {
   qkv_at: u32,
   keys_at: u32,
@@ -15,6 +15,7 @@ struct Uniforms {
   kv_heads: u32,
   size: u32,
   window: u32,
+  first_head: u32,
   scale: f32,
   softcap: f32,
 }
@@ -133,7 +134,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
   let tx = local % SIDE;
   let ty = local / SIDE;
   let first_query = group.x * TILE;
-  let head = group.y;
+  let head = group.y + u.first_head;
   let kv_head = head / (u.query_heads / u.kv_heads);
   let length = u32(offset_data[u.length_at + kv_head]);
   let start = u32(offset_data[u.offset_at + kv_head]);

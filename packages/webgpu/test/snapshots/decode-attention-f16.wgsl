@@ -1,7 +1,11 @@
-const ROWS_AT_ONCE = 128u;
+enable subgroups;
+const LANES = 8u;
 const HEADS = 4u;
-const QUADS = 16u;
-const QUAD_LANES = 16u;
+const OCTS = 8u;
+const LOADS = 8u;
+const SUBGROUP = 32u;
+const LANE_STEPS = 3u;
+const TEAM_STEPS = 2u;
 struct Uniforms {
   qkv_at: u32,
   keys_at: u32,
@@ -14,22 +18,25 @@ struct Uniforms {
   kv_heads: u32,
   size: u32,
   splits: u32,
+  tiles: u32,
   scale: f32,
   softcap: f32,
 }
 @group(0) @binding(0) var<uniform> u: Uniforms;
 @group(0) @binding(1) var<storage, read> qkv_data: array<f32>;
-@group(0) @binding(2) var<storage, read> keys_data: array<vec2<u32>>;
-@group(0) @binding(3) var<storage, read> values_data: array<vec2<u32>>;
+@group(0) @binding(2) var<storage, read> keys_data: array<vec4<u32>>;
+@group(0) @binding(3) var<storage, read> values_data: array<vec4<u32>>;
 @group(0) @binding(4) var<storage, read> offset_data: array<i32>;
-@group(0) @binding(5) var<storage, read_write> partial_data: array<f32>;
-// decodeAttention: one query a sequence, in two dispatches (Flash-Decoding). `split`: a workgroup of ROWS_AT_ONCE threads takes as many rows of one KV head, and
-// HEADS of the query heads that share it. First a thread for each row computes its logits, then the maximum and the sum of each query head, then threads
-// walk the values: QUAD_LANES of them a row. The grid covers `capacity` rows; workgroups beyond a head's length leave at once. `merge` adds the splits of
-// a query head up, in order. With one split, `split` writes the result itself.
+@group(0) @binding(5) var<storage, read_write> partial_data: array<vec4<f32>>;
+// decodeAttention: one query a sequence, in two dispatches (Flash-Decoding): `split`, whose workgroups take a few tiles of TILE rows of one KV head and HEADS of
+// the query heads that share it, and decode-merge.wgsl. The grid covers `capacity` rows; workgroups beyond a head's length leave at once. With one
+// split, `split` writes the result itself.
+//
+// LANES threads, a team, read a row of K or V together, eight numbers each. Of a tile first the logits; then 32 threads for each query head find maximum and
+// weights; then every team adds up the values of its rows, under a maximum that may grow from tile to tile.
 // SLOT: keys lie unrotated, and turn to their rank as they are read.
 //
-// Partial results, [query head, split]: maximum, sum, then the sum of weighted values.
+// Partial results are quads, [query head, split, 1 + 2 OCTS]: maximum and sum, then the sum of weighted values.
 // WGSL has no literal for them, and a compiler must not see through.
 fn infinity() -> f32 {
   var bits = 0x7f800000u;
@@ -40,7 +47,12 @@ fn is_nan(x: f32) -> bool {
   return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
 }
 
-// Four numbers of a row of keys, from number 4 q on; zeros past its end. WIDE: rows are whole quads and every load is one.
+struct Oct {
+  a: vec4f,
+  b: vec4f,
+}
+// Eight numbers of a row of keys, from number 8 n on; zeros past its end. keys_raw is the load alone, so that several can be on their way. The kernel has struct Oct { a: vec4f, b: vec4f }. WIDE: rows are whole
+// octs, each one load in 16 bits and two in 32.
 // 16-bit floats, two to a word, the even one in the low half. Rounding is to nearest, ties to even; beyond the range of f16 lies infinity.
 fn f16_pair(word: u32) -> vec2f {
   return unpack2x16float(word);
@@ -82,26 +94,70 @@ fn bf16_word(pair: vec2f) -> u32 {
   return bf16_bits(pair.x) | (bf16_bits(pair.y) << 16u);
 }
 
-fn keys_quad(row: u32, q: u32) -> vec4f {
-  let bits = keys_data[u.keys_at + row * (u.size / 4u) + q];
-  return vec4f(f16_pair(bits.x), f16_pair(bits.y));
+fn keys_raw(row: u32, n: u32) -> vec4<u32> {
+  return keys_data[u.keys_at + row * OCTS + min(n, OCTS - 1u)];
+}
+fn keys_oct(bits: vec4<u32>) -> Oct {
+  return Oct(vec4f(f16_pair(bits.x), f16_pair(bits.y)), vec4f(f16_pair(bits.z), f16_pair(bits.w)));
 }
 
-// Four numbers of a row of values, from number 4 q on; zeros past its end. WIDE: rows are whole quads and every load is one.
-fn values_quad(row: u32, q: u32) -> vec4f {
-  let bits = values_data[u.values_at + row * (u.size / 4u) + q];
-  return vec4f(f16_pair(bits.x), f16_pair(bits.y));
+// Eight numbers of a row of values, from number 8 n on; zeros past its end. values_raw is the load alone, so that several can be on their way. The kernel has struct Oct { a: vec4f, b: vec4f }. WIDE: rows are whole
+// octs, each one load in 16 bits and two in 32.
+fn values_raw(row: u32, n: u32) -> vec4<u32> {
+  return values_data[u.values_at + row * OCTS + min(n, OCTS - 1u)];
+}
+fn values_oct(bits: vec4<u32>) -> Oct {
+  return Oct(vec4f(f16_pair(bits.x), f16_pair(bits.y)), vec4f(f16_pair(bits.z), f16_pair(bits.w)));
 }
 
-const LANES = ROWS_AT_ONCE / HEADS;
-const ROW_TEAMS = ROWS_AT_ONCE / QUAD_LANES;
-var<workgroup> query: array<vec4f, HEADS * QUADS>;
-var<workgroup> weights: array<f32, HEADS * ROWS_AT_ONCE>;
-var<workgroup> reduced: array<f32, ROWS_AT_ONCE>;
-var<workgroup> gathered: array<vec4f, ROWS_AT_ONCE>;
+const THREADS = 128u;
+const TEAMS = THREADS / LANES;
+const TILE = 128u;
+// Rows of a tile that one team reads, LOADS of them at once.
+const PASSES = TILE / TEAMS;
+// Parts of a sum of values that meet in shared memory.
+const SHARES = THREADS / 32u;
+var<workgroup> logits: array<f32, HEADS * TILE>;
+var<workgroup> weights: array<f32, HEADS * TILE>;
+// Of each query head: what older sums are worth under the new maximum; at the end the whole sum and the maximum.
+var<workgroup> kept: array<f32, HEADS>;
+var<workgroup> totals: array<vec2f, HEADS>;
+var<workgroup> gathered: array<vec4f, SHARES * LANES * 2u>;
 
-@compute @workgroup_size(ROWS_AT_ONCE)
+fn query_oct(row: u32, n: u32, used: bool) -> Oct {
+  var numbers = Oct();
+  for (var c = 0u; c < 4u; c++) {
+    if used && 8u * n + c < u.size {
+      numbers.a[c] = u.scale * qkv_data[u.qkv_at + row * u.size + 8u * n + c];
+    }
+    if used && 8u * n + 4u + c < u.size {
+      numbers.b[c] = u.scale * qkv_data[u.qkv_at + row * u.size + 8u * n + 4u + c];
+    }
+  }
+  return numbers;
+}
+
+
+fn capped(x: f32) -> f32 {
+  if u.softcap > 0.0 {
+    return u.softcap * tanh(clamp(x / u.softcap, -15.0, 15.0));
+  }
+  return x;
+}
+
+// Over the 32 threads that have a query head.
+fn max_of_head(x: f32, local: u32) -> f32 {
+  return subgroupMax(x);
+}
+
+fn sum_of_head(x: f32, local: u32) -> f32 {
+  return subgroupAdd(x);
+}
+
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
+  let lane = local % LANES;
+  let team = local / LANES;
   let share = u.query_heads / u.kv_heads;
   let blocks = (share + HEADS - 1u) / HEADS;
   let sequence = group.z;
@@ -110,112 +166,590 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
   let in_group = group.y % blocks * HEADS;
   let heads = min(HEADS, share - in_group);
   let first_head = group.y / blocks * share + in_group;
+  let first_query = sequence * u.query_heads + first_head;
   let rows = u32(offset_data[u.length_at + kv_head]) + select(0u, 1u, offset_data[u.ended_at + sequence] == 0i);
-  let first_row = group.x * ROWS_AT_ONCE;
-  if first_row >= rows {
+  let first = group.x * u.tiles * TILE;
+  if first >= rows {
     return;
   }
+  let end = min(rows, first + u.tiles * TILE);
   let start = u32(offset_data[u.offset_at + kv_head]);
-  for (var i = local; i < HEADS * QUADS; i += ROWS_AT_ONCE) {
-    let row = sequence * (u.query_heads + 2u * u.kv_heads) + first_head + i / QUADS;
-    var quad = vec4f();
-    for (var c = 0u; c < 4u; c++) {
-      let j = 4u * (i % QUADS) + c;
-      if i / QUADS < heads && j < u.size {
-        quad[c] = u.scale * qkv_data[u.qkv_at + row * u.size + j];
-      }
-    }
-    query[i] = quad;
-  }
-  workgroupBarrier();
-  let row = first_row + local;
-  var logits: array<f32, HEADS>;
-  if row < rows {
-    for (var q = 0u; q < QUADS; q++) {
-      let k = keys_quad(start + row, q);
-      for (var h = 0u; h < HEADS; h++) {
-        logits[h] += dot(k, query[h * QUADS + q]);
-      }
-    }
-  }
-  for (var h = 0u; h < HEADS; h++) {
-    var x = logits[h];
-    if u.softcap > 0.0 {
-      x = u.softcap * tanh(clamp(x / u.softcap, -15.0, 15.0));
-    }
-    weights[h * ROWS_AT_ONCE + local] = select(-infinity(), x, row < rows);
-  }
-  workgroupBarrier();
-  // LANES threads for each query head.
-  let head = local / LANES;
-  let lane = local % LANES;
+  let qkv_row = sequence * (u.query_heads + 2u * u.kv_heads) + first_head;
+  let query0 = query_oct(qkv_row + 0u, lane, 0u < heads);
+  var sum0a = vec4f();
+  var sum0b = vec4f();
+  let query1 = query_oct(qkv_row + 1u, lane, 1u < heads);
+  var sum1a = vec4f();
+  var sum1b = vec4f();
+  let query2 = query_oct(qkv_row + 2u, lane, 2u < heads);
+  var sum2a = vec4f();
+  var sum2b = vec4f();
+  let query3 = query_oct(qkv_row + 3u, lane, 3u < heads);
+  var sum3a = vec4f();
+  var sum3b = vec4f();
+  // The 32 threads of a query head, or two such, know its maximum and sum.
+  let own = local / 32u % HEADS;
   var most = -infinity();
-  for (var i = lane; i < ROWS_AT_ONCE; i += LANES) {
-    most = max(most, weights[head * ROWS_AT_ONCE + i]);
-  }
-  reduced[local] = most;
-  for (var half = LANES / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if lane < half {
-      reduced[local] = max(reduced[local], reduced[local + half]);
-    }
-  }
-  workgroupBarrier();
-  most = reduced[head * LANES];
-  workgroupBarrier();
-  var sum = 0.0;
-  for (var i = lane; i < ROWS_AT_ONCE; i += LANES) {
-    let weight = exp(weights[head * ROWS_AT_ONCE + i] - most);
-    weights[head * ROWS_AT_ONCE + i] = weight;
-    sum += weight;
-  }
-  reduced[local] = sum;
-  for (var half = LANES / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if lane < half {
-      reduced[local] += reduced[local + half];
-    }
-  }
-  workgroupBarrier();
-  let total = reduced[head * LANES];
-  let place = (sequence * u.query_heads + first_head + head) * u.splits + group.x;
-  if lane == 0u && head < heads {
-    partial_data[u.partial_at + place * (u.size + 2u)] = most;
-    partial_data[u.partial_at + place * (u.size + 2u) + 1u] = total;
-  }
-  // QUAD_LANES threads for each row.
-  let q = local % QUAD_LANES;
-  let team = local / QUAD_LANES;
-  var sums: array<vec4f, HEADS>;
-  if q < QUADS {
-    for (var i = team; i < min(ROWS_AT_ONCE, rows - first_row); i += ROW_TEAMS) {
-      let v = values_quad(start + first_row + i, q);
-      for (var h = 0u; h < HEADS; h++) {
-        sums[h] += weights[h * ROWS_AT_ONCE + i] * v;
+  var total = 0.0;
+  for (var tile = first; tile < end; tile += TILE) {
+    for (var step = 0u; step < PASSES; step += LOADS) {
+      let at0 = (step + 0u) * TEAMS + team;
+      let raw0 = keys_raw(start + min(tile + at0, end - 1u), lane);
+      let at1 = (step + 1u) * TEAMS + team;
+      let raw1 = keys_raw(start + min(tile + at1, end - 1u), lane);
+      let at2 = (step + 2u) * TEAMS + team;
+      let raw2 = keys_raw(start + min(tile + at2, end - 1u), lane);
+      let at3 = (step + 3u) * TEAMS + team;
+      let raw3 = keys_raw(start + min(tile + at3, end - 1u), lane);
+      let at4 = (step + 4u) * TEAMS + team;
+      let raw4 = keys_raw(start + min(tile + at4, end - 1u), lane);
+      let at5 = (step + 5u) * TEAMS + team;
+      let raw5 = keys_raw(start + min(tile + at5, end - 1u), lane);
+      let at6 = (step + 6u) * TEAMS + team;
+      let raw6 = keys_raw(start + min(tile + at6, end - 1u), lane);
+      let at7 = (step + 7u) * TEAMS + team;
+      let raw7 = keys_raw(start + min(tile + at7, end - 1u), lane);
+      {
+        let k = keys_oct(raw0);
+        let seen = tile + at0 < end;
+        var x0 = dot(query0.a, k.a) + dot(query0.b, k.b);
+        var x1 = dot(query1.a, k.a) + dot(query1.b, k.b);
+        var x2 = dot(query2.a, k.a) + dot(query2.b, k.b);
+        var x3 = dot(query3.a, k.a) + dot(query3.b, k.b);
+        x0 += subgroupShuffleXor(x0, 1u << 0u);
+        x1 += subgroupShuffleXor(x1, 1u << 0u);
+        x2 += subgroupShuffleXor(x2, 1u << 0u);
+        x3 += subgroupShuffleXor(x3, 1u << 0u);
+        x0 += subgroupShuffleXor(x0, 1u << 1u);
+        x1 += subgroupShuffleXor(x1, 1u << 1u);
+        x2 += subgroupShuffleXor(x2, 1u << 1u);
+        x3 += subgroupShuffleXor(x3, 1u << 1u);
+        x0 += subgroupShuffleXor(x0, 1u << 2u);
+        x1 += subgroupShuffleXor(x1, 1u << 2u);
+        x2 += subgroupShuffleXor(x2, 1u << 2u);
+        x3 += subgroupShuffleXor(x3, 1u << 2u);
+        if lane == 0u {
+          logits[0u * TILE + at0] = select(-infinity(), capped(x0), seen);
+          logits[1u * TILE + at0] = select(-infinity(), capped(x1), seen);
+          logits[2u * TILE + at0] = select(-infinity(), capped(x2), seen);
+          logits[3u * TILE + at0] = select(-infinity(), capped(x3), seen);
+        }
       }
-    }
-  }
-  for (var h = 0u; h < heads; h++) {
-    workgroupBarrier();
-    gathered[local] = sums[h];
-    workgroupBarrier();
-    if team == 0u && q < QUADS {
-      var quad = vec4f();
-      for (var t = 0u; t < ROW_TEAMS; t++) {
-        quad += gathered[t * QUAD_LANES + q];
+      {
+        let k = keys_oct(raw1);
+        let seen = tile + at1 < end;
+        var x0 = dot(query0.a, k.a) + dot(query0.b, k.b);
+        var x1 = dot(query1.a, k.a) + dot(query1.b, k.b);
+        var x2 = dot(query2.a, k.a) + dot(query2.b, k.b);
+        var x3 = dot(query3.a, k.a) + dot(query3.b, k.b);
+        x0 += subgroupShuffleXor(x0, 1u << 0u);
+        x1 += subgroupShuffleXor(x1, 1u << 0u);
+        x2 += subgroupShuffleXor(x2, 1u << 0u);
+        x3 += subgroupShuffleXor(x3, 1u << 0u);
+        x0 += subgroupShuffleXor(x0, 1u << 1u);
+        x1 += subgroupShuffleXor(x1, 1u << 1u);
+        x2 += subgroupShuffleXor(x2, 1u << 1u);
+        x3 += subgroupShuffleXor(x3, 1u << 1u);
+        x0 += subgroupShuffleXor(x0, 1u << 2u);
+        x1 += subgroupShuffleXor(x1, 1u << 2u);
+        x2 += subgroupShuffleXor(x2, 1u << 2u);
+        x3 += subgroupShuffleXor(x3, 1u << 2u);
+        if lane == 0u {
+          logits[0u * TILE + at1] = select(-infinity(), capped(x0), seen);
+          logits[1u * TILE + at1] = select(-infinity(), capped(x1), seen);
+          logits[2u * TILE + at1] = select(-infinity(), capped(x2), seen);
+          logits[3u * TILE + at1] = select(-infinity(), capped(x3), seen);
+        }
       }
-      let query_head = sequence * u.query_heads + first_head + h;
-      for (var c = 0u; c < 4u; c++) {
-        if 4u * q + c < u.size {
-          partial_data[u.partial_at + (query_head * u.splits + group.x) * (u.size + 2u) + 2u + 4u * q + c] = quad[c];
+      {
+        let k = keys_oct(raw2);
+        let seen = tile + at2 < end;
+        var x0 = dot(query0.a, k.a) + dot(query0.b, k.b);
+        var x1 = dot(query1.a, k.a) + dot(query1.b, k.b);
+        var x2 = dot(query2.a, k.a) + dot(query2.b, k.b);
+        var x3 = dot(query3.a, k.a) + dot(query3.b, k.b);
+        x0 += subgroupShuffleXor(x0, 1u << 0u);
+        x1 += subgroupShuffleXor(x1, 1u << 0u);
+        x2 += subgroupShuffleXor(x2, 1u << 0u);
+        x3 += subgroupShuffleXor(x3, 1u << 0u);
+        x0 += subgroupShuffleXor(x0, 1u << 1u);
+        x1 += subgroupShuffleXor(x1, 1u << 1u);
+        x2 += subgroupShuffleXor(x2, 1u << 1u);
+        x3 += subgroupShuffleXor(x3, 1u << 1u);
+        x0 += subgroupShuffleXor(x0, 1u << 2u);
+        x1 += subgroupShuffleXor(x1, 1u << 2u);
+        x2 += subgroupShuffleXor(x2, 1u << 2u);
+        x3 += subgroupShuffleXor(x3, 1u << 2u);
+        if lane == 0u {
+          logits[0u * TILE + at2] = select(-infinity(), capped(x0), seen);
+          logits[1u * TILE + at2] = select(-infinity(), capped(x1), seen);
+          logits[2u * TILE + at2] = select(-infinity(), capped(x2), seen);
+          logits[3u * TILE + at2] = select(-infinity(), capped(x3), seen);
+        }
+      }
+      {
+        let k = keys_oct(raw3);
+        let seen = tile + at3 < end;
+        var x0 = dot(query0.a, k.a) + dot(query0.b, k.b);
+        var x1 = dot(query1.a, k.a) + dot(query1.b, k.b);
+        var x2 = dot(query2.a, k.a) + dot(query2.b, k.b);
+        var x3 = dot(query3.a, k.a) + dot(query3.b, k.b);
+        x0 += subgroupShuffleXor(x0, 1u << 0u);
+        x1 += subgroupShuffleXor(x1, 1u << 0u);
+        x2 += subgroupShuffleXor(x2, 1u << 0u);
+        x3 += subgroupShuffleXor(x3, 1u << 0u);
+        x0 += subgroupShuffleXor(x0, 1u << 1u);
+        x1 += subgroupShuffleXor(x1, 1u << 1u);
+        x2 += subgroupShuffleXor(x2, 1u << 1u);
+        x3 += subgroupShuffleXor(x3, 1u << 1u);
+        x0 += subgroupShuffleXor(x0, 1u << 2u);
+        x1 += subgroupShuffleXor(x1, 1u << 2u);
+        x2 += subgroupShuffleXor(x2, 1u << 2u);
+        x3 += subgroupShuffleXor(x3, 1u << 2u);
+        if lane == 0u {
+          logits[0u * TILE + at3] = select(-infinity(), capped(x0), seen);
+          logits[1u * TILE + at3] = select(-infinity(), capped(x1), seen);
+          logits[2u * TILE + at3] = select(-infinity(), capped(x2), seen);
+          logits[3u * TILE + at3] = select(-infinity(), capped(x3), seen);
+        }
+      }
+      {
+        let k = keys_oct(raw4);
+        let seen = tile + at4 < end;
+        var x0 = dot(query0.a, k.a) + dot(query0.b, k.b);
+        var x1 = dot(query1.a, k.a) + dot(query1.b, k.b);
+        var x2 = dot(query2.a, k.a) + dot(query2.b, k.b);
+        var x3 = dot(query3.a, k.a) + dot(query3.b, k.b);
+        x0 += subgroupShuffleXor(x0, 1u << 0u);
+        x1 += subgroupShuffleXor(x1, 1u << 0u);
+        x2 += subgroupShuffleXor(x2, 1u << 0u);
+        x3 += subgroupShuffleXor(x3, 1u << 0u);
+        x0 += subgroupShuffleXor(x0, 1u << 1u);
+        x1 += subgroupShuffleXor(x1, 1u << 1u);
+        x2 += subgroupShuffleXor(x2, 1u << 1u);
+        x3 += subgroupShuffleXor(x3, 1u << 1u);
+        x0 += subgroupShuffleXor(x0, 1u << 2u);
+        x1 += subgroupShuffleXor(x1, 1u << 2u);
+        x2 += subgroupShuffleXor(x2, 1u << 2u);
+        x3 += subgroupShuffleXor(x3, 1u << 2u);
+        if lane == 0u {
+          logits[0u * TILE + at4] = select(-infinity(), capped(x0), seen);
+          logits[1u * TILE + at4] = select(-infinity(), capped(x1), seen);
+          logits[2u * TILE + at4] = select(-infinity(), capped(x2), seen);
+          logits[3u * TILE + at4] = select(-infinity(), capped(x3), seen);
+        }
+      }
+      {
+        let k = keys_oct(raw5);
+        let seen = tile + at5 < end;
+        var x0 = dot(query0.a, k.a) + dot(query0.b, k.b);
+        var x1 = dot(query1.a, k.a) + dot(query1.b, k.b);
+        var x2 = dot(query2.a, k.a) + dot(query2.b, k.b);
+        var x3 = dot(query3.a, k.a) + dot(query3.b, k.b);
+        x0 += subgroupShuffleXor(x0, 1u << 0u);
+        x1 += subgroupShuffleXor(x1, 1u << 0u);
+        x2 += subgroupShuffleXor(x2, 1u << 0u);
+        x3 += subgroupShuffleXor(x3, 1u << 0u);
+        x0 += subgroupShuffleXor(x0, 1u << 1u);
+        x1 += subgroupShuffleXor(x1, 1u << 1u);
+        x2 += subgroupShuffleXor(x2, 1u << 1u);
+        x3 += subgroupShuffleXor(x3, 1u << 1u);
+        x0 += subgroupShuffleXor(x0, 1u << 2u);
+        x1 += subgroupShuffleXor(x1, 1u << 2u);
+        x2 += subgroupShuffleXor(x2, 1u << 2u);
+        x3 += subgroupShuffleXor(x3, 1u << 2u);
+        if lane == 0u {
+          logits[0u * TILE + at5] = select(-infinity(), capped(x0), seen);
+          logits[1u * TILE + at5] = select(-infinity(), capped(x1), seen);
+          logits[2u * TILE + at5] = select(-infinity(), capped(x2), seen);
+          logits[3u * TILE + at5] = select(-infinity(), capped(x3), seen);
+        }
+      }
+      {
+        let k = keys_oct(raw6);
+        let seen = tile + at6 < end;
+        var x0 = dot(query0.a, k.a) + dot(query0.b, k.b);
+        var x1 = dot(query1.a, k.a) + dot(query1.b, k.b);
+        var x2 = dot(query2.a, k.a) + dot(query2.b, k.b);
+        var x3 = dot(query3.a, k.a) + dot(query3.b, k.b);
+        x0 += subgroupShuffleXor(x0, 1u << 0u);
+        x1 += subgroupShuffleXor(x1, 1u << 0u);
+        x2 += subgroupShuffleXor(x2, 1u << 0u);
+        x3 += subgroupShuffleXor(x3, 1u << 0u);
+        x0 += subgroupShuffleXor(x0, 1u << 1u);
+        x1 += subgroupShuffleXor(x1, 1u << 1u);
+        x2 += subgroupShuffleXor(x2, 1u << 1u);
+        x3 += subgroupShuffleXor(x3, 1u << 1u);
+        x0 += subgroupShuffleXor(x0, 1u << 2u);
+        x1 += subgroupShuffleXor(x1, 1u << 2u);
+        x2 += subgroupShuffleXor(x2, 1u << 2u);
+        x3 += subgroupShuffleXor(x3, 1u << 2u);
+        if lane == 0u {
+          logits[0u * TILE + at6] = select(-infinity(), capped(x0), seen);
+          logits[1u * TILE + at6] = select(-infinity(), capped(x1), seen);
+          logits[2u * TILE + at6] = select(-infinity(), capped(x2), seen);
+          logits[3u * TILE + at6] = select(-infinity(), capped(x3), seen);
+        }
+      }
+      {
+        let k = keys_oct(raw7);
+        let seen = tile + at7 < end;
+        var x0 = dot(query0.a, k.a) + dot(query0.b, k.b);
+        var x1 = dot(query1.a, k.a) + dot(query1.b, k.b);
+        var x2 = dot(query2.a, k.a) + dot(query2.b, k.b);
+        var x3 = dot(query3.a, k.a) + dot(query3.b, k.b);
+        x0 += subgroupShuffleXor(x0, 1u << 0u);
+        x1 += subgroupShuffleXor(x1, 1u << 0u);
+        x2 += subgroupShuffleXor(x2, 1u << 0u);
+        x3 += subgroupShuffleXor(x3, 1u << 0u);
+        x0 += subgroupShuffleXor(x0, 1u << 1u);
+        x1 += subgroupShuffleXor(x1, 1u << 1u);
+        x2 += subgroupShuffleXor(x2, 1u << 1u);
+        x3 += subgroupShuffleXor(x3, 1u << 1u);
+        x0 += subgroupShuffleXor(x0, 1u << 2u);
+        x1 += subgroupShuffleXor(x1, 1u << 2u);
+        x2 += subgroupShuffleXor(x2, 1u << 2u);
+        x3 += subgroupShuffleXor(x3, 1u << 2u);
+        if lane == 0u {
+          logits[0u * TILE + at7] = select(-infinity(), capped(x0), seen);
+          logits[1u * TILE + at7] = select(-infinity(), capped(x1), seen);
+          logits[2u * TILE + at7] = select(-infinity(), capped(x2), seen);
+          logits[3u * TILE + at7] = select(-infinity(), capped(x3), seen);
         }
       }
     }
+    workgroupBarrier();
+    let logit0 = logits[own * TILE + 0u * 32u + local % 32u];
+    let logit1 = logits[own * TILE + 1u * 32u + local % 32u];
+    let logit2 = logits[own * TILE + 2u * 32u + local % 32u];
+    let logit3 = logits[own * TILE + 3u * 32u + local % 32u];
+    let now = max(most, max_of_head(max(max(logit0, logit1), max(logit2, logit3)), local));
+    let weight0 = exp(logit0 - now);
+    let weight1 = exp(logit1 - now);
+    let weight2 = exp(logit2 - now);
+    let weight3 = exp(logit3 - now);
+    let keep = exp(most - now);
+    total = total * keep + sum_of_head(weight0 + weight1 + weight2 + weight3, local);
+    most = now;
+    if local / 32u < HEADS {
+      weights[own * TILE + 0u * 32u + local % 32u] = weight0;
+      weights[own * TILE + 1u * 32u + local % 32u] = weight1;
+      weights[own * TILE + 2u * 32u + local % 32u] = weight2;
+      weights[own * TILE + 3u * 32u + local % 32u] = weight3;
+      if local % 32u == 0u {
+        kept[own] = keep;
+      }
+    }
+    workgroupBarrier();
+    {
+      let keep = kept[0];
+      sum0a *= keep;
+      sum0b *= keep;
+    }
+    {
+      let keep = kept[1];
+      sum1a *= keep;
+      sum1b *= keep;
+    }
+    {
+      let keep = kept[2];
+      sum2a *= keep;
+      sum2b *= keep;
+    }
+    {
+      let keep = kept[3];
+      sum3a *= keep;
+      sum3b *= keep;
+    }
+    for (var step = 0u; step < PASSES; step += LOADS) {
+      let at0 = (step + 0u) * TEAMS + team;
+      let raw0 = values_raw(start + min(tile + at0, end - 1u), lane);
+      let at1 = (step + 1u) * TEAMS + team;
+      let raw1 = values_raw(start + min(tile + at1, end - 1u), lane);
+      let at2 = (step + 2u) * TEAMS + team;
+      let raw2 = values_raw(start + min(tile + at2, end - 1u), lane);
+      let at3 = (step + 3u) * TEAMS + team;
+      let raw3 = values_raw(start + min(tile + at3, end - 1u), lane);
+      let at4 = (step + 4u) * TEAMS + team;
+      let raw4 = values_raw(start + min(tile + at4, end - 1u), lane);
+      let at5 = (step + 5u) * TEAMS + team;
+      let raw5 = values_raw(start + min(tile + at5, end - 1u), lane);
+      let at6 = (step + 6u) * TEAMS + team;
+      let raw6 = values_raw(start + min(tile + at6, end - 1u), lane);
+      let at7 = (step + 7u) * TEAMS + team;
+      let raw7 = values_raw(start + min(tile + at7, end - 1u), lane);
+      {
+        let v = values_oct(raw0);
+        {
+          let weight = weights[0u * TILE + at0];
+          sum0a += weight * v.a;
+          sum0b += weight * v.b;
+        }
+        {
+          let weight = weights[1u * TILE + at0];
+          sum1a += weight * v.a;
+          sum1b += weight * v.b;
+        }
+        {
+          let weight = weights[2u * TILE + at0];
+          sum2a += weight * v.a;
+          sum2b += weight * v.b;
+        }
+        {
+          let weight = weights[3u * TILE + at0];
+          sum3a += weight * v.a;
+          sum3b += weight * v.b;
+        }
+      }
+      {
+        let v = values_oct(raw1);
+        {
+          let weight = weights[0u * TILE + at1];
+          sum0a += weight * v.a;
+          sum0b += weight * v.b;
+        }
+        {
+          let weight = weights[1u * TILE + at1];
+          sum1a += weight * v.a;
+          sum1b += weight * v.b;
+        }
+        {
+          let weight = weights[2u * TILE + at1];
+          sum2a += weight * v.a;
+          sum2b += weight * v.b;
+        }
+        {
+          let weight = weights[3u * TILE + at1];
+          sum3a += weight * v.a;
+          sum3b += weight * v.b;
+        }
+      }
+      {
+        let v = values_oct(raw2);
+        {
+          let weight = weights[0u * TILE + at2];
+          sum0a += weight * v.a;
+          sum0b += weight * v.b;
+        }
+        {
+          let weight = weights[1u * TILE + at2];
+          sum1a += weight * v.a;
+          sum1b += weight * v.b;
+        }
+        {
+          let weight = weights[2u * TILE + at2];
+          sum2a += weight * v.a;
+          sum2b += weight * v.b;
+        }
+        {
+          let weight = weights[3u * TILE + at2];
+          sum3a += weight * v.a;
+          sum3b += weight * v.b;
+        }
+      }
+      {
+        let v = values_oct(raw3);
+        {
+          let weight = weights[0u * TILE + at3];
+          sum0a += weight * v.a;
+          sum0b += weight * v.b;
+        }
+        {
+          let weight = weights[1u * TILE + at3];
+          sum1a += weight * v.a;
+          sum1b += weight * v.b;
+        }
+        {
+          let weight = weights[2u * TILE + at3];
+          sum2a += weight * v.a;
+          sum2b += weight * v.b;
+        }
+        {
+          let weight = weights[3u * TILE + at3];
+          sum3a += weight * v.a;
+          sum3b += weight * v.b;
+        }
+      }
+      {
+        let v = values_oct(raw4);
+        {
+          let weight = weights[0u * TILE + at4];
+          sum0a += weight * v.a;
+          sum0b += weight * v.b;
+        }
+        {
+          let weight = weights[1u * TILE + at4];
+          sum1a += weight * v.a;
+          sum1b += weight * v.b;
+        }
+        {
+          let weight = weights[2u * TILE + at4];
+          sum2a += weight * v.a;
+          sum2b += weight * v.b;
+        }
+        {
+          let weight = weights[3u * TILE + at4];
+          sum3a += weight * v.a;
+          sum3b += weight * v.b;
+        }
+      }
+      {
+        let v = values_oct(raw5);
+        {
+          let weight = weights[0u * TILE + at5];
+          sum0a += weight * v.a;
+          sum0b += weight * v.b;
+        }
+        {
+          let weight = weights[1u * TILE + at5];
+          sum1a += weight * v.a;
+          sum1b += weight * v.b;
+        }
+        {
+          let weight = weights[2u * TILE + at5];
+          sum2a += weight * v.a;
+          sum2b += weight * v.b;
+        }
+        {
+          let weight = weights[3u * TILE + at5];
+          sum3a += weight * v.a;
+          sum3b += weight * v.b;
+        }
+      }
+      {
+        let v = values_oct(raw6);
+        {
+          let weight = weights[0u * TILE + at6];
+          sum0a += weight * v.a;
+          sum0b += weight * v.b;
+        }
+        {
+          let weight = weights[1u * TILE + at6];
+          sum1a += weight * v.a;
+          sum1b += weight * v.b;
+        }
+        {
+          let weight = weights[2u * TILE + at6];
+          sum2a += weight * v.a;
+          sum2b += weight * v.b;
+        }
+        {
+          let weight = weights[3u * TILE + at6];
+          sum3a += weight * v.a;
+          sum3b += weight * v.b;
+        }
+      }
+      {
+        let v = values_oct(raw7);
+        {
+          let weight = weights[0u * TILE + at7];
+          sum0a += weight * v.a;
+          sum0b += weight * v.b;
+        }
+        {
+          let weight = weights[1u * TILE + at7];
+          sum1a += weight * v.a;
+          sum1b += weight * v.b;
+        }
+        {
+          let weight = weights[2u * TILE + at7];
+          sum2a += weight * v.a;
+          sum2b += weight * v.b;
+        }
+        {
+          let weight = weights[3u * TILE + at7];
+          sum3a += weight * v.a;
+          sum3b += weight * v.b;
+        }
+      }
+    }
+    workgroupBarrier();
+  }
+  if local % 32u == 0u && local / 32u < HEADS {
+    totals[own] = vec2f(most, total);
+  }
+  sum0a += subgroupShuffleXor(sum0a, LANES << 0u);
+  sum0b += subgroupShuffleXor(sum0b, LANES << 0u);
+  sum1a += subgroupShuffleXor(sum1a, LANES << 0u);
+  sum1b += subgroupShuffleXor(sum1b, LANES << 0u);
+  sum2a += subgroupShuffleXor(sum2a, LANES << 0u);
+  sum2b += subgroupShuffleXor(sum2b, LANES << 0u);
+  sum3a += subgroupShuffleXor(sum3a, LANES << 0u);
+  sum3b += subgroupShuffleXor(sum3b, LANES << 0u);
+  sum0a += subgroupShuffleXor(sum0a, LANES << 1u);
+  sum0b += subgroupShuffleXor(sum0b, LANES << 1u);
+  sum1a += subgroupShuffleXor(sum1a, LANES << 1u);
+  sum1b += subgroupShuffleXor(sum1b, LANES << 1u);
+  sum2a += subgroupShuffleXor(sum2a, LANES << 1u);
+  sum2b += subgroupShuffleXor(sum2b, LANES << 1u);
+  sum3a += subgroupShuffleXor(sum3a, LANES << 1u);
+  sum3b += subgroupShuffleXor(sum3b, LANES << 1u);
+  workgroupBarrier();
+  if local % 32u < LANES {
+    let place = (local / 32u * LANES + lane) * 2u;
+    gathered[place] = sum0a;
+    gathered[place + 1u] = sum0b;
+  }
+  workgroupBarrier();
+  if local < 2u * OCTS && 0u < heads {
+    var quad = vec4f();
+    for (var s = 0u; s < SHARES; s++) {
+      quad += gathered[s * LANES * 2u + local];
+    }
+    partial_data[u.partial_at + ((first_query + 0u) * u.splits + group.x) * (2u * OCTS + 1u) + 1u + local] = quad;
+  }
+  workgroupBarrier();
+  if local % 32u < LANES {
+    let place = (local / 32u * LANES + lane) * 2u;
+    gathered[place] = sum1a;
+    gathered[place + 1u] = sum1b;
+  }
+  workgroupBarrier();
+  if local < 2u * OCTS && 1u < heads {
+    var quad = vec4f();
+    for (var s = 0u; s < SHARES; s++) {
+      quad += gathered[s * LANES * 2u + local];
+    }
+    partial_data[u.partial_at + ((first_query + 1u) * u.splits + group.x) * (2u * OCTS + 1u) + 1u + local] = quad;
+  }
+  workgroupBarrier();
+  if local % 32u < LANES {
+    let place = (local / 32u * LANES + lane) * 2u;
+    gathered[place] = sum2a;
+    gathered[place + 1u] = sum2b;
+  }
+  workgroupBarrier();
+  if local < 2u * OCTS && 2u < heads {
+    var quad = vec4f();
+    for (var s = 0u; s < SHARES; s++) {
+      quad += gathered[s * LANES * 2u + local];
+    }
+    partial_data[u.partial_at + ((first_query + 2u) * u.splits + group.x) * (2u * OCTS + 1u) + 1u + local] = quad;
+  }
+  workgroupBarrier();
+  if local % 32u < LANES {
+    let place = (local / 32u * LANES + lane) * 2u;
+    gathered[place] = sum3a;
+    gathered[place + 1u] = sum3b;
+  }
+  workgroupBarrier();
+  if local < 2u * OCTS && 3u < heads {
+    var quad = vec4f();
+    for (var s = 0u; s < SHARES; s++) {
+      quad += gathered[s * LANES * 2u + local];
+    }
+    partial_data[u.partial_at + ((first_query + 3u) * u.splits + group.x) * (2u * OCTS + 1u) + 1u + local] = quad;
+  }
+  if local < heads {
+    let both = totals[local];
+    partial_data[u.partial_at + ((first_query + local) * u.splits + group.x) * (2u * OCTS + 1u)] = vec4f(both, 0.0, 0.0);
   }
 }
 
 // ---- the next dispatch
 
+enable subgroups;
+const SUBGROUP = 32u;
 struct Uniforms {
   partial_at: u32,
   length_at: u32,
@@ -226,20 +760,15 @@ struct Uniforms {
   kv_heads: u32,
   size: u32,
   splits: u32,
+  quads: u32,
   rows_at_once: u32,
 }
 @group(0) @binding(0) var<uniform> u: Uniforms;
-@group(0) @binding(1) var<storage, read> partial_data: array<f32>;
+@group(0) @binding(1) var<storage, read> partial_data: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> length_data: array<i32>;
 @group(0) @binding(3) var<storage, read_write> out_data: array<f32>;
 @group(0) @binding(4) var<storage, read_write> lse_data: array<f32>;
-// decodeAttention: one query a sequence, in two dispatches (Flash-Decoding). `split`: a workgroup of ROWS_AT_ONCE threads takes as many rows of one KV head, and
-// HEADS of the query heads that share it. First a thread for each row computes its logits, then the maximum and the sum of each query head, then threads
-// walk the values: QUAD_LANES of them a row. The grid covers `capacity` rows; workgroups beyond a head's length leave at once. `merge` adds the splits of
-// a query head up, in order. With one split, `split` writes the result itself.
-// SLOT: keys lie unrotated, and turn to their rank as they are read.
-//
-// Partial results, [query head, split]: maximum, sum, then the sum of weighted values.
+// decodeAttention, its second dispatch: adds the splits of a query head up. A workgroup has 8 quads of the result; 32 threads share the splits of each.
 // WGSL has no literal for them, and a compiler must not see through.
 fn infinity() -> f32 {
   var bits = 0x7f800000u;
@@ -250,7 +779,42 @@ fn is_nan(x: f32) -> bool {
   return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
 }
 
-const THREADS = 64u;
+const THREADS = 256u;
+// Sums and maxima over a workgroup of THREADS, in a fixed order. Every thread must call, and gets the result.
+var<workgroup> reduced: array<f32, THREADS / SUBGROUP>;
+
+fn sum_over_threads(x: f32, local: u32) -> f32 {
+  let share = subgroupAdd(x);
+  if local % SUBGROUP == 0u {
+    reduced[local / SUBGROUP] = share;
+  }
+  workgroupBarrier();
+  var sum = 0.0;
+  for (var i = 0u; i < THREADS / SUBGROUP; i++) {
+    sum += reduced[i];
+  }
+  workgroupBarrier();
+  return sum;
+}
+
+fn max_over_threads(x: f32, local: u32) -> f32 {
+  let share = subgroupMax(x);
+  if local % SUBGROUP == 0u {
+    reduced[local / SUBGROUP] = share;
+  }
+  workgroupBarrier();
+  var most = reduced[0];
+  for (var i = 1u; i < THREADS / SUBGROUP; i++) {
+    most = max(most, reduced[i]);
+  }
+  workgroupBarrier();
+  return most;
+}
+
+// There are no more splits: see decode-attention.ts.
+var<workgroup> weights: array<f32, 1088>;
+var<workgroup> sums: array<vec4f, THREADS>;
+
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
   let head = group.x;
@@ -259,24 +823,44 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
   let rows = u32(length_data[u.length_at + kv_head]) + select(0u, 1u, length_data[u.ended_at + sequence] == 0i);
   let splits = (rows + u.rows_at_once - 1u) / u.rows_at_once;
   let query = sequence * u.query_heads + head;
-  let base = query * u.splits;
-  let stride = u.size + 2u;
+  let stride = u.quads + 1u;
+  let base = query * u.splits * stride;
   var most = -infinity();
-  for (var s = 0u; s < splits; s++) {
-    most = max(most, partial_data[u.partial_at + (base + s) * stride]);
+  for (var s = local; s < splits; s += THREADS) {
+    let x = partial_data[u.partial_at + base + s * stride].x;
+    weights[s] = x;
+    most = max(most, x);
   }
+  most = max_over_threads(most, local);
   var total = 0.0;
-  for (var s = 0u; s < splits; s++) {
-    total += partial_data[u.partial_at + (base + s) * stride + 1u] * exp(partial_data[u.partial_at + (base + s) * stride] - most);
+  for (var s = local; s < splits; s += THREADS) {
+    let weight = exp(weights[s] - most);
+    weights[s] = weight;
+    total += weight * partial_data[u.partial_at + base + s * stride].y;
   }
-  for (var j = local; j < u.size; j += THREADS) {
-    var sum = 0.0;
-    for (var s = 0u; s < splits; s++) {
-      sum += partial_data[u.partial_at + (base + s) * stride + 2u + j] * exp(partial_data[u.partial_at + (base + s) * stride] - most);
+  total = sum_over_threads(total, local);
+  let quad = group.z * 8u + local % 8u;
+  var sum = vec4f();
+  if quad < u.quads {
+    for (var s = local / 8u; s < splits; s += 32u) {
+      sum += weights[s] * partial_data[u.partial_at + base + s * stride + 1u + quad];
     }
-    out_data[u.out_at + query * u.size + j] = select(0.0, sum / total, splits > 0u);
   }
-  if local == 0u {
+  sums[local] = sum;
+  for (var half = THREADS / 2u; half >= 8u; half /= 2u) {
+    workgroupBarrier();
+    if local < half {
+      sums[local] += sums[local + half];
+    }
+  }
+  if local < 8u {
+    for (var c = 0u; c < 4u; c++) {
+      if 4u * quad + c < u.size {
+        out_data[u.out_at + query * u.size + 4u * quad + c] = select(0.0, sums[local][c] / total, splits > 0u);
+      }
+    }
+  }
+  if local == 0u && group.z == 0u {
     lse_data[u.lse_at + query] = select(-infinity(), most + log(total), splits > 0u);
   }
 }

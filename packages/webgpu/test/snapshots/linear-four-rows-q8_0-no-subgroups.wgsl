@@ -1,7 +1,9 @@
 const FEW = 4u;
-const LANES = 64u;
+const LANES = 128u;
 const OUTS = 2u;
+const SUMS = 8u;
 const CHUNK = 16u;
+const QUADS = 4u;
 const SUBGROUP = 0u;
 struct Uniforms {
   x_at: u32,
@@ -9,8 +11,11 @@ struct Uniforms {
   out_at: u32,
   weight_at: u32,
   scales_at: u32,
+  rows: u32,
   width: u32,
   outs: u32,
+  stride: u32,
+  first_out: u32,
 }
 @group(0) @binding(0) var<uniform> u: Uniforms;
 @group(0) @binding(1) var<storage, read> x_data: array<vec4<f32>>;
@@ -18,14 +23,54 @@ struct Uniforms {
 @group(0) @binding(3) var<storage, read_write> out_data: array<f32>;
 @group(0) @binding(4) var<storage, read> weight_data: array<vec4<u32>>;
 @group(0) @binding(5) var<storage, read> scales_data: array<u32>;
-// linear: out[rows, outs] = x[rows, width] . weight[outs, width]^T, plus bias and residual.
+// linear: out[rows, outs] = x[rows, width] . weight[outs, width]^T, plus bias and residual, of few rows: FEW at a time, and as often as there are workgroups
+// along z.
 //
-// FEW rows (at most 4): LANES threads walk OUTS rows of weights together, 16 bytes of each at a load, and the numbers of x that belong to them are loaded
-// once for all; their sums meet by subgroup where its size is known, else in a tree. A workgroup holds 128 / LANES such teams.
-// Otherwise: a workgroup makes a tile of 4 SIDE x 4 SIDE results, see lib/tile.wgsl; weights become f32 as they are staged.
+// LANES threads, a team, walk OUTS rows of weights together, 16 bytes of each at a load, and the numbers of x that belong to them are loaded once for all;
+// lib/team-sums.wgsl adds up. A workgroup holds 128 / LANES teams.
+// The end of a product of few rows: a workgroup of teams of LANES threads, each with partial SUMS of OUTS rows of weights by FEW rows of x, which meet by
+// subgroup where its size is known, else in a tree.
 const THREADS = 128u;
 const TEAMS = THREADS / LANES;
-const SUMS = OUTS * FEW;
+const COLUMNS = THREADS;
+var<workgroup> partial: array<f32, SUMS * COLUMNS>;
+
+// Every thread must call. `first`: the team's first row of weights; `first_row`: the first row of x.
+fn finish(sums: array<f32, SUMS>, local: u32, first: u32, first_row: u32) {
+  let lane = local % LANES;
+  partial[0u * COLUMNS + local] = sums[0];
+  partial[1u * COLUMNS + local] = sums[1];
+  partial[2u * COLUMNS + local] = sums[2];
+  partial[3u * COLUMNS + local] = sums[3];
+  partial[4u * COLUMNS + local] = sums[4];
+  partial[5u * COLUMNS + local] = sums[5];
+  partial[6u * COLUMNS + local] = sums[6];
+  partial[7u * COLUMNS + local] = sums[7];
+  for (var half = LANES / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if lane < half {
+      for (var k = 0u; k < SUMS; k++) {
+        partial[k * COLUMNS + local] += partial[k * COLUMNS + local + half];
+      }
+    }
+  }
+  workgroupBarrier();
+  const SHARES = 1u;
+  for (var k = lane; k < SUMS; k += LANES) {
+    let o = first + k / FEW;
+    let r = first_row + k % FEW;
+    if o < u.outs && r < u.rows {
+      var sum = 0.0;
+      for (var share = 0u; share < SHARES; share++) {
+        sum += partial[k * COLUMNS + local / LANES * (COLUMNS / TEAMS) + share];
+      }
+      let at = r * u.stride + u.first_out + o;
+      sum += bias_data[u.bias_at + u.first_out + o];
+      out_data[u.out_at + at] = sum;
+    }
+  }
+}
+
 // 16-bit floats, two to a word, the even one in the low half. Rounding is to nearest, ties to even; beyond the range of f16 lies infinity.
 fn f16_pair(word: u32) -> vec2f {
   return unpack2x16float(word);
@@ -67,74 +112,147 @@ fn bf16_word(pair: vec2f) -> u32 {
   return bf16_bits(pair.x) | (bf16_bits(pair.y) << 16u);
 }
 
-// 16 bytes of weights hold CHUNK of them, QUADS x 4.
-const QUADS = CHUNK / 4u;
-fn chunk_of(row: u32, chunk: u32) -> array<vec4f, QUADS> {
-  let bits = weight_data[u.weight_at + row * (u.width / CHUNK) + chunk];
-  return array<vec4f, QUADS>(signed_bytes(bits.x), signed_bytes(bits.y), signed_bytes(bits.z), signed_bytes(bits.w));
-}
-
-fn signed_bytes(word: u32) -> vec4f {
+// Numbers 4 q to 4 q + 3 of the CHUNK weights in 16 bytes.
+fn quad(bits: vec4<u32>, q: u32) -> vec4f {
+  let word = bits[q];
   return vec4f(bitcast<vec4i>(vec4u(word << 24u, word << 16u, word << 8u, word)) >> vec4u(24u));
 }
-
-fn bytes(word: u32) -> vec4f {
-  return vec4f((vec4u(word) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(255u));
-}
-var<workgroup> partial: array<f32, SUMS * THREADS>;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let lane = local % LANES;
   let first = ((group.y * groups.x + group.x) * TEAMS + local / LANES) * OUTS;
-  var sums: array<f32, SUMS>;
-  let quads = u.width / 4u;
-  for (var chunk = lane; chunk < u.width / CHUNK; chunk += LANES) {
-    var x: array<array<vec4f, QUADS>, FEW>;
-    for (var r = 0u; r < FEW; r++) {
-      for (var q = 0u; q < QUADS; q++) {
-        x[r][q] = x_data[u.x_at + r * quads + chunk * QUADS + q];
-      }
-    }
-    for (var o = 0u; o < OUTS; o++) {
-      let row = min(first + o, u.outs - 1u);
-      let weights = chunk_of(row, chunk);
-      let block = row * (u.width / 32u) + chunk * CHUNK / 32u;
-      let scale = f16_pair(scales_data[u.scales_at + block / 2u])[block & 1u];
-      for (var r = 0u; r < FEW; r++) {
+  let first_row = group.z * FEW;
+  let row0 = min(first + 0u, u.outs - 1u);
+  var sum0_0 = 0.0;
+  var sum0_1 = 0.0;
+  var sum0_2 = 0.0;
+  var sum0_3 = 0.0;
+  let row1 = min(first + 1u, u.outs - 1u);
+  var sum1_0 = 0.0;
+  var sum1_1 = 0.0;
+  var sum1_2 = 0.0;
+  var sum1_3 = 0.0;
+  let chunks = u.width / CHUNK;
+  for (var chunk = lane; chunk < chunks; chunk += LANES) {
+    let weights0 = weight_data[u.weight_at + row0 * chunks + chunk];
+    let block0 = row0 * (u.width / 32u) + chunk * CHUNK / 32u;
+    let scale0 = f16_pair(scales_data[u.scales_at + block0 / 2u])[block0 & 1u];
+    let weights1 = weight_data[u.weight_at + row1 * chunks + chunk];
+    let block1 = row1 * (u.width / 32u) + chunk * CHUNK / 32u;
+    let scale1 = f16_pair(scales_data[u.scales_at + block1 / 2u])[block1 & 1u];
+    {
+      let at = (min(first_row + 0u, u.rows - 1u) * chunks + chunk) * QUADS;
+      let x0 = x_data[u.x_at + at + 0u];
+      let x1 = x_data[u.x_at + at + 1u];
+      let x2 = x_data[u.x_at + at + 2u];
+      let x3 = x_data[u.x_at + at + 3u];
+      {
         var product = 0.0;
-        for (var q = 0u; q < QUADS; q++) {
-          product += dot(x[r][q], weights[q]);
-        }
-        product *= scale;
-        sums[o * FEW + r] += product;
+        product += dot(x0, quad(weights0, 0u));
+        product += dot(x1, quad(weights0, 1u));
+        product += dot(x2, quad(weights0, 2u));
+        product += dot(x3, quad(weights0, 3u));
+        product *= scale0;
+        sum0_0 += product;
+      }
+      {
+        var product = 0.0;
+        product += dot(x0, quad(weights1, 0u));
+        product += dot(x1, quad(weights1, 1u));
+        product += dot(x2, quad(weights1, 2u));
+        product += dot(x3, quad(weights1, 3u));
+        product *= scale1;
+        sum1_0 += product;
+      }
+    }
+    {
+      let at = (min(first_row + 1u, u.rows - 1u) * chunks + chunk) * QUADS;
+      let x0 = x_data[u.x_at + at + 0u];
+      let x1 = x_data[u.x_at + at + 1u];
+      let x2 = x_data[u.x_at + at + 2u];
+      let x3 = x_data[u.x_at + at + 3u];
+      {
+        var product = 0.0;
+        product += dot(x0, quad(weights0, 0u));
+        product += dot(x1, quad(weights0, 1u));
+        product += dot(x2, quad(weights0, 2u));
+        product += dot(x3, quad(weights0, 3u));
+        product *= scale0;
+        sum0_1 += product;
+      }
+      {
+        var product = 0.0;
+        product += dot(x0, quad(weights1, 0u));
+        product += dot(x1, quad(weights1, 1u));
+        product += dot(x2, quad(weights1, 2u));
+        product += dot(x3, quad(weights1, 3u));
+        product *= scale1;
+        sum1_1 += product;
+      }
+    }
+    {
+      let at = (min(first_row + 2u, u.rows - 1u) * chunks + chunk) * QUADS;
+      let x0 = x_data[u.x_at + at + 0u];
+      let x1 = x_data[u.x_at + at + 1u];
+      let x2 = x_data[u.x_at + at + 2u];
+      let x3 = x_data[u.x_at + at + 3u];
+      {
+        var product = 0.0;
+        product += dot(x0, quad(weights0, 0u));
+        product += dot(x1, quad(weights0, 1u));
+        product += dot(x2, quad(weights0, 2u));
+        product += dot(x3, quad(weights0, 3u));
+        product *= scale0;
+        sum0_2 += product;
+      }
+      {
+        var product = 0.0;
+        product += dot(x0, quad(weights1, 0u));
+        product += dot(x1, quad(weights1, 1u));
+        product += dot(x2, quad(weights1, 2u));
+        product += dot(x3, quad(weights1, 3u));
+        product *= scale1;
+        sum1_2 += product;
+      }
+    }
+    {
+      let at = (min(first_row + 3u, u.rows - 1u) * chunks + chunk) * QUADS;
+      let x0 = x_data[u.x_at + at + 0u];
+      let x1 = x_data[u.x_at + at + 1u];
+      let x2 = x_data[u.x_at + at + 2u];
+      let x3 = x_data[u.x_at + at + 3u];
+      {
+        var product = 0.0;
+        product += dot(x0, quad(weights0, 0u));
+        product += dot(x1, quad(weights0, 1u));
+        product += dot(x2, quad(weights0, 2u));
+        product += dot(x3, quad(weights0, 3u));
+        product *= scale0;
+        sum0_3 += product;
+      }
+      {
+        var product = 0.0;
+        product += dot(x0, quad(weights1, 0u));
+        product += dot(x1, quad(weights1, 1u));
+        product += dot(x2, quad(weights1, 2u));
+        product += dot(x3, quad(weights1, 3u));
+        product *= scale1;
+        sum1_3 += product;
       }
     }
   }
-  for (var k = 0u; k < SUMS; k++) {
-    partial[k * THREADS + local] = sums[k];
-  }
-  for (var half = LANES / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if lane < half {
-      for (var k = 0u; k < SUMS; k++) {
-        partial[k * THREADS + local] += partial[k * THREADS + local + half];
-      }
-    }
-  }
-  workgroupBarrier();
-  const SHARES = 1u;
-  const COLUMNS = THREADS;
-  for (var k = lane; k < SUMS; k += LANES) {
-    let o = first + k / FEW;
-    let r = k % FEW;
-    if o < u.outs {
-      var sum = 0.0;
-      for (var share = 0u; share < SHARES; share++) {
-        sum += partial[k * COLUMNS + local / LANES * (COLUMNS / TEAMS) + share];
-      }
-      sum += bias_data[u.bias_at + o];
-      out_data[u.out_at + r * u.outs + o] = sum;
-    }
-  }
+  finish(
+    array<f32, SUMS>(
+      sum0_0,
+      sum0_1,
+      sum0_2,
+      sum0_3,
+      sum1_0,
+      sum1_1,
+      sum1_2,
+      sum1_3,
+    ),
+    local, first, first_row,
+  );
 }

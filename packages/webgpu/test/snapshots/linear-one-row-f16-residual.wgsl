@@ -1,29 +1,64 @@
 enable subgroups;
 const FEW = 1u;
 const LANES = 128u;
-const OUTS = 4u;
+const OUTS = 2u;
+const SUMS = 2u;
 const CHUNK = 8u;
+const QUADS = 2u;
 const SUBGROUP = 32u;
 struct Uniforms {
   x_at: u32,
   residual_at: u32,
   out_at: u32,
   weight_at: u32,
+  rows: u32,
   width: u32,
   outs: u32,
+  stride: u32,
+  first_out: u32,
 }
 @group(0) @binding(0) var<uniform> u: Uniforms;
 @group(0) @binding(1) var<storage, read> x_data: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> residual_data: array<f32>;
 @group(0) @binding(3) var<storage, read> weight_data: array<vec4<u32>>;
-// linear: out[rows, outs] = x[rows, width] . weight[outs, width]^T, plus bias and residual.
+// linear: out[rows, outs] = x[rows, width] . weight[outs, width]^T, plus bias and residual, of few rows: FEW at a time, and as often as there are workgroups
+// along z.
 //
-// FEW rows (at most 4): LANES threads walk OUTS rows of weights together, 16 bytes of each at a load, and the numbers of x that belong to them are loaded
-// once for all; their sums meet by subgroup where its size is known, else in a tree. A workgroup holds 128 / LANES such teams.
-// Otherwise: a workgroup makes a tile of 4 SIDE x 4 SIDE results, see lib/tile.wgsl; weights become f32 as they are staged.
+// LANES threads, a team, walk OUTS rows of weights together, 16 bytes of each at a load, and the numbers of x that belong to them are loaded once for all;
+// lib/team-sums.wgsl adds up. A workgroup holds 128 / LANES teams.
+// The end of a product of few rows: a workgroup of teams of LANES threads, each with partial SUMS of OUTS rows of weights by FEW rows of x, which meet by
+// subgroup where its size is known, else in a tree.
 const THREADS = 128u;
 const TEAMS = THREADS / LANES;
-const SUMS = OUTS * FEW;
+const COLUMNS = THREADS / SUBGROUP;
+var<workgroup> partial: array<f32, SUMS * COLUMNS>;
+
+// Every thread must call. `first`: the team's first row of weights; `first_row`: the first row of x.
+fn finish(sums: array<f32, SUMS>, local: u32, first: u32, first_row: u32) {
+  let lane = local % LANES;
+  let sum0 = subgroupAdd(sums[0]);
+  let sum1 = subgroupAdd(sums[1]);
+  if local % SUBGROUP == 0u {
+    partial[0u * COLUMNS + local / SUBGROUP] = sum0;
+    partial[1u * COLUMNS + local / SUBGROUP] = sum1;
+  }
+  workgroupBarrier();
+  const SHARES = LANES / SUBGROUP;
+  for (var k = lane; k < SUMS; k += LANES) {
+    let o = first + k / FEW;
+    let r = first_row + k % FEW;
+    if o < u.outs && r < u.rows {
+      var sum = 0.0;
+      for (var share = 0u; share < SHARES; share++) {
+        sum += partial[k * COLUMNS + local / LANES * (COLUMNS / TEAMS) + share];
+      }
+      let at = r * u.stride + u.first_out + o;
+      sum += residual_data[u.residual_at + at];
+      residual_data[u.out_at + at] = sum;
+    }
+  }
+}
+
 // 16-bit floats, two to a word, the even one in the low half. Rounding is to nearest, ties to even; beyond the range of f16 lies infinity.
 fn f16_pair(word: u32) -> vec2f {
   return unpack2x16float(word);
@@ -65,66 +100,47 @@ fn bf16_word(pair: vec2f) -> u32 {
   return bf16_bits(pair.x) | (bf16_bits(pair.y) << 16u);
 }
 
-// 16 bytes of weights hold CHUNK of them, QUADS x 4.
-const QUADS = CHUNK / 4u;
-fn chunk_of(row: u32, chunk: u32) -> array<vec4f, QUADS> {
-  let bits = weight_data[u.weight_at + row * (u.width / CHUNK) + chunk];
-  return array<vec4f, QUADS>(vec4f(f16_pair(bits.x), f16_pair(bits.y)), vec4f(f16_pair(bits.z), f16_pair(bits.w)));
+// Numbers 4 q to 4 q + 3 of the CHUNK weights in 16 bytes.
+fn quad(bits: vec4<u32>, q: u32) -> vec4f {
+  return vec4f(f16_pair(bits[2u * q]), f16_pair(bits[2u * q + 1u]));
 }
-
-fn signed_bytes(word: u32) -> vec4f {
-  return vec4f(bitcast<vec4i>(vec4u(word << 24u, word << 16u, word << 8u, word)) >> vec4u(24u));
-}
-
-fn bytes(word: u32) -> vec4f {
-  return vec4f((vec4u(word) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(255u));
-}
-var<workgroup> partial: array<f32, SUMS * THREADS / SUBGROUP>;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let lane = local % LANES;
   let first = ((group.y * groups.x + group.x) * TEAMS + local / LANES) * OUTS;
-  var sums: array<f32, SUMS>;
-  let quads = u.width / 4u;
-  for (var chunk = lane; chunk < u.width / CHUNK; chunk += LANES) {
-    var x: array<array<vec4f, QUADS>, FEW>;
-    for (var r = 0u; r < FEW; r++) {
-      for (var q = 0u; q < QUADS; q++) {
-        x[r][q] = x_data[u.x_at + r * quads + chunk * QUADS + q];
-      }
-    }
-    for (var o = 0u; o < OUTS; o++) {
-      let row = min(first + o, u.outs - 1u);
-      let weights = chunk_of(row, chunk);
-      for (var r = 0u; r < FEW; r++) {
+  let first_row = group.z * FEW;
+  let row0 = min(first + 0u, u.outs - 1u);
+  var sum0_0 = 0.0;
+  let row1 = min(first + 1u, u.outs - 1u);
+  var sum1_0 = 0.0;
+  let chunks = u.width / CHUNK;
+  for (var chunk = lane; chunk < chunks; chunk += LANES) {
+    let weights0 = weight_data[u.weight_at + row0 * chunks + chunk];
+    let weights1 = weight_data[u.weight_at + row1 * chunks + chunk];
+    {
+      let at = (min(first_row + 0u, u.rows - 1u) * chunks + chunk) * QUADS;
+      let x0 = x_data[u.x_at + at + 0u];
+      let x1 = x_data[u.x_at + at + 1u];
+      {
         var product = 0.0;
-        for (var q = 0u; q < QUADS; q++) {
-          product += dot(x[r][q], weights[q]);
-        }
-        sums[o * FEW + r] += product;
+        product += dot(x0, quad(weights0, 0u));
+        product += dot(x1, quad(weights0, 1u));
+        sum0_0 += product;
+      }
+      {
+        var product = 0.0;
+        product += dot(x0, quad(weights1, 0u));
+        product += dot(x1, quad(weights1, 1u));
+        sum1_0 += product;
       }
     }
   }
-  for (var k = 0u; k < SUMS; k++) {
-    let sum = subgroupAdd(sums[k]);
-    if local % SUBGROUP == 0u {
-      partial[k * (THREADS / SUBGROUP) + local / SUBGROUP] = sum;
-    }
-  }
-  workgroupBarrier();
-  const SHARES = LANES / SUBGROUP;
-  const COLUMNS = THREADS / SUBGROUP;
-  for (var k = lane; k < SUMS; k += LANES) {
-    let o = first + k / FEW;
-    let r = k % FEW;
-    if o < u.outs {
-      var sum = 0.0;
-      for (var share = 0u; share < SHARES; share++) {
-        sum += partial[k * COLUMNS + local / LANES * (COLUMNS / TEAMS) + share];
-      }
-      sum += residual_data[u.residual_at + r * u.outs + o];
-      residual_data[u.out_at + r * u.outs + o] = sum;
-    }
-  }
+  finish(
+    array<f32, SUMS>(
+      sum0_0,
+      sum1_0,
+    ),
+    local, first, first_row,
+  );
 }

@@ -1,30 +1,118 @@
-enable subgroups;
-const FEW = 1u;
-const LANES = 32u;
-const OUTS = 4u;
-const CHUNK = 32u;
-const SUBGROUP = 32u;
 struct Uniforms {
   x_at: u32,
-  out_at: u32,
-  weight_at: u32,
-  scales_at: u32,
-  width: u32,
-  outs: u32,
+  bytes_at: u32,
+  blocks: u32,
 }
 @group(0) @binding(0) var<uniform> u: Uniforms;
 @group(0) @binding(1) var<storage, read> x_data: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> bytes_data: array<vec4<u32>>;
+// linear: few rows by quantised weights, in two dispatches. QUANTISE: x as bytes, 32 numbers at a time with one scale, a thread for each block: [row, block] of
+// 16 bytes of numbers, 16 more, and the scale and the scaled sum as f32. Then teams of threads multiply four bytes at a time (DP4A), a block and the one
+// LANES further on at once.
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) thread: vec3u) {
+  let block = thread.x;
+  if block >= u.blocks {
+    return;
+  }
+  var most = vec4f();
+  let x0 = x_data[u.x_at + 8u * block + 0u];
+  most = max(most, abs(x0));
+  let x1 = x_data[u.x_at + 8u * block + 1u];
+  most = max(most, abs(x1));
+  let x2 = x_data[u.x_at + 8u * block + 2u];
+  most = max(most, abs(x2));
+  let x3 = x_data[u.x_at + 8u * block + 3u];
+  most = max(most, abs(x3));
+  let x4 = x_data[u.x_at + 8u * block + 4u];
+  most = max(most, abs(x4));
+  let x5 = x_data[u.x_at + 8u * block + 5u];
+  most = max(most, abs(x5));
+  let x6 = x_data[u.x_at + 8u * block + 6u];
+  most = max(most, abs(x6));
+  let x7 = x_data[u.x_at + 8u * block + 7u];
+  most = max(most, abs(x7));
+  let scale = max(max(most.x, most.y), max(most.z, most.w)) / 127.0;
+  let inverse = select(0.0, 1.0 / scale, scale > 0.0);
+  var sum = 0;
+  let bytes0 = vec4i(round(x0 * inverse));
+  sum += bytes0.x + bytes0.y + bytes0.z + bytes0.w;
+  let bytes1 = vec4i(round(x1 * inverse));
+  sum += bytes1.x + bytes1.y + bytes1.z + bytes1.w;
+  let bytes2 = vec4i(round(x2 * inverse));
+  sum += bytes2.x + bytes2.y + bytes2.z + bytes2.w;
+  let bytes3 = vec4i(round(x3 * inverse));
+  sum += bytes3.x + bytes3.y + bytes3.z + bytes3.w;
+  let bytes4 = vec4i(round(x4 * inverse));
+  sum += bytes4.x + bytes4.y + bytes4.z + bytes4.w;
+  let bytes5 = vec4i(round(x5 * inverse));
+  sum += bytes5.x + bytes5.y + bytes5.z + bytes5.w;
+  let bytes6 = vec4i(round(x6 * inverse));
+  sum += bytes6.x + bytes6.y + bytes6.z + bytes6.w;
+  let bytes7 = vec4i(round(x7 * inverse));
+  sum += bytes7.x + bytes7.y + bytes7.z + bytes7.w;
+  bytes_data[u.bytes_at + 3u * block] = vec4u(pack4xI8(bytes0), pack4xI8(bytes1), pack4xI8(bytes2), pack4xI8(bytes3));
+  bytes_data[u.bytes_at + 3u * block + 1u] = vec4u(pack4xI8(bytes4), pack4xI8(bytes5), pack4xI8(bytes6), pack4xI8(bytes7));
+  bytes_data[u.bytes_at + 3u * block + 2u] = vec4u(bitcast<u32>(scale), bitcast<u32>(scale * f32(sum)), 0u, 0u);
+}
+
+// ---- the next dispatch
+
+enable subgroups;
+const FEW = 1u;
+const LANES = 32u;
+const OUTS = 1u;
+const SUMS = 1u;
+const SUBGROUP = 32u;
+struct Uniforms {
+  bytes_at: u32,
+  out_at: u32,
+  weight_at: u32,
+  scales_at: u32,
+  rows: u32,
+  width: u32,
+  outs: u32,
+  stride: u32,
+  first_out: u32,
+}
+@group(0) @binding(0) var<uniform> u: Uniforms;
+@group(0) @binding(1) var<storage, read> bytes_data: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read_write> out_data: array<f32>;
 @group(0) @binding(3) var<storage, read> weight_data: array<vec4<u32>>;
 @group(0) @binding(4) var<storage, read> scales_data: array<u32>;
-// linear: out[rows, outs] = x[rows, width] . weight[outs, width]^T, plus bias and residual.
-//
-// FEW rows (at most 4): LANES threads walk OUTS rows of weights together, 16 bytes of each at a load, and the numbers of x that belong to them are loaded
-// once for all; their sums meet by subgroup where its size is known, else in a tree. A workgroup holds 128 / LANES such teams.
-// Otherwise: a workgroup makes a tile of 4 SIDE x 4 SIDE results, see lib/tile.wgsl; weights become f32 as they are staged.
+// linear: few rows by quantised weights, in two dispatches. QUANTISE: x as bytes, 32 numbers at a time with one scale, a thread for each block: [row, block] of
+// 16 bytes of numbers, 16 more, and the scale and the scaled sum as f32. Then teams of threads multiply four bytes at a time (DP4A), a block and the one
+// LANES further on at once.
+// The end of a product of few rows: a workgroup of teams of LANES threads, each with partial SUMS of OUTS rows of weights by FEW rows of x, which meet by
+// subgroup where its size is known, else in a tree.
 const THREADS = 128u;
 const TEAMS = THREADS / LANES;
-const SUMS = OUTS * FEW;
+const COLUMNS = THREADS / SUBGROUP;
+var<workgroup> partial: array<f32, SUMS * COLUMNS>;
+
+// Every thread must call. `first`: the team's first row of weights; `first_row`: the first row of x.
+fn finish(sums: array<f32, SUMS>, local: u32, first: u32, first_row: u32) {
+  let lane = local % LANES;
+  let sum0 = subgroupAdd(sums[0]);
+  if local % SUBGROUP == 0u {
+    partial[0u * COLUMNS + local / SUBGROUP] = sum0;
+  }
+  workgroupBarrier();
+  const SHARES = LANES / SUBGROUP;
+  for (var k = lane; k < SUMS; k += LANES) {
+    let o = first + k / FEW;
+    let r = first_row + k % FEW;
+    if o < u.outs && r < u.rows {
+      var sum = 0.0;
+      for (var share = 0u; share < SHARES; share++) {
+        sum += partial[k * COLUMNS + local / LANES * (COLUMNS / TEAMS) + share];
+      }
+      let at = r * u.stride + u.first_out + o;
+      out_data[u.out_at + at] = sum;
+    }
+  }
+}
+
 // 16-bit floats, two to a word, the even one in the low half. Rounding is to nearest, ties to even; beyond the range of f16 lies infinity.
 fn f16_pair(word: u32) -> vec2f {
   return unpack2x16float(word);
@@ -66,74 +154,55 @@ fn bf16_word(pair: vec2f) -> u32 {
   return bf16_bits(pair.x) | (bf16_bits(pair.y) << 16u);
 }
 
-// 16 bytes of weights hold CHUNK of them, QUADS x 4.
-const QUADS = CHUNK / 4u;
-fn chunk_of(row: u32, chunk: u32) -> array<vec4f, QUADS> {
-  let bits = weight_data[u.weight_at + row * (u.width / CHUNK) + chunk];
-  let low = bits & vec4u(0x0f0f0f0fu);
-  let high = (bits >> vec4u(4u)) & vec4u(0x0f0f0f0fu);
-  return array<vec4f, QUADS>(bytes(low.x), bytes(low.y), bytes(low.z), bytes(low.w), bytes(high.x), bytes(high.y), bytes(high.z), bytes(high.w));
+fn dots(a: vec4<u32>, b: vec4<u32>) -> i32 {
+  return dot4I8Packed(a.x, b.x) + dot4I8Packed(a.y, b.y) + dot4I8Packed(a.z, b.z) + dot4I8Packed(a.w, b.w);
 }
-
-fn signed_bytes(word: u32) -> vec4f {
-  return vec4f(bitcast<vec4i>(vec4u(word << 24u, word << 16u, word << 8u, word)) >> vec4u(24u));
-}
-
-fn bytes(word: u32) -> vec4f {
-  return vec4f((vec4u(word) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(255u));
-}
-var<workgroup> partial: array<f32, SUMS * THREADS / SUBGROUP>;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
   let lane = local % LANES;
   let first = ((group.y * groups.x + group.x) * TEAMS + local / LANES) * OUTS;
-  var sums: array<f32, SUMS>;
-  let quads = u.width / 4u;
-  for (var chunk = lane; chunk < u.width / CHUNK; chunk += LANES) {
-    var x: array<array<vec4f, QUADS>, FEW>;
-    var x_sums = array<f32, FEW>();
-    for (var r = 0u; r < FEW; r++) {
-      for (var q = 0u; q < QUADS; q++) {
-        x[r][q] = x_data[u.x_at + r * quads + chunk * QUADS + q];
-        x_sums[r] += dot(x[r][q], vec4f(1.0));
-      }
-    }
-    for (var o = 0u; o < OUTS; o++) {
-      let row = min(first + o, u.outs - 1u);
-      let weights = chunk_of(row, chunk);
-      let block = row * (u.width / 32u) + chunk * CHUNK / 32u;
-      let scale = f16_pair(scales_data[u.scales_at + block / 2u])[block & 1u];
-      let low = -8.0 * scale;
-      for (var r = 0u; r < FEW; r++) {
-        var product = 0.0;
-        for (var q = 0u; q < QUADS; q++) {
-          product += dot(x[r][q], weights[q]);
-        }
-        product *= scale;
-        product += low * x_sums[r];
-        sums[o * FEW + r] += product;
-      }
-    }
-  }
-  for (var k = 0u; k < SUMS; k++) {
-    let sum = subgroupAdd(sums[k]);
-    if local % SUBGROUP == 0u {
-      partial[k * (THREADS / SUBGROUP) + local / SUBGROUP] = sum;
-    }
-  }
-  workgroupBarrier();
-  const SHARES = LANES / SUBGROUP;
-  const COLUMNS = THREADS / SUBGROUP;
-  for (var k = lane; k < SUMS; k += LANES) {
-    let o = first + k / FEW;
-    let r = k % FEW;
-    if o < u.outs {
-      var sum = 0.0;
-      for (var share = 0u; share < SHARES; share++) {
-        sum += partial[k * COLUMNS + local / LANES * (COLUMNS / TEAMS) + share];
-      }
-      out_data[u.out_at + r * u.outs + o] = sum;
+  let first_row = group.z * FEW;
+  let blocks = u.width / 32u;
+  let row0 = min(first + 0u, u.outs - 1u) * blocks;
+  var sum0_0 = 0.0;
+  for (var block = lane; block < blocks; block += 2u * LANES) {
+    let next = min(block + LANES, blocks - 1u);
+    let factor0 = 1.0;
+    let factor1 = select(0.0, 1.0, block + LANES < blocks);
+    let block0 = block;
+    let block1 = next;
+    let at0_0 = row0 + block0;
+    let nibbles0_0 = weight_data[u.weight_at + at0_0];
+    let low0_0 = nibbles0_0 & vec4u(0x0f0f0f0fu);
+    let high0_0 = (nibbles0_0 >> vec4u(4u)) & vec4u(0x0f0f0f0fu);
+    let scale0_0 = factor0 * f16_pair(scales_data[u.scales_at + at0_0 / 2u])[at0_0 & 1u];
+    let least0_0 = -8.0 * scale0_0;
+    let at0_1 = row0 + block1;
+    let nibbles0_1 = weight_data[u.weight_at + at0_1];
+    let low0_1 = nibbles0_1 & vec4u(0x0f0f0f0fu);
+    let high0_1 = (nibbles0_1 >> vec4u(4u)) & vec4u(0x0f0f0f0fu);
+    let scale0_1 = factor1 * f16_pair(scales_data[u.scales_at + at0_1 / 2u])[at0_1 & 1u];
+    let least0_1 = -8.0 * scale0_1;
+    {
+      let at0 = 3u * (min(first_row + 0u, u.rows - 1u) * blocks + block0);
+      let x_low0 = bytes_data[u.bytes_at + at0];
+      let x_high0 = bytes_data[u.bytes_at + at0 + 1u];
+      let x_scale0 = bitcast<vec2f>(bytes_data[u.bytes_at + at0 + 2u].xy);
+      sum0_0 += scale0_0 * x_scale0.x * f32(dots(low0_0, x_low0) + dots(high0_0, x_high0));
+      sum0_0 += least0_0 * x_scale0.y;
+      let at1 = 3u * (min(first_row + 0u, u.rows - 1u) * blocks + block1);
+      let x_low1 = bytes_data[u.bytes_at + at1];
+      let x_high1 = bytes_data[u.bytes_at + at1 + 1u];
+      let x_scale1 = bitcast<vec2f>(bytes_data[u.bytes_at + at1 + 2u].xy);
+      sum0_0 += scale0_1 * x_scale1.x * f32(dots(low0_1, x_low1) + dots(high0_1, x_high1));
+      sum0_0 += least0_1 * x_scale1.y;
     }
   }
+  finish(
+    array<f32, SUMS>(
+      sum0_0,
+    ),
+    local, first, first_row,
+  );
 }

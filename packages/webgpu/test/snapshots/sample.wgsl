@@ -1,3 +1,84 @@
+const PARTS = 64u;
+struct Uniforms {
+  logits_at: u32,
+  params_at: u32,
+  history_at: u32,
+  partial_at: u32,
+  vocabulary: u32,
+}
+@group(0) @binding(0) var<uniform> u: Uniforms;
+@group(0) @binding(1) var<storage, read> logits_data: array<f32>;
+@group(0) @binding(2) var<storage, read> params_data: array<f32>;
+@group(0) @binding(3) var<storage, read> history_data: array<i32>;
+@group(0) @binding(4) var<storage, read_write> partial_data: array<u32>;
+// sample: the greatest logit of each of PARTS stretches of a sequence's tokens, and the lowest id that has it.
+const THREADS = 256u;
+// WGSL has no literal for them, and a compiler must not see through.
+fn infinity() -> f32 {
+  var bits = 0x7f800000u;
+  return bitcast<f32>(bits);
+}
+
+fn is_nan(x: f32) -> bool {
+  return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
+}
+
+// A logit as sampling sees it, of the sequence whose logits start at `row`.
+var<private> row: u32;
+var<private> penalty: f32;
+
+fn logit(id: u32) -> f32 {
+  var x = logits_data[u.logits_at + row + id];
+  if history_data[u.history_at + row + id] > 0i {
+    x = select(x * penalty, x / penalty, x > 0.0);
+  }
+  if is_nan(x) {
+    return -infinity();
+  }
+  return x;
+}
+
+var<workgroup> values: array<f32, THREADS>;
+var<workgroup> places: array<u32, THREADS>;
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
+  let sequence = group.y;
+  row = sequence * u.vocabulary;
+  penalty = params_data[u.params_at + sequence * 5u + 4u];
+  let stretch = (u.vocabulary + PARTS - 1u) / PARTS;
+  let first = group.x * stretch;
+  let last = min(first + stretch, u.vocabulary);
+  var most = -infinity();
+  var best = first;
+  for (var id = first + local; id < last; id += THREADS) {
+    let x = logit(id);
+    if x > most {
+      most = x;
+      best = id;
+    }
+  }
+  values[local] = most;
+  places[local] = best;
+  for (var half = THREADS / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if local < half {
+      let other = values[local + half];
+      if other > values[local] || (other == values[local] && places[local + half] < places[local]) {
+        values[local] = other;
+        places[local] = places[local + half];
+      }
+    }
+  }
+  if local == 0u {
+    partial_data[u.partial_at + 2u * (sequence * PARTS + group.x)] = bitcast<u32>(values[0]);
+    partial_data[u.partial_at + 2u * (sequence * PARTS + group.x) + 1u] = places[0];
+  }
+}
+
+// ---- the next dispatch
+
+const PARTS = 64u;
 struct Uniforms {
   logits_at: u32,
   params_at: u32,
@@ -8,6 +89,7 @@ struct Uniforms {
   ended_at: u32,
   tokens_at: u32,
   ids_at: u32,
+  partial_at: u32,
   vocabulary: u32,
   ring: u32,
   stop_count: u32,
@@ -22,7 +104,8 @@ struct Uniforms {
 @group(0) @binding(7) var<storage, read_write> ended_data: array<i32>;
 @group(0) @binding(8) var<storage, read_write> tokens_data: array<i32>;
 @group(0) @binding(9) var<storage, read_write> ids_data: array<i32>;
-// sample: a workgroup for each sequence. The greatest logit; where the temperature is 0, done. Else thread t weighs the tokens of its own stretch of ids, so
+@group(0) @binding(10) var<storage, read> partial_data: array<u32>;
+// sample: sample-greatest.wgsl, then a workgroup for each sequence. The greatest logit; where the temperature is 0, done. Else thread t weighs the tokens of its own stretch of ids, so
 // that sums go up in order of id. top-k: a radix select finds the least logit that stays; of tokens with that very logit the first ids stay. top-p: the same,
 // found bit by bit by how much weight lies above; sums are trees, the same every time. min-p compares with the greatest. Then the stretch, and in it the
 // token, where the running sum passes u x total.
@@ -105,6 +188,21 @@ fn uniform_of(seed: u32, counter: u32) -> f32 {
   return f32(mix32(counter ^ mix32(seed + 0x9e3779b9u)) >> 8u) * (1.0 / 16777216.0);
 }
 
+// A logit as sampling sees it, of the sequence whose logits start at `row`.
+var<private> row: u32;
+var<private> penalty: f32;
+
+fn logit(id: u32) -> f32 {
+  var x = logits_data[u.logits_at + row + id];
+  if history_data[u.history_at + row + id] > 0i {
+    x = select(x * penalty, x / penalty, x > 0.0);
+  }
+  if is_nan(x) {
+    return -infinity();
+  }
+  return x;
+}
+
 const THREADS = 256u;
 // Sums and maxima over a workgroup of THREADS, in a fixed order. Every thread must call, and gets the result.
 var<workgroup> reduced: array<f32, THREADS>;
@@ -141,23 +239,11 @@ fn max_over_threads(x: f32, local: u32) -> f32 {
 var<workgroup> goes_on: u32;
 var<workgroup> draws: u32;
 var<workgroup> sums: array<f32, THREADS>;
-var<private> row: u32;
 var<private> first: u32;
 var<private> last: u32;
 var<private> most: f32;
 var<private> temperature: f32;
-var<private> penalty: f32;
 
-fn logit(id: u32) -> f32 {
-  var x = logits_data[u.logits_at + row + id];
-  if history_data[u.history_at + row + id] > 0i {
-    x = select(x * penalty, x / penalty, x > 0.0);
-  }
-  if is_nan(x) {
-    return -infinity();
-  }
-  return x;
-}
 // Floats as u32 in their order; -0 as 0.
 fn key_of(x: f32) -> u32 {
   let bits = select(bitcast<u32>(x), 0u, x == 0.0);
@@ -212,15 +298,13 @@ fn weight_from(key: u32, cut: Cut) -> f32 {
   return sum;
 }
 
-fn greatest(local: u32) -> u32 {
-  var best = 0u;
+fn greatest(sequence: u32, local: u32) -> u32 {
   var x = -infinity();
-  for (var id = local; id < u.vocabulary; id += THREADS) {
-    let other = logit(id);
-    if other > x {
-      x = other;
-      best = id;
-    }
+  var best = 0u;
+  if local < PARTS {
+    let part = 2u * (sequence * PARTS + local);
+    x = bitcast<f32>(partial_data[u.partial_at + part]);
+    best = partial_data[u.partial_at + part + 1u];
   }
   most = max_over_threads(x, local);
   // The lowest id that has it; where all are -Infinity, 0.
@@ -353,7 +437,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
   temperature = params_data[u.params_at + sequence * 5u];
   penalty = params_data[u.params_at + sequence * 5u + 4u];
   let step = steps_data[u.steps_at + sequence];
-  let best = greatest(local);
+  let best = greatest(sequence, local);
   var token = best;
   if local == 0u {
     draws = select(0u, 1u, temperature != 0.0 && abs(most) < infinity());

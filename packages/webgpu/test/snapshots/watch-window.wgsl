@@ -15,6 +15,7 @@ struct Uniforms {
   size: u32,
   capacity: u32,
   first: u32,
+  first_head: u32,
   scale: f32,
   softcap: f32,
 }
@@ -114,7 +115,7 @@ fn query_quad(row: u32, q: u32) -> vec4f {
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
   let tx = local % SIDE;
   let ty = local / SIDE;
-  let head = group.y + group.z * 65535u;
+  let head = group.y + group.z * 65535u + u.first_head;
   if head >= u.sequences * u.query_heads {
     return;
   }

@@ -1,0 +1,45 @@
+import { full, type Policy } from "@ziggurat/policy";
+import { generateEach, type Model } from "@ziggurat/runtime";
+import type { Profile, Timing } from "../src/profile.js";
+
+/** Tokens that a profile of decode is over. */
+const tokens = 16;
+
+/** Where the device's time goes, by op: in a prefill, and in a decode step. The dispatches are apart, so the sum is more than the whole takes. */
+export async function profileModel(model: Model, profile: Profile, prompt: readonly number[], policy: Policy = full()): Promise<void> {
+  const run = async (maxTokens: number): Promise<readonly Timing[]> => {
+    profile.reset();
+    for await (const _ of generateEach({ model, policies: [policy], prompt, maxTokens, ignoreEnd: true }));
+    await model.backend.synchronise();
+    return profile.timings;
+  };
+  await run(1);
+  const prefill = await run(1);
+  const both = await run(1 + tokens);
+  console.log(`  ${policy.name}: prefill by op`);
+  print(prefill, 1);
+  const decode = both.map(({ op, dispatches, microseconds }) => {
+    const before = prefill.find((timing) => timing.op === op);
+    return { op, dispatches: dispatches - (before?.dispatches ?? 0), microseconds: microseconds - (before?.microseconds ?? 0) };
+  });
+  console.log(`  ${policy.name}: a decode step by op`);
+  print(
+    decode.filter(({ dispatches }) => dispatches >= tokens),
+    tokens,
+  );
+}
+
+function print(timings: readonly Timing[], steps: number): void {
+  const all = { op: "all", dispatches: 0, microseconds: 0 };
+  for (const { dispatches, microseconds } of timings) {
+    all.dispatches += dispatches;
+    all.microseconds += microseconds;
+  }
+  for (const { op, dispatches, microseconds } of [...timings, all]) {
+    if (microseconds < 0.002 * all.microseconds) continue;
+    const each = (microseconds / dispatches).toFixed(1).padStart(9);
+    console.log(
+      `    ${op.padEnd(16)} ${(dispatches / steps).toFixed(0).padStart(6)} dispatches of ${each} us  ${(microseconds / steps).toFixed(0).padStart(9)} us`,
+    );
+  }
+}

@@ -1,0 +1,74 @@
+import { mapRead, usage } from "./usage.js";
+
+/** How often an op ran, and for how long on the device. */
+export interface Timing {
+  readonly op: string;
+  readonly dispatches: number;
+  readonly microseconds: number;
+}
+
+/** Dispatches of one submission at most. */
+const most = 1024;
+const queryResolve = 512;
+
+/**
+ * Where the time of a device goes, by op: give one to `webgpu({ profile })`. Every dispatch gets a pass of its own, so the whole is slower than without. Counts only
+ * where the adapter has timestamp queries; Dawn rounds them to 100 us unless started with disable-dawn-features=timestamp_quantization.
+ */
+export class Profile {
+  readonly #totals = new Map<string, { dispatches: number; microseconds: number }>();
+  #queries: GPUQuerySet | undefined;
+  #ops: string[] = [];
+  #device: GPUDevice | undefined;
+  #staging: GPUBuffer | undefined;
+
+  /** Timings since the last `reset`, the longest first. */
+  get timings(): readonly Timing[] {
+    return [...this.#totals].map(([op, total]) => ({ op, ...total })).sort((a, b) => b.microseconds - a.microseconds);
+  }
+
+  reset(): void {
+    this.#totals.clear();
+  }
+
+  /** The pass of the next dispatch. */
+  next(device: GPUDevice, op: string): GPUComputePassDescriptor {
+    if (!device.features.has("timestamp-query") || this.#ops.length === most) return {};
+    this.#device = device;
+    this.#queries ??= device.createQuerySet({ type: "timestamp", count: 2 * most });
+    const first = 2 * this.#ops.length;
+    this.#ops.push(op);
+    return { timestampWrites: { querySet: this.#queries, beginningOfPassWriteIndex: first, endOfPassWriteIndex: first + 1 } };
+  }
+
+  /** At the end of a submission's commands. */
+  resolve(encoder: GPUCommandEncoder): void {
+    if (this.#ops.length === 0) return;
+    const size = 16 * this.#ops.length;
+    const resolved = this.#device!.createBuffer({ size, usage: queryResolve | usage.copySource });
+    this.#staging = this.#device!.createBuffer({ size, usage: usage.mapRead | usage.copyTarget });
+    encoder.resolveQuerySet(this.#queries!, 0, 2 * this.#ops.length, resolved, 0);
+    encoder.copyBufferToBuffer(resolved, 0, this.#staging, 0, size);
+  }
+
+  /** Once they are submitted. */
+  collect(): void {
+    const staging = this.#staging;
+    const ops = this.#ops;
+    this.#staging = undefined;
+    this.#ops = [];
+    staging?.mapAsync(mapRead).then(
+      () => {
+        const times = new BigUint64Array(staging.getMappedRange());
+        ops.forEach((op, index) => this.#add(op, Number(times[2 * index + 1]! - times[2 * index]!) / 1000));
+        staging.destroy();
+      },
+      () => {},
+    );
+  }
+
+  #add(op: string, microseconds: number): void {
+    const total = this.#totals.get(op) ?? { dispatches: 0, microseconds: 0 };
+    this.#totals.set(op, { dispatches: total.dispatches + 1, microseconds: total.microseconds + microseconds });
+  }
+}

@@ -1,0 +1,510 @@
+enable subgroups;
+enable f16;
+enable chromium_experimental_subgroup_matrix;
+diagnostic(off, chromium.subgroup_matrix_uniformity);
+const SUBGROUP = 32u;
+const HIGH = 2u;
+const DEPTH = 4u;
+const PIECES = 2u;
+const QUADS = 8u;
+const PAIRS = 4u;
+struct Uniforms {
+  qkv_at: u32,
+  keys_at: u32,
+  values_at: u32,
+  offset_at: u32,
+  length_at: u32,
+  out_at: u32,
+  lse_at: u32,
+  tokens: u32,
+  query_heads: u32,
+  kv_heads: u32,
+  window: u32,
+  first_head: u32,
+  scale: f32,
+  softcap: f32,
+}
+@group(0) @binding(0) var<uniform> u: Uniforms;
+@group(0) @binding(1) var<storage, read> qkv_data: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> keys_data: array<vec4<u32>>;
+@group(0) @binding(3) var<storage, read> values_data: array<vec4<u32>>;
+@group(0) @binding(4) var<storage, read> offset_data: array<i32>;
+@group(0) @binding(5) var<storage, read_write> out_data: array<f32>;
+@group(0) @binding(6) var<storage, read_write> lse_data: array<f32>;
+// attention: prefill of one sequence on a subgroup's matrix units. A workgroup takes 64 HIGH queries of one head, a subgroup 16 HIGH of them, and walks tiles of 32 keys:
+// logits to shared memory, where the lane that owns a query turns them into weights, and back as f16 for the product with the values. Queries and sums stay in
+// registers, HIGH x DEPTH matrices of 16 x 16 each.
+//
+// A matrix cannot be scaled row by row. So the base that exponents count from is not the running maximum: it follows only where a logit is more than 8 above it,
+// when the sums go through shared memory once to be scaled. Weights reach e^8 at most, which f16 holds. (Lazy rescaling, as in FlashAttention-4.)
+// 16-bit floats, two to a word, the even one in the low half. Rounding is to nearest, ties to even; beyond the range of f16 lies infinity.
+fn f16_pair(word: u32) -> vec2f {
+  return unpack2x16float(word);
+}
+
+fn bf16_pair(word: u32) -> vec2f {
+  return vec2f(bitcast<f32>(word << 16u), bitcast<f32>(word & 0xffff0000u));
+}
+
+fn f16_bits(x: f32) -> u32 {
+  let bits = bitcast<u32>(x);
+  let sign = (bits >> 16u) & 0x8000u;
+  let size = bits & 0x7fffffffu;
+  if size > 0x7f800000u {
+    return 0x7e00u;
+  }
+  if size >= 0x47800000u {
+    return sign | 0x7c00u;
+  }
+  if size < 0x38800000u {
+    return sign | u32(round(bitcast<f32>(size) * 16777216.0));
+  }
+  return sign | ((size - 0x38000000u + 0xfffu + ((size >> 13u) & 1u)) >> 13u);
+}
+
+fn bf16_bits(x: f32) -> u32 {
+  let bits = bitcast<u32>(x);
+  if (bits & 0x7fffffffu) > 0x7f800000u {
+    return (bits >> 16u) | 0x40u;
+  }
+  return (bits + 0x7fffu + ((bits >> 16u) & 1u)) >> 16u;
+}
+
+fn f16_word(pair: vec2f) -> u32 {
+  return f16_bits(pair.x) | (f16_bits(pair.y) << 16u);
+}
+
+fn bf16_word(pair: vec2f) -> u32 {
+  return bf16_bits(pair.x) | (bf16_bits(pair.y) << 16u);
+}
+
+// WGSL has no literal for them, and a compiler must not see through.
+fn infinity() -> f32 {
+  var bits = 0x7f800000u;
+  return bitcast<f32>(bits);
+}
+
+fn is_nan(x: f32) -> bool {
+  return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
+}
+
+// Rows for a subgroup's matrix units, in f16: a workgroup of four subgroups has 64 HIGH rows, a subgroup 16 HIGH of them, and each row belongs to one lane, or with HIGH = 1
+// to two, PART 0 and 1. Numbers are bounded by what f16 holds.
+const THREADS = 128u;
+const OWNED = 16u * HIGH;
+const OCTS = 2u * DEPTH;
+// Of staged rows, padded by 16 bytes so that neighbours lie in different banks; of 32 products; of 32 weights.
+const STRIDE = OCTS + 1u;
+const SCORES = 9u;
+const WEIGHTS = 5u;
+var<workgroup> scores: array<vec4f, 64u * HIGH * SCORES>;
+var<workgroup> weights: array<vec4<u32>, 64u * HIGH * WEIGHTS>;
+
+fn packed(a: vec4f, b: vec4f) -> vec4<u32> {
+  let low = clamp(a, vec4f(-65504.0), vec4f(65504.0));
+  let high = clamp(b, vec4f(-65504.0), vec4f(65504.0));
+  return vec4<u32>(pack2x16float(low.xy), pack2x16float(low.zw), pack2x16float(high.xy), pack2x16float(high.zw));
+}
+
+// Eight numbers of a query, times the scale.
+fn query_piece(row: u32, oct: u32) -> vec4<u32> {
+  let at = (row * OCTS + oct) * 2u;
+  return packed(u.scale * qkv_data[u.qkv_at + at], u.scale * qkv_data[u.qkv_at + at + 1u]);
+}
+
+fn half_piece(bits: vec4<u32>) -> vec4<u32> {
+  return bits;
+}
+
+fn capped(x: vec4f) -> vec4f {
+  if u.softcap > 0.0 {
+    return u.softcap * tanh(clamp(x / u.softcap, vec4f(-15.0), vec4f(15.0)));
+  }
+  return x;
+}
+
+var<workgroup> key_tile: array<vec4<u32>, 32u * STRIDE>;
+var<workgroup> value_tile: array<vec4<u32>, 32u * STRIDE>;
+var<workgroup> grown: atomic<u32>;
+var<workgroup> shares: array<f32, 64u * HIGH>;
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+  let lane = local % 32u;
+  let first_row = local / 32u * OWNED;
+  let own = first_row + lane % OWNED;
+  let part = lane / OWNED;
+  // The last queries, which see the most, come first.
+  let first_query = (groups.x - 1u - group.x) * 64u * HIGH;
+  let head = group.y + u.first_head;
+  let kv_head = head / (u.query_heads / u.kv_heads);
+  let row_heads = u.query_heads + 2u * u.kv_heads;
+  let length = u32(offset_data[u.length_at + kv_head]);
+  let start = u32(offset_data[u.offset_at + kv_head]);
+  let rows = length + min(first_query + 64u * HIGH, u.tokens);
+  var first_key = 0u;
+  if u.window > 0u && length + first_query + 1u > u.window {
+    first_key = (length + first_query + 1u - u.window) / 32u * 32u;
+  }
+  let query = first_query + own;
+  let position = length + query;
+  // The keys that this lane's query sees: from `earliest` up to `end`.
+  let end = min(position + 1u, rows);
+  let earliest = select(0u, position + 1u - u.window, u.window > 0u && position + 1u > u.window);
+  workgroupBarrier();
+  weights[own * WEIGHTS + part + 0u] = query_piece(min(query, u.tokens - 1u) * row_heads + head, 2u * 0u + part + 0u);
+  weights[own * WEIGHTS + part + 1u] = query_piece(min(query, u.tokens - 1u) * row_heads + head, 2u * 0u + part + 1u);
+  workgroupBarrier();
+  let query0_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (first_row + 16u * 0u) * WEIGHTS, WEIGHTS);
+  var sum0_0: subgroup_matrix_result<f32, 16, 16>;
+  let query1_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (first_row + 16u * 1u) * WEIGHTS, WEIGHTS);
+  var sum1_0: subgroup_matrix_result<f32, 16, 16>;
+  workgroupBarrier();
+  weights[own * WEIGHTS + part + 0u] = query_piece(min(query, u.tokens - 1u) * row_heads + head, 2u * 1u + part + 0u);
+  weights[own * WEIGHTS + part + 1u] = query_piece(min(query, u.tokens - 1u) * row_heads + head, 2u * 1u + part + 1u);
+  workgroupBarrier();
+  let query0_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (first_row + 16u * 0u) * WEIGHTS, WEIGHTS);
+  var sum0_1: subgroup_matrix_result<f32, 16, 16>;
+  let query1_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (first_row + 16u * 1u) * WEIGHTS, WEIGHTS);
+  var sum1_1: subgroup_matrix_result<f32, 16, 16>;
+  workgroupBarrier();
+  weights[own * WEIGHTS + part + 0u] = query_piece(min(query, u.tokens - 1u) * row_heads + head, 2u * 2u + part + 0u);
+  weights[own * WEIGHTS + part + 1u] = query_piece(min(query, u.tokens - 1u) * row_heads + head, 2u * 2u + part + 1u);
+  workgroupBarrier();
+  let query0_2 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (first_row + 16u * 0u) * WEIGHTS, WEIGHTS);
+  var sum0_2: subgroup_matrix_result<f32, 16, 16>;
+  let query1_2 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (first_row + 16u * 1u) * WEIGHTS, WEIGHTS);
+  var sum1_2: subgroup_matrix_result<f32, 16, 16>;
+  workgroupBarrier();
+  weights[own * WEIGHTS + part + 0u] = query_piece(min(query, u.tokens - 1u) * row_heads + head, 2u * 3u + part + 0u);
+  weights[own * WEIGHTS + part + 1u] = query_piece(min(query, u.tokens - 1u) * row_heads + head, 2u * 3u + part + 1u);
+  workgroupBarrier();
+  let query0_3 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (first_row + 16u * 0u) * WEIGHTS, WEIGHTS);
+  var sum0_3: subgroup_matrix_result<f32, 16, 16>;
+  let query1_3 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (first_row + 16u * 1u) * WEIGHTS, WEIGHTS);
+  var sum1_3: subgroup_matrix_result<f32, 16, 16>;
+  var base = -infinity();
+  var total = 0.0;
+  let line0 = (local + THREADS * 0u) / OCTS;
+  let piece0 = (local + THREADS * 0u) % OCTS;
+  var next_key0 = half_piece(keys_data[u.keys_at + (start + min(first_key + line0, rows - 1u)) * OCTS + piece0]);
+  var next_value0 = half_piece(values_data[u.values_at + (start + min(first_key + line0, rows - 1u)) * OCTS + piece0]);
+  let line1 = (local + THREADS * 1u) / OCTS;
+  let piece1 = (local + THREADS * 1u) % OCTS;
+  var next_key1 = half_piece(keys_data[u.keys_at + (start + min(first_key + line1, rows - 1u)) * OCTS + piece1]);
+  var next_value1 = half_piece(values_data[u.values_at + (start + min(first_key + line1, rows - 1u)) * OCTS + piece1]);
+  for (var key = first_key; key < rows; key += 32u) {
+    workgroupBarrier();
+    key_tile[line0 * STRIDE + piece0] = next_key0;
+    value_tile[line0 * STRIDE + piece0] = next_value0;
+    key_tile[line1 * STRIDE + piece1] = next_key1;
+    value_tile[line1 * STRIDE + piece1] = next_value1;
+    if local == 0u {
+      atomicStore(&grown, 0u);
+    }
+    workgroupBarrier();
+    let next0 = start + min(key + 32u + line0, rows - 1u);
+    next_key0 = half_piece(keys_data[u.keys_at + next0 * OCTS + piece0]);
+    next_value0 = half_piece(values_data[u.values_at + next0 * OCTS + piece0]);
+    let next1 = start + min(key + 32u + line1, rows - 1u);
+    next_key1 = half_piece(keys_data[u.keys_at + next1 * OCTS + piece1]);
+    next_value1 = half_piece(values_data[u.values_at + next1 * OCTS + piece1]);
+    {
+      var logits0: subgroup_matrix_result<f32, 16, 16>;
+      var logits1: subgroup_matrix_result<f32, 16, 16>;
+      let keys0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&key_tile, 16u * 0u * STRIDE + 2u * 0u, STRIDE);
+      logits0 = subgroupMatrixMultiplyAccumulate(query0_0, keys0, logits0);
+      logits1 = subgroupMatrixMultiplyAccumulate(query1_0, keys0, logits1);
+      let keys1 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&key_tile, 16u * 0u * STRIDE + 2u * 1u, STRIDE);
+      logits0 = subgroupMatrixMultiplyAccumulate(query0_1, keys1, logits0);
+      logits1 = subgroupMatrixMultiplyAccumulate(query1_1, keys1, logits1);
+      let keys2 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&key_tile, 16u * 0u * STRIDE + 2u * 2u, STRIDE);
+      logits0 = subgroupMatrixMultiplyAccumulate(query0_2, keys2, logits0);
+      logits1 = subgroupMatrixMultiplyAccumulate(query1_2, keys2, logits1);
+      let keys3 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&key_tile, 16u * 0u * STRIDE + 2u * 3u, STRIDE);
+      logits0 = subgroupMatrixMultiplyAccumulate(query0_3, keys3, logits0);
+      logits1 = subgroupMatrixMultiplyAccumulate(query1_3, keys3, logits1);
+      subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 0u) * SCORES + 4u * 0u, logits0, SCORES);
+      subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 1u) * SCORES + 4u * 0u, logits1, SCORES);
+    }
+    {
+      var logits0: subgroup_matrix_result<f32, 16, 16>;
+      var logits1: subgroup_matrix_result<f32, 16, 16>;
+      let keys0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&key_tile, 16u * 1u * STRIDE + 2u * 0u, STRIDE);
+      logits0 = subgroupMatrixMultiplyAccumulate(query0_0, keys0, logits0);
+      logits1 = subgroupMatrixMultiplyAccumulate(query1_0, keys0, logits1);
+      let keys1 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&key_tile, 16u * 1u * STRIDE + 2u * 1u, STRIDE);
+      logits0 = subgroupMatrixMultiplyAccumulate(query0_1, keys1, logits0);
+      logits1 = subgroupMatrixMultiplyAccumulate(query1_1, keys1, logits1);
+      let keys2 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&key_tile, 16u * 1u * STRIDE + 2u * 2u, STRIDE);
+      logits0 = subgroupMatrixMultiplyAccumulate(query0_2, keys2, logits0);
+      logits1 = subgroupMatrixMultiplyAccumulate(query1_2, keys2, logits1);
+      let keys3 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&key_tile, 16u * 1u * STRIDE + 2u * 3u, STRIDE);
+      logits0 = subgroupMatrixMultiplyAccumulate(query0_3, keys3, logits0);
+      logits1 = subgroupMatrixMultiplyAccumulate(query1_3, keys3, logits1);
+      subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 0u) * SCORES + 4u * 1u, logits0, SCORES);
+      subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 1u) * SCORES + 4u * 1u, logits1, SCORES);
+    }
+    workgroupBarrier();
+    var greatest = vec4f(-infinity());
+    var x0 = capped(scores[own * SCORES + part * QUADS + 0u]);
+    {
+      let at = vec4u(key + 4u * (part * QUADS + 0u)) + vec4u(0u, 1u, 2u, 3u);
+      x0 = select(vec4f(-infinity()), x0, (at < vec4u(end)) & (at >= vec4u(earliest)));
+    }
+    greatest = max(greatest, x0);
+    var x1 = capped(scores[own * SCORES + part * QUADS + 1u]);
+    {
+      let at = vec4u(key + 4u * (part * QUADS + 1u)) + vec4u(0u, 1u, 2u, 3u);
+      x1 = select(vec4f(-infinity()), x1, (at < vec4u(end)) & (at >= vec4u(earliest)));
+    }
+    greatest = max(greatest, x1);
+    var x2 = capped(scores[own * SCORES + part * QUADS + 2u]);
+    {
+      let at = vec4u(key + 4u * (part * QUADS + 2u)) + vec4u(0u, 1u, 2u, 3u);
+      x2 = select(vec4f(-infinity()), x2, (at < vec4u(end)) & (at >= vec4u(earliest)));
+    }
+    greatest = max(greatest, x2);
+    var x3 = capped(scores[own * SCORES + part * QUADS + 3u]);
+    {
+      let at = vec4u(key + 4u * (part * QUADS + 3u)) + vec4u(0u, 1u, 2u, 3u);
+      x3 = select(vec4f(-infinity()), x3, (at < vec4u(end)) & (at >= vec4u(earliest)));
+    }
+    greatest = max(greatest, x3);
+    var x4 = capped(scores[own * SCORES + part * QUADS + 4u]);
+    {
+      let at = vec4u(key + 4u * (part * QUADS + 4u)) + vec4u(0u, 1u, 2u, 3u);
+      x4 = select(vec4f(-infinity()), x4, (at < vec4u(end)) & (at >= vec4u(earliest)));
+    }
+    greatest = max(greatest, x4);
+    var x5 = capped(scores[own * SCORES + part * QUADS + 5u]);
+    {
+      let at = vec4u(key + 4u * (part * QUADS + 5u)) + vec4u(0u, 1u, 2u, 3u);
+      x5 = select(vec4f(-infinity()), x5, (at < vec4u(end)) & (at >= vec4u(earliest)));
+    }
+    greatest = max(greatest, x5);
+    var x6 = capped(scores[own * SCORES + part * QUADS + 6u]);
+    {
+      let at = vec4u(key + 4u * (part * QUADS + 6u)) + vec4u(0u, 1u, 2u, 3u);
+      x6 = select(vec4f(-infinity()), x6, (at < vec4u(end)) & (at >= vec4u(earliest)));
+    }
+    greatest = max(greatest, x6);
+    var x7 = capped(scores[own * SCORES + part * QUADS + 7u]);
+    {
+      let at = vec4u(key + 4u * (part * QUADS + 7u)) + vec4u(0u, 1u, 2u, 3u);
+      x7 = select(vec4f(-infinity()), x7, (at < vec4u(end)) & (at >= vec4u(earliest)));
+    }
+    greatest = max(greatest, x7);
+    var most = max(max(greatest.x, greatest.y), max(greatest.z, greatest.w));
+    var scale = 1.0;
+    if most > base + 8.0 {
+      if base > -infinity() {
+        scale = exp(base - most);
+        atomicStore(&grown, 1u);
+      }
+      base = most;
+      total *= scale;
+    }
+    // A query that has seen nothing yet has nothing to count from.
+    let zero = select(base, 0.0, base == -infinity());
+    var sums = vec4f();
+    let weight0 = exp(x0 - zero);
+    sums += weight0;
+    let weight1 = exp(x1 - zero);
+    sums += weight1;
+    let weight2 = exp(x2 - zero);
+    sums += weight2;
+    let weight3 = exp(x3 - zero);
+    sums += weight3;
+    let weight4 = exp(x4 - zero);
+    sums += weight4;
+    let weight5 = exp(x5 - zero);
+    sums += weight5;
+    let weight6 = exp(x6 - zero);
+    sums += weight6;
+    let weight7 = exp(x7 - zero);
+    sums += weight7;
+    total += dot(sums, vec4f(1.0));
+    weights[own * WEIGHTS + part * PAIRS + 0u] = pair_of(0u, array<vec4f, QUADS>(
+      weight0,
+      weight1,
+      weight2,
+      weight3,
+      weight4,
+      weight5,
+      weight6,
+      weight7,
+    ));
+    weights[own * WEIGHTS + part * PAIRS + 1u] = pair_of(1u, array<vec4f, QUADS>(
+      weight0,
+      weight1,
+      weight2,
+      weight3,
+      weight4,
+      weight5,
+      weight6,
+      weight7,
+    ));
+    weights[own * WEIGHTS + part * PAIRS + 2u] = pair_of(2u, array<vec4f, QUADS>(
+      weight0,
+      weight1,
+      weight2,
+      weight3,
+      weight4,
+      weight5,
+      weight6,
+      weight7,
+    ));
+    weights[own * WEIGHTS + part * PAIRS + 3u] = pair_of(3u, array<vec4f, QUADS>(
+      weight0,
+      weight1,
+      weight2,
+      weight3,
+      weight4,
+      weight5,
+      weight6,
+      weight7,
+    ));
+    if workgroupUniformLoad(&grown) != 0u {
+      workgroupBarrier();
+      subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 0u) * SCORES, sum0_0, SCORES);
+      subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 1u) * SCORES, sum1_0, SCORES);
+      workgroupBarrier();
+      if part == 0u {
+        scores[own * SCORES + 0u] *= scale;
+        scores[own * SCORES + 1u] *= scale;
+        scores[own * SCORES + 2u] *= scale;
+        scores[own * SCORES + 3u] *= scale;
+      }
+      workgroupBarrier();
+      sum0_0 = subgroupMatrixLoad<subgroup_matrix_result<f32, 16, 16>, row_major>(&scores, (first_row + 16u * 0u) * SCORES, SCORES);
+      sum1_0 = subgroupMatrixLoad<subgroup_matrix_result<f32, 16, 16>, row_major>(&scores, (first_row + 16u * 1u) * SCORES, SCORES);
+      workgroupBarrier();
+      subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 0u) * SCORES, sum0_1, SCORES);
+      subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 1u) * SCORES, sum1_1, SCORES);
+      workgroupBarrier();
+      if part == 0u {
+        scores[own * SCORES + 0u] *= scale;
+        scores[own * SCORES + 1u] *= scale;
+        scores[own * SCORES + 2u] *= scale;
+        scores[own * SCORES + 3u] *= scale;
+      }
+      workgroupBarrier();
+      sum0_1 = subgroupMatrixLoad<subgroup_matrix_result<f32, 16, 16>, row_major>(&scores, (first_row + 16u * 0u) * SCORES, SCORES);
+      sum1_1 = subgroupMatrixLoad<subgroup_matrix_result<f32, 16, 16>, row_major>(&scores, (first_row + 16u * 1u) * SCORES, SCORES);
+      workgroupBarrier();
+      subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 0u) * SCORES, sum0_2, SCORES);
+      subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 1u) * SCORES, sum1_2, SCORES);
+      workgroupBarrier();
+      if part == 0u {
+        scores[own * SCORES + 0u] *= scale;
+        scores[own * SCORES + 1u] *= scale;
+        scores[own * SCORES + 2u] *= scale;
+        scores[own * SCORES + 3u] *= scale;
+      }
+      workgroupBarrier();
+      sum0_2 = subgroupMatrixLoad<subgroup_matrix_result<f32, 16, 16>, row_major>(&scores, (first_row + 16u * 0u) * SCORES, SCORES);
+      sum1_2 = subgroupMatrixLoad<subgroup_matrix_result<f32, 16, 16>, row_major>(&scores, (first_row + 16u * 1u) * SCORES, SCORES);
+      workgroupBarrier();
+      subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 0u) * SCORES, sum0_3, SCORES);
+      subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 1u) * SCORES, sum1_3, SCORES);
+      workgroupBarrier();
+      if part == 0u {
+        scores[own * SCORES + 0u] *= scale;
+        scores[own * SCORES + 1u] *= scale;
+        scores[own * SCORES + 2u] *= scale;
+        scores[own * SCORES + 3u] *= scale;
+      }
+      workgroupBarrier();
+      sum0_3 = subgroupMatrixLoad<subgroup_matrix_result<f32, 16, 16>, row_major>(&scores, (first_row + 16u * 0u) * SCORES, SCORES);
+      sum1_3 = subgroupMatrixLoad<subgroup_matrix_result<f32, 16, 16>, row_major>(&scores, (first_row + 16u * 1u) * SCORES, SCORES);
+    }
+    {
+      let weights0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (first_row + 16u * 0u) * WEIGHTS + 2u * 0u, WEIGHTS);
+      let weights1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (first_row + 16u * 1u) * WEIGHTS + 2u * 0u, WEIGHTS);
+      let values0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&value_tile, 16u * 0u * STRIDE + 2u * 0u, STRIDE);
+      sum0_0 = subgroupMatrixMultiplyAccumulate(weights0, values0, sum0_0);
+      sum1_0 = subgroupMatrixMultiplyAccumulate(weights1, values0, sum1_0);
+      let values1 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&value_tile, 16u * 0u * STRIDE + 2u * 1u, STRIDE);
+      sum0_1 = subgroupMatrixMultiplyAccumulate(weights0, values1, sum0_1);
+      sum1_1 = subgroupMatrixMultiplyAccumulate(weights1, values1, sum1_1);
+      let values2 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&value_tile, 16u * 0u * STRIDE + 2u * 2u, STRIDE);
+      sum0_2 = subgroupMatrixMultiplyAccumulate(weights0, values2, sum0_2);
+      sum1_2 = subgroupMatrixMultiplyAccumulate(weights1, values2, sum1_2);
+      let values3 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&value_tile, 16u * 0u * STRIDE + 2u * 3u, STRIDE);
+      sum0_3 = subgroupMatrixMultiplyAccumulate(weights0, values3, sum0_3);
+      sum1_3 = subgroupMatrixMultiplyAccumulate(weights1, values3, sum1_3);
+    }
+    {
+      let weights0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (first_row + 16u * 0u) * WEIGHTS + 2u * 1u, WEIGHTS);
+      let weights1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (first_row + 16u * 1u) * WEIGHTS + 2u * 1u, WEIGHTS);
+      let values0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&value_tile, 16u * 1u * STRIDE + 2u * 0u, STRIDE);
+      sum0_0 = subgroupMatrixMultiplyAccumulate(weights0, values0, sum0_0);
+      sum1_0 = subgroupMatrixMultiplyAccumulate(weights1, values0, sum1_0);
+      let values1 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&value_tile, 16u * 1u * STRIDE + 2u * 1u, STRIDE);
+      sum0_1 = subgroupMatrixMultiplyAccumulate(weights0, values1, sum0_1);
+      sum1_1 = subgroupMatrixMultiplyAccumulate(weights1, values1, sum1_1);
+      let values2 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&value_tile, 16u * 1u * STRIDE + 2u * 2u, STRIDE);
+      sum0_2 = subgroupMatrixMultiplyAccumulate(weights0, values2, sum0_2);
+      sum1_2 = subgroupMatrixMultiplyAccumulate(weights1, values2, sum1_2);
+      let values3 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&value_tile, 16u * 1u * STRIDE + 2u * 3u, STRIDE);
+      sum0_3 = subgroupMatrixMultiplyAccumulate(weights0, values3, sum0_3);
+      sum1_3 = subgroupMatrixMultiplyAccumulate(weights1, values3, sum1_3);
+    }
+  }
+  if part == 0u {
+    shares[own] = 1.0 / total;
+    if query < u.tokens {
+      lse_data[u.lse_at + head * u.tokens + query] = base + log(total);
+    }
+  }
+  workgroupBarrier();
+  subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 0u) * SCORES, sum0_0, SCORES);
+  subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 1u) * SCORES, sum1_0, SCORES);
+  workgroupBarrier();
+  for (var n = lane; n < 16u * OWNED; n += 32u) {
+    let row = first_row + n / 16u;
+    if first_query + row < u.tokens {
+      let c = n % 16u;
+      out_data[u.out_at + ((first_query + row) * u.query_heads + head) * 16u * DEPTH + 16u * 0u + c] = scores[row * SCORES + c / 4u][c % 4u] * shares[row];
+    }
+  }
+  workgroupBarrier();
+  subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 0u) * SCORES, sum0_1, SCORES);
+  subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 1u) * SCORES, sum1_1, SCORES);
+  workgroupBarrier();
+  for (var n = lane; n < 16u * OWNED; n += 32u) {
+    let row = first_row + n / 16u;
+    if first_query + row < u.tokens {
+      let c = n % 16u;
+      out_data[u.out_at + ((first_query + row) * u.query_heads + head) * 16u * DEPTH + 16u * 1u + c] = scores[row * SCORES + c / 4u][c % 4u] * shares[row];
+    }
+  }
+  workgroupBarrier();
+  subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 0u) * SCORES, sum0_2, SCORES);
+  subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 1u) * SCORES, sum1_2, SCORES);
+  workgroupBarrier();
+  for (var n = lane; n < 16u * OWNED; n += 32u) {
+    let row = first_row + n / 16u;
+    if first_query + row < u.tokens {
+      let c = n % 16u;
+      out_data[u.out_at + ((first_query + row) * u.query_heads + head) * 16u * DEPTH + 16u * 2u + c] = scores[row * SCORES + c / 4u][c % 4u] * shares[row];
+    }
+  }
+  workgroupBarrier();
+  subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 0u) * SCORES, sum0_3, SCORES);
+  subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 1u) * SCORES, sum1_3, SCORES);
+  workgroupBarrier();
+  for (var n = lane; n < 16u * OWNED; n += 32u) {
+    let row = first_row + n / 16u;
+    if first_query + row < u.tokens {
+      let c = n % 16u;
+      out_data[u.out_at + ((first_query + row) * u.query_heads + head) * 16u * DEPTH + 16u * 3u + c] = scores[row * SCORES + c / 4u][c % 4u] * shares[row];
+    }
+  }
+}
+
+// Eight of a lane's weights, as f16.
+fn pair_of(n: u32, all: array<vec4f, QUADS>) -> vec4<u32> {
+  return packed(all[2u * n], all[2u * n + 1u]);
+}
