@@ -55,7 +55,7 @@ function prefillOperations({ layers, hiddenSize, queryHeads, kvHeads, headSize, 
 export async function decode(backend: Backend, shape: string, weights: WeightDType, tokens: number): Promise<void> {
   const { model, prompt, what } = await load(backend, shape, weights, tokens);
   const policies = [full(), snapkv({ keep: Math.ceil(0.12 * tokens), window: 32 }), full(), snapkv({ keep: Math.ceil(0.12 * tokens), window: 32 })];
-  for await (const { policy, cache, timings } of generateEach({ model, policies, prompt, maxTokens: 129, ignoreEnd: true })) {
+  for await (const { policy, cache, timings } of generateEach({ model, policies, prompt, maxTokens: 385, ignoreEnd: true })) {
     const { prefillTokensPerSecond, decodeTokensPerSecond } = timings;
     const bytes = model.weightBytes + cache.bytes;
     const operations = (prefillOperations(what, tokens) * prefillTokensPerSecond) / tokens;

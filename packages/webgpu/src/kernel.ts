@@ -2,11 +2,39 @@ import { catalogue, checkSpec, type DType, type OperandRule, type OpName, operan
 import { kernels } from "./kernels/index.js";
 import type { Full, OpKernel, Stage, Traits } from "./stage.js";
 
+/** What can be dispatched. */
+export interface Runnable {
+  /** An op's name, or those of several. */
+  readonly op: string;
+  /** Operands by name, and the bytes that each must hold. */
+  readonly needs: ReadonlyMap<string, number>;
+  /** The dispatches for operands that start at these bytes. */
+  stages(offsets?: Readonly<Record<string, number>>): readonly Stage[];
+  /** The dispatches for operands wherever they start. */
+  readonly narrow: readonly Stage[];
+}
+
+/** Several ops in one. */
+export class FusedKernel implements Runnable {
+  readonly op: string;
+  readonly needs: ReadonlyMap<string, number>;
+  readonly narrow: readonly Stage[];
+
+  constructor(op: string, needs: ReadonlyMap<string, number>, stages: readonly Stage[]) {
+    this.op = op;
+    this.needs = needs;
+    this.narrow = stages;
+  }
+
+  stages(): readonly Stage[] {
+    return this.narrow;
+  }
+}
+
 /** An op made ready for its spec: what it needs of its operands, and its dispatches. */
-export class WebGpuKernel<N extends OpName = OpName> {
+export class WebGpuKernel<N extends OpName = OpName> implements Runnable {
   readonly op: N;
   readonly spec: Full<N>;
-  /** Operands by name, and the bytes that each must hold. */
   readonly needs: ReadonlyMap<string, number>;
   readonly #kernel: OpKernel<N>;
   readonly #traits: Traits;
@@ -25,14 +53,12 @@ export class WebGpuKernel<N extends OpName = OpName> {
     this.#wide = this.#kernel.stages(this.spec, traits, true);
   }
 
-  /** The dispatches for operands that start at these bytes. */
   stages(offsets: Readonly<Record<string, number>> = {}): readonly Stage[] {
     const wide = (this.#kernel.wide ?? []).every((name) => (offsets[name] ?? 0) % 16 === 0);
     if (wide) return (this.#wide ??= this.#kernel.stages(this.spec, this.#traits, true));
     return this.narrow;
   }
 
-  /** The dispatches for operands wherever they start. */
   get narrow(): readonly Stage[] {
     return (this.#narrow ??= this.#kernel.stages(this.spec, this.#traits, false));
   }

@@ -1,7 +1,9 @@
 import { type Buffer, OpError, type OutOfMemoryError, type Program } from "@ziggurat/tensor";
+import { type Call, fuse } from "./fuse.js";
 import type { Memory } from "./memory.js";
 import { uniformBytes } from "./pipelines.js";
-import type { Given } from "./resolver.js";
+import type { Resolver } from "./resolver.js";
+import type { Traits } from "./stage.js";
 import type { Bound, Command, Stream } from "./stream.js";
 import { usage } from "./usage.js";
 
@@ -15,37 +17,26 @@ interface Recorded {
   readonly failed: OutOfMemoryError | undefined;
 }
 
-/** A program that is being recorded. */
-class Recording {
-  readonly commands: Command[] = [];
-  readonly buffers = new Set<Buffer>();
-  dispatches = 0;
-  failed: OutOfMemoryError | undefined;
-
-  add(operands: Given, commands: readonly Command[] | OutOfMemoryError): void {
-    this.dispatches++;
-    for (const slice of Object.values(operands)) if (slice) this.buffers.add(slice.buffer);
-    if (commands instanceof Error) this.failed ??= commands;
-    else this.commands.push(...commands);
-  }
-}
-
 /** Recorded programs: bind groups and uniforms are made once. */
 export class Programs {
   readonly #device: GPUDevice;
   readonly #stream: Stream;
   readonly #memory: Memory;
   readonly #programs = new Map<Program, Recorded>();
-  #recording: Recording | undefined;
+  readonly #resolver: Resolver;
+  readonly #traits: Traits;
+  #recording: Call[] | undefined;
 
-  constructor(device: GPUDevice, stream: Stream, memory: Memory) {
+  constructor(device: GPUDevice, traits: Traits, stream: Stream, memory: Memory, resolver: Resolver) {
     this.#device = device;
+    this.#traits = traits;
+    this.#resolver = resolver;
     this.#stream = stream;
     this.#memory = memory;
   }
 
   /** Where dispatches go while a program is recorded. */
-  get recording(): Recording | undefined {
+  get recording(): Call[] | undefined {
     return this.#recording;
   }
 
@@ -55,15 +46,22 @@ export class Programs {
   }
 
   record(body: () => void): Program {
-    const recording = new Recording();
+    const recording: Call[] = [];
     this.#recording = recording;
+    const commands: Command[] = [];
+    let failed: OutOfMemoryError | undefined;
     try {
       body();
+      for (const { kernel, operands } of fuse(recording, this.#traits)) {
+        const resolved = this.#resolver.resolve(kernel, operands, true);
+        if (resolved instanceof Error) failed ??= resolved;
+        else commands.push(...resolved);
+      }
     } finally {
       this.#recording = undefined;
     }
-    const { commands, buffers, dispatches, failed } = recording;
-    const program: Program = { dispatches };
+    const buffers = new Set(recording.flatMap(({ operands }) => Object.values(operands).flatMap((slice) => (slice ? [slice.buffer] : []))));
+    const program: Program = { dispatches: recording.length };
     const slots = new Uint32Array((Math.max(1, commands.length) * uniformBytes) / 4);
     commands.forEach(({ uniforms }, slot) => slots.set(uniforms, (slot * uniformBytes) / 4));
     const uniforms = this.#memory.create(slots.byteLength, usage.uniform | usage.copyTarget);

@@ -1,6 +1,6 @@
 import { checkOperands, OpError, type Operands, type OpName, OutOfMemoryError, type Slice } from "@ziggurat/tensor";
 import { type Binding, bindingsOf, type Place } from "./binding.js";
-import { WebGpuKernel } from "./kernel.js";
+import { type Runnable, WebGpuKernel } from "./kernel.js";
 import patch from "./kernels/patch.wgsl";
 import type { Memory } from "./memory.js";
 import type { Pace } from "./pace.js";
@@ -26,12 +26,33 @@ export class Resolver {
     this.#pace = pace;
   }
 
-  /** The dispatches of a kernel; an error where an operand could not be allocated. `kept`: whether a program may use scratch memory. */
-  resolve(kernel: unknown, operands: Given, kept: boolean): readonly Command[] | OutOfMemoryError {
+  /** Throws where a kernel is not of this backend, or an operand is not as it must be. */
+  check(kernel: unknown, operands: Given): WebGpuKernel {
     if (!(kernel instanceof WebGpuKernel)) throw new OpError("dispatch: this kernel was not prepared by this backend");
     const known = kernel as WebGpuKernel;
-    const places = this.#places(known, operands, kept);
-    return places instanceof OutOfMemoryError ? places : this.#commands(known, operands, places);
+    for (const name in operands) if (!known.needs.has(name)) checkOperands(known, operands as unknown as Operands<OpName>);
+    for (const [name, bytes] of known.needs) {
+      const slice = operands[name];
+      if (slice && this.#memory.has(slice.buffer) && slice.offset % 4 === 0 && slice.offset >= 0 && slice.offset + bytes <= slice.buffer.bytes)
+        continue;
+      checkOperands(known, operands as unknown as Operands<OpName>);
+      throw new OpError(`${known.op}: the buffer of operand "${name}" was freed, or is of another backend`);
+    }
+    return known;
+  }
+
+  /** The dispatches of a kernel whose operands were checked; an error where one could not be allocated. `kept`: whether a program may use scratch memory. */
+  resolve(kernel: Runnable, operands: Given, kept: boolean): readonly Command[] | OutOfMemoryError {
+    const places: Record<string, Place> = {};
+    for (const name of kernel.needs.keys()) {
+      const { buffer, offset } = operands[name]!;
+      const place = this.#memory.place(buffer)!;
+      if (place instanceof OutOfMemoryError) return place;
+      places[name] = { buffer: place, offset };
+    }
+    const scratch = this.scratch(kernel.stages(), kept);
+    if (scratch) places[""] = { buffer: scratch, offset: 0 };
+    return this.#commands(kernel, operands, places);
   }
 
   /** Makes room for what a kernel's stages leave one another. */
@@ -55,25 +76,7 @@ export class Resolver {
     return this.#command("write", stage, bindings);
   }
 
-  #places(kernel: WebGpuKernel, operands: Given, kept: boolean): Record<string, Place> | OutOfMemoryError {
-    for (const name in operands) if (!kernel.needs.has(name)) checkOperands(kernel, operands as unknown as Operands<OpName>);
-    const places: Record<string, Place> = {};
-    for (const [name, bytes] of kernel.needs) {
-      const slice = operands[name];
-      const place = slice && this.#memory.place(slice.buffer);
-      if (!place || slice.offset % 4 !== 0 || slice.offset < 0 || slice.offset + bytes > slice.buffer.bytes) {
-        checkOperands(kernel, operands as unknown as Operands<OpName>);
-        throw new OpError(`${kernel.op}: the buffer of operand "${name}" was freed, or is of another backend`);
-      }
-      if (place instanceof OutOfMemoryError) return place;
-      places[name] = { buffer: place, offset: slice.offset };
-    }
-    const scratch = this.scratch(kernel.stages(), kept);
-    if (scratch) places[""] = { buffer: scratch, offset: 0 };
-    return places;
-  }
-
-  #commands(kernel: WebGpuKernel, operands: Given, places: Readonly<Record<string, Place>>): Command[] {
+  #commands(kernel: Runnable, operands: Given, places: Readonly<Record<string, Place>>): Command[] {
     const offsets = Object.fromEntries(Object.entries(operands).map(([name, slice]) => [name, slice?.offset ?? 0]));
     let stages = kernel.stages(offsets);
     const bindAll = () => stages.map((stage) => bindingsOf(kernel.op, stage, places, this.#bindingBytes));

@@ -66,6 +66,11 @@ export class Stream {
     return this.#encoder !== undefined;
   }
 
+  /** Dispatches that wait for `flush`. */
+  get dispatches(): number {
+    return this.#dispatches;
+  }
+
   /** Runs a command once. */
   run(command: Command): void {
     if (this.#used === most) this.flush();

@@ -18,6 +18,9 @@ import { mapRead, usage } from "./usage.js";
 /** Rows of a prefill's matrix products: enough for tiles to keep a GPU busy, the more where bindings are large; in software, where nothing is idle, fewer. */
 const prefillTokens = { large: 2048, hardware: 512, software: 128 } as const;
 
+/** Dispatches that are handed over without waiting for more. */
+const worthSubmitting = 32;
+
 /**
  * The WebGPU backend: kernels in WGSL, in browsers, Node (with the npm package `webgpu`), Deno and Bun. Rejects with a `WebGpuError` where there is no
  * adapter, or an option makes no sense. Where the device is lost, `synchronise` and `read` reject with a `DeviceLostError` from then on.
@@ -34,8 +37,8 @@ function backendOf({ device, name, traits, maxBytes, lost }: Started, profile?: 
   const pipelines = new Pipelines(device);
   const memory = new Memory(device, stream, failures, maxBytes);
   const resolver = new Resolver(device, traits, pipelines, memory, pace);
-  const programs = new Programs(device, stream, memory);
-  let flushing = false;
+  const programs = new Programs(device, traits, stream, memory, resolver);
+  let flushing: "soon" | "later" | undefined;
   let disposed = false;
 
   lost.then((error) => {
@@ -47,14 +50,17 @@ function backendOf({ device, name, traits, maxBytes, lost }: Started, profile?: 
     if (disposed) throw new BufferError(`${what}: this backend was disposed of`);
     if (programs.recording) throw new OpError(`${what}: while a program is recorded there may only be dispatches`);
   };
-  /** Hands over before long. */
+  /** Hands over before long: at once what is much, and what is little together with what follows. */
   const enqueued = () => {
-    if (flushing || !stream.pending) return;
-    flushing = true;
-    queueMicrotask(() => {
-      flushing = false;
+    const soon = stream.dispatches >= worthSubmitting;
+    if (!stream.pending || flushing === "soon" || (flushing === "later" && !soon)) return;
+    const flush = () => {
+      flushing = undefined;
       if (!disposed) stream.flush();
-    });
+    };
+    flushing = soon ? "soon" : "later";
+    if (soon) queueMicrotask(flush);
+    else setTimeout(flush);
   };
 
   return {
@@ -141,8 +147,12 @@ function backendOf({ device, name, traits, maxBytes, lost }: Started, profile?: 
       const { recording } = programs;
       if (!recording) ready("dispatch");
       const given = operands as Given;
-      const commands = resolver.resolve(kernel, given, programs.keep);
-      if (recording) return recording.add(given, commands);
+      const checked = resolver.check(kernel, given);
+      if (recording) {
+        recording.push({ kernel: checked, operands: given });
+        return;
+      }
+      const commands = resolver.resolve(checked, given, programs.keep);
       if (commands instanceof OutOfMemoryError) return failures.note(commands);
       for (const command of commands) stream.run(command);
       enqueued();

@@ -82,7 +82,8 @@ const decodeAttention: Plan<"decodeAttention"> = (spec, { aligned, multiprocesso
   const splits = over(capacity, chunk);
   const join = (splits: number, chunk: number): Launch => ({
     ...{ file: "decode-attention", kernel: "decode_attention_join", grid: [sequences * queryHeads], threads: threadsFor(headSize, 256) },
-    shared: 4 * splits,
+    // Read by 16 bytes.
+    shared: 16 * over(splits, 4),
     args: [at(scratch), at("length"), at("ended"), at("out"), at("lse"), ...int(queryHeads, kvHeads, headSize, chunk, splits)],
   });
   const scratchOf = (splits: number) => 4 * sequences * queryHeads * splits * (headSize + 2);

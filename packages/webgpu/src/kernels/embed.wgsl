@@ -1,4 +1,5 @@
-// embed: a thread for each number of out[tokens, width]; an id outside the table reads row 0.
+// embed: a thread for each number of out[tokens, width]; an id outside the table reads row 0. Of a table in parts a dispatch has `count` rows from `first` on, and writes
+// where an id is among them.
 #include grid
 #include weight
 @compute @workgroup_size(256)
@@ -9,5 +10,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   }
   let id = $ids[item / u.width];
   let row = select(0u, u32(id), id >= 0i && id < i32(u.vocabulary));
-  $out[item] = u.scale * weight_element(row, item % u.width);
+  if row < u.first || row >= u.first + u.count {
+    return;
+  }
+  $out[item] = u.scale * weight_element(row - u.first, item % u.width);
 }

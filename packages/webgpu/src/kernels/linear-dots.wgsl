@@ -2,28 +2,56 @@
 // 16 bytes of numbers, 16 more, and the scale and the scaled sum as f32. Then teams of threads multiply four bytes at a time (DP4A), a block and the one
 // LANES further on at once.
 #if QUANTISE
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) thread: vec3u) {
-  let block = thread.x;
-  if block >= u.blocks {
-    return;
-  }
+fn quantise(block: u32, x: array<vec4f, 8>) {
   var most = vec4f();
 #repeat q 8
-  let x{q} = $x[8u * block + {q}u];
-  most = max(most, abs(x{q}));
+  most = max(most, abs(x[{q}]));
 #end
   let scale = max(max(most.x, most.y), max(most.z, most.w)) / 127.0;
   let inverse = select(0.0, 1.0 / scale, scale > 0.0);
   var sum = 0;
 #repeat q 8
-  let bytes{q} = vec4i(round(x{q} * inverse));
+  let bytes{q} = vec4i(round(x[{q}] * inverse));
   sum += bytes{q}.x + bytes{q}.y + bytes{q}.z + bytes{q}.w;
 #end
   $bytes[3u * block] = vec4u(pack4xI8(bytes0), pack4xI8(bytes1), pack4xI8(bytes2), pack4xI8(bytes3));
   $bytes[3u * block + 1u] = vec4u(pack4xI8(bytes4), pack4xI8(bytes5), pack4xI8(bytes6), pack4xI8(bytes7));
   $bytes[3u * block + 2u] = vec4u(bitcast<u32>(scale), bitcast<u32>(scale * f32(sum)), 0u, 0u);
 }
+
+#if NORM
+const THREADS = 256u;
+#include reduce
+@compute @workgroup_size(THREADS)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
+  let row = group.x * (u.width / 4u);
+  var squares = 0.0;
+  for (var i = local; i < u.width / 4u; i += THREADS) {
+    let x = $x[row + i];
+    squares += dot(x, x);
+  }
+  let scale = 1.0 / sqrt(sum_over_threads(squares, local) / f32(u.width) + u.epsilon);
+  for (var block = local; block < u.width / 32u; block += THREADS) {
+#repeat q 8
+    let x{q} = $x[row + 8u * block + {q}u] * scale * $norm[8u * block + {q}u];
+    $normed[row + 8u * block + {q}u] = x{q};
+#end
+    quantise(row / 8u + block, array<vec4f, 8>(x0, x1, x2, x3, x4, x5, x6, x7));
+  }
+}
+#else
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) thread: vec3u) {
+  let block = thread.x;
+  if block >= u.blocks {
+    return;
+  }
+#repeat q 8
+  let x{q} = $x[8u * block + {q}u];
+#end
+  quantise(block, array<vec4f, 8>(x0, x1, x2, x3, x4, x5, x6, x7));
+}
+#endif
 #else
 #include team-sums
 #include half
@@ -38,7 +66,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let first_row = group.z * FEW;
   let blocks = u.width / 32u;
 #repeat o OUTS
-  let row{o} = min(first + {o}u, u.outs - 1u) * blocks;
+  let row{o} = row_of(first, {o}u) * blocks;
 #repeat r FEW
   var sum{o}_{r} = 0.0;
 #end

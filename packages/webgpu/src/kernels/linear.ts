@@ -43,10 +43,10 @@ function fewRows({ rows, width, weight }: Full<"linear">, out: number, { subgrou
 }
 
 /** Few rows in bytes: one row of weights a team. */
-function fewDots({ rows, weight }: Full<"linear">, out: number, { subgroup, software }: Traits): Plan {
+function fewDots({ rows, weight }: Full<"linear">, out: number, { subgroup, software }: Traits, pairs: boolean): Plan {
   const few = Math.ceil(rows / Math.ceil(rows / 8));
   const lanes = software && subgroup > 0 ? subgroup : Math.max(32, subgroup);
-  const outs = few > 1 ? 2 : 1;
+  const outs = few > 1 || pairs ? 2 : 1;
   const [x, y] = groupsOf(Math.ceil(out / ((128 / lanes) * outs)));
   return {
     text: dots,
@@ -86,48 +86,84 @@ function matrices({ rows, weight }: Full<"linear">, out: number): Plan {
 
 const nibbles = (weight: WeightDType) => weight === "q4_0" || weight === "q4_1";
 
+/** Whether a product is by bytes, its x in one more dispatch. */
+const byBytes = ({ rows, width, weight }: Full<"linear">, traits: Traits, wide: boolean) =>
+  wide && traits.dots && isQuantised(weight) && rows <= fewest(traits) && width % 32 === 0;
+const fewest = ({ software }: Traits) => (software ? 4 : 16);
+
 export const linear: OpKernel<"linear"> = {
   wide: ["x", "weight"],
-  stages(spec, traits, wide) {
-    const { rows, width, weight, bias, residual } = spec;
-    const few = rows <= (traits.software ? 4 : 16);
-    const whole = wide && width % (few ? chunks[weight] : 4) === 0;
-    const bytes = few && whole && traits.dots && isQuantised(weight);
-    const matrix = !few && whole && traits.matrix && weight !== "f32" && width % 32 === 0;
-    const plan = (out: number) =>
-      bytes
-        ? fewDots(spec, out, traits)
-        : few
-          ? fewRows(spec, out, traits, whole)
-          : matrix
-            ? matrices(spec, out)
-            : manyRows(spec, out, traits, whole);
-    const quantised = scratch("vec4<u32>", (rows * width * 48) / 32);
-    const stage = (part: Part): Stage => {
-      const { text, settings, grid, weightType, xType, cut } = plan(part.count);
-      const { x, ...rest } = bind("linear", spec, { x: xType, bias: "f32", residual: "f32", out: "f32" });
-      const input: Record<string, Bound> = bytes ? { bytes: { ...quantised, written: false } } : { x: x! };
-      return {
-        text,
-        settings: { ...settings, WEIGHT: weight, QUANTISED: isQuantised(weight), WIDE: whole, BIAS: bias, RESIDUAL: residual },
-        bound: { ...input, ...rest, ...bindWeight("weight", weight, spec.out, width, weightType, part) },
-        uniforms: { rows, width, outs: part.count, stride: spec.out, first_out: part.first, ...(cut ? { first_tile: 0 } : {}) },
-        grid,
-        work: 2 * rows * part.count * width + 4 * part.count * width,
-        ...(cut ? { cut: "first_tile" } : {}),
-      };
-    };
-    const products = partsOf("linear", weight, spec.out, width, traits.bindingBytes).map(stage);
-    if (!bytes) return products;
-    const blocks = (rows * width) / 32;
-    const quantise: Stage = {
-      text: dots,
-      settings: { QUANTISE: true },
-      bound: { ...bind("linear", spec, { x: "vec4<f32>" }), bytes: quantised },
-      uniforms: { blocks },
-      grid: [Math.ceil(blocks / 64), 1, 1],
-      work: 8 * rows * width,
-    };
-    return [quantise, ...products];
-  },
+  stages: (spec, traits, wide) => stagesOf(spec, traits, wide),
 };
+
+/** What a product of few rows does besides. */
+export interface Joined {
+  /** x is normalised first, by `rmsNorm` with this epsilon: operand norm is its weight, normed its result. */
+  readonly epsilon?: number;
+  /** The result goes through `gatedActivation` of this kind: operand gated is its result. */
+  readonly kind?: "silu" | "gelu";
+}
+
+/** `linear` of few rows with its neighbours, in no more dispatches than `linear` alone; undefined where there is no kernel for it. All operands start at multiples of 16 bytes. */
+export function joinedLinear(spec: Full<"linear">, joined: Joined, traits: Traits): readonly Stage[] | undefined {
+  const { rows, width, out, weight, residual, bias } = spec;
+  const fits = byBytes(spec, traits, true) || (rows <= Math.min(8, fewest(traits)) && width % chunks[weight] === 0);
+  if (!fits || residual || width % 4 !== 0) return undefined;
+  if (joined.kind && (bias || rows > 4 || out % 2 !== 0 || partsOf("linear", weight, out, width, traits.bindingBytes).length > 1)) return undefined;
+  return stagesOf(spec, traits, true, joined);
+}
+
+function stagesOf(spec: Full<"linear">, traits: Traits, wide: boolean, { epsilon, kind }: Joined = {}): readonly Stage[] {
+  const { rows, width, weight, bias, residual } = spec;
+  const few = rows <= fewest(traits);
+  const whole = wide && width % (few ? chunks[weight] : 4) === 0;
+  const bytes = byBytes(spec, traits, wide);
+  const matrix = !few && whole && traits.matrix && weight !== "f32" && width % 32 === 0;
+  const plan = (out: number) =>
+    bytes
+      ? fewDots(spec, out, traits, kind !== undefined)
+      : few
+        ? fewRows(spec, out, traits, whole)
+        : matrix
+          ? matrices(spec, out)
+          : manyRows(spec, out, traits, whole);
+  const quantised = scratch("vec4<u32>", (rows * width * 48) / 32);
+  const plane = (operand: string, count: number, written: boolean): Bound => ({ type: "vec4<f32>", written, operand, offset: 0, bytes: 4 * count });
+  const norm = epsilon === undefined ? {} : { norm: plane("norm", width, false), normed: plane("normed", rows * width, true) };
+  const gated = kind === undefined ? {} : { gated: { type: "f32", written: true, operand: "gated", offset: 0, bytes: 2 * rows * spec.out } };
+  const floats = epsilon === undefined ? {} : { epsilon };
+  const stage = (part: Part): Stage => {
+    const { text, settings, grid, weightType, xType, cut } = plan(part.count);
+    const { x, ...rest } = bind("linear", spec, { x: xType, bias: "f32", residual: "f32", out: "f32" });
+    const input: Record<string, Bound> = bytes ? { bytes: { ...quantised, written: false } } : { x: x!, ...norm };
+    const normed = epsilon !== undefined && !bytes;
+    return {
+      text,
+      settings: {
+        ...settings,
+        ...{ WEIGHT: weight, QUANTISED: isQuantised(weight), WIDE: whole, BIAS: bias, RESIDUAL: residual },
+        ...(kind === undefined ? {} : { GATED: true, KIND: kind }),
+        ...(normed ? { NORM: true, SUMS: Number(settings.SUMS) + Number(settings.FEW) } : {}),
+      },
+      bound: { ...input, ...rest, ...gated, ...bindWeight("weight", weight, spec.out, width, weightType, part) },
+      uniforms: { rows, width, outs: part.count, stride: spec.out, first_out: part.first, ...(cut ? { first_tile: 0 } : {}) },
+      ...(normed ? { floats } : {}),
+      grid,
+      work: 2 * rows * part.count * width + 4 * part.count * width,
+      ...(cut ? { cut: "first_tile" } : {}),
+    };
+  };
+  const products = partsOf("linear", weight, spec.out, width, traits.bindingBytes).map(stage);
+  if (!bytes) return products;
+  const blocks = (rows * width) / 32;
+  const quantise: Stage = {
+    text: dots,
+    settings: { QUANTISE: true, ...(epsilon === undefined ? {} : { NORM: true, SUBGROUP: traits.subgroup }) },
+    bound: { ...bind("linear", spec, { x: "vec4<f32>" }), ...norm, bytes: quantised },
+    uniforms: epsilon === undefined ? { blocks } : { width },
+    floats,
+    grid: [epsilon === undefined ? Math.ceil(blocks / 64) : rows, 1, 1],
+    work: 8 * rows * width,
+  };
+  return [quantise, ...products];
+}

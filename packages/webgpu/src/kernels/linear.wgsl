@@ -3,6 +3,7 @@
 //
 // LANES threads, a team, walk OUTS rows of weights together, 16 bytes of each at a load, and the numbers of x that belong to them are loaded once for all;
 // lib/team-sums.wgsl adds up. A workgroup holds 128 / LANES teams.
+// NORM: x is normalised (rmsNorm) on its way: products with the norm's weights, divided by the root of the mean square at the end.
 #include team-sums
 #if WIDE
 #include half
@@ -35,8 +36,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let lane = local % LANES;
   let first = ((group.y * groups.x + group.x) * TEAMS + local / LANES) * OUTS;
   let first_row = group.z * FEW;
+#if NORM
+#repeat r FEW
+  var squares{r} = 0.0;
+#end
+#endif
 #repeat o OUTS
-  let row{o} = min(first + {o}u, u.outs - 1u);
+  let row{o} = row_of(first, {o}u);
 #repeat r FEW
   var sum{o}_{r} = 0.0;
 #end
@@ -61,7 +67,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     {
       let at = (min(first_row + {r}u, u.rows - 1u) * chunks + chunk) * QUADS;
 #repeat q QUADS
+#if NORM
+      let raw{q} = $x[at + {q}u];
+      squares{r} += dot(raw{q}, raw{q});
+      let x{q} = raw{q} * $norm[chunk * QUADS + {q}u];
+#else
       let x{q} = $x[at + {q}u];
+#endif
 #end
 #if NIBBLES
       var all = vec4f();
@@ -108,7 +120,24 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       sum{o}_{r},
 #end
 #end
+#if NORM
+#repeat r FEW
+      squares{r},
+#end
+#endif
     ),
     local, first, first_row,
   );
+#if NORM
+  // One workgroup leaves the normalised x, too.
+  if group.x == 0u && group.y == 0u {
+    for (var i = local; i < FEW * u.width / 4u; i += THREADS) {
+      let r = i / (u.width / 4u);
+      if first_row + r < u.rows {
+        let at = first_row * (u.width / 4u) + i;
+        $normed[at] = $x[at] * (scale_of(r, local) * $norm[i % (u.width / 4u)]);
+      }
+    }
+  }
+#endif
 }

@@ -26,12 +26,31 @@ struct Uniforms {
 //
 // LANES threads, a team, walk OUTS rows of weights together, 16 bytes of each at a load, and the numbers of x that belong to them are loaded once for all;
 // lib/team-sums.wgsl adds up. A workgroup holds 128 / LANES teams.
+// NORM: x is normalised (rmsNorm) on its way: products with the norm's weights, divided by the root of the mean square at the end.
 // The end of a product of few rows: a workgroup of teams of LANES threads, each with partial SUMS of OUTS rows of weights by FEW rows of x, which meet by
 // subgroup where its size is known, else in a tree.
+// GATED: a team has one row of gates and, u.outs / 2 further on, the row that it opens: OUTS is 2, and the activation's result is left, too.
 const THREADS = 128u;
 const TEAMS = THREADS / LANES;
 const COLUMNS = THREADS / SUBGROUP;
+const SHARES = LANES / SUBGROUP;
 var<workgroup> partial: array<f32, SUMS * COLUMNS>;
+
+
+
+// Row number n of the team whose first is `first`, and whether there is one.
+fn row_of(first: u32, n: u32) -> u32 {
+  return min(first + n, u.outs - 1u);
+}
+
+// A sum of this thread's team.
+fn met(k: u32, local: u32) -> f32 {
+  var sum = 0.0;
+  for (var share = 0u; share < SHARES; share++) {
+    sum += partial[k * COLUMNS + local / LANES * (COLUMNS / TEAMS) + share];
+  }
+  return sum;
+}
 
 // Every thread must call. `first`: the team's first row of weights; `first_row`: the first row of x.
 fn finish(sums: array<f32, SUMS>, local: u32, first: u32, first_row: u32) {
@@ -43,15 +62,11 @@ fn finish(sums: array<f32, SUMS>, local: u32, first: u32, first_row: u32) {
     partial[1u * COLUMNS + local / SUBGROUP] = sum1;
   }
   workgroupBarrier();
-  const SHARES = LANES / SUBGROUP;
-  for (var k = lane; k < SUMS; k += LANES) {
-    let o = first + k / FEW;
+  for (var k = lane; k < OUTS * FEW; k += LANES) {
+    let o = row_of(first, k / FEW);
     let r = first_row + k % FEW;
-    if o < u.outs && r < u.rows {
-      var sum = 0.0;
-      for (var share = 0u; share < SHARES; share++) {
-        sum += partial[k * COLUMNS + local / LANES * (COLUMNS / TEAMS) + share];
-      }
+    if first + k / FEW < u.outs && r < u.rows {
+      var sum = met(k, local);
       let at = r * u.stride + u.first_out + o;
       sum += residual_data[u.residual_at + at];
       residual_data[u.out_at + at] = sum;
@@ -110,9 +125,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let lane = local % LANES;
   let first = ((group.y * groups.x + group.x) * TEAMS + local / LANES) * OUTS;
   let first_row = group.z * FEW;
-  let row0 = min(first + 0u, u.outs - 1u);
+  let row0 = row_of(first, 0u);
   var sum0_0 = 0.0;
-  let row1 = min(first + 1u, u.outs - 1u);
+  let row1 = row_of(first, 1u);
   var sum1_0 = 0.0;
   let chunks = u.width / CHUNK;
   for (var chunk = lane; chunk < chunks; chunk += LANES) {

@@ -9,51 +9,55 @@ struct Uniforms {
 // linear: few rows by quantised weights, in two dispatches. QUANTISE: x as bytes, 32 numbers at a time with one scale, a thread for each block: [row, block] of
 // 16 bytes of numbers, 16 more, and the scale and the scaled sum as f32. Then teams of threads multiply four bytes at a time (DP4A), a block and the one
 // LANES further on at once.
+fn quantise(block: u32, x: array<vec4f, 8>) {
+  var most = vec4f();
+  most = max(most, abs(x[0]));
+  most = max(most, abs(x[1]));
+  most = max(most, abs(x[2]));
+  most = max(most, abs(x[3]));
+  most = max(most, abs(x[4]));
+  most = max(most, abs(x[5]));
+  most = max(most, abs(x[6]));
+  most = max(most, abs(x[7]));
+  let scale = max(max(most.x, most.y), max(most.z, most.w)) / 127.0;
+  let inverse = select(0.0, 1.0 / scale, scale > 0.0);
+  var sum = 0;
+  let bytes0 = vec4i(round(x[0] * inverse));
+  sum += bytes0.x + bytes0.y + bytes0.z + bytes0.w;
+  let bytes1 = vec4i(round(x[1] * inverse));
+  sum += bytes1.x + bytes1.y + bytes1.z + bytes1.w;
+  let bytes2 = vec4i(round(x[2] * inverse));
+  sum += bytes2.x + bytes2.y + bytes2.z + bytes2.w;
+  let bytes3 = vec4i(round(x[3] * inverse));
+  sum += bytes3.x + bytes3.y + bytes3.z + bytes3.w;
+  let bytes4 = vec4i(round(x[4] * inverse));
+  sum += bytes4.x + bytes4.y + bytes4.z + bytes4.w;
+  let bytes5 = vec4i(round(x[5] * inverse));
+  sum += bytes5.x + bytes5.y + bytes5.z + bytes5.w;
+  let bytes6 = vec4i(round(x[6] * inverse));
+  sum += bytes6.x + bytes6.y + bytes6.z + bytes6.w;
+  let bytes7 = vec4i(round(x[7] * inverse));
+  sum += bytes7.x + bytes7.y + bytes7.z + bytes7.w;
+  bytes_data[u.bytes_at + 3u * block] = vec4u(pack4xI8(bytes0), pack4xI8(bytes1), pack4xI8(bytes2), pack4xI8(bytes3));
+  bytes_data[u.bytes_at + 3u * block + 1u] = vec4u(pack4xI8(bytes4), pack4xI8(bytes5), pack4xI8(bytes6), pack4xI8(bytes7));
+  bytes_data[u.bytes_at + 3u * block + 2u] = vec4u(bitcast<u32>(scale), bitcast<u32>(scale * f32(sum)), 0u, 0u);
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) thread: vec3u) {
   let block = thread.x;
   if block >= u.blocks {
     return;
   }
-  var most = vec4f();
   let x0 = x_data[u.x_at + 8u * block + 0u];
-  most = max(most, abs(x0));
   let x1 = x_data[u.x_at + 8u * block + 1u];
-  most = max(most, abs(x1));
   let x2 = x_data[u.x_at + 8u * block + 2u];
-  most = max(most, abs(x2));
   let x3 = x_data[u.x_at + 8u * block + 3u];
-  most = max(most, abs(x3));
   let x4 = x_data[u.x_at + 8u * block + 4u];
-  most = max(most, abs(x4));
   let x5 = x_data[u.x_at + 8u * block + 5u];
-  most = max(most, abs(x5));
   let x6 = x_data[u.x_at + 8u * block + 6u];
-  most = max(most, abs(x6));
   let x7 = x_data[u.x_at + 8u * block + 7u];
-  most = max(most, abs(x7));
-  let scale = max(max(most.x, most.y), max(most.z, most.w)) / 127.0;
-  let inverse = select(0.0, 1.0 / scale, scale > 0.0);
-  var sum = 0;
-  let bytes0 = vec4i(round(x0 * inverse));
-  sum += bytes0.x + bytes0.y + bytes0.z + bytes0.w;
-  let bytes1 = vec4i(round(x1 * inverse));
-  sum += bytes1.x + bytes1.y + bytes1.z + bytes1.w;
-  let bytes2 = vec4i(round(x2 * inverse));
-  sum += bytes2.x + bytes2.y + bytes2.z + bytes2.w;
-  let bytes3 = vec4i(round(x3 * inverse));
-  sum += bytes3.x + bytes3.y + bytes3.z + bytes3.w;
-  let bytes4 = vec4i(round(x4 * inverse));
-  sum += bytes4.x + bytes4.y + bytes4.z + bytes4.w;
-  let bytes5 = vec4i(round(x5 * inverse));
-  sum += bytes5.x + bytes5.y + bytes5.z + bytes5.w;
-  let bytes6 = vec4i(round(x6 * inverse));
-  sum += bytes6.x + bytes6.y + bytes6.z + bytes6.w;
-  let bytes7 = vec4i(round(x7 * inverse));
-  sum += bytes7.x + bytes7.y + bytes7.z + bytes7.w;
-  bytes_data[u.bytes_at + 3u * block] = vec4u(pack4xI8(bytes0), pack4xI8(bytes1), pack4xI8(bytes2), pack4xI8(bytes3));
-  bytes_data[u.bytes_at + 3u * block + 1u] = vec4u(pack4xI8(bytes4), pack4xI8(bytes5), pack4xI8(bytes6), pack4xI8(bytes7));
-  bytes_data[u.bytes_at + 3u * block + 2u] = vec4u(bitcast<u32>(scale), bitcast<u32>(scale * f32(sum)), 0u, 0u);
+  quantise(block, array<vec4f, 8>(x0, x1, x2, x3, x4, x5, x6, x7));
 }
 
 // ---- the next dispatch
@@ -85,10 +89,28 @@ struct Uniforms {
 // LANES further on at once.
 // The end of a product of few rows: a workgroup of teams of LANES threads, each with partial SUMS of OUTS rows of weights by FEW rows of x, which meet by
 // subgroup where its size is known, else in a tree.
+// GATED: a team has one row of gates and, u.outs / 2 further on, the row that it opens: OUTS is 2, and the activation's result is left, too.
 const THREADS = 128u;
 const TEAMS = THREADS / LANES;
 const COLUMNS = THREADS / SUBGROUP;
+const SHARES = LANES / SUBGROUP;
 var<workgroup> partial: array<f32, SUMS * COLUMNS>;
+
+
+
+// Row number n of the team whose first is `first`, and whether there is one.
+fn row_of(first: u32, n: u32) -> u32 {
+  return min(first + n, u.outs - 1u);
+}
+
+// A sum of this thread's team.
+fn met(k: u32, local: u32) -> f32 {
+  var sum = 0.0;
+  for (var share = 0u; share < SHARES; share++) {
+    sum += partial[k * COLUMNS + local / LANES * (COLUMNS / TEAMS) + share];
+  }
+  return sum;
+}
 
 // Every thread must call. `first`: the team's first row of weights; `first_row`: the first row of x.
 fn finish(sums: array<f32, SUMS>, local: u32, first: u32, first_row: u32) {
@@ -98,15 +120,11 @@ fn finish(sums: array<f32, SUMS>, local: u32, first: u32, first_row: u32) {
     partial[0u * COLUMNS + local / SUBGROUP] = sum0;
   }
   workgroupBarrier();
-  const SHARES = LANES / SUBGROUP;
-  for (var k = lane; k < SUMS; k += LANES) {
-    let o = first + k / FEW;
+  for (var k = lane; k < OUTS * FEW; k += LANES) {
+    let o = row_of(first, k / FEW);
     let r = first_row + k % FEW;
-    if o < u.outs && r < u.rows {
-      var sum = 0.0;
-      for (var share = 0u; share < SHARES; share++) {
-        sum += partial[k * COLUMNS + local / LANES * (COLUMNS / TEAMS) + share];
-      }
+    if first + k / FEW < u.outs && r < u.rows {
+      var sum = met(k, local);
       let at = r * u.stride + u.first_out + o;
       out_data[u.out_at + at] = sum;
     }
@@ -164,7 +182,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let first = ((group.y * groups.x + group.x) * TEAMS + local / LANES) * OUTS;
   let first_row = group.z * FEW;
   let blocks = u.width / 32u;
-  let row0 = min(first + 0u, u.outs - 1u) * blocks;
+  let row0 = row_of(first, 0u) * blocks;
   var sum0_0 = 0.0;
   for (var block = lane; block < blocks; block += 2u * LANES) {
     let next = min(block + LANES, blocks - 1u);

@@ -1,6 +1,7 @@
 /// <reference path="../../wgsl.d.ts" />
 import broadcast from "./broadcast.wgsl";
 import element from "./element.wgsl";
+import gate from "./gate.wgsl";
 import grid from "./grid.wgsl";
 import half from "./half.wgsl";
 import infinity from "./infinity.wgsl";
@@ -22,6 +23,7 @@ import weightQuad from "./weight-quad.wgsl";
 export const libraries = {
   broadcast,
   element,
+  gate,
   grid,
   half,
   infinity,

@@ -1,13 +1,45 @@
 // The end of a product of few rows: a workgroup of teams of LANES threads, each with partial SUMS of OUTS rows of weights by FEW rows of x, which meet by
 // subgroup where its size is known, else in a tree.
+// GATED: a team has one row of gates and, u.outs / 2 further on, the row that it opens: OUTS is 2, and the activation's result is left, too.
 const THREADS = 128u;
 const TEAMS = THREADS / LANES;
 #if SUBGROUP
 const COLUMNS = THREADS / SUBGROUP;
+const SHARES = LANES / SUBGROUP;
 #else
 const COLUMNS = THREADS;
+const SHARES = 1u;
 #endif
 var<workgroup> partial: array<f32, SUMS * COLUMNS>;
+
+#if NORM
+// What a row of x is multiplied with, once sums have met: the last FEW of them are of its squares.
+fn scale_of(r: u32, local: u32) -> f32 {
+  return 1.0 / sqrt(met(OUTS * FEW + r, local) / f32(u.width) + u.epsilon);
+}
+#endif
+
+#if GATED
+#include gate
+#endif
+
+// Row number n of the team whose first is `first`, and whether there is one.
+fn row_of(first: u32, n: u32) -> u32 {
+#if GATED
+  return min(first / 2u, u.outs / 2u - 1u) + n * (u.outs / 2u);
+#else
+  return min(first + n, u.outs - 1u);
+#endif
+}
+
+// A sum of this thread's team.
+fn met(k: u32, local: u32) -> f32 {
+  var sum = 0.0;
+  for (var share = 0u; share < SHARES; share++) {
+    sum += partial[k * COLUMNS + local / LANES * (COLUMNS / TEAMS) + share];
+  }
+  return sum;
+}
 
 // Every thread must call. `first`: the team's first row of weights; `first_row`: the first row of x.
 fn finish(sums: array<f32, SUMS>, local: u32, first: u32, first_row: u32) {
@@ -22,7 +54,6 @@ fn finish(sums: array<f32, SUMS>, local: u32, first: u32, first_row: u32) {
 #end
   }
   workgroupBarrier();
-  const SHARES = LANES / SUBGROUP;
 #else
 #repeat k SUMS
   partial[{k}u * COLUMNS + local] = sums[{k}];
@@ -36,16 +67,15 @@ fn finish(sums: array<f32, SUMS>, local: u32, first: u32, first_row: u32) {
     }
   }
   workgroupBarrier();
-  const SHARES = 1u;
 #endif
-  for (var k = lane; k < SUMS; k += LANES) {
-    let o = first + k / FEW;
+  for (var k = lane; k < OUTS * FEW; k += LANES) {
+    let o = row_of(first, k / FEW);
     let r = first_row + k % FEW;
-    if o < u.outs && r < u.rows {
-      var sum = 0.0;
-      for (var share = 0u; share < SHARES; share++) {
-        sum += partial[k * COLUMNS + local / LANES * (COLUMNS / TEAMS) + share];
-      }
+    if first + k / FEW < u.outs && r < u.rows {
+      var sum = met(k, local);
+#if NORM
+      sum *= scale_of(k % FEW, local);
+#endif
       let at = r * u.stride + u.first_out + o;
 #if BIAS
       sum += $bias[u.first_out + o];
@@ -56,4 +86,16 @@ fn finish(sums: array<f32, SUMS>, local: u32, first: u32, first_row: u32) {
       $out[at] = sum;
     }
   }
+#if GATED
+  if lane < FEW && first < u.outs && first_row + lane < u.rows {
+    var gate = met(lane, local);
+    var value = met(FEW + lane, local);
+#if NORM
+    let scale = scale_of(lane, local);
+    gate *= scale;
+    value *= scale;
+#endif
+    $gated[(first_row + lane) * (u.outs / 2u) + first / 2u] = gate_of(gate) * value;
+  }
+#endif
 }

@@ -1,0 +1,39 @@
+import { bytesOf, type Slice } from "@ziggurat/tensor";
+import { expect } from "vitest";
+import { testWith } from "../../../scripts/requirements.js";
+import { webgpu } from "../src/index.js";
+import { adapterThere, gpu } from "./gpu.js";
+
+/** Numbers of small size that differ along both axes. */
+const matrix = (rows: number, width: number) => Float32Array.from({ length: rows * width }, (_, i) => (((i * 37) % 101) - 50) / 64);
+
+testWith(adapterThere, "weights that one binding does not hold are multiplied and looked up in parts", async () => {
+  const [rows, width, out] = [3, 64, 100];
+  const [whole, split] = await Promise.all([webgpu({ gpu }), webgpu({ gpu, maxBindingBytes: 2 ** 14 })]);
+  expect(bytesOf("f32", [out, width])).toBeGreaterThan(2 ** 14);
+  const results = [];
+  for (const backend of [whole, split]) {
+    const put = (data: Float32Array | Int32Array): Slice => {
+      const slice = { buffer: backend.allocate(data.byteLength, "test"), offset: 0 };
+      backend.write(slice, data);
+      return slice;
+    };
+    const weight = put(matrix(out, width));
+    const product = put(new Float32Array(rows * out));
+    const linear = await backend.prepare("linear", { rows, width, out, weight: "f32", bias: true });
+    backend.dispatch(linear, { x: put(matrix(rows, width)), weight, bias: put(matrix(1, out)), out: product });
+    const found = put(new Float32Array(4 * width));
+    const embed = await backend.prepare("embed", { tokens: 4, vocabulary: out, width, weight: "f32", scale: 2 });
+    backend.dispatch(embed, { ids: put(Int32Array.of(99, -1, 31, 64)), table: weight, out: found });
+    results.push([await backend.read(product, 4 * rows * out), await backend.read(found, 16 * width)]);
+    await backend.dispose();
+  }
+  expect(results[1]).toEqual(results[0]);
+});
+
+testWith(adapterThere, "what cannot be split is refused with both sizes", async () => {
+  const backend = await webgpu({ gpu, maxBindingBytes: 2 ** 14 });
+  const linear = backend.prepare("linear", { rows: 1, width: 8192, out: 64, weight: "f32" });
+  await expect(linear).rejects.toThrow(/linear: 32 rows of 8192 f32 weights take 1048576 bytes, and this device binds at most 16384/);
+  await backend.dispose();
+});
