@@ -7,7 +7,18 @@ import type { Traits } from "./stage.js";
  * a subgroup as registers hold.
  */
 export function matrixRows(headSize: number, kv: RowDType, { matrix, workgroupBytes }: Traits, wide: boolean): Settings | undefined {
-  if (!matrix || !wide || kv === "f32" || headSize > 128 || headSize % 32 !== 0 || workgroupBytes < 40_000) return undefined;
+  if (!matrix || !wide || kv === "f32" || headSize > 128 || headSize % 32 !== 0 || workgroupBytes < 48 * 1024) return undefined;
   const high = headSize <= 64 ? 2 : 1;
-  return { MATRIX: true, SUBGROUP: 32, KV: kv, HIGH: high, DEPTH: headSize / 16, PIECES: headSize / 32, QUADS: 4 * high, PAIRS: 2 * high };
+  return {
+    MATRIX: true,
+    SUBGROUP: 32,
+    KV: kv,
+    HIGH: high,
+    DEPTH: headSize / 16,
+    GROUP: headSize / 32,
+    OCTS_OF_LANE: (headSize / 16) * high,
+    PIECES: headSize / 32,
+    QUADS: 4 * high,
+    PAIRS: 2 * high,
+  };
 }

@@ -73,7 +73,7 @@ export class Pipelines {
     const storage = groups.map(({ written }, index): GPUBindGroupLayoutEntry => {
       return { binding: index + 1, visibility: 4, buffer: { type: written ? "storage" : "read-only-storage" } };
     });
-    const uniforms: GPUBindGroupLayoutEntry = { binding: 0, visibility: 4, buffer: { hasDynamicOffset: true, minBindingSize: uniformBytes } };
+    const uniforms: GPUBindGroupLayoutEntry = { binding: 0, visibility: 4, buffer: { minBindingSize: uniformBytes } };
     const layout = this.#device.createBindGroupLayout({ entries: [uniforms, ...storage] });
     const made = [layout, this.#device.createPipelineLayout({ bindGroupLayouts: [layout] })] as const;
     this.#layouts.set(key, made);

@@ -18,8 +18,6 @@ export interface Bound {
   readonly op: string;
   readonly pipeline: GPUComputePipeline;
   readonly group: GPUBindGroup;
-  /** Where its uniforms start. */
-  readonly offset: number;
   readonly grid: readonly [number, number, number];
   readonly work: number;
   readonly copies: readonly Copy[];
@@ -91,11 +89,14 @@ export class Stream {
       copies.push({ source: buffer, offset, target, bytes: size });
       return { binding: index + 1, resource: { buffer: target, offset: 0, size } };
     });
-    const group = this.#device.createBindGroup({ layout, entries: [{ binding: 0, resource: { buffer: uniforms, size: uniformBytes } }, ...entries] });
-    return { op, pipeline, group, offset, grid, work, copies };
+    const group = this.#device.createBindGroup({
+      layout,
+      entries: [{ binding: 0, resource: { buffer: uniforms, offset, size: uniformBytes } }, ...entries],
+    });
+    return { op, pipeline, group, grid, work, copies };
   }
 
-  encode({ op, pipeline, group, offset, grid, work, copies }: Bound): void {
+  encode({ op, pipeline, group, grid, work, copies }: Bound): void {
     for (const { source, offset, target, bytes } of copies) this.copy(source, offset, target, bytes);
     if (this.#profile) {
       this.#pass?.end();
@@ -104,7 +105,7 @@ export class Stream {
     if (!this.#pass) this.#pass = this.#commands().beginComputePass();
     const pass = this.#pass;
     pass.setPipeline(pipeline);
-    pass.setBindGroup(0, group, [offset]);
+    pass.setBindGroup(0, group);
     pass.dispatchWorkgroups(grid[0], grid[1], grid[2]);
     this.#work += work;
     if (++this.#dispatches >= most || this.#work >= this.#pace.limit) this.flush();

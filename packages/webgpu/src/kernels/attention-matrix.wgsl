@@ -35,15 +35,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   // The keys that this lane's query sees: from `earliest` up to `end`.
   let end = min(position + 1u, rows);
   let earliest = select(0u, position + 1u - u.window, u.window > 0u && position + 1u > u.window);
-#repeat d DEPTH
-  workgroupBarrier();
-#repeat n HIGH
-  weights[own * WEIGHTS + part + {n}u] = query_piece(min(query, u.tokens - 1u) * row_heads + head, 2u * {d}u + part + {n}u);
+#repeat n OCTS_OF_LANE
+  scores[own * SCORES + part * OCTS_OF_LANE + {n}u] = bitcast<vec4f>(query_piece(min(query, u.tokens - 1u) * row_heads + head, part * OCTS_OF_LANE + {n}u));
 #end
   workgroupBarrier();
 #repeat i HIGH
-  let query{i}_{d} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (first_row + 16u * {i}u) * WEIGHTS, WEIGHTS);
-  var sum{i}_{d}: subgroup_matrix_result<f32, 16, 16>;
+#repeat g 2
+#repeat e GROUP
+  let query{i}_{g}_{e} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, (first_row + 16u * {i}u) * SCORES + 2u * ({g}u * GROUP + {e}u), SCORES);
+  var sum{i}_{g}_{e}: subgroup_matrix_result<f32, 16, 16>;
+#end
 #end
 #end
   var base = -infinity();
@@ -74,10 +75,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 #repeat i HIGH
       var logits{i}: subgroup_matrix_result<f32, 16, 16>;
 #end
-#repeat d DEPTH
-      let keys{d} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&key_tile, 16u * {k}u * STRIDE + 2u * {d}u, STRIDE);
+#repeat g 2
+#repeat e GROUP
+      let keys{g}_{e} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&key_tile, 16u * {k}u * STRIDE + 2u * ({g}u * GROUP + {e}u), STRIDE);
 #repeat i HIGH
-      logits{i} = subgroupMatrixMultiplyAccumulate(query{i}_{d}, keys{d}, logits{i});
+      logits{i} = subgroupMatrixMultiplyAccumulate(query{i}_{g}_{e}, keys{g}_{e}, logits{i});
+#end
 #end
 #end
 #repeat i HIGH
@@ -124,20 +127,24 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     ));
 #end
     if workgroupUniformLoad(&grown) != 0u {
-#repeat d DEPTH
+#repeat g 2
       workgroupBarrier();
 #repeat i HIGH
-      subgroupMatrixStore<row_major>(&scores, (first_row + 16u * {i}u) * SCORES, sum{i}_{d}, SCORES);
+#repeat e GROUP
+      subgroupMatrixStore<row_major>(&scores, (first_row + 16u * {i}u) * SCORES + 4u * {e}u, sum{i}_{g}_{e}, SCORES);
+#end
 #end
       workgroupBarrier();
       if part == 0u {
-#repeat n 4
-        scores[own * SCORES + {n}u] *= scale;
-#end
+        for (var n = 0u; n < 4u * GROUP; n++) {
+          scores[own * SCORES + n] *= scale;
+        }
       }
       workgroupBarrier();
 #repeat i HIGH
-      sum{i}_{d} = subgroupMatrixLoad<subgroup_matrix_result<f32, 16, 16>, row_major>(&scores, (first_row + 16u * {i}u) * SCORES, SCORES);
+#repeat e GROUP
+      sum{i}_{g}_{e} = subgroupMatrixLoad<subgroup_matrix_result<f32, 16, 16>, row_major>(&scores, (first_row + 16u * {i}u) * SCORES + 4u * {e}u, SCORES);
+#end
 #end
 #end
     }
@@ -146,10 +153,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 #repeat i HIGH
       let weights{i} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (first_row + 16u * {i}u) * WEIGHTS + 2u * {k}u, WEIGHTS);
 #end
-#repeat d DEPTH
-      let values{d} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&value_tile, 16u * {k}u * STRIDE + 2u * {d}u, STRIDE);
+#repeat g 2
+#repeat e GROUP
+      let values{g}_{e} = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&value_tile, 16u * {k}u * STRIDE + 2u * ({g}u * GROUP + {e}u), STRIDE);
 #repeat i HIGH
-      sum{i}_{d} = subgroupMatrixMultiplyAccumulate(weights{i}, values{d}, sum{i}_{d});
+      sum{i}_{g}_{e} = subgroupMatrixMultiplyAccumulate(weights{i}, values{g}_{e}, sum{i}_{g}_{e});
+#end
 #end
 #end
     }
@@ -164,17 +173,19 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       $lse[head * u.tokens + query] = base + log(total);
     }
   }
-#repeat d DEPTH
+#repeat g 2
   workgroupBarrier();
 #repeat i HIGH
-  subgroupMatrixStore<row_major>(&scores, (first_row + 16u * {i}u) * SCORES, sum{i}_{d}, SCORES);
+#repeat e GROUP
+  subgroupMatrixStore<row_major>(&scores, (first_row + 16u * {i}u) * SCORES + 4u * {e}u, sum{i}_{g}_{e}, SCORES);
+#end
 #end
   workgroupBarrier();
-  for (var n = lane; n < 16u * OWNED; n += 32u) {
-    let row = first_row + n / 16u;
+  for (var n = lane; n < 16u * GROUP * OWNED; n += 32u) {
+    let row = first_row + n / (16u * GROUP);
     if first_query + row < u.tokens {
-      let c = n % 16u;
-      $out[((first_query + row) * u.query_heads + head) * 16u * DEPTH + 16u * {d}u + c] = scores[row * SCORES + c / 4u][c % 4u] * shares[row];
+      let c = n % (16u * GROUP);
+      $out[((first_query + row) * u.query_heads + head) * 16u * DEPTH + 16u * GROUP * {g}u + c] = scores[row * SCORES + c / 4u][c % 4u] * shares[row];
     }
   }
 #end

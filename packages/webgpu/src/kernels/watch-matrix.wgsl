@@ -22,14 +22,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
   }
   let start = u32($offset[kv_head]);
   let row = first_row + own;
-#repeat d DEPTH
-  workgroupBarrier();
-#repeat n HIGH
-  weights[own * WEIGHTS + part + {n}u] = half_piece($keys[(start + min(row, rows - 1u)) * OCTS + 2u * {d}u + part + {n}u]);
+#repeat n OCTS_OF_LANE
+  scores[own * SCORES + part * OCTS_OF_LANE + {n}u] = bitcast<vec4f>(half_piece($keys[(start + min(row, rows - 1u)) * OCTS + part * OCTS_OF_LANE + {n}u]));
 #end
   workgroupBarrier();
+#repeat d DEPTH
 #repeat i HIGH
-  let keys{i}_{d} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (subgroup_row + 16u * {i}u) * WEIGHTS, WEIGHTS);
+  let keys{i}_{d} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, (subgroup_row + 16u * {i}u) * SCORES + 2u * {d}u, SCORES);
 #end
 #end
   // The first query that counts and sees the row.

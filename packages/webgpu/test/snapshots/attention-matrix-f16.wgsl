@@ -5,6 +5,8 @@ diagnostic(off, chromium.subgroup_matrix_uniformity);
 const SUBGROUP = 32u;
 const HIGH = 2u;
 const DEPTH = 4u;
+const GROUP = 2u;
+const OCTS_OF_LANE = 8u;
 const PIECES = 2u;
 const QUADS = 8u;
 const PAIRS = 4u;
@@ -93,9 +95,9 @@ fn is_nan(x: f32) -> bool {
 const THREADS = 128u;
 const OWNED = 16u * HIGH;
 const OCTS = 2u * DEPTH;
-// Of staged rows, padded by 16 bytes so that neighbours lie in different banks; of 32 products; of 32 weights.
+// Lines of shared memory, padded by 16 bytes so that neighbours lie in different banks: of staged rows; of 32 products, or half a row's sums; of 32 weights.
 const STRIDE = OCTS + 1u;
-const SCORES = 9u;
+const SCORES = max(9u, STRIDE);
 const WEIGHTS = 5u;
 var<workgroup> scores: array<vec4f, 64u * HIGH * SCORES>;
 var<workgroup> weights: array<vec4<u32>, 64u * HIGH * WEIGHTS>;
@@ -151,38 +153,31 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   // The keys that this lane's query sees: from `earliest` up to `end`.
   let end = min(position + 1u, rows);
   let earliest = select(0u, position + 1u - u.window, u.window > 0u && position + 1u > u.window);
+  scores[own * SCORES + part * OCTS_OF_LANE + 0u] = bitcast<vec4f>(query_piece(min(query, u.tokens - 1u) * row_heads + head, part * OCTS_OF_LANE + 0u));
+  scores[own * SCORES + part * OCTS_OF_LANE + 1u] = bitcast<vec4f>(query_piece(min(query, u.tokens - 1u) * row_heads + head, part * OCTS_OF_LANE + 1u));
+  scores[own * SCORES + part * OCTS_OF_LANE + 2u] = bitcast<vec4f>(query_piece(min(query, u.tokens - 1u) * row_heads + head, part * OCTS_OF_LANE + 2u));
+  scores[own * SCORES + part * OCTS_OF_LANE + 3u] = bitcast<vec4f>(query_piece(min(query, u.tokens - 1u) * row_heads + head, part * OCTS_OF_LANE + 3u));
+  scores[own * SCORES + part * OCTS_OF_LANE + 4u] = bitcast<vec4f>(query_piece(min(query, u.tokens - 1u) * row_heads + head, part * OCTS_OF_LANE + 4u));
+  scores[own * SCORES + part * OCTS_OF_LANE + 5u] = bitcast<vec4f>(query_piece(min(query, u.tokens - 1u) * row_heads + head, part * OCTS_OF_LANE + 5u));
+  scores[own * SCORES + part * OCTS_OF_LANE + 6u] = bitcast<vec4f>(query_piece(min(query, u.tokens - 1u) * row_heads + head, part * OCTS_OF_LANE + 6u));
+  scores[own * SCORES + part * OCTS_OF_LANE + 7u] = bitcast<vec4f>(query_piece(min(query, u.tokens - 1u) * row_heads + head, part * OCTS_OF_LANE + 7u));
   workgroupBarrier();
-  weights[own * WEIGHTS + part + 0u] = query_piece(min(query, u.tokens - 1u) * row_heads + head, 2u * 0u + part + 0u);
-  weights[own * WEIGHTS + part + 1u] = query_piece(min(query, u.tokens - 1u) * row_heads + head, 2u * 0u + part + 1u);
-  workgroupBarrier();
-  let query0_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (first_row + 16u * 0u) * WEIGHTS, WEIGHTS);
-  var sum0_0: subgroup_matrix_result<f32, 16, 16>;
-  let query1_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (first_row + 16u * 1u) * WEIGHTS, WEIGHTS);
-  var sum1_0: subgroup_matrix_result<f32, 16, 16>;
-  workgroupBarrier();
-  weights[own * WEIGHTS + part + 0u] = query_piece(min(query, u.tokens - 1u) * row_heads + head, 2u * 1u + part + 0u);
-  weights[own * WEIGHTS + part + 1u] = query_piece(min(query, u.tokens - 1u) * row_heads + head, 2u * 1u + part + 1u);
-  workgroupBarrier();
-  let query0_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (first_row + 16u * 0u) * WEIGHTS, WEIGHTS);
-  var sum0_1: subgroup_matrix_result<f32, 16, 16>;
-  let query1_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (first_row + 16u * 1u) * WEIGHTS, WEIGHTS);
-  var sum1_1: subgroup_matrix_result<f32, 16, 16>;
-  workgroupBarrier();
-  weights[own * WEIGHTS + part + 0u] = query_piece(min(query, u.tokens - 1u) * row_heads + head, 2u * 2u + part + 0u);
-  weights[own * WEIGHTS + part + 1u] = query_piece(min(query, u.tokens - 1u) * row_heads + head, 2u * 2u + part + 1u);
-  workgroupBarrier();
-  let query0_2 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (first_row + 16u * 0u) * WEIGHTS, WEIGHTS);
-  var sum0_2: subgroup_matrix_result<f32, 16, 16>;
-  let query1_2 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (first_row + 16u * 1u) * WEIGHTS, WEIGHTS);
-  var sum1_2: subgroup_matrix_result<f32, 16, 16>;
-  workgroupBarrier();
-  weights[own * WEIGHTS + part + 0u] = query_piece(min(query, u.tokens - 1u) * row_heads + head, 2u * 3u + part + 0u);
-  weights[own * WEIGHTS + part + 1u] = query_piece(min(query, u.tokens - 1u) * row_heads + head, 2u * 3u + part + 1u);
-  workgroupBarrier();
-  let query0_3 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (first_row + 16u * 0u) * WEIGHTS, WEIGHTS);
-  var sum0_3: subgroup_matrix_result<f32, 16, 16>;
-  let query1_3 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (first_row + 16u * 1u) * WEIGHTS, WEIGHTS);
-  var sum1_3: subgroup_matrix_result<f32, 16, 16>;
+  let query0_0_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, (first_row + 16u * 0u) * SCORES + 2u * (0u * GROUP + 0u), SCORES);
+  var sum0_0_0: subgroup_matrix_result<f32, 16, 16>;
+  let query0_0_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, (first_row + 16u * 0u) * SCORES + 2u * (0u * GROUP + 1u), SCORES);
+  var sum0_0_1: subgroup_matrix_result<f32, 16, 16>;
+  let query0_1_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, (first_row + 16u * 0u) * SCORES + 2u * (1u * GROUP + 0u), SCORES);
+  var sum0_1_0: subgroup_matrix_result<f32, 16, 16>;
+  let query0_1_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, (first_row + 16u * 0u) * SCORES + 2u * (1u * GROUP + 1u), SCORES);
+  var sum0_1_1: subgroup_matrix_result<f32, 16, 16>;
+  let query1_0_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, (first_row + 16u * 1u) * SCORES + 2u * (0u * GROUP + 0u), SCORES);
+  var sum1_0_0: subgroup_matrix_result<f32, 16, 16>;
+  let query1_0_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, (first_row + 16u * 1u) * SCORES + 2u * (0u * GROUP + 1u), SCORES);
+  var sum1_0_1: subgroup_matrix_result<f32, 16, 16>;
+  let query1_1_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, (first_row + 16u * 1u) * SCORES + 2u * (1u * GROUP + 0u), SCORES);
+  var sum1_1_0: subgroup_matrix_result<f32, 16, 16>;
+  let query1_1_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, (first_row + 16u * 1u) * SCORES + 2u * (1u * GROUP + 1u), SCORES);
+  var sum1_1_1: subgroup_matrix_result<f32, 16, 16>;
   var base = -infinity();
   var total = 0.0;
   let line0 = (local + THREADS * 0u) / OCTS;
@@ -212,36 +207,36 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     {
       var logits0: subgroup_matrix_result<f32, 16, 16>;
       var logits1: subgroup_matrix_result<f32, 16, 16>;
-      let keys0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&key_tile, 16u * 0u * STRIDE + 2u * 0u, STRIDE);
-      logits0 = subgroupMatrixMultiplyAccumulate(query0_0, keys0, logits0);
-      logits1 = subgroupMatrixMultiplyAccumulate(query1_0, keys0, logits1);
-      let keys1 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&key_tile, 16u * 0u * STRIDE + 2u * 1u, STRIDE);
-      logits0 = subgroupMatrixMultiplyAccumulate(query0_1, keys1, logits0);
-      logits1 = subgroupMatrixMultiplyAccumulate(query1_1, keys1, logits1);
-      let keys2 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&key_tile, 16u * 0u * STRIDE + 2u * 2u, STRIDE);
-      logits0 = subgroupMatrixMultiplyAccumulate(query0_2, keys2, logits0);
-      logits1 = subgroupMatrixMultiplyAccumulate(query1_2, keys2, logits1);
-      let keys3 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&key_tile, 16u * 0u * STRIDE + 2u * 3u, STRIDE);
-      logits0 = subgroupMatrixMultiplyAccumulate(query0_3, keys3, logits0);
-      logits1 = subgroupMatrixMultiplyAccumulate(query1_3, keys3, logits1);
+      let keys0_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&key_tile, 16u * 0u * STRIDE + 2u * (0u * GROUP + 0u), STRIDE);
+      logits0 = subgroupMatrixMultiplyAccumulate(query0_0_0, keys0_0, logits0);
+      logits1 = subgroupMatrixMultiplyAccumulate(query1_0_0, keys0_0, logits1);
+      let keys0_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&key_tile, 16u * 0u * STRIDE + 2u * (0u * GROUP + 1u), STRIDE);
+      logits0 = subgroupMatrixMultiplyAccumulate(query0_0_1, keys0_1, logits0);
+      logits1 = subgroupMatrixMultiplyAccumulate(query1_0_1, keys0_1, logits1);
+      let keys1_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&key_tile, 16u * 0u * STRIDE + 2u * (1u * GROUP + 0u), STRIDE);
+      logits0 = subgroupMatrixMultiplyAccumulate(query0_1_0, keys1_0, logits0);
+      logits1 = subgroupMatrixMultiplyAccumulate(query1_1_0, keys1_0, logits1);
+      let keys1_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&key_tile, 16u * 0u * STRIDE + 2u * (1u * GROUP + 1u), STRIDE);
+      logits0 = subgroupMatrixMultiplyAccumulate(query0_1_1, keys1_1, logits0);
+      logits1 = subgroupMatrixMultiplyAccumulate(query1_1_1, keys1_1, logits1);
       subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 0u) * SCORES + 4u * 0u, logits0, SCORES);
       subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 1u) * SCORES + 4u * 0u, logits1, SCORES);
     }
     {
       var logits0: subgroup_matrix_result<f32, 16, 16>;
       var logits1: subgroup_matrix_result<f32, 16, 16>;
-      let keys0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&key_tile, 16u * 1u * STRIDE + 2u * 0u, STRIDE);
-      logits0 = subgroupMatrixMultiplyAccumulate(query0_0, keys0, logits0);
-      logits1 = subgroupMatrixMultiplyAccumulate(query1_0, keys0, logits1);
-      let keys1 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&key_tile, 16u * 1u * STRIDE + 2u * 1u, STRIDE);
-      logits0 = subgroupMatrixMultiplyAccumulate(query0_1, keys1, logits0);
-      logits1 = subgroupMatrixMultiplyAccumulate(query1_1, keys1, logits1);
-      let keys2 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&key_tile, 16u * 1u * STRIDE + 2u * 2u, STRIDE);
-      logits0 = subgroupMatrixMultiplyAccumulate(query0_2, keys2, logits0);
-      logits1 = subgroupMatrixMultiplyAccumulate(query1_2, keys2, logits1);
-      let keys3 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&key_tile, 16u * 1u * STRIDE + 2u * 3u, STRIDE);
-      logits0 = subgroupMatrixMultiplyAccumulate(query0_3, keys3, logits0);
-      logits1 = subgroupMatrixMultiplyAccumulate(query1_3, keys3, logits1);
+      let keys0_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&key_tile, 16u * 1u * STRIDE + 2u * (0u * GROUP + 0u), STRIDE);
+      logits0 = subgroupMatrixMultiplyAccumulate(query0_0_0, keys0_0, logits0);
+      logits1 = subgroupMatrixMultiplyAccumulate(query1_0_0, keys0_0, logits1);
+      let keys0_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&key_tile, 16u * 1u * STRIDE + 2u * (0u * GROUP + 1u), STRIDE);
+      logits0 = subgroupMatrixMultiplyAccumulate(query0_0_1, keys0_1, logits0);
+      logits1 = subgroupMatrixMultiplyAccumulate(query1_0_1, keys0_1, logits1);
+      let keys1_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&key_tile, 16u * 1u * STRIDE + 2u * (1u * GROUP + 0u), STRIDE);
+      logits0 = subgroupMatrixMultiplyAccumulate(query0_1_0, keys1_0, logits0);
+      logits1 = subgroupMatrixMultiplyAccumulate(query1_1_0, keys1_0, logits1);
+      let keys1_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&key_tile, 16u * 1u * STRIDE + 2u * (1u * GROUP + 1u), STRIDE);
+      logits0 = subgroupMatrixMultiplyAccumulate(query0_1_1, keys1_1, logits0);
+      logits1 = subgroupMatrixMultiplyAccumulate(query1_1_1, keys1_1, logits1);
       subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 0u) * SCORES + 4u * 1u, logits0, SCORES);
       subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 1u) * SCORES + 4u * 1u, logits1, SCORES);
     }
@@ -367,89 +362,69 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     ));
     if workgroupUniformLoad(&grown) != 0u {
       workgroupBarrier();
-      subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 0u) * SCORES, sum0_0, SCORES);
-      subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 1u) * SCORES, sum1_0, SCORES);
+      subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 0u) * SCORES + 4u * 0u, sum0_0_0, SCORES);
+      subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 0u) * SCORES + 4u * 1u, sum0_0_1, SCORES);
+      subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 1u) * SCORES + 4u * 0u, sum1_0_0, SCORES);
+      subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 1u) * SCORES + 4u * 1u, sum1_0_1, SCORES);
       workgroupBarrier();
       if part == 0u {
-        scores[own * SCORES + 0u] *= scale;
-        scores[own * SCORES + 1u] *= scale;
-        scores[own * SCORES + 2u] *= scale;
-        scores[own * SCORES + 3u] *= scale;
+        for (var n = 0u; n < 4u * GROUP; n++) {
+          scores[own * SCORES + n] *= scale;
+        }
       }
       workgroupBarrier();
-      sum0_0 = subgroupMatrixLoad<subgroup_matrix_result<f32, 16, 16>, row_major>(&scores, (first_row + 16u * 0u) * SCORES, SCORES);
-      sum1_0 = subgroupMatrixLoad<subgroup_matrix_result<f32, 16, 16>, row_major>(&scores, (first_row + 16u * 1u) * SCORES, SCORES);
+      sum0_0_0 = subgroupMatrixLoad<subgroup_matrix_result<f32, 16, 16>, row_major>(&scores, (first_row + 16u * 0u) * SCORES + 4u * 0u, SCORES);
+      sum0_0_1 = subgroupMatrixLoad<subgroup_matrix_result<f32, 16, 16>, row_major>(&scores, (first_row + 16u * 0u) * SCORES + 4u * 1u, SCORES);
+      sum1_0_0 = subgroupMatrixLoad<subgroup_matrix_result<f32, 16, 16>, row_major>(&scores, (first_row + 16u * 1u) * SCORES + 4u * 0u, SCORES);
+      sum1_0_1 = subgroupMatrixLoad<subgroup_matrix_result<f32, 16, 16>, row_major>(&scores, (first_row + 16u * 1u) * SCORES + 4u * 1u, SCORES);
       workgroupBarrier();
-      subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 0u) * SCORES, sum0_1, SCORES);
-      subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 1u) * SCORES, sum1_1, SCORES);
+      subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 0u) * SCORES + 4u * 0u, sum0_1_0, SCORES);
+      subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 0u) * SCORES + 4u * 1u, sum0_1_1, SCORES);
+      subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 1u) * SCORES + 4u * 0u, sum1_1_0, SCORES);
+      subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 1u) * SCORES + 4u * 1u, sum1_1_1, SCORES);
       workgroupBarrier();
       if part == 0u {
-        scores[own * SCORES + 0u] *= scale;
-        scores[own * SCORES + 1u] *= scale;
-        scores[own * SCORES + 2u] *= scale;
-        scores[own * SCORES + 3u] *= scale;
+        for (var n = 0u; n < 4u * GROUP; n++) {
+          scores[own * SCORES + n] *= scale;
+        }
       }
       workgroupBarrier();
-      sum0_1 = subgroupMatrixLoad<subgroup_matrix_result<f32, 16, 16>, row_major>(&scores, (first_row + 16u * 0u) * SCORES, SCORES);
-      sum1_1 = subgroupMatrixLoad<subgroup_matrix_result<f32, 16, 16>, row_major>(&scores, (first_row + 16u * 1u) * SCORES, SCORES);
-      workgroupBarrier();
-      subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 0u) * SCORES, sum0_2, SCORES);
-      subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 1u) * SCORES, sum1_2, SCORES);
-      workgroupBarrier();
-      if part == 0u {
-        scores[own * SCORES + 0u] *= scale;
-        scores[own * SCORES + 1u] *= scale;
-        scores[own * SCORES + 2u] *= scale;
-        scores[own * SCORES + 3u] *= scale;
-      }
-      workgroupBarrier();
-      sum0_2 = subgroupMatrixLoad<subgroup_matrix_result<f32, 16, 16>, row_major>(&scores, (first_row + 16u * 0u) * SCORES, SCORES);
-      sum1_2 = subgroupMatrixLoad<subgroup_matrix_result<f32, 16, 16>, row_major>(&scores, (first_row + 16u * 1u) * SCORES, SCORES);
-      workgroupBarrier();
-      subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 0u) * SCORES, sum0_3, SCORES);
-      subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 1u) * SCORES, sum1_3, SCORES);
-      workgroupBarrier();
-      if part == 0u {
-        scores[own * SCORES + 0u] *= scale;
-        scores[own * SCORES + 1u] *= scale;
-        scores[own * SCORES + 2u] *= scale;
-        scores[own * SCORES + 3u] *= scale;
-      }
-      workgroupBarrier();
-      sum0_3 = subgroupMatrixLoad<subgroup_matrix_result<f32, 16, 16>, row_major>(&scores, (first_row + 16u * 0u) * SCORES, SCORES);
-      sum1_3 = subgroupMatrixLoad<subgroup_matrix_result<f32, 16, 16>, row_major>(&scores, (first_row + 16u * 1u) * SCORES, SCORES);
+      sum0_1_0 = subgroupMatrixLoad<subgroup_matrix_result<f32, 16, 16>, row_major>(&scores, (first_row + 16u * 0u) * SCORES + 4u * 0u, SCORES);
+      sum0_1_1 = subgroupMatrixLoad<subgroup_matrix_result<f32, 16, 16>, row_major>(&scores, (first_row + 16u * 0u) * SCORES + 4u * 1u, SCORES);
+      sum1_1_0 = subgroupMatrixLoad<subgroup_matrix_result<f32, 16, 16>, row_major>(&scores, (first_row + 16u * 1u) * SCORES + 4u * 0u, SCORES);
+      sum1_1_1 = subgroupMatrixLoad<subgroup_matrix_result<f32, 16, 16>, row_major>(&scores, (first_row + 16u * 1u) * SCORES + 4u * 1u, SCORES);
     }
     {
       let weights0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (first_row + 16u * 0u) * WEIGHTS + 2u * 0u, WEIGHTS);
       let weights1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (first_row + 16u * 1u) * WEIGHTS + 2u * 0u, WEIGHTS);
-      let values0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&value_tile, 16u * 0u * STRIDE + 2u * 0u, STRIDE);
-      sum0_0 = subgroupMatrixMultiplyAccumulate(weights0, values0, sum0_0);
-      sum1_0 = subgroupMatrixMultiplyAccumulate(weights1, values0, sum1_0);
-      let values1 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&value_tile, 16u * 0u * STRIDE + 2u * 1u, STRIDE);
-      sum0_1 = subgroupMatrixMultiplyAccumulate(weights0, values1, sum0_1);
-      sum1_1 = subgroupMatrixMultiplyAccumulate(weights1, values1, sum1_1);
-      let values2 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&value_tile, 16u * 0u * STRIDE + 2u * 2u, STRIDE);
-      sum0_2 = subgroupMatrixMultiplyAccumulate(weights0, values2, sum0_2);
-      sum1_2 = subgroupMatrixMultiplyAccumulate(weights1, values2, sum1_2);
-      let values3 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&value_tile, 16u * 0u * STRIDE + 2u * 3u, STRIDE);
-      sum0_3 = subgroupMatrixMultiplyAccumulate(weights0, values3, sum0_3);
-      sum1_3 = subgroupMatrixMultiplyAccumulate(weights1, values3, sum1_3);
+      let values0_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&value_tile, 16u * 0u * STRIDE + 2u * (0u * GROUP + 0u), STRIDE);
+      sum0_0_0 = subgroupMatrixMultiplyAccumulate(weights0, values0_0, sum0_0_0);
+      sum1_0_0 = subgroupMatrixMultiplyAccumulate(weights1, values0_0, sum1_0_0);
+      let values0_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&value_tile, 16u * 0u * STRIDE + 2u * (0u * GROUP + 1u), STRIDE);
+      sum0_0_1 = subgroupMatrixMultiplyAccumulate(weights0, values0_1, sum0_0_1);
+      sum1_0_1 = subgroupMatrixMultiplyAccumulate(weights1, values0_1, sum1_0_1);
+      let values1_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&value_tile, 16u * 0u * STRIDE + 2u * (1u * GROUP + 0u), STRIDE);
+      sum0_1_0 = subgroupMatrixMultiplyAccumulate(weights0, values1_0, sum0_1_0);
+      sum1_1_0 = subgroupMatrixMultiplyAccumulate(weights1, values1_0, sum1_1_0);
+      let values1_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&value_tile, 16u * 0u * STRIDE + 2u * (1u * GROUP + 1u), STRIDE);
+      sum0_1_1 = subgroupMatrixMultiplyAccumulate(weights0, values1_1, sum0_1_1);
+      sum1_1_1 = subgroupMatrixMultiplyAccumulate(weights1, values1_1, sum1_1_1);
     }
     {
       let weights0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (first_row + 16u * 0u) * WEIGHTS + 2u * 1u, WEIGHTS);
       let weights1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (first_row + 16u * 1u) * WEIGHTS + 2u * 1u, WEIGHTS);
-      let values0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&value_tile, 16u * 1u * STRIDE + 2u * 0u, STRIDE);
-      sum0_0 = subgroupMatrixMultiplyAccumulate(weights0, values0, sum0_0);
-      sum1_0 = subgroupMatrixMultiplyAccumulate(weights1, values0, sum1_0);
-      let values1 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&value_tile, 16u * 1u * STRIDE + 2u * 1u, STRIDE);
-      sum0_1 = subgroupMatrixMultiplyAccumulate(weights0, values1, sum0_1);
-      sum1_1 = subgroupMatrixMultiplyAccumulate(weights1, values1, sum1_1);
-      let values2 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&value_tile, 16u * 1u * STRIDE + 2u * 2u, STRIDE);
-      sum0_2 = subgroupMatrixMultiplyAccumulate(weights0, values2, sum0_2);
-      sum1_2 = subgroupMatrixMultiplyAccumulate(weights1, values2, sum1_2);
-      let values3 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&value_tile, 16u * 1u * STRIDE + 2u * 3u, STRIDE);
-      sum0_3 = subgroupMatrixMultiplyAccumulate(weights0, values3, sum0_3);
-      sum1_3 = subgroupMatrixMultiplyAccumulate(weights1, values3, sum1_3);
+      let values0_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&value_tile, 16u * 1u * STRIDE + 2u * (0u * GROUP + 0u), STRIDE);
+      sum0_0_0 = subgroupMatrixMultiplyAccumulate(weights0, values0_0, sum0_0_0);
+      sum1_0_0 = subgroupMatrixMultiplyAccumulate(weights1, values0_0, sum1_0_0);
+      let values0_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&value_tile, 16u * 1u * STRIDE + 2u * (0u * GROUP + 1u), STRIDE);
+      sum0_0_1 = subgroupMatrixMultiplyAccumulate(weights0, values0_1, sum0_0_1);
+      sum1_0_1 = subgroupMatrixMultiplyAccumulate(weights1, values0_1, sum1_0_1);
+      let values1_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&value_tile, 16u * 1u * STRIDE + 2u * (1u * GROUP + 0u), STRIDE);
+      sum0_1_0 = subgroupMatrixMultiplyAccumulate(weights0, values1_0, sum0_1_0);
+      sum1_1_0 = subgroupMatrixMultiplyAccumulate(weights1, values1_0, sum1_1_0);
+      let values1_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&value_tile, 16u * 1u * STRIDE + 2u * (1u * GROUP + 1u), STRIDE);
+      sum0_1_1 = subgroupMatrixMultiplyAccumulate(weights0, values1_1, sum0_1_1);
+      sum1_1_1 = subgroupMatrixMultiplyAccumulate(weights1, values1_1, sum1_1_1);
     }
   }
   if part == 0u {
@@ -459,47 +434,29 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
   }
   workgroupBarrier();
-  subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 0u) * SCORES, sum0_0, SCORES);
-  subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 1u) * SCORES, sum1_0, SCORES);
+  subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 0u) * SCORES + 4u * 0u, sum0_0_0, SCORES);
+  subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 0u) * SCORES + 4u * 1u, sum0_0_1, SCORES);
+  subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 1u) * SCORES + 4u * 0u, sum1_0_0, SCORES);
+  subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 1u) * SCORES + 4u * 1u, sum1_0_1, SCORES);
   workgroupBarrier();
-  for (var n = lane; n < 16u * OWNED; n += 32u) {
-    let row = first_row + n / 16u;
+  for (var n = lane; n < 16u * GROUP * OWNED; n += 32u) {
+    let row = first_row + n / (16u * GROUP);
     if first_query + row < u.tokens {
-      let c = n % 16u;
-      out_data[u.out_at + ((first_query + row) * u.query_heads + head) * 16u * DEPTH + 16u * 0u + c] = scores[row * SCORES + c / 4u][c % 4u] * shares[row];
+      let c = n % (16u * GROUP);
+      out_data[u.out_at + ((first_query + row) * u.query_heads + head) * 16u * DEPTH + 16u * GROUP * 0u + c] = scores[row * SCORES + c / 4u][c % 4u] * shares[row];
     }
   }
   workgroupBarrier();
-  subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 0u) * SCORES, sum0_1, SCORES);
-  subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 1u) * SCORES, sum1_1, SCORES);
+  subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 0u) * SCORES + 4u * 0u, sum0_1_0, SCORES);
+  subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 0u) * SCORES + 4u * 1u, sum0_1_1, SCORES);
+  subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 1u) * SCORES + 4u * 0u, sum1_1_0, SCORES);
+  subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 1u) * SCORES + 4u * 1u, sum1_1_1, SCORES);
   workgroupBarrier();
-  for (var n = lane; n < 16u * OWNED; n += 32u) {
-    let row = first_row + n / 16u;
+  for (var n = lane; n < 16u * GROUP * OWNED; n += 32u) {
+    let row = first_row + n / (16u * GROUP);
     if first_query + row < u.tokens {
-      let c = n % 16u;
-      out_data[u.out_at + ((first_query + row) * u.query_heads + head) * 16u * DEPTH + 16u * 1u + c] = scores[row * SCORES + c / 4u][c % 4u] * shares[row];
-    }
-  }
-  workgroupBarrier();
-  subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 0u) * SCORES, sum0_2, SCORES);
-  subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 1u) * SCORES, sum1_2, SCORES);
-  workgroupBarrier();
-  for (var n = lane; n < 16u * OWNED; n += 32u) {
-    let row = first_row + n / 16u;
-    if first_query + row < u.tokens {
-      let c = n % 16u;
-      out_data[u.out_at + ((first_query + row) * u.query_heads + head) * 16u * DEPTH + 16u * 2u + c] = scores[row * SCORES + c / 4u][c % 4u] * shares[row];
-    }
-  }
-  workgroupBarrier();
-  subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 0u) * SCORES, sum0_3, SCORES);
-  subgroupMatrixStore<row_major>(&scores, (first_row + 16u * 1u) * SCORES, sum1_3, SCORES);
-  workgroupBarrier();
-  for (var n = lane; n < 16u * OWNED; n += 32u) {
-    let row = first_row + n / 16u;
-    if first_query + row < u.tokens {
-      let c = n % 16u;
-      out_data[u.out_at + ((first_query + row) * u.query_heads + head) * 16u * DEPTH + 16u * 3u + c] = scores[row * SCORES + c / 4u][c % 4u] * shares[row];
+      let c = n % (16u * GROUP);
+      out_data[u.out_at + ((first_query + row) * u.query_heads + head) * 16u * DEPTH + 16u * GROUP * 1u + c] = scores[row * SCORES + c / 4u][c % 4u] * shares[row];
     }
   }
 }

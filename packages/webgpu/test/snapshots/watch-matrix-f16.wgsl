@@ -5,6 +5,8 @@ diagnostic(off, chromium.subgroup_matrix_uniformity);
 const SUBGROUP = 32u;
 const HIGH = 2u;
 const DEPTH = 4u;
+const GROUP = 2u;
+const OCTS_OF_LANE = 8u;
 const PIECES = 2u;
 const QUADS = 8u;
 const PAIRS = 4u;
@@ -79,9 +81,9 @@ fn bf16_word(pair: vec2f) -> u32 {
 const THREADS = 128u;
 const OWNED = 16u * HIGH;
 const OCTS = 2u * DEPTH;
-// Of staged rows, padded by 16 bytes so that neighbours lie in different banks; of 32 products; of 32 weights.
+// Lines of shared memory, padded by 16 bytes so that neighbours lie in different banks: of staged rows; of 32 products, or half a row's sums; of 32 weights.
 const STRIDE = OCTS + 1u;
-const SCORES = 9u;
+const SCORES = max(9u, STRIDE);
 const WEIGHTS = 5u;
 var<workgroup> scores: array<vec4f, 64u * HIGH * SCORES>;
 var<workgroup> weights: array<vec4<u32>, 64u * HIGH * WEIGHTS>;
@@ -129,30 +131,23 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
   }
   let start = u32(offset_data[u.offset_at + kv_head]);
   let row = first_row + own;
+  scores[own * SCORES + part * OCTS_OF_LANE + 0u] = bitcast<vec4f>(half_piece(keys_data[u.keys_at + (start + min(row, rows - 1u)) * OCTS + part * OCTS_OF_LANE + 0u]));
+  scores[own * SCORES + part * OCTS_OF_LANE + 1u] = bitcast<vec4f>(half_piece(keys_data[u.keys_at + (start + min(row, rows - 1u)) * OCTS + part * OCTS_OF_LANE + 1u]));
+  scores[own * SCORES + part * OCTS_OF_LANE + 2u] = bitcast<vec4f>(half_piece(keys_data[u.keys_at + (start + min(row, rows - 1u)) * OCTS + part * OCTS_OF_LANE + 2u]));
+  scores[own * SCORES + part * OCTS_OF_LANE + 3u] = bitcast<vec4f>(half_piece(keys_data[u.keys_at + (start + min(row, rows - 1u)) * OCTS + part * OCTS_OF_LANE + 3u]));
+  scores[own * SCORES + part * OCTS_OF_LANE + 4u] = bitcast<vec4f>(half_piece(keys_data[u.keys_at + (start + min(row, rows - 1u)) * OCTS + part * OCTS_OF_LANE + 4u]));
+  scores[own * SCORES + part * OCTS_OF_LANE + 5u] = bitcast<vec4f>(half_piece(keys_data[u.keys_at + (start + min(row, rows - 1u)) * OCTS + part * OCTS_OF_LANE + 5u]));
+  scores[own * SCORES + part * OCTS_OF_LANE + 6u] = bitcast<vec4f>(half_piece(keys_data[u.keys_at + (start + min(row, rows - 1u)) * OCTS + part * OCTS_OF_LANE + 6u]));
+  scores[own * SCORES + part * OCTS_OF_LANE + 7u] = bitcast<vec4f>(half_piece(keys_data[u.keys_at + (start + min(row, rows - 1u)) * OCTS + part * OCTS_OF_LANE + 7u]));
   workgroupBarrier();
-  weights[own * WEIGHTS + part + 0u] = half_piece(keys_data[u.keys_at + (start + min(row, rows - 1u)) * OCTS + 2u * 0u + part + 0u]);
-  weights[own * WEIGHTS + part + 1u] = half_piece(keys_data[u.keys_at + (start + min(row, rows - 1u)) * OCTS + 2u * 0u + part + 1u]);
-  workgroupBarrier();
-  let keys0_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (subgroup_row + 16u * 0u) * WEIGHTS, WEIGHTS);
-  let keys1_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (subgroup_row + 16u * 1u) * WEIGHTS, WEIGHTS);
-  workgroupBarrier();
-  weights[own * WEIGHTS + part + 0u] = half_piece(keys_data[u.keys_at + (start + min(row, rows - 1u)) * OCTS + 2u * 1u + part + 0u]);
-  weights[own * WEIGHTS + part + 1u] = half_piece(keys_data[u.keys_at + (start + min(row, rows - 1u)) * OCTS + 2u * 1u + part + 1u]);
-  workgroupBarrier();
-  let keys0_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (subgroup_row + 16u * 0u) * WEIGHTS, WEIGHTS);
-  let keys1_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (subgroup_row + 16u * 1u) * WEIGHTS, WEIGHTS);
-  workgroupBarrier();
-  weights[own * WEIGHTS + part + 0u] = half_piece(keys_data[u.keys_at + (start + min(row, rows - 1u)) * OCTS + 2u * 2u + part + 0u]);
-  weights[own * WEIGHTS + part + 1u] = half_piece(keys_data[u.keys_at + (start + min(row, rows - 1u)) * OCTS + 2u * 2u + part + 1u]);
-  workgroupBarrier();
-  let keys0_2 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (subgroup_row + 16u * 0u) * WEIGHTS, WEIGHTS);
-  let keys1_2 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (subgroup_row + 16u * 1u) * WEIGHTS, WEIGHTS);
-  workgroupBarrier();
-  weights[own * WEIGHTS + part + 0u] = half_piece(keys_data[u.keys_at + (start + min(row, rows - 1u)) * OCTS + 2u * 3u + part + 0u]);
-  weights[own * WEIGHTS + part + 1u] = half_piece(keys_data[u.keys_at + (start + min(row, rows - 1u)) * OCTS + 2u * 3u + part + 1u]);
-  workgroupBarrier();
-  let keys0_3 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (subgroup_row + 16u * 0u) * WEIGHTS, WEIGHTS);
-  let keys1_3 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&weights, (subgroup_row + 16u * 1u) * WEIGHTS, WEIGHTS);
+  let keys0_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, (subgroup_row + 16u * 0u) * SCORES + 2u * 0u, SCORES);
+  let keys1_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, (subgroup_row + 16u * 1u) * SCORES + 2u * 0u, SCORES);
+  let keys0_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, (subgroup_row + 16u * 0u) * SCORES + 2u * 1u, SCORES);
+  let keys1_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, (subgroup_row + 16u * 1u) * SCORES + 2u * 1u, SCORES);
+  let keys0_2 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, (subgroup_row + 16u * 0u) * SCORES + 2u * 2u, SCORES);
+  let keys1_2 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, (subgroup_row + 16u * 1u) * SCORES + 2u * 2u, SCORES);
+  let keys0_3 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, (subgroup_row + 16u * 0u) * SCORES + 2u * 3u, SCORES);
+  let keys1_3 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&scores, (subgroup_row + 16u * 1u) * SCORES + 2u * 3u, SCORES);
   // The first query that counts and sees the row.
   let earliest = max(u.first, max(row, length) - length);
   var mass = 0.0;

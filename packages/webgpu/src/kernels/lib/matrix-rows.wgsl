@@ -3,9 +3,9 @@
 const THREADS = 128u;
 const OWNED = 16u * HIGH;
 const OCTS = 2u * DEPTH;
-// Of staged rows, padded by 16 bytes so that neighbours lie in different banks; of 32 products; of 32 weights.
+// Lines of shared memory, padded by 16 bytes so that neighbours lie in different banks: of staged rows; of 32 products, or half a row's sums; of 32 weights.
 const STRIDE = OCTS + 1u;
-const SCORES = 9u;
+const SCORES = max(9u, STRIDE);
 const WEIGHTS = 5u;
 var<workgroup> scores: array<vec4f, 64u * HIGH * SCORES>;
 var<workgroup> weights: array<vec4<u32>, 64u * HIGH * WEIGHTS>;
