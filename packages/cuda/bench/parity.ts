@@ -11,8 +11,8 @@ import type { Backend } from "@ziggurat/tensor";
 import { lookingAtScores } from "./close-rows.js";
 
 // What a model keeps and says on the GPU beside what it does on the CPU: ten prompts, every policy, weights and rows in f32, greedy tokens.
-//   node parity.mjs expect FILE TEXT MODEL       on the CPU backend: prompts from a text, answers into FILE
-//   node parity.mjs compare FILE... --models DIR  on the GPU, of models of the same names in a folder
+//   pnpm parity expect FILE TEXT MODEL             on the CPU backend: prompts from a text, answers into FILE
+//   node parity.mjs compare FILE... --models DIR   on the GPU, of models of the same names in a folder
 // Rows may differ where their score is within `close` of that of the last row kept, tokens where the two greatest logits are that close; what follows in
 // that answer is not compared then.
 const close = 1e-4;

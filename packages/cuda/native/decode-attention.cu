@@ -192,7 +192,8 @@ EACH_KV(DECODE_LANES)
                                          int splits, float scale, float softcap) {                                                            \
     decode_tile<TYPE, D, WARPS, STAGES, false>(qkv, keys, values, {}, offset, length, ended, out, lse, parts, query_heads, kv_heads, chunk,   \
                                                splits, scale, softcap);                                                                       \
-  }                                                                                                                                           \
+  }
+#define DECODE_SLOT(NAME, TYPE, D, WARPS, STAGES)                                                                                             \
   extern "C" __global__ void __launch_bounds__(WARPS * 32)                                                                                    \
       decode_attention_slot_##NAME##_##D(const float* qkv, const TYPE* keys, const TYPE* values, const int* cells, const float* table,        \
                                          const int* offset, const int* length, const int* ended, float* out, float* lse, float* parts,        \
@@ -201,10 +202,11 @@ EACH_KV(DECODE_LANES)
     decode_tile<TYPE, D, WARPS, STAGES, true>(qkv, keys, values, {cells + arena_rows, table, table_rows}, offset, length, ended, out, lse,    \
                                               parts, query_heads, kv_heads, chunk, splits, scale, softcap);                                   \
   }
-#define DECODE_TILES(NAME, TYPE)   \
-  DECODE_TILE(NAME, TYPE, 64, 4, 4) \
+#define DECODE_BOTH(NAME, TYPE, D, WARPS, STAGES) DECODE_TILE(NAME, TYPE, D, WARPS, STAGES) DECODE_SLOT(NAME, TYPE, D, WARPS, STAGES)
+#define DECODE_TILES(NAME, TYPE)    \
+  DECODE_BOTH(NAME, TYPE, 64, 4, 4) \
   DECODE_TILE(NAME, TYPE, 96, 4, 3) \
-  DECODE_TILE(NAME, TYPE, 128, 4, 3) \
-  DECODE_TILE(NAME, TYPE, 256, 2, 3)
+  DECODE_BOTH(NAME, TYPE, 128, 4, 3) \
+  DECODE_BOTH(NAME, TYPE, 256, 2, 3)
 DECODE_TILES(f16, f16)
 DECODE_TILES(bf16, bf16)

@@ -1,6 +1,6 @@
 // Packs what a bare Linux GPU machine needs to run the conformance suite and the bench: Node, the addon, the kernels and the programs, each one file.
 //   node scripts/pack-gpu.mjs DIR [--no-node] [--file FILE]... [--peers DIR]      about 30 MB; 8 MB without Node
-// --file: kernels-ptx.bin (built with --targets ptx --out), parity-*.json (bench/parity.ts), models that those name. --peers: a folder with llama-cpp.tar.xz,
+// --file: kernels-ptx.bin (built with --targets ptx --out), parity-*.json (`pnpm parity expect`), models that those name. --peers: a folder with llama-cpp.tar.xz,
 // build-llama-cpp, random_gguf.py and hf.py, other programs to measure in the same run. There: `DIR/run RESULTS suite bench ...`.
 
 import { spawnSync } from "node:child_process";

@@ -88,7 +88,9 @@ const decodeAttention: Plan<"decodeAttention"> = (spec, { aligned, multiprocesso
   });
   const scratchOf = (splits: number) => 4 * sequences * queryHeads * splits * (headSize + 2);
   const warps = decodeWarps[headSize];
-  if (aligned && warps && kv !== "f32" && (!slot || rotary === headSize)) {
+  // Keys are turned as a whole there, of the usual sizes.
+  const turns = rotary === headSize && headSize !== 96;
+  if (aligned && warps && kv !== "f32" && (!slot || turns)) {
     const passes = over(group, 16);
     const items = sequences * kvHeads * passes;
     // Two blocks fit on a multiprocessor: all in one go where there are few items, else some for each to even out.
