@@ -6,7 +6,7 @@ import ts from "typescript";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const { config } = ts.readConfigFile(join(root, "tsconfig.json"), ts.sys.readFile);
 const { options } = ts.convertCompilerOptionsFromJson(
-  { ...config.compilerOptions, noEmit: false, declaration: true, emitDeclarationOnly: true },
+  { ...config.compilerOptions, noEmit: false, declaration: true, emitDeclarationOnly: true, stripInternal: true },
   root,
 );
 const sources = ts.sys.readDirectory(root, [".ts"], undefined, ["packages/*/src"]);

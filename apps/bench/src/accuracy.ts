@@ -8,9 +8,19 @@ import { table } from "./report.js";
 const tasks: readonly Task[] = ["needle", "table", "labels"];
 
 /** How many documents of held-out words Pebble answers exactly with its full cache: equal thirds of one needle, tables of numbers, few-shot labels. */
-export async function accuracy({ threads, runs, tokens }: { threads: number; runs: number; tokens: number }): Promise<void> {
+export async function accuracy({
+  threads,
+  runs,
+  tokens,
+  weights,
+}: {
+  threads: number;
+  runs: number;
+  tokens: number;
+  weights: "q8_0" | undefined;
+}): Promise<void> {
   const backend = await cpu({ threads });
-  const model = await loadModel(pebble(), { backend });
+  const model = await loadModel(pebble(), { backend, ...(weights ? { weights } : {}) });
   const source = await material();
   const length = (text: string) => model.tokenizer!.encode(text).length;
   const right = new Map(tasks.map((task) => [task, 0]));
@@ -20,6 +30,7 @@ export async function accuracy({ threads, runs, tokens }: { threads: number; run
       const { messages, answer } = haystack({ task, tokens, seed, material: source, length });
       const result = await generate({ model, policy: full(), prompt: messages, maxTokens: 24 }).result;
       if (isRight(result.text, answer)) right.set(task, right.get(task)! + 1);
+      else console.error(`${task}, seed ${seed}: ${JSON.stringify(result.text)}, not ${JSON.stringify(answer)}`);
     }
     console.error(`${task}: ${right.get(task)} of ${each}`);
   }
@@ -27,7 +38,7 @@ export async function accuracy({ threads, runs, tokens }: { threads: number; run
   const rows = tasks.map((task) => [task, `${right.get(task)} of ${each}`, `${((100 * right.get(task)!) / each).toFixed(1)} %`]);
   console.log(
     table([
-      ["task, full cache", "right", "share"],
+      [`task, full cache, ${weights ?? "bf16"}`, "right", "share"],
       ...rows,
       ["all", `${sum} of ${each * tasks.length}`, `${((100 * sum) / (each * tasks.length)).toFixed(1)} %`],
     ]),

@@ -1,5 +1,5 @@
 import { full } from "@ziggurat/policy";
-import { type GenerateResult, generate, generateEach, type Model, Session } from "@ziggurat/runtime";
+import { type EachScore, type GenerateResult, generate, generateEach, type Model, Session, scoreEach } from "@ziggurat/runtime";
 import type { EncodedDocument } from "./document.js";
 import { isRight } from "./haystack/index.js";
 import { makePolicy, type NamedPolicy, type PolicySpec } from "./policies.js";
@@ -14,10 +14,15 @@ export interface Run {
   readonly keep: number | null;
   /** The same as it was typed: `12%`; empty for the full cache. */
   readonly budget: string;
-  readonly answer: string;
+  /** Null where what follows was scored instead. */
+  readonly answer: string | null;
   /** Null where the right answer is not known. */
   readonly expected: string | null;
   readonly correct: boolean | null;
+  /** Of the tokens that follow the prompt, fed to the policy's own cache one by one; null where a question was answered instead. */
+  readonly perplexity: number | null;
+  /** How many those were. */
+  readonly scoredTokens: number | null;
   /** Rows of one KV head after the prompt; their mean where heads differ. */
   readonly rowsPerLayer: readonly number[];
   /** Whether anything was evicted. */
@@ -32,11 +37,11 @@ export interface Run {
   readonly peakBytesByLabel: Readonly<Record<string, number>> | null;
   readonly promptTokens: number;
   readonly answerTokens: number;
-  /** Tokens written in all, the answer's among them: what `decodeTokensPerSecond` is measured over. */
+  /** Tokens written or scored in all, the answer's among them: what `decodeTokensPerSecond` is measured over. */
   readonly timedTokens: number;
   readonly prefillTokensPerSecond: number;
   readonly decodeTokensPerSecond: number;
-  /** Seconds in which the policy scored, chose and moved rows; null where it was not timed alone. */
+  /** Seconds in which the policy scored, chose and moved rows; null where the question came in a second turn, which times a message as a whole. */
   readonly policySeconds: number | null;
   readonly finishReason: string;
 }
@@ -57,65 +62,110 @@ export async function warmUp(model: Model, document: EncodedDocument, signal: Ab
   await generate({ model, policy: full(), prompt: document.ids.slice(0, 256), maxTokens: 8, ignoreEnd: true, signal }).result;
 }
 
-/** Answers one document under every policy, greedily. Throws what the policies and the runtime throw. */
+/** Answers one document under every policy, greedily, or scores what follows it. Throws what the policies and the runtime throw. */
 export async function* compare(options: ComparisonOptions): AsyncGenerator<Run> {
   const named = options.policies.map((spec) => makePolicy(spec, options.document.ids.length));
   if (options.mode === "shared") yield* together(options, named);
-  else for (const [index, policy] of named.entries()) yield await alone(options, policy, index / named.length, 1 / named.length);
+  else if (options.mode === "isolated") {
+    for (const [index, policy] of named.entries()) yield* isolated(options, policy, index / named.length, 1 / named.length);
+  } else for (const [index, policy] of named.entries()) yield await askedLater(options, policy, index / named.length, 1 / named.length);
 }
 
 async function* together({ model, document, maxTokens, signal, onProgress }: ComparisonOptions, named: readonly NamedPolicy[]): AsyncGenerator<Run> {
-  const results = generateEach({
+  const shared = {
     model,
     policies: named.map(({ policy }) => policy),
     prompt: document.ids,
-    maxTokens,
-    ignoreEnd: true,
     signal,
-    onProgress: (done) => onProgress(done, "reading, once for all policies"),
-  });
+    onProgress: (done: number) => onProgress(done, named.length > 1 ? "reading, once for all policies" : named[0]!.name),
+  };
   let index = 0;
-  for await (const result of results) {
-    const { policySeconds } = result;
-    yield { ...runOf(model, named[index++]!, document, result), policySeconds, peakBytesByLabel: null };
-    onProgress(index / named.length, "answering");
+  const told = () => onProgress(index / named.length, document.following ? "scoring" : "answering");
+  if (document.following) {
+    for await (const scored of scoreEach({ ...shared, ids: document.following })) {
+      yield scoredRun(named[index++]!, scored);
+      told();
+    }
+    return;
   }
+  for await (const result of generateEach({ ...shared, maxTokens, ignoreEnd: true })) {
+    yield { ...runOf(model, named[index++]!, document, result), policySeconds: result.policySeconds, peakBytesByLabel: null };
+    told();
+  }
+}
+
+/** One policy in a prefill of its own, which makes its speed and its peaks its own too. */
+async function* isolated(options: ComparisonOptions, named: NamedPolicy, from: number, share: number): AsyncGenerator<Run> {
+  options.model.backend.resetPeak();
+  const onProgress = (done: number) => options.onProgress(from + share * done, named.name);
+  for await (const run of together({ ...options, onProgress }, [named])) yield { ...run, ...peaksOf(options.model) };
 }
 
 /** Labels that hold rows of K and V. */
 const rowLabels = ["cache", "room", "scratch"];
 
-async function alone(options: ComparisonOptions, named: NamedPolicy, from: number, share: number): Promise<Run> {
-  const { model, document, maxTokens, signal, onProgress, mode } = options;
-  const { backend } = model;
-  const request = { maxTokens, ignoreEnd: true, signal, onProgress: (done: number) => onProgress(from + share * done, named.name) };
-  onProgress(from, named.name);
-  backend.resetPeak();
-  let result: GenerateResult;
-  let readSeconds = 0;
-  if (mode === "isolated") result = await generate({ model, policy: named.policy, prompt: document.ids, ...request }).result;
-  else {
-    const session = new Session({ model, policy: named.policy });
-    try {
-      const started = performance.now();
-      await session.read(document.ids.slice(0, document.before), { signal });
-      readSeconds = (performance.now() - started) / 1000;
-      result = await session.generate({ prompt: document.ids.slice(document.before), ...request }).result;
-    } finally {
-      session.close();
-    }
-  }
+/** The most bytes since the backend began to count anew. */
+function peaksOf({ backend }: Model): Pick<Run, "kvPeakBytes" | "peakBytesByLabel"> {
   const { labels } = backend.memory();
   const peakBytesByLabel = Object.fromEntries(Object.entries(labels).map(([label, { peak }]) => [label, peak]));
+  return { kvPeakBytes: rowLabels.reduce((sum, label) => sum + (peakBytesByLabel[label] ?? 0), 0), peakBytesByLabel };
+}
+
+async function askedLater(options: ComparisonOptions, named: NamedPolicy, from: number, share: number): Promise<Run> {
+  const { model, document, maxTokens, signal, onProgress } = options;
+  onProgress(from, named.name);
+  model.backend.resetPeak();
+  const session = new Session({ model, policy: named.policy });
+  let result: GenerateResult;
+  let readSeconds = 0;
+  try {
+    const started = performance.now();
+    await session.read(document.ids.slice(0, document.before), { signal });
+    readSeconds = (performance.now() - started) / 1000;
+    const prompt = document.ids.slice(document.before);
+    const told = (done: number) => onProgress(from + share * done, named.name);
+    result = await session.generate({ prompt, maxTokens, ignoreEnd: true, signal, onProgress: told }).result;
+  } finally {
+    session.close();
+  }
   const run = runOf(model, named, document, result);
   return {
     ...run,
+    ...peaksOf(model),
     active: run.active || Math.min(...run.rowsPerLayer) < document.ids.length,
-    kvPeakBytes: rowLabels.reduce((sum, label) => sum + (peakBytesByLabel[label] ?? 0), 0),
-    peakBytesByLabel,
     promptTokens: document.ids.length,
     prefillTokensPerSecond: document.ids.length / (readSeconds + result.timings.prefillSeconds),
     policySeconds: null,
+  };
+}
+
+/** What an answer and a score have in common. */
+function factsOf({ name, keep, budget }: NamedPolicy, { cache, policy, promptTokens, timings }: GenerateResult | EachScore) {
+  return {
+    policy: name,
+    keep: keep ?? null,
+    budget,
+    rowsPerLayer: cache.rows.map((heads) => heads.reduce((a, b) => a + b, 0) / heads.length),
+    active: policy.active,
+    kvBytes: cache.bytes - cache.roomBytes,
+    roomBytes: cache.roomBytes,
+    kvPeakBytes: cache.peakBytes,
+    promptTokens,
+    prefillTokensPerSecond: timings.prefillTokensPerSecond,
+    decodeTokensPerSecond: timings.decodeTokensPerSecond,
+  };
+}
+
+function scoredRun(named: NamedPolicy, scored: EachScore): Run {
+  const { logProbabilities, policySeconds } = scored;
+  const count = logProbabilities.length;
+  return {
+    ...factsOf(named, scored),
+    ...{ answer: null, expected: null, correct: null, answerTokens: 0, timedTokens: count, finishReason: "scored" },
+    perplexity: Math.exp(-logProbabilities.reduce((sum, one) => sum + one, 0) / count),
+    scoredTokens: count,
+    policySeconds,
+    peakBytesByLabel: null,
   };
 }
 
@@ -128,28 +178,17 @@ function runOf(
   { expected }: EncodedDocument,
   result: GenerateResult,
 ): Omit<Run, "policySeconds" | "peakBytesByLabel"> {
-  const { name, keep, budget } = named;
   const end = result.ids.findIndex((id) => model.facts.endTokens.includes(id));
   const ids = end < 0 ? result.ids : result.ids.slice(0, end);
   const answer = model.tokenizer!.decode(ids, { skipSpecial: true });
-  const { cache, timings } = result;
   return {
-    policy: name,
-    keep: keep ?? null,
-    budget,
+    ...factsOf(named, result),
     answer,
     expected: expected ?? null,
     correct: expected === undefined ? null : isRight(answer, expected),
-    rowsPerLayer: cache.rows.map((heads) => heads.reduce((a, b) => a + b, 0) / heads.length),
-    active: result.policy.active,
-    kvBytes: cache.bytes - cache.roomBytes,
-    roomBytes: cache.roomBytes,
-    kvPeakBytes: cache.peakBytes,
-    promptTokens: result.promptTokens,
+    ...{ perplexity: null, scoredTokens: null },
     answerTokens: ids.length,
     timedTokens: result.generatedTokens,
-    prefillTokensPerSecond: timings.prefillTokensPerSecond,
-    decodeTokensPerSecond: timings.decodeTokensPerSecond,
     finishReason: end < 0 ? result.finishReason : "stop",
   };
 }

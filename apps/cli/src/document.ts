@@ -16,6 +16,8 @@ export interface EncodedDocument extends Document {
   readonly ids: readonly number[];
   /** How many of the ids come before the question. */
   readonly before: number;
+  /** Ids of the text that comes after, where that is to be scored instead of a question answered. */
+  readonly following?: readonly number[];
 }
 
 /** The text of a file, `-` for what comes in by stdin. Rejects with a `UsageError` where it cannot be read, is not UTF-8 or holds nothing. */
@@ -57,4 +59,25 @@ export function encodeDocument(model: Model, document: Document, raw = false): E
     chat && !raw ? chat.prompt([{ role: "user", content }]) : tokenizer.encode(content, { addSpecialTokens: true });
   const ids = encode(whole);
   return { ...document, ids, before: Math.min(shared(encode(text), ids), ids.length - 1) };
+}
+
+/** Tokens of a text that are read, and how many after them are scored, where the flags do not say. */
+const usual = { tokens: 4096, score: 512 };
+
+/**
+ * The first tokens of a text as the prompt, and those that follow, as they are, in no template. Of a text that is too short for the usual lengths the last eighth is scored.
+ * Throws a `UsageError` where nothing would be left to read or to score.
+ */
+export function encodeStretch(model: Model, text: string, flags: { readonly tokens?: number; readonly score?: number }): EncodedDocument {
+  const { tokenizer, facts } = model;
+  if (!tokenizer) throw new UsageError(`--model: ${model.name} has no tokenizer, and so reads no text`);
+  const ids = tokenizer.encode(text, { addSpecialTokens: true });
+  const most = Math.min(ids.length, facts.contextLength);
+  const tokens = flags.tokens ?? Math.min(usual.tokens, most - Math.min(flags.score ?? usual.score, Math.max(1, Math.floor(most / 8))));
+  const following = ids.slice(tokens, tokens + (flags.score ?? Math.max(0, Math.min(usual.score, most - tokens))));
+  if (tokens < 1 || following.length === 0) {
+    const right = `--tokens must leave some to follow: at most ${most - 1}`;
+    throw new UsageError(`--text: of ${ids.length} tokens, ${model.name} reading ${facts.contextLength}, none follow the first ${tokens}; ${right}`);
+  }
+  return { text, ids: ids.slice(0, tokens), before: tokens, following };
 }

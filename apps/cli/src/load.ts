@@ -1,16 +1,15 @@
-import { stat } from "node:fs/promises";
 import { CpuError, cpu } from "@ziggurat/cpu";
 import { pebble } from "@ziggurat/pebble";
-import { loadModel, type Model, type ModelFiles } from "@ziggurat/runtime";
-import { file, folder } from "@ziggurat/runtime/node";
+import { DownloadError, FormatError, loadModel, type Model, type ModelFiles, modelFiles } from "@ziggurat/runtime";
 import type { Backend, RowDType, WeightDType } from "@ziggurat/tensor";
-import { quote, UsageError } from "./error.js";
+import { UsageError } from "./error.js";
 import type { Progress } from "./progress.js";
+import { signal } from "./signal.js";
 
 export const backendNames = ["cpu", "webgpu", "cuda"] as const;
 
 export interface LoadFlags {
-  /** A folder or a .gguf file; Pebble where left out. */
+  /** A folder, a .gguf file, a repository of the hub or a URL; Pebble where left out. */
   readonly model?: string;
   readonly backend: (typeof backendNames)[number];
   readonly threads?: number;
@@ -18,15 +17,14 @@ export interface LoadFlags {
   readonly weights?: WeightDType;
 }
 
-/** The files of a model: the bundled one, a folder's, or one GGUF file. */
-export async function modelFiles(path: string | undefined): Promise<ModelFiles> {
-  if (path === undefined) return pebble();
-  const right = "name a folder with config.json, tokenizer.json and *.safetensors, or a .gguf file";
-  const info = await stat(path).catch(() => undefined);
-  if (!info) throw new UsageError(`--model: there is no ${quote(path)}; ${right}`);
-  if (info.isDirectory()) return folder(path);
-  if (!path.endsWith(".gguf")) throw new UsageError(`--model: ${quote(path)} is neither; ${right}`);
-  return file(path);
+/** The files of a model: the bundled one, or what --model names. `inPlace`: reads headers of remote weights without downloading them. */
+export async function filesOf(model: string | undefined, bar: Progress, inPlace = false): Promise<ModelFiles> {
+  if (model === undefined) return pebble();
+  try {
+    return await modelFiles(model, { signal, inPlace, onProgress: (file, done, total) => bar.update(done / total, `downloading ${file}`) });
+  } catch (error) {
+    throw error instanceof FormatError || error instanceof DownloadError ? new UsageError(`--model: ${error.message}`) : error;
+  }
 }
 
 /** What the GPU packages offer, as far as it is used here. */
@@ -70,7 +68,7 @@ async function openBackend({ backend, threads }: LoadFlags): Promise<Backend> {
 
 /** Loads the model, does the work and gives everything back, whatever happens. */
 export async function withModel<T>(flags: LoadFlags, bar: Progress, work: (model: Model) => Promise<T>): Promise<T> {
-  const files = await modelFiles(flags.model);
+  const files = await filesOf(flags.model, bar);
   const backend = await openBackend(flags);
   try {
     const { weights, rows } = flags;

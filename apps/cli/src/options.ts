@@ -28,11 +28,13 @@ export type CommonFlags = LoadFlags & { readonly json?: boolean; readonly debug?
 export const addOutput = (command: Command): Command =>
   command.optionsGroup("Output:").option("--json", "print one JSON value on stdout and nothing else").option("--debug", "show the stack of an error");
 
+export const modelHelp = "owner/name of the hub, with @revision or /file.gguf; a folder; a .gguf file; a URL of either (default: the bundled Pebble)";
+
 /** What model to load, and where. */
 export const addModel = (command: Command): Command =>
   command
     .optionsGroup("Model and machine:")
-    .option("--model <path>", "a folder with config.json, tokenizer.json, *.safetensors, or a .gguf file (default: Pebble)")
+    .option("--model <model>", modelHelp)
     .addOption(new Option("--backend <name>", "where to compute").choices([...backendNames]).default("cpu"))
     .option("--threads <n>", "threads of the cpu backend (default: as many as the machine runs)", whole(1, 64))
     .addOption(new Option("--rows <dtype>", "what K and V are stored in").choices([...rowDTypes]).default("bf16"))

@@ -15,6 +15,8 @@ export interface Comparison {
   readonly promptTokens: number;
   readonly question: string | null;
   readonly expected: string | null;
+  /** Tokens after the prompt that were scored, where that was done instead of answering. */
+  readonly scoredTokens?: number;
   /** Documents that were read. */
   readonly documents: number;
   readonly runs: readonly (Run & { readonly seed?: number })[];
@@ -32,17 +34,18 @@ export interface Summary {
   readonly share: number;
 }
 
-const columns: readonly Column[] = [
+const answerColumns: readonly Column[] = [{ title: "answer" }, { title: "" }];
+const scoreColumns: readonly Column[] = [{ title: "perplexity", right: true }];
+const columns = (answers: readonly Column[], timed: boolean): Column[] => [
   { title: "policy" },
   { title: "keep", right: true },
-  { title: "answer" },
-  { title: "" },
+  ...answers,
   { title: "rows per layer" },
   { title: "K/V", right: true },
   { title: "peak", right: true },
   { title: "prefill", right: true },
   { title: "decode", right: true },
-  { title: "policy", right: true },
+  ...(timed ? [{ title: "policy", right: true }] : []),
 ];
 const answerColumn = 2;
 
@@ -77,7 +80,8 @@ const rightOf = (cell: readonly Run[]): string => {
 export function report(comparison: Comparison, width: number): string[] {
   const all = cells(comparison.runs);
   const timed = comparison.runs.every(({ policySeconds }) => policySeconds !== null);
-  const shown = timed ? columns : columns.slice(0, -1);
+  const scored = comparison.scoredTokens !== undefined;
+  const shown = columns(scored ? scoreColumns : answerColumns, timed);
   const several = comparison.documents > 1;
   const rows = all.map((cell) => {
     const run = cell[0]!;
@@ -85,8 +89,7 @@ export function report(comparison: Comparison, width: number): string[] {
     return [
       run.policy,
       run.budget,
-      several ? rightOf(cell) : run.answer,
-      several ? "" : mark(run.correct),
+      ...(scored ? [run.perplexity!.toFixed(3)] : [several ? rightOf(cell) : run.answer!, several ? "" : mark(run.correct)]),
       bars(run.rowsPerLayer, barScale(run)),
       bytes(of(({ kvBytes }) => kvBytes)),
       bytes(of(({ kvPeakBytes }) => kvPeakBytes)),
@@ -96,16 +99,22 @@ export function report(comparison: Comparison, width: number): string[] {
     ];
   });
   // The answers get what the other columns leave.
-  if (!several) {
+  if (!several && !scored) {
     const bare = rows.map((row) => row.map((cell, at) => (at === answerColumn ? "" : cell)));
-    const others = Math.max(...table(shown, bare).map((line) => [...line].length)) - columns[answerColumn]!.title.length;
+    const others = Math.max(...table(shown, bare).map((line) => [...line].length)) - shown[answerColumn]!.title.length;
     for (const row of rows) row[answerColumn] = oneLine(row[answerColumn]!, Math.max(12, width - others));
   }
   return [...heading(comparison, width), "", ...table(shown, rows), "", ...notes(comparison, all).flatMap((note) => wrap(note, width))];
 }
 
-function heading({ model, backend, device, rows, mode, promptTokens, question, expected, documents }: Comparison, width: number): string[] {
-  const tokens = documents > 1 ? `${documents} documents of about ${promptTokens} tokens` : `${promptTokens} tokens`;
+function heading(
+  { model, backend, device, rows, mode, promptTokens, question, expected, documents, scoredTokens }: Comparison,
+  width: number,
+): string[] {
+  const tokens =
+    documents > 1
+      ? `${documents} documents of about ${promptTokens} tokens`
+      : `${promptTokens} tokens${scoredTokens === undefined ? "" : ` and the ${scoredTokens} that follow`}`;
   const how = {
     shared: "one prefill for all policies",
     isolated: "each policy alone",
@@ -116,7 +125,7 @@ function heading({ model, backend, device, rows, mode, promptTokens, question, e
   return [...lines, `question: ${oneLine(question, width - 10)}`, ...(expected === null ? [] : [`expected: ${oneLine(expected, width - 10)}`])];
 }
 
-function notes({ mode, task, documents, expected, seconds: took }: Comparison, all: readonly Run[][]): string[] {
+function notes({ mode, task, documents, expected, scoredTokens, seconds: took }: Comparison, all: readonly Run[][]): string[] {
   const shared = mode === "shared";
   const lines = [
     "rows per layer: first layer left; half height is the budget. K/V: bytes measured after the prompt, with metadata.",
@@ -124,7 +133,11 @@ function notes({ mode, task, documents, expected, seconds: took }: Comparison, a
       ? "peak: with the prefill's scratch. Scratch and prefill speed are those of the one prefill, with all that is watched for all: --isolate runs each alone."
       : "peak: the most bytes of K/V, room for the answer and prefill scratch together, as the backend counted them.",
   ];
-  if (all.length > 1)
+  if (scoredTokens !== undefined) {
+    lines.push(
+      `perplexity: of the ${scoredTokens} tokens that follow the prompt, fed one by one to each policy's own cache; decode: over the same. One stretch of one text: small differences may be chance.`,
+    );
+  } else if (all.length > 1)
     lines.push(`decode: over ${Math.max(...all.flat().map(({ timedTokens }) => timedTokens))} tokens each, however long the answer is.`);
   const inactive = all.filter((cell) => cell[0]!.keep !== null && cell.some(({ active }) => !active));
   if (inactive.length > 0) {

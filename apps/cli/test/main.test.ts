@@ -5,9 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { checkpoint } from "../../../packages/runtime/test/support/checkpoint.js";
+import { writeGguf } from "../../../packages/runtime/test/support/gguf.js";
+import { HubServer } from "../../../packages/runtime/test/support/hub-server.js";
 
 // The command as it is run: the built file, in a process of its own.
 
+const texts = fileURLToPath(new URL("../texts/README.md", import.meta.url));
 const main = fileURLToPath(new URL("../dist/main.js", import.meta.url));
 let folder: string;
 beforeAll(async () => {
@@ -24,10 +28,10 @@ interface Outcome {
 
 const ziggurat = (
   args: readonly string[],
-  { input = "", interruptOnOutput = false }: { input?: string; interruptOnOutput?: boolean } = {},
+  { input = "", interruptOnOutput = false, env = {} }: { input?: string; interruptOnOutput?: boolean; env?: Record<string, string> } = {},
 ): Promise<Outcome> =>
   new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [main, ...args], { stdio: ["pipe", "pipe", "pipe"] });
+    const child = spawn(process.execPath, [main, ...args], { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, ...env } });
     let out = "";
     let error = "";
     child.stdout.on("data", (data) => {
@@ -63,7 +67,7 @@ interface Compared {
   readonly runs: readonly {
     readonly policy: string;
     readonly keep: number | null;
-    readonly answer: string;
+    readonly answer: string | null;
     readonly expected: string | null;
     readonly correct: boolean | null;
     readonly active: boolean;
@@ -76,8 +80,12 @@ interface Compared {
     readonly policySeconds: number | null;
     readonly seed?: number;
   }[];
+  readonly scoredTokens?: number;
+  readonly question: string | null;
   readonly summary?: readonly { readonly policy: string; readonly documents: number; readonly right: number; readonly share: number }[];
 }
+
+type Scored = Compared["runs"][number] & { readonly perplexity: number; readonly scoredTokens: number; readonly timedTokens: number };
 
 const compared = async (...args: string[]): Promise<Compared> => {
   const { code, out, error } = await ziggurat(["compare", "--json", ...args]);
@@ -111,7 +119,7 @@ describe("compare", () => {
     const keep = Math.round(promptTokens / 4);
     for (const run of runs) {
       expect(run.rowsPerLayer).toHaveLength(16);
-      expect(run.correct, run.policy).toBe(run.answer.trim() === "Vienna");
+      expect(run.correct, run.policy).toBe(run.answer!.trim() === "Vienna");
       for (const number of [run.prefillTokensPerSecond, run.decodeTokensPerSecond]) expect(number).toBeGreaterThan(0);
       expect(run.policySeconds).toBeGreaterThanOrEqual(0);
       expect(run.kvPeakBytes).toBeGreaterThan(run.kvBytes + run.roomBytes);
@@ -135,7 +143,7 @@ describe("compare", () => {
     const facts = ({ runs }: Compared) => runs.map(({ policy, answer, correct, rowsPerLayer, kvBytes, roomBytes }) => ({ policy, answer, correct, rowsPerLayer, kvBytes, roomBytes })); // biome-ignore format: a list
     expect(facts(alone)).toEqual(facts(shared));
     for (const [at, run] of alone.runs.entries()) {
-      expect(run.policySeconds).toBeNull();
+      expect(run.policySeconds).toBeGreaterThanOrEqual(0);
       expect(run.kvPeakBytes).toBeLessThanOrEqual(shared.runs[at]!.kvPeakBytes);
     }
   });
@@ -146,6 +154,30 @@ describe("compare", () => {
     expect(runs[0]!.rowsPerLayer).toEqual(Array(16).fill(promptTokens));
     expect(runs[0]!.correct).toBe(true);
     expect(runs[1]!.rowsPerLayer).toEqual(Array(16).fill(Math.round(promptTokens / 5)));
+    expect(runs.map(({ policySeconds }) => policySeconds)).toEqual([null, null]);
+  });
+
+  it("scores what follows where nothing is asked, alike in one prefill and alone", async () => {
+    const path = await text("long.txt", `${story()}\n`.repeat(3));
+    const flags = ["--text", path, "--tokens", "600", "--score", "40", "--policies", "full,h2o,snapkv,snapkv:keep=999", "--keep", "50"];
+    const shared = await compared(...flags);
+    expect([shared.promptTokens, shared.scoredTokens, shared.question]).toEqual([600, 40, null]);
+    const [whole, h2o, snapkv, inactive] = shared.runs as [Scored, Scored, Scored, Scored];
+    // A story that is told again: whoever still knows it is hardly surprised.
+    expect(whole.perplexity).toBeGreaterThan(1);
+    expect(inactive.perplexity).toBe(whole.perplexity);
+    for (const run of [h2o, snapkv]) expect(Math.abs(run.perplexity - whole.perplexity)).toBeGreaterThan(1e-3);
+    for (const { scoredTokens, answer, correct, timedTokens } of shared.runs as Scored[]) {
+      expect({ scoredTokens, answer, correct, timedTokens }).toEqual({ scoredTokens: 40, answer: null, correct: null, timedTokens: 40 });
+    }
+    const alone = await compared(...flags, "--isolate");
+    expect(alone.runs.map(({ policy, rowsPerLayer, kvBytes }) => ({ policy, rowsPerLayer, kvBytes }))).toEqual(
+      shared.runs.map(({ policy, rowsPerLayer, kvBytes }) => ({ policy, rowsPerLayer, kvBytes })),
+    );
+    alone.runs.forEach((run, at) => void expect((run as Scored).perplexity).toBeCloseTo((shared.runs[at] as Scored).perplexity, 4));
+    const { out } = await ziggurat(["compare", "--text", path, "--policies", "full,streaming"]);
+    expect(out).toMatch(/and the \d+ that follow, one prefill/);
+    expect(out).toMatch(/^full +\d+\.\d{3} +█{16} /m);
   });
 
   it("counts right answers over several documents", async () => {
@@ -228,6 +260,12 @@ describe("bad input is one line on stderr, and exit code 1", () => {
     ["a missing file", ["compare", "--text", "nowhere.txt", "--question", "Who?"], '"nowhere.txt" cannot be read: there is no such file'],
     ["an empty text", ["compare", "--text", "-", "--question", "Who?"], "stdin is empty"],
     ["an empty question", ["compare", "--text", "-", "--question", " "], "--question is empty"],
+    [
+      "nothing to score",
+      ["compare", "--text", texts, "--tokens", "99999999"],
+      "none follow the first 99999999; --tokens must leave some to follow: at most",
+    ],
+    ["a score of an answer", [...needle, "--score", "9"], "--score goes with --text and no --question"],
     ["an empty prompt", ["generate", ""], "the prompt is empty"],
     ["no prompt", ["generate"], "there is no prompt"],
     ["no budget", ["generate", "Hello", "--policy", "h2o"], "h2o: how many rows?"],
@@ -337,6 +375,88 @@ describe("inspect", () => {
       const run = measured.runs[at]!;
       expect({ policy, rowsPerLayer, kvBytes, roomBytes }).toEqual({ policy: run.policy, rowsPerLayer: run.rowsPerLayer, kvBytes: run.kvBytes, roomBytes: run.roomBytes }); // biome-ignore format: two of a kind
     }
+  });
+});
+
+describe("inspect, of models that lie elsewhere", () => {
+  const server = new HubServer();
+  beforeAll(() => server.start());
+  afterAll(() => server.stop());
+  const inspect = (model: string, ...more: string[]) =>
+    ziggurat(["inspect", "--model", model, "--context", "100", "--policies", "full,h2o", ...more], {
+      env: { HF_ENDPOINT: server.url, ZIGGURAT_CACHE: join(folder, "cache"), HF_TOKEN: "" },
+    });
+  const json = async (model: string) => {
+    const { code, out, error } = await inspect(model, "--json");
+    expect([code, error]).toEqual([0, ""]);
+    return JSON.parse(out) as { model: string; weightTypes: Record<string, number>; layers: { bytesPerToken: number; queryHeads: number }[] };
+  };
+
+  it("a repository and a URL: fetches the configuration and the headers of the weights", async () => {
+    const { files } = checkpoint({ feedForward: 4096 });
+    for (const name of ["config.json", "model.safetensors"]) {
+      const source = (await files.open(name))!;
+      server.files.set(name, await source.read(0, source.size));
+    }
+    const size = server.files.get("model.safetensors")!.length;
+    for (const model of ["owner/tiny", `${server.url}/plain`]) {
+      server.sent = 0;
+      const { weightTypes, layers } = await json(model);
+      expect(weightTypes.F32).toBeGreaterThan(0.99 * size);
+      expect(layers.map(({ bytesPerToken, queryHeads }) => [bytesPerToken, queryHeads])).toEqual(Array(3).fill([2 * (2 * 8 * 2 + 4), 4]));
+      expect(server.sent).toBeLessThan(20_000);
+    }
+  });
+
+  it("a GGUF file, of which only the head is fetched", async () => {
+    const tensor = (name: string, shape: number[]) => ({ name, shape, type: 1, bytes: new Uint8Array(2 * shape.reduce((a, b) => a * b)) });
+    const layer = (name: string, ...shape: number[]) => tensor(`blk.0.${name}.weight`, shape);
+    const projections = ["attn_q", "attn_k", "attn_v", "attn_output"].map((name) => layer(name, 1024, 1024));
+    const mlp = [layer("ffn_gate", 8192, 1024), layer("ffn_up", 8192, 1024), layer("ffn_down", 1024, 8192)];
+    const norms = [layer("attn_norm", 1024), layer("ffn_norm", 1024), tensor("output_norm.weight", [1024])];
+    const file = writeGguf(
+      {
+        "general.architecture": ["string", "llama"],
+        "general.name": ["string", "Wide"],
+        "llama.block_count": ["u32", 1],
+        "llama.context_length": ["u32", 512],
+        "llama.embedding_length": ["u32", 1024],
+        "llama.feed_forward_length": ["u32", 8192],
+        "llama.attention.head_count": ["u32", 16],
+        "llama.attention.layer_norm_rms_epsilon": ["f32", 1e-5],
+      },
+      [tensor("token_embd.weight", [100, 1024]), ...projections, ...mlp, ...norms],
+    );
+    expect(file.length).toBeGreaterThan(50e6);
+    server.files.set("wide.gguf", file);
+    for (const model of ["owner/tiny/wide.gguf@new", `${server.url}/plain/wide.gguf`]) {
+      server.sent = 0;
+      expect(await json(model)).toMatchObject({ model: "Wide", weightTypes: { F16: expect.any(Number) } });
+      expect(server.sent).toBeLessThan(2 ** 21 + 100);
+    }
+    const { out } = await inspect("owner/tiny/wide.gguf@new");
+    expect(out).toMatch(
+      /^Wide: LlamaForCausalLM, 1 layers, hidden size 1024, 100 tokens known; reads 512 tokens\nweights: F16 [\d.]+ MB in the files/,
+    );
+  });
+
+  it("says in one line what is wrong with a repository", async () => {
+    for (const [model, message] of [
+      ["owner/none", "has no such repository or revision"],
+      ["owner/tiny@..", "revision is"],
+      ["http://[::1]:9/m.gguf", "cannot be reached"],
+    ] as const) {
+      const { code, error } = await inspect(model);
+      expect(error).toContain(message);
+      expect(error).toMatch(/^error: [^\n]+\n$/);
+      expect(code).toBe(1);
+    }
+    server.trouble = (_, response) => {
+      response.writeHead(403).end("{}");
+      return true;
+    };
+    expect((await inspect("owner/tiny@other")).error).toContain("refuses it: it is gated, private or not there; give a token (HF_TOKEN)");
+    server.trouble = () => false;
   });
 });
 

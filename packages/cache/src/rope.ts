@@ -27,7 +27,7 @@ export function ropeTable(backend: Backend, frequencies: Float32Array, rows: num
       data[position * 2 * half + half + j] = Math.sin(angle) * factor;
     }
   }
-  const buffer = backend.allocate(data.byteLength, "tables");
+  const buffer = backend.allocate(data.byteLength, "rope");
   const slice = { buffer, offset: 0 };
   backend.write(slice, data);
   return { slice, rows, rotary: 2 * half, free: () => backend.free(buffer) };

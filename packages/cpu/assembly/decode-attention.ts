@@ -5,6 +5,7 @@ import { Turn } from "./lib/keys";
 import { exp1 } from "./lib/math";
 import { prepareQueries, products, queryBytes } from "./lib/products";
 import { addRow, exponentials, prepareLogits } from "./lib/softmax";
+import { touchQuarters } from "./lib/touch";
 import { CHUNK, weighValues } from "./lib/weigh";
 
 // A head's rows are cut into chunks by their number alone, so that any number of workers gives the same bits. Each chunk leaves its maximum, its sum
@@ -42,6 +43,8 @@ function chunk(a: usize, h: i32, piece: i32, first: i32, count: i32): void {
   const logits = queries + <usize>group * queryBytes(headSize);
   const room = logits + <usize>group * (CHUNK * 4);
   prepareQueries(dtype, q, headSize, group, 1, 0, queries, room);
+  touchQuarters(keys + <usize>first * bytes, <usize>count * bytes);
+  touchQuarters(values, <usize>count * bytes);
   products(dtype, keys, headSize, first, count, queries, group, logits, CHUNK * 4, room);
   for (let g = 0; g < group; g++) {
     const part = partAt(a, piece, g, group);

@@ -31,12 +31,14 @@ import { where } from "./where";
 export { join } from "./lib/control";
 // Exported so that the optimiser leaves them functions of their own: V8 allocates registers badly in one that holds them all.
 export { attention, decodeAttention, gatedActivation, linear, rmsNorm, sample, watch };
-export { dots8, dots32, dots4Bits, dotsBFloat16, dotsFloat16, setMasks } from "./lib/dots";
+export { dots32, dotsBFloat16, dotsFloat16, setMasks } from "./lib/dots";
+export { dots8, dots4Bits } from "./lib/quantised-dots";
 export { packQuantised, tileQuantised } from "./lib/quantised-tile";
 export { products, rowsBFloat16, rowsFloat16, rowsFloat32 } from "./lib/products";
 export { exponentials, prepareLogits } from "./lib/softmax";
 export { tile1, tile4, tile6 } from "./lib/tile";
-export { columnsBFloat16, columnsFloat16, columnsFloat32, touched, weighValues } from "./lib/weigh";
+export { touched, touchPages } from "./lib/touch";
+export { columnsBFloat16, columnsFloat16, columnsFloat32, weighValues } from "./lib/weigh";
 
 /** One command; `a` is where it starts. */
 function command(op: i32, a: usize): void {

@@ -1,7 +1,7 @@
-import { activationBytes, prepareActivations, quantise, scaleBytes } from "./lib/activations";
+import { activationBytes, quantise, scaleBytes } from "./lib/activations";
 import { DType, Linear } from "./lib/arguments";
 import { barrier, claim, sharedScratch, threadScratch } from "./lib/control";
-import { dots4 } from "./lib/dots";
+import { gemv } from "./lib/gemv";
 import { packPanel } from "./lib/panel";
 import { packQuantised, panelBytes, tileQuantised } from "./lib/quantised-tile";
 import { tile } from "./lib/tile";
@@ -123,56 +123,8 @@ function addEdge(edge: usize, rows: i32, columns: i32, to: usize, out: i32): voi
   }
 }
 
-/** One to three rows: bound by reading the weights, once. */
-function vectors(a: usize): void {
-  const rows = Linear.rows(a);
-  const width = Linear.width(a);
-  const out = Linear.out(a);
-  const dtype = Linear.weight(a);
-  const matrix = Linear.weightAt(a);
-  const x = sharedScratch();
-  const xBytes = activationBytes(dtype, width);
-  for (let r = claim(); r < rows; r = claim()) prepareActivations(dtype, Linear.x(a) + ((<usize>r * width) << 2), width, x + <usize>r * xBytes);
-  barrier();
-
-  const results = threadScratch();
-  // The four streams should lie some pages apart, and there should be enough units to share.
-  const size = max(32, min(512, (out >> 4) & ~3));
-  const units = (out + size - 1) / size;
-  for (let unit = claim(); unit < units; unit = claim()) {
-    const first = unit * size;
-    const count = min(size, out - first);
-    const last = first + count - 1;
-    const apart = (count + 3) >> 2;
-    for (let i = 0; i < apart; i++) {
-      // Four rows that lie apart; where there are too few, the last is taken again, for nothing.
-      const o0 = first + i;
-      const o1 = o0 + apart;
-      const o2 = o1 + apart;
-      const o3 = o2 + apart;
-      dots4(dtype, matrix, out, width, o0, min(o1, last), min(o2, last), min(o3, last), x, xBytes, rows, results);
-      for (let r = 0; r < rows; r++) {
-        const dots = results + (<usize>r << 4);
-        finish(a, r, o0, load<f32>(dots));
-        if (o1 <= last) finish(a, r, o1, load<f32>(dots, 4));
-        if (o2 <= last) finish(a, r, o2, load<f32>(dots, 8));
-        if (o3 <= last) finish(a, r, o3, load<f32>(dots, 12));
-      }
-    }
-  }
-}
-
-// @ts-ignore: decorator
-@inline
-function finish(a: usize, r: i32, o: i32, dot: f32): void {
-  const place = (<usize>r * Linear.out(a) + o) << 2;
-  if (Linear.bias(a)) dot += load<f32>(Linear.biasAt(a) + (o << 2));
-  if (Linear.residual(a)) dot += load<f32>(Linear.residualAt(a) + place);
-  store<f32>(Linear.outAt(a) + place, dot);
-}
-
 export function linear(a: usize): void {
-  if (Linear.rows(a) < 4) vectors(a);
+  if (Linear.rows(a) < 4) gemv(a);
   else if (isQuantised(Linear.weight(a))) quantisedMatrix(a);
   else plainMatrix(a);
 }

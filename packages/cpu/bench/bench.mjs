@@ -1,13 +1,10 @@
 // Speed of the kernels against what the machine can do, in one interleaved run: pnpm --filter @ziggurat/cpu bench [--rounds 7] [--simd base] [--only gemm] [--threads 1] [--best]
 // Needs the built packages (pnpm build). Prints medians; times on a busy machine mean little.
-import { readFile } from "node:fs/promises";
-import { availableParallelism, cpus, tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { availableParallelism, cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { bytesOf } from "@ziggurat/tensor";
-import asc from "assemblyscript/asc";
 import { cpu } from "../dist/index.js";
+import { yardsticks } from "./yardsticks.mjs";
 
 const { values: options } = parseArgs({
   options: {
@@ -19,21 +16,6 @@ const { values: options } = parseArgs({
   },
 });
 const rounds = Number(options.rounds);
-
-/** The yardsticks of kernels.ts at a SIMD level, on a memory of their own. */
-async function yardsticks(simd) {
-  const file = join(tmpdir(), `ziggurat-bench-${simd}-${process.pid}.wasm`);
-  const { error, stderr } = await asc.main([
-    fileURLToPath(new URL("kernels.ts", import.meta.url)),
-    ...["--outFile", file, "-O3", "--noAssert", "--runtime", "stub", "--importMemory", "--initialMemory", "2048"],
-    ...["--enable", simd === "relaxed" ? "simd,relaxed-simd" : "simd"],
-  ]);
-  if (error) throw new Error(stderr.toString());
-  const memory = new WebAssembly.Memory({ initial: 2048 });
-  const { instance } = await WebAssembly.instantiate(await readFile(file), { env: { memory } });
-  new Float32Array(memory.buffer).fill(1e-3);
-  return instance.exports;
-}
 
 const seconds = async (work) => {
   const start = performance.now();

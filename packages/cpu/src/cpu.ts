@@ -112,6 +112,7 @@ function backendOf({ device, simd, shared, maxBytes }: Started): Backend {
     return block;
   };
   const write = (block: Block, offset: number, data: Uint8Array) => {
+    if (device.writeNow(block, offset, data)) return;
     if (data.length > inlineBytes || data.length === 0) {
       flush();
       if (data.length > 0) device.write(block, offset, data);

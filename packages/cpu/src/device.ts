@@ -7,6 +7,8 @@ export interface Device {
   readonly next: number;
   /** Hands over a batch of commands. The words are copied. */
   submit(words: Int32Array): void;
+  /** Writes at once where no batch touches the block, and says whether it did: no worker needs to be woken for it. */
+  writeNow(block: Block, offset: number, data: Uint8Array): boolean;
   /** Copies `data` now, to be written at `offset` of a block. */
   write(block: Block, offset: number, data: Uint8Array): void;
   read(block: Block, offset: number, bytes: number): Promise<Uint8Array<ArrayBuffer>>;

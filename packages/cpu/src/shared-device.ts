@@ -72,11 +72,14 @@ export class SharedDevice implements Device {
     Atomics.notify(this.#words, SUBMITTED / 4);
   }
 
+  writeNow(block: Block, offset: number, data: Uint8Array): boolean {
+    if (block.used > this.#completed) return false;
+    this.#bytes(block.address + offset, data.length).set(data);
+    return true;
+  }
+
   write(block: Block, offset: number, data: Uint8Array): void {
-    if (block.used <= this.#completed) {
-      this.#bytes(block.address + offset, data.length).set(data);
-      return;
-    }
+    if (this.writeNow(block, offset, data)) return;
     const { block: staging } = this.heap.allocate(data.length, this.#completed);
     this.#bytes(staging.address, data.length).set(data);
     this.#move(block.address + offset, staging, staging.address, data.length, false);

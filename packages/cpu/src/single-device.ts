@@ -32,6 +32,10 @@ export class SingleDevice implements Device {
     this.heap.free(block);
   }
 
+  writeNow(): boolean {
+    return false;
+  }
+
   write(block: Block, offset: number, data: Uint8Array): void {
     const copy = data.slice();
     this.#send({ do: "write", address: block.address + offset, data: copy }, [copy.buffer]);

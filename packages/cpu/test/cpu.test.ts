@@ -137,6 +137,26 @@ describe("memory", () => {
     await backend.dispose();
   });
 
+  it("gives outgrown scratch memory to nobody while commands that use it are still to come", async () => {
+    const backend = await cpu({ threads: 1 });
+    const place = (bytes: number) => ({ buffer: backend.allocate(bytes, "test"), offset: 0 });
+    const [words, width, out] = [2 ** 22, 2048, 4];
+    const target = place(4 * words);
+    const fill = await backend.prepare("fill", { words, dtype: "i32", value: 7 });
+    const linear = await backend.prepare("linear", { rows: 1, width, out, weight: "f32" });
+    const operands = { x: place(4 * width), weight: place(4 * width * out), out: place(4 * out) };
+    await backend.synchronise();
+    // Some tenths of a second of work, so that all below is enqueued before `linear` writes 8 KiB of scratch.
+    for (let i = 0; i < 50; i++) backend.dispatch(fill, { out: target });
+    backend.dispatch(linear, operands);
+    await backend.prepare("linear", { rows: 1, width: 4 * width, out, weight: "f32" });
+    // The target is at work, so what is written waits elsewhere: not in the old scratch memory, which it would fit best.
+    const data = new Uint8Array(numbers(1500, 1).buffer);
+    backend.write(target, data);
+    expect(await backend.read(target, data.length), `seed ${seed}`).toEqual(data);
+    await backend.dispose();
+  });
+
   it("holds no more after a thousand rounds than after ten", async () => {
     const backend = await cpu({ threads: 1 });
     const reserved: number[] = [];

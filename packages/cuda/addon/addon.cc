@@ -121,12 +121,15 @@ napi_value probe(napi_env env, napi_callback_info) {
   return textOf(env, reason);
 }
 
-/** open(ordinal, complete): { device, facts }. Throws with the reason. */
+/** open(ordinal, complete, path of cuBLASLt or undefined for none): { device, facts }. Throws with the reason. */
 napi_value open(napi_env env, napi_callback_info info) {
   const Arguments given(env, info);
   std::string reason;
   const Driver* driver = Driver::open(reason);
   if (driver == nullptr) throw std::runtime_error(reason);
+  napi_valuetype type = napi_undefined;
+  if (given.count > 2) napi_typeof(env, given.values[2], &type);
+  const std::string path = type == napi_string ? given.text(2) : "";
   auto handle = std::make_unique<Handle>();
   handle->env = env;
   napi_value name = textOf(env, "ziggurat cuda");
@@ -136,7 +139,7 @@ napi_value open(napi_env env, napi_callback_info info) {
   napi_unref_threadsafe_function(env, handle->tell);
   napi_threadsafe_function tell = handle->tell;
   try {
-    handle->device = std::make_unique<Device>(*driver, static_cast<int>(given.number(0)), [tell](std::unique_ptr<Completion> done) {
+    handle->device = std::make_unique<Device>(*driver, static_cast<int>(given.number(0)), type == napi_string ? &path : nullptr, [tell](std::unique_ptr<Completion> done) {
       Completion* data = done.release();
       if (napi_call_threadsafe_function(tell, data, napi_tsfn_nonblocking) != napi_ok) delete data;
     });
@@ -160,6 +163,7 @@ napi_value open(napi_env env, napi_callback_info info) {
       {"memoryBytes", static_cast<double>(facts.memoryBytes)},
       {"freeBytes", static_cast<double>(facts.freeBytes)},
       {"driver", facts.driver},
+      {"cublasLt", facts.cublasLt ? 1 : 0},
   };
   for (const auto& entry : numbers) napi_set_named_property(env, result, entry.first, numberOf(env, entry.second));
   return result;

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <stdexcept>
 
-Device::Device(const Driver& driver, int ordinal, Tell tell) : cuda_(driver), tell_(std::move(tell)) {
+Device::Device(const Driver& driver, int ordinal, const std::string* cublasLt, Tell tell) : cuda_(driver), tell_(std::move(tell)) {
   const auto need = [&](const char* call, CUresult error) {
     if (error == CUDA_SUCCESS) return;
     finish();
@@ -47,6 +47,15 @@ Device::Device(const Driver& driver, int ordinal, Tell tell) : cuda_(driver), te
   uint64_t keep = UINT64_MAX;
   need("cuMemPoolSetAttribute", cuda_.memPoolSetAttribute(pool_, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, &keep));
   staging_ = std::make_unique<Staging>(cuda_, stream_);
+  if (cublasLt) {
+    std::string reason;
+    products_ = Products::open(*cublasLt, reason);
+    if (!products_ && !cublasLt->empty()) {
+      finish();
+      throw std::runtime_error("cuBLASLt could not be opened from " + *cublasLt + ": " + reason);
+    }
+    facts_.cublasLt = products_ != nullptr;
+  }
   waiter_ = std::thread([this] { waitAll(); });
   submitter_ = std::thread([this] { submitAll(); });
 }
@@ -105,6 +114,7 @@ void Device::finish() {
   for (CUevent event : events_) cuda_.eventDestroy(event);
   programs_.clear(), buffers_.clear(), modules_.clear(), kernels_.clear(), events_.clear();
   staging_.reset();
+  products_.reset();
   if (pool_) cuda_.memPoolDestroy(pool_);
   if (stream_) cuda_.streamDestroy(stream_);
   if (captures_) cuda_.streamDestroy(captures_);
@@ -282,102 +292,6 @@ void Device::waitAll() {
     }
     tell_(std::move(next.completion));
   }
-}
-
-void Device::load(uint32_t module, Bytes image) {
-  auto shared = std::make_shared<Bytes>(std::move(image));
-  enqueue([=] {
-    CUmodule loaded = nullptr;
-    if (check("cuModuleLoadData", cuda_.moduleLoadData(&loaded, shared->data()))) modules_[module] = loaded;
-  });
-}
-
-void Device::kernel(uint32_t kernel, uint32_t module, std::string name, int sharedBytes) {
-  enqueue([=] {
-    const auto found = modules_.find(module);
-    if (found == modules_.end()) return fail(Failure::device, "the kernels of " + name + " were not loaded");
-    CUfunction function = nullptr;
-    const CUresult error = cuda_.moduleGetFunction(&function, found->second, name.c_str());
-    if (error != CUDA_SUCCESS) return fail(Failure::device, cuda_.describe(("cuModuleGetFunction of " + name).c_str(), error));
-    if (sharedBytes > 0 && !check("cuFuncSetAttribute", cuda_.funcSetAttribute(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, sharedBytes))) return;
-    kernels_[kernel] = function;
-  });
-}
-
-/**
- * Launches one after the other. Each is words of 32 bits: kernel, grid x, y, z, threads, shared bytes, bytes of arguments, number of
- * addresses; for each address its byte in the arguments, its buffer (0 for none), and its offset (low, high); then the arguments.
- */
-void Device::launchAll(const Bytes& commands, CUstream stream) {
-  constexpr size_t head = 8, perAddress = 4;
-  for (size_t at = 0; at + 4 * head <= commands.size();) {
-    uint32_t words[head];
-    std::memcpy(words, commands.data() + at, sizeof words);
-    at += sizeof words;
-    const size_t argumentBytes = words[6], addresses = words[7];
-    if (at + 4 * perAddress * addresses + argumentBytes > commands.size()) return fail(Failure::device, "a launch is cut short");
-    alignas(8) uint8_t arguments[4096];
-    if (argumentBytes > sizeof arguments) return fail(Failure::device, "a launch has too many arguments");
-    std::memcpy(arguments, commands.data() + at + 4 * perAddress * addresses, argumentBytes);
-    bool whole = true;
-    for (size_t i = 0; i < addresses; i++) {
-      uint32_t place[perAddress];
-      std::memcpy(place, commands.data() + at + 4 * perAddress * i, sizeof place);
-      const size_t offset = place[2] | static_cast<uint64_t>(place[3]) << 32;
-      const CUdeviceptr pointer = place[1] == 0 ? 0 : address(place[1], offset, 0);
-      if (place[1] != 0 && pointer == 0) whole = false;
-      if (place[0] + sizeof pointer > argumentBytes) return fail(Failure::device, "a launch has an address outside of its arguments");
-      std::memcpy(arguments + place[0], &pointer, sizeof pointer);
-    }
-    at += 4 * perAddress * addresses + argumentBytes;
-    const auto kernel = kernels_.find(words[0]);
-    if (kernel == kernels_.end()) {
-      fail(Failure::device, "kernel " + std::to_string(words[0]) + " was not loaded");
-      continue;
-    }
-    if (!whole) continue;
-    size_t bytes = argumentBytes;
-    void* extra[] = {reinterpret_cast<void*>(1), arguments, reinterpret_cast<void*>(2), &bytes, nullptr};
-    check("cuLaunchKernel", cuda_.launchKernel(kernel->second, words[1], words[2], words[3], words[4], 1, 1, words[5], stream, nullptr, extra));
-  }
-}
-
-void Device::launch(Bytes commands) {
-  auto shared = std::make_shared<Bytes>(std::move(commands));
-  enqueue([=] { launchAll(*shared, stream_); });
-}
-
-void Device::record(uint32_t program, Bytes commands) {
-  auto shared = std::make_shared<Bytes>(std::move(commands));
-  enqueue([=] {
-    if (!check("cuStreamBeginCapture", cuda_.streamBeginCapture(captures_, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL))) return;
-    const bool fine = failure_.kind == Failure::none;
-    launchAll(*shared, captures_);
-    CUgraph graph = nullptr;
-    const bool ended = check("cuStreamEndCapture", cuda_.streamEndCapture(captures_, &graph));
-    CUgraphExec exec = nullptr;
-    if (ended && (!fine || failure_.kind == Failure::none) && check("cuGraphInstantiate", cuda_.graphInstantiate(&exec, graph, 0))) {
-      programs_[program] = exec;
-    }
-    if (graph) cuda_.graphDestroy(graph);
-  });
-}
-
-void Device::replay(uint32_t program) {
-  enqueue([=] {
-    const auto found = programs_.find(program);
-    if (found == programs_.end()) return fail(Failure::device, "a program that could not be recorded was replayed");
-    check("cuGraphLaunch", cuda_.graphLaunch(found->second, stream_));
-  });
-}
-
-void Device::release(uint32_t program) {
-  enqueue([=] {
-    const auto found = programs_.find(program);
-    if (found == programs_.end()) return;
-    check("cuGraphExecDestroy", cuda_.graphExecDestroy(found->second));
-    programs_.erase(found);
-  });
 }
 
 void Device::close(double ticket) {

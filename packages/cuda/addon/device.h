@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "cublas-lt.h"
 #include "driver.h"
 #include "staging.h"
 
@@ -34,14 +35,19 @@ struct DeviceFacts {
   std::string name;
   int major = 0, minor = 0, multiprocessors = 0, sharedBytes = 0, cacheBytes = 0, driver = 0;
   size_t memoryBytes = 0, freeBytes = 0;
+  /** Whether matrix products can go through cuBLASLt. */
+  bool cublasLt = false;
 };
 
 class Device {
  public:
   using Tell = std::function<void(std::unique_ptr<Completion>)>;
 
-  /** Throws std::runtime_error with the reason. `tell` is called on other threads. */
-  Device(const Driver& driver, int ordinal, Tell tell);
+  /**
+   * Throws std::runtime_error with the reason. `tell` is called on other threads. cublasLt: null for products without that library; else its path, or
+   * empty for the one that the loader finds, if it does.
+   */
+  Device(const Driver& driver, int ordinal, const std::string* cublasLt, Tell tell);
   /** Drops what is not yet handed over, waits for the device and gives everything back. */
   ~Device();
 
@@ -86,6 +92,7 @@ class Device {
   /** The address, or 0 and a failure. */
   CUdeviceptr address(uint32_t buffer, size_t offset, size_t bytes);
   void launchAll(const Bytes& commands, CUstream stream);
+  void multiply(const uint32_t* words, const uint8_t* arguments, size_t bytes, CUstream stream);
   std::unique_ptr<Completion> completion(double ticket);
   void wait(Waiting waiting);
   CUevent takeEvent();
@@ -104,6 +111,7 @@ class Device {
   std::unordered_map<uint32_t, CUfunction> kernels_;
   std::unordered_map<uint32_t, CUgraphExec> programs_;
   std::unique_ptr<Staging> staging_;
+  std::unique_ptr<Products> products_;
   Failure failure_;
   std::vector<uint32_t> lost_;
   bool closing_ = false;

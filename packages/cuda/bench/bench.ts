@@ -1,11 +1,10 @@
 import { writeFileSync } from "node:fs";
-import { cuda } from "@ziggurat/cuda";
 import { type Backend, bytesOf, type Operands, type OpName, type Slice, type Spec, type WeightDType } from "@ziggurat/tensor";
+import { create } from "./create.js";
 
-// Single ops at the shapes of a Llama-3-8B: node bench.mjs [file for the results]
-const [file] = process.argv.slice(2);
-const binaries = { addon: new URL("ziggurat.node", import.meta.url), kernels: new URL("kernels.bin", import.meta.url) };
-const backend = await cuda({ binaries });
+// Single ops at the shapes of a Llama-3-8B: node bench.mjs [file for the results] [products]
+const [file, only] = process.argv.slice(2);
+const backend = await create();
 const results: Record<string, unknown>[] = [];
 const report = (what: string, figures: Readonly<Record<string, number>>) => {
   results.push({ what, ...figures });
@@ -91,7 +90,7 @@ async function linear(weight: WeightDType, rows: number, width: number, outs: nu
   freeAll(x, out, ...weights);
 }
 
-async function decode(sequences: number, rows: number): Promise<void> {
+async function decode(sequences: number, rows: number, slot = false): Promise<void> {
   const [queryHeads, kvHeads, headSize] = [32, 8, 128];
   const heads = sequences * kvHeads;
   const arenaRows = heads * rows;
@@ -106,15 +105,17 @@ async function decode(sequences: number, rows: number): Promise<void> {
     out: filled(4 * sequences * queryHeads * headSize),
     lse: filled(4 * sequences * queryHeads),
   };
+  const places = slot ? { cells: words(Array.from({ length: 2 * arenaRows }, (_, i) => i % rows)), table: filled(4 * rows * headSize) } : {};
   const spec = { sequences, queryHeads, kvHeads, headSize, arenaRows, capacity: rows, kv: "bf16", scale: headSize ** -0.5, softcap: 0 } as const;
+  const turned = slot ? { slot, planes: 2, rotary: headSize, tableRows: rows } : {};
   const ms = await time(
     "decodeAttention",
-    spec,
-    arenas.map((arena) => ({ ...arena, ...rest })),
+    { ...spec, ...turned },
+    arenas.map((arena) => ({ ...arena, ...rest, ...places })),
     32,
   );
-  report(`decodeAttention bf16 ${sequences} x 32/8 x 128, ${rows} rows`, { us: 1000 * ms, "GB/s": (2 * bytes) / ms / 1e6 });
-  freeAll(...Object.values(rest), ...arenas.flatMap(({ keys, values }) => [keys, values]));
+  report(`decodeAttention bf16 ${sequences} x 32/8 x 128, ${rows} rows${slot ? ", slots" : ""}`, { us: 1000 * ms, "GB/s": (2 * bytes) / ms / 1e6 });
+  freeAll(...Object.values(rest), ...Object.values(places), ...arenas.flatMap(({ keys, values }) => [keys, values]));
 }
 
 async function prefill(tokens: number, past: number): Promise<void> {
@@ -135,6 +136,70 @@ async function prefill(tokens: number, past: number): Promise<void> {
   const flops = 4 * queryHeads * headSize * tokens * (past + tokens / 2);
   report(`attention bf16 32/8 x 128, ${tokens} tokens after ${past}`, { us: 1000 * ms, "TFLOP/s": flops / ms / 1e9 });
   freeAll(...Object.values(operands));
+}
+
+/** A watch of the last `queries` of `tokens`, then the choice and the move of the rows that a policy keeps. */
+async function observing(tokens: number, past: number, queries: number): Promise<void> {
+  const [queryHeads, kvHeads, headSize] = [32, 8, 128];
+  const rows = tokens + past;
+  const arenaRows = kvHeads * rows;
+  const [most, targetRows] = [3932, 3932 * kvHeads];
+  const lse = backend.allocate(4 * tokens * queryHeads, "bench");
+  backend.write({ buffer: lse, offset: 0 }, new Float32Array(tokens * queryHeads).fill(10));
+  const heads = words(Array.from({ length: kvHeads }, (_, h) => h * rows));
+  const operands = {
+    qkv: filled(4 * tokens * (queryHeads + 2 * kvHeads) * headSize),
+    keys: filled(2 * arenaRows * headSize),
+    lse: { buffer: lse, offset: 0 },
+    offset: heads,
+    length: words(new Array<number>(kvHeads).fill(past)),
+    ended: words([0]),
+    mass: filled(4 * rows * queryHeads),
+  };
+  const sizes = {
+    sequences: 1,
+    tokens,
+    queryHeads,
+    kvHeads,
+    headSize,
+    arenaRows,
+    capacity: rows,
+    kv: "bf16",
+    scale: headSize ** -0.5,
+    softcap: 0,
+  } as const;
+  const from = tokens - queries;
+  const ms = await time("watch", { ...sizes, from }, [operands], 4);
+  const flops = 2 * queryHeads * headSize * queries * (rows - queries / 2);
+  report(`watch bf16 32/8 x 128, ${queries} queries, ${rows} rows`, { us: 1000 * ms, "TFLOP/s": flops / ms / 1e9 });
+  const length = words(new Array<number>(kvHeads).fill(rows));
+  const scores = filled(4 * kvHeads * rows);
+  const [chosen, count] = [filled(4 * kvHeads * most), filled(4 * kvHeads)];
+  const positions = words(Array.from({ length: arenaRows }, (_, i) => i % rows));
+  const choice = { scores, positions, offset: heads, length, keep: words(new Array<number>(kvHeads).fill(most)), rows: chosen, count };
+  report(`topk ${most} of ${rows}, 8 heads`, { us: 1000 * (await time("topk", { heads: kvHeads, capacity: rows, most, arenaRows }, [choice], 20)) });
+  const target = {
+    targetKeys: filled(2 * targetRows * headSize),
+    targetValues: filled(2 * targetRows * headSize),
+    targetCells: filled(4 * targetRows),
+    targetOffset: words(Array.from({ length: kvHeads }, (_, h) => h * most)),
+    targetLength: words(new Array<number>(kvHeads).fill(0)),
+  };
+  const moved = { keys: operands.keys, values: operands.keys, cells: positions, offset: heads, rows: chosen, count, ...target };
+  const spec = { heads: kvHeads, most, headSize, arenaRows, targetRows, planes: 1, kv: "bf16", values: true } as const;
+  report(`gather ${most} of ${rows}, 8 heads`, { us: 1000 * (await time("gather", spec, [moved], 20)) });
+  freeAll(...Object.values(operands).filter((slice) => slice !== heads), ...Object.values(choice), ...Object.values(target));
+}
+
+async function products(): Promise<void> {
+  for (const rows of [16, 32, 64, 128, 256, 512, 2048])
+    for (const [width, outs] of [
+      [4096, 6144],
+      [4096, 4096],
+      [4096, 28672],
+      [14336, 4096],
+    ] as const)
+      await linear("bf16", rows, width, outs);
 }
 
 async function all(_: Backend): Promise<void> {
@@ -162,26 +227,29 @@ async function all(_: Backend): Promise<void> {
   ] as const)
     await linear("bf16", 64, width, outs);
   for (const weight of ["q8_0", "q4_0"] as const) for (const rows of [8, 16, 64, 2048]) await linear(weight, rows, 4096, 28672);
-  await linear("bf16", 1, 576, 576);
   for (const [width, outs] of [
-    [4096, 6144],
-    [4096, 4096],
-    [4096, 28672],
-    [14336, 4096],
+    [576, 576],
+    [576, 3072],
+    [1536, 576],
+    [2048, 2048],
   ] as const)
-    await linear("bf16", 2048, width, outs);
+    await linear("bf16", 1, width, outs);
+  await products();
   for (const [sequences, rows] of [
     [1, 3932],
     [1, 32768],
     [64, 3932],
   ] as const)
     await decode(sequences, rows);
+  await decode(1, 3932, true);
   await prefill(2048, 0);
   await prefill(2048, 30720);
+  await observing(2048, 30720, 32);
+  await observing(2048, 30720, 2048);
 }
 
 console.log(backend.info.device, JSON.stringify(backend.info.features));
-await all(backend);
+await (only === "products" ? products() : all(backend));
 console.log(`${(backend.memory().reserved / 2 ** 30).toFixed(2)} GiB reserved`);
 await backend.dispose();
 if (file) writeFileSync(file, JSON.stringify({ device: backend.info, results }, undefined, 1));

@@ -1,89 +1,30 @@
 import { writeFileSync } from "node:fs";
-import { cuda } from "@ziggurat/cuda";
+import { h2o } from "@ziggurat/h2o";
 import { full, type Policy } from "@ziggurat/policy";
-import { generate, generateBatch, loadModel, type ModelFiles } from "@ziggurat/runtime";
+import { generate, generateBatch, loadModel } from "@ziggurat/runtime";
 import { snapkv } from "@ziggurat/snapkv";
+import { create, cublasLt } from "./create.js";
+import { peersIn } from "./peers.js";
+import { profiled } from "./profile.js";
+import { type LlamaShape, llama8b, prefillOperations, randomLlama, rowBytes, smollm2, weightBytes } from "./random-llama.js";
 
-// A Llama-3-8B of random weights: node model.mjs [file for the results]. Speeds beside the roofline of 4.3 TB/s and 790 TFLOP/s.
-const [file] = process.argv.slice(2);
+// Models of random weights, speeds beside the roofline of 4.3 TB/s and 790 TFLOP/s: node model.mjs [file for the results] [prefill|decode|batch|fit|small]...
+// small: a SmolLM2-135M after 8,192 tokens, with the time of every kernel of a step. The others: a Llama-3-8B after 32,768 tokens; fit: as many sequences
+// as fit with all rows.
+const [file, ...chosen] = process.argv.slice(2);
+const parts = chosen.length > 0 ? chosen : ["prefill", "decode", "batch", "fit", "small"];
 const bandwidth = 4.3e12;
 const arithmetic = 790e12;
-const shape = { layers: 32, hidden: 4096, queryHeads: 32, kvHeads: 8, headSize: 128, ffn: 14336, vocabulary: 128256, context: 40960 };
-const { layers, hidden, queryHeads, kvHeads, headSize, ffn, vocabulary } = shape;
-const rowBytes = layers * kvHeads * headSize * 2 * 2;
-const layerWeights = layers * (hidden * (2 * queryHeads + 2 * kvHeads) * headSize + 3 * hidden * ffn);
-const weightBytes = 2 * (layerWeights + vocabulary * hidden);
-
-/** A checkpoint of random bf16 weights of about +-0.02 that is made while it is read, from one stretch of noise. */
-function randomModel(): ModelFiles {
-  const tensors: [string, number[]][] = [["model.embed_tokens.weight", [vocabulary, hidden]]];
-  for (let layer = 0; layer < layers; layer++) {
-    const at = (name: string, ...dims: number[]) => tensors.push([`model.layers.${layer}.${name}.weight`, dims]);
-    at("input_layernorm", hidden);
-    at("self_attn.q_proj", queryHeads * headSize, hidden);
-    at("self_attn.k_proj", kvHeads * headSize, hidden);
-    at("self_attn.v_proj", kvHeads * headSize, hidden);
-    at("self_attn.o_proj", hidden, queryHeads * headSize);
-    at("post_attention_layernorm", hidden);
-    at("mlp.gate_proj", ffn, hidden);
-    at("mlp.up_proj", ffn, hidden);
-    at("mlp.down_proj", hidden, ffn);
-  }
-  tensors.push(["model.norm.weight", [hidden]]);
-  const header: Record<string, unknown> = {};
-  let end = 0;
-  for (const [name, dims] of tensors) {
-    const bytes = 2 * dims.reduce((a, b) => a * b, 1);
-    header[name] = { dtype: "BF16", shape: dims, data_offsets: [end, end + bytes] };
-    end += bytes;
-  }
-  const json = new TextEncoder().encode(JSON.stringify(header));
-  const start = new Uint8Array(8 + json.length);
-  new DataView(start.buffer).setBigUint64(0, BigInt(json.length), true);
-  start.set(json, 8);
-  // No power of two: rows of a matrix differ.
-  const noise = new Uint16Array(4_000_037);
-  let state = 1;
-  for (let i = 0; i < noise.length; i++) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    noise[i] = ((state >>> 31) << 15) | 0x3c00 | ((state >>> 16) & 0xff);
-  }
-  const pattern = new Uint8Array(noise.buffer);
-  const config = {
-    ...{ architectures: ["LlamaForCausalLM"], hidden_size: hidden, intermediate_size: ffn, num_hidden_layers: layers },
-    ...{ num_attention_heads: queryHeads, num_key_value_heads: kvHeads, head_dim: headSize, vocab_size: vocabulary },
-    ...{ max_position_embeddings: shape.context, rms_norm_eps: 1e-5, rope_theta: 500000, hidden_act: "silu", tie_word_embeddings: true },
-  };
-  const text = new TextEncoder().encode(JSON.stringify(config));
-  const read = async (offset: number, length: number) => {
-    const bytes = new Uint8Array(length);
-    const head = Math.max(0, Math.min(length, start.length - offset));
-    bytes.set(start.subarray(offset, offset + head));
-    for (let at = head; at < length; ) {
-      const from = (offset + at - start.length) % pattern.length;
-      const part = pattern.subarray(from, Math.min(pattern.length, from + length - at));
-      bytes.set(part, at);
-      at += part.length;
-    }
-    return bytes;
-  };
-  return {
-    name: "Llama-3-8B shape, random weights",
-    async open(name) {
-      if (name === "config.json") return { size: text.length, read: async (offset, length) => text.slice(offset, offset + length) };
-      return name === "model.safetensors" ? { size: start.length + end, read } : undefined;
-    },
-  };
-}
+const [tokens, kept] = [32768, 3932];
 
 const results: Record<string, unknown>[] = [];
 const report = (what: string, figures: Readonly<Record<string, number>>) => {
   results.push({ what, ...figures });
   const shown = Object.entries(figures).map(([unit, value]) => `${value.toPrecision(4)} ${unit}`);
-  console.log(what.padEnd(52), shown.join("  "));
+  console.log(what.padEnd(58), shown.join("  "));
 };
 /** Tokens from a fixed sequence. */
-const ids = (count: number, seed: number) => {
+const ids = ({ vocabulary }: LlamaShape, count: number, seed: number) => {
   let state = seed;
   return Int32Array.from({ length: count }, () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) % vocabulary);
 };
@@ -91,64 +32,141 @@ const every = 32;
 /** The first token comes alone. */
 const [warm, steps] = [1 + every, 1 + 5 * every];
 /** Seconds of one step past the first `warm`: those prepare and record. Ids of a step of all sequences come together. */
-async function secondsPerStep(pieces: AsyncIterable<{ readonly ids: readonly number[] }>, sequences: number): Promise<number> {
+async function secondsPerStep(
+  pieces: AsyncIterable<{ readonly ids: readonly number[] }>,
+  sequences: number,
+  atEnd?: () => Promise<void>,
+): Promise<number> {
   let seen = 0;
-  let begun: number | undefined;
+  let begun = 0;
+  let ended = 0;
   for await (const { ids } of pieces) {
     seen += ids.length;
-    if (seen >= warm * sequences) begun ??= performance.now();
+    if (seen >= warm * sequences) begun ||= performance.now();
+    if (seen < steps * sequences) continue;
+    ended = performance.now();
+    await atEnd?.();
   }
   if (seen !== steps * sequences) throw new Error(`${seen} tokens came, not ${steps * sequences}`);
-  return (performance.now() - begun!) / 1000 / (steps - warm);
+  return (ended - begun) / 1000 / (steps - warm);
+}
+const peers = peersIn(process.env.PEERS || ".");
+/** A speed beside those of peers. */
+function beside(what: string, speed: number): void {
+  for (const [peer, theirs] of Object.entries(peers[what] ?? {}))
+    report(`  ${what}, beside ${peer}`, { "its tokens/s": theirs, "times it": speed / theirs });
+}
+const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
+
+const backend = await create();
+console.log(backend.info.device, JSON.stringify(backend.info.features), cublasLt ?? "without cuBLASLt");
+
+async function load(shape: LlamaShape) {
+  const began = performance.now();
+  const model = await loadModel(randomLlama(shape), { backend });
+  await backend.synchronise();
+  console.log(`${model.name}: ${(model.weightBytes / 1e9).toFixed(2)} GB of weights in ${((performance.now() - began) / 1000).toFixed(1)} s`);
+  return model;
+}
+type Loaded = Awaited<ReturnType<typeof load>>;
+
+/** Seconds of a prefill alone, and the most bytes of cache and scratch. */
+async function prefill(model: Loaded, shape: LlamaShape, policy: Policy) {
+  const generation = generate({ model, policy, prompt: ids(shape, tokens, 7), maxTokens: 1, ignoreEnd: true, temperature: 0 });
+  const { timings, cache } = await generation.result;
+  return { seconds: timings.prefillSeconds, cache };
+}
+const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
+
+/** Policies in turn, so that all see the device alike. */
+async function prefills(model: Loaded): Promise<void> {
+  const policies = [full(), snapkv({ keep: kept }), h2o({ keep: kept })];
+  for (const policy of policies) await prefill(model, llama8b, policy);
+  const seconds: number[][] = policies.map(() => []);
+  for (let run = 0; run < 3; run++) for (const [i, policy] of policies.entries()) seconds[i]!.push((await prefill(model, llama8b, policy)).seconds);
+  const [base] = seconds.map(median);
+  for (const [i, policy] of policies.entries()) {
+    const { cache } = await prefill(model, llama8b, policy);
+    const s = median(seconds[i]!);
+    report(`prefill of ${tokens}, ${policy.name}`, {
+      s,
+      "tokens/s": tokens / s,
+      "TFLOP/s": prefillOperations(llama8b, tokens) / s / 1e12,
+      "of the roofline": prefillOperations(llama8b, tokens) / s / arithmetic,
+      "of full": s / base!,
+    });
+    const rows = sum(cache.rows.flat()) / llama8b.kvHeads;
+    if (policy.name === "full") beside("prefill", tokens / s);
+    report(`  K and V at its peak, ${policy.name}`, {
+      GB: cache.peakBytes / 1e9,
+      "GB, one layer and budgets": (rowBytes(llama8b) / llama8b.layers / 1e9) * (tokens + rows),
+    });
+  }
 }
 
-const binaries = { addon: new URL("ziggurat.node", import.meta.url), kernels: new URL("kernels.bin", import.meta.url) };
-const backend = await cuda({ binaries });
-console.log(backend.info.device, JSON.stringify(backend.info.features));
-const began = performance.now();
-const model = await loadModel(randomModel(), { backend });
-await backend.synchronise();
-console.log(`${(model.weightBytes / 1e9).toFixed(2)} GB of weights in ${((performance.now() - began) / 1000).toFixed(1)} s`);
-
-/** One sequence: prefill and decode. */
-async function one(tokens: number, policy: Policy, rows: number): Promise<void> {
-  const request = { model, policy, prompt: ids(tokens, 7), maxTokens: steps, ignoreEnd: true, temperature: 0, readEvery: every };
-  const generation = generate(request);
-  const seconds = await secondsPerStep(generation, 1);
-  const { timings, cache } = await generation.result;
-  const flops = 2 * layerWeights * tokens + 2 * layers * queryHeads * headSize * tokens ** 2;
-  report(`prefill of ${tokens}, ${policy.name}`, {
-    s: timings.prefillSeconds,
-    "tokens/s": tokens / timings.prefillSeconds,
-    "TFLOP/s": flops / timings.prefillSeconds / 1e12,
-    "of the roofline": flops / timings.prefillSeconds / arithmetic,
-  });
-  report(`decode after ${tokens}, ${policy.name}, ${cache.rows[0]![0]} rows`, {
+/** One sequence. `atEnd` runs while it still has its cache. */
+async function one(model: Loaded, shape: LlamaShape, count: number, policy: Policy, rows: number, atEnd?: () => Promise<void>): Promise<number> {
+  const generation = generate({ model, policy, prompt: ids(shape, count, 7), maxTokens: steps, ignoreEnd: true, temperature: 0, readEvery: every });
+  const seconds = await secondsPerStep(generation, 1, atEnd);
+  const { cache } = await generation.result;
+  report(`decode after ${count}, ${policy.name}, ${cache.rows[0]![0]} rows`, {
     ms: 1000 * seconds,
     "tokens/s": 1 / seconds,
-    "of the roofline": (weightBytes + (rows + steps / 2) * rowBytes) / bandwidth / seconds,
+    "of the roofline": (weightBytes(shape) + (rows + steps / 2) * rowBytes(shape)) / bandwidth / seconds,
   });
+  return 1 / seconds;
 }
 
-/** Many sequences of `rows` rows each. */
-async function many(sequences: number, rows: number): Promise<void> {
+/** Many sequences of `rows` rows each: tokens a second of all together. */
+async function many(model: Loaded, sequences: number, rows: number): Promise<number> {
   const requests = Array.from({ length: sequences }, (_, i) => ({
-    ...{ policy: full(), prompt: ids(rows, i + 1), maxTokens: steps, ignoreEnd: true, temperature: 0 },
+    ...{ policy: full(), prompt: ids(llama8b, rows, i + 1), maxTokens: steps, ignoreEnd: true, temperature: 0 },
   }));
   const seconds = await secondsPerStep(generateBatch({ model, requests, readEvery: every }), sequences);
   report(`decode of ${sequences} sequences, ${rows} rows`, {
     ms: 1000 * seconds,
     "tokens/s": sequences / seconds,
-    "of the roofline": (weightBytes + sequences * (rows + steps / 2) * rowBytes) / bandwidth / seconds,
+    "of the roofline": (weightBytes(llama8b) + sequences * (rows + steps / 2) * rowBytes(llama8b)) / bandwidth / seconds,
   });
+  return sequences / seconds;
 }
 
-// The kernels load.
-await one(2048, full(), 2048);
-await one(32768, snapkv({ keep: 3932 }), 3932);
-await one(32768, full(), 32768);
-await many(64, 3852);
-console.log(`${(backend.memory().reserved / 2 ** 30).toFixed(1)} GiB reserved`);
-model.free();
+/** How many sequences of `rows` rows, and room for their answers, fit beside what is in use; one layer's prompt is in full length while it is read. */
+const fitting = (rows: number) => {
+  const scratch = (rowBytes(llama8b) / llama8b.layers) * tokens + 2 ** 30;
+  return Math.floor((backend.info.maxBytes - backend.memory().live - scratch) / ((rows + steps) * rowBytes(llama8b)));
+};
+
+if (parts.some((part) => part !== "small")) {
+  const model = await load(llama8b);
+  // The kernels load.
+  await one(model, llama8b, 2048, full(), 2048);
+  if (parts.includes("prefill")) await prefills(model);
+  if (parts.includes("decode")) {
+    const few = await one(model, llama8b, tokens, snapkv({ keep: kept }), kept);
+    beside("decode 12 %", few);
+    beside("decode full", few);
+    beside("decode full", await one(model, llama8b, tokens, full(), tokens));
+  }
+  const [whole, few] = [fitting(tokens), fitting(kept)];
+  report("sequences that fit", { "with all rows": whole, "with 12 %": few });
+  const batch = parts.includes("batch") ? await many(model, 64, kept - 80) : undefined;
+  const best = parts.includes("fit") ? await many(model, whole, tokens) : undefined;
+  if (batch) beside("batch 64", batch);
+  if (batch && best) report("64 sequences of 12 % beside as many of all rows as fit", { times: batch / best });
+  console.log(`${(backend.memory().reserved / 2 ** 30).toFixed(1)} GiB reserved`);
+  model.free();
+}
+if (parts.includes("small")) {
+  const { backend: watched, profile } = profiled(backend);
+  const model = await loadModel(randomLlama(smollm2), { backend: watched });
+  await one(model, smollm2, 8192, full(), 8192);
+  await one(model, smollm2, 8192, snapkv({ keep: 983 }), 983, async () => {
+    const { kernels, dispatches } = await profile();
+    report("SmolLM2 shape, a step with 983 rows", { "launches of ops": dispatches, "us in them": sum(kernels.map(({ count, us }) => count * us)) });
+    for (const { name, count, us } of kernels) report(`  ${name}`, { "times a token": count, "us each": us, "us together": count * us });
+  });
+  model.free();
+}
 await backend.dispose();
 if (file) writeFileSync(file, JSON.stringify({ device: backend.info, results }, undefined, 1));

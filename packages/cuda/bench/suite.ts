@@ -1,17 +1,21 @@
 import { writeFileSync } from "node:fs";
-import { cuda } from "@ziggurat/cuda";
 import { testBackend } from "@ziggurat/testing";
+import { create, cublasLt } from "./create.js";
+import { testOutOfMemory } from "./out-of-memory.js";
 import { run } from "./vitest.js";
 
 // The conformance suite on this machine's GPU: node suite.mjs [part of a test's name] [file for the results]
 const [filter = "", file] = process.argv.slice(2);
-const binaries = { addon: new URL("ziggurat.node", import.meta.url), kernels: new URL("kernels.bin", import.meta.url) };
-const first = await cuda({ binaries });
+const first = await create();
 console.log(first.info.device, JSON.stringify(first.info.features), `${(first.info.maxBytes / 2 ** 30).toFixed(1)} GiB`);
 await first.dispose();
 
-// Which cases get aligned operands, and so the fast kernels, is random.
-for (const seed of [1, 2, 3]) testBackend({ name: `cuda, seed ${seed}`, create: () => cuda({ binaries }), seed });
+// Aligned operands get the fast kernels, others the general ones.
+testBackend({ name: "cuda, seed 1, aligned", create, seed: 1, aligned: true });
+testBackend({ name: "cuda, seed 2, unaligned", create, seed: 2, aligned: false });
+testBackend({ name: "cuda, seed 3", create, seed: 3 });
+if (cublasLt) testBackend({ name: "cuda without cuBLASLt, seed 4, aligned", create: () => create(false), seed: 4, aligned: true });
+testOutOfMemory();
 const start = performance.now();
 const { passed, skipped, failures } = await run(filter, console.log);
 const seconds = ((performance.now() - start) / 1000).toFixed(1);

@@ -61,12 +61,6 @@ EACH_KV(ATTENTION)
 // `attention_tile_*_D`: head size D, on tensor cores (FlashAttention-2, arXiv 2307.08691): a block of four warps takes 64 or 128 queries of one head and
 // walks over tiles of rows; queries and weights of values are rounded to the rows' 16 bits. While products with K run, V is on its way, and the next K
 // while those with V do. Rows in shared memory are padded by 16 bytes, so that eight of them lie in different banks. Grid (queries, heads).
-__device__ inline float power_of_2(float x) {
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
-
 /** Rows from `first` on; zeros from row `end` on. */
 template <int D, int ROWS, int THREADS>
 __device__ inline void copy_rows(unsigned to, const uint16_t* rows, int first, int end) {

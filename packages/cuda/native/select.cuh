@@ -22,7 +22,8 @@ struct digit {
 };
 
 /** By the first warp; the others wait. The total of all bins must reach `target`. */
-__device__ inline digit reach(const u64* bins, u64 target, digit* room) {
+template <typename T>
+__device__ inline digit reach(const T* bins, u64 target, digit* room) {
   __syncthreads();
   if (warp() == 0) {
     u64 own = 0;

@@ -16,6 +16,13 @@ __device__ inline void await_copies() {
   asm volatile("cp.async.wait_group %0;" ::"n"(LEFT) : "memory");
 }
 
+/** 2^x; 0 for what is below the range of normal numbers. */
+__device__ inline float power_of_2(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
 /** Four 8 x 8 matrices; lane l gives the address of row l % 8 of matrix l / 8. */
 __device__ inline void load_matrices(unsigned (&to)[4], unsigned from) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"

@@ -6,7 +6,7 @@
 extern "C" __global__ void __launch_bounds__(1024)
     topk(const float* scores, const int* positions, const int* offset, const int* length, const int* keep, int* rows, int* count, int capacity,
             int most) {
-  __shared__ u64 bins[256];
+  __shared__ unsigned bins[256];
   __shared__ digit room;
   __shared__ int counts[32];
   const int h = blockIdx.x, n = min(length[h], capacity), k = max(0, min(min(keep[h], n), most));
@@ -17,18 +17,26 @@ extern "C" __global__ void __launch_bounds__(1024)
   rows += static_cast<size_t>(h) * most;
 
   u64 least = 0, mask = 0;
-  const auto key = [&](int row, bool whole) {
-    const u64 high = static_cast<u64>(ordered(score[row])) << 32;
-    return whole ? high | ~(static_cast<unsigned>(position[row]) ^ 0x80000000u) : high;
+  constexpr int ahead = 8;
+  /** Of rows `step` apart, so many at a time that their loads overlap; 0, which no row has, from `end` on. */
+  const auto load = [&](u64(&keys)[ahead], int row, int step, int end, bool whole) {
+#pragma unroll
+    for (int i = 0; i < ahead; i++, row += step) {
+      keys[i] = row < end ? static_cast<u64>(ordered(score[row])) << 32 | (whole ? ~(static_cast<unsigned>(position[row]) ^ 0x80000000u) : 0xffffffffu) : 0;
+    }
   };
   if (k < n) {
     u64 need = k;
     for (int shift = 56; shift >= 0; shift -= 8) {
       for (int i = threadIdx.x; i < 256; i += blockDim.x) bins[i] = 0;
       __syncthreads();
-      for (int row = threadIdx.x; row < n; row += blockDim.x) {
-        const u64 bits = key(row, shift < 32);
-        if ((bits & mask) == least) atomicAdd(&bins[bits >> shift & 255], 1ull);
+      for (int row = threadIdx.x; row < n; row += ahead * blockDim.x) {
+        u64 keys[ahead];
+        load(keys, row, blockDim.x, n, shift < 32);
+#pragma unroll
+        for (int i = 0; i < ahead; i++) {
+          if (keys[i] != 0 && (keys[i] & mask) == least) atomicAdd(&bins[keys[i] >> shift & 255], 1u);
+        }
       }
       const digit found = reach(bins, need, &room);
       need -= found.before;
@@ -40,15 +48,24 @@ extern "C" __global__ void __launch_bounds__(1024)
 
   const bool whole = (mask & 0xffffffffull) != 0;
   const run own(n);
-  const auto stays = [&](int row) { return row < own.end && (key(row, whole) & mask) >= least; };
+  const auto stays = [&](u64 key) { return key != 0 && (key & mask) >= least; };
   int found = 0, total;
-  for (int row = own.begin + lane(); row - lane() < own.end; row += 32) found += __popc(__ballot_sync(all_lanes, stays(row)));
+  u64 keys[ahead];
+  for (int first = own.begin; first < own.end; first += 32 * ahead) {
+    load(keys, first + lane(), 32, own.end, whole);
+#pragma unroll
+    for (int i = 0; i < ahead; i++) found += __popc(__ballot_sync(all_lanes, stays(keys[i])));
+  }
   int place = before_warp(found, counts, &total);
-  for (int row = own.begin + lane(); row - lane() < own.end; row += 32) {
-    const bool kept = stays(row);
-    const unsigned ballot = __ballot_sync(all_lanes, kept);
-    const int at = place + __popc(ballot & ((1u << lane()) - 1));
-    if (kept && at < k) rows[at] = row;
-    place += __popc(ballot);
+  for (int first = own.begin; first < own.end; first += 32 * ahead) {
+    load(keys, first + lane(), 32, own.end, whole);
+#pragma unroll
+    for (int i = 0; i < ahead; i++) {
+      const bool kept = stays(keys[i]);
+      const unsigned ballot = __ballot_sync(all_lanes, kept);
+      const int at = place + __popc(ballot & ((1u << lane()) - 1));
+      if (kept && at < k) rows[at] = first + 32 * i + lane();
+      place += __popc(ballot);
+    }
   }
 }

@@ -1,6 +1,6 @@
-// watch: adds to mass[query head, j] what queries i >= from give to row j: exp(logit - lse). One block of 64 threads for 64 keys of one head, a thread
-// a key; keys and tiles of 16 queries in shared memory, in f32; every key sums its queries in ascending order. Head sizes up to 256.
-#include "common.cuh"
+// watch: adds to mass[query head, j] what queries i >= from give to row j: exp(logit - lse), always in the same order.
+// `watch_*`: one block of 64 threads for 64 keys of one head, a thread a key; keys and tiles of 16 queries in shared memory, in f32. Head sizes up to 256.
+#include "tensor-core.cuh"
 
 constexpr int watch_keys = 64, watch_queries = 16;
 
@@ -61,3 +61,174 @@ __device__ void watch(const float* qkv, const T* keys, const int* cells, const f
           rotary, table_rows, scale, softcap);                                                                                                 \
   }
 EACH_KV(WATCH)
+
+// `watch_tile_*_D`: head size D and rows of 16 bits, on tensor cores: each of four warps holds 16 TILES keys in registers and walks over the queries
+// that see them, by 32 through a ring of stages, of `share` query heads of their KV head one after the other. `watch_round_*` has rounded those queries
+// to 16 bits before: [heads, queries, D]. Grid (keys, query heads / share).
+constexpr int ring = 4, tile_queries = 32;
+
+template <typename T, int D, int TILES>
+__device__ void watch_tile(const uint16_t* queries, const T* keys, const float* lse, const int* offset, const int* length, const int* ended, float* mass,
+                           int tokens, int query_heads, int kv_heads, int capacity, int from, int share, float scale, float softcap) {
+  constexpr int chunks = D / 8, tile_keys = 64 * TILES, stage_bytes = tile_queries * D * 2;
+  constexpr float log2_e = 1.44269504f;
+  extern __shared__ __align__(128) char stages[];
+  const unsigned room = shared_address(stages);
+  const int head = blockIdx.y * share, s = head / query_heads, h = s * kv_heads + head % query_heads / (query_heads / kv_heads);
+  if (ended[s] != 0) return;
+  const int past = length[h], rows = past + tokens, first = blockIdx.x * tile_keys, here = min(tile_keys, rows - first);
+  // No query before this one sees any of these keys.
+  const int begin = max(from, first - past);
+  if (here <= 0 || begin >= tokens) return;
+  // Chunks of a row are permuted so that eight rows of one chunk lie in different banks.
+  const auto place = [](int row, int chunk) { return row * D * 2 + (chunk ^ (D % 64 == 0 ? row & 7 : row >> 1 & 3)) * 16; };
+  const auto copy = [&](unsigned to, const uint16_t* rows, int count, int most) {
+    for (int n = threadIdx.x; n < most * chunks; n += 128) {
+      const int row = n / chunks, chunk = n % chunks;
+      copy16(to + place(row, chunk), rows + static_cast<size_t>(min(row, count - 1)) * D + chunk * 8, row < count);
+    }
+  };
+  copy(room, reinterpret_cast<const uint16_t*>(keys) + (static_cast<size_t>(offset[h]) + first) * D, here, tile_keys);
+  commit_copies();
+  await_copies<0>();
+  __syncthreads();
+  unsigned key[D / 16][TILES][4];
+#pragma unroll
+  for (int step = 0; step < D / 16; step++) {
+#pragma unroll
+    for (int m = 0; m < TILES; m++) load_matrices(key[step][m], room + place((warp() * TILES + m) * 16 + (lane() & 15), 2 * step + (lane() >> 4)));
+  }
+  __syncthreads();
+
+  const int count = tokens - begin, tiles = (count + tile_queries - 1) / tile_queries, all = tiles * share;
+  /** A tile of queries of one of the heads; counted up where dividing would take long. */
+  struct item {
+    int tile, head;
+    __device__ void next(int tiles) {
+      if (++tile == tiles) tile = 0, head++;
+    }
+  };
+  item filled{0, head}, loaded{0, head}, now{0, head};
+  const auto fill = [&](int turn) {
+    const int tile = filled.tile;
+    const size_t at = static_cast<size_t>(filled.head) * (tokens - from) + begin - from + tile * tile_queries;
+    filled.next(tiles);
+    copy(room + turn % ring * stage_bytes, queries + at * D, min(tile_queries, count - tile * tile_queries), tile_queries);
+  };
+  // Of a tile's queries, those of this lane; infinity where there is none.
+  float level[tile_queries / 8][2], next[tile_queries / 8][2];
+  const auto load = [&] {
+    const float* row = lse + static_cast<size_t>(loaded.head) * tokens;
+#pragma unroll
+    for (int eight = 0; eight < tile_queries / 8; eight++) {
+#pragma unroll
+      for (int i = 0; i < 2; i++) {
+        const int at = begin + loaded.tile * tile_queries + eight * 8 + lane() % 4 * 2 + i;
+        next[eight][i] = at < tokens ? row[at] * log2_e : infinity;
+      }
+    }
+    loaded.next(tiles);
+  };
+#pragma unroll
+  for (int turn = 0; turn < ring - 1; turn++) {
+    if (turn < all) fill(turn);
+    commit_copies();
+  }
+  load();
+  float sum[TILES][2];
+#pragma unroll
+  for (int m = 0; m < TILES; m++) sum[m][0] = sum[m][1] = 0.0f;
+  const float factor = softcap > 0.0f ? 2.0f * log2_e * scale / softcap : scale * log2_e, cap = softcap * log2_e;
+  for (int turn = 0; turn < all; turn++, now.next(tiles)) {
+    await_copies<ring - 2>();
+    __syncthreads();
+    if (turn + ring - 1 < all) fill(turn + ring - 1);
+    commit_copies();
+#pragma unroll
+    for (int n = 0; n < tile_queries / 8; n++) level[n][0] = next[n][0], level[n][1] = next[n][1];
+    if (turn + 1 < all) load();
+    const unsigned stage = room + turn % ring * stage_bytes;
+    float x[TILES][tile_queries / 8][4];
+#pragma unroll
+    for (int m = 0; m < TILES; m++) {
+#pragma unroll
+      for (int n = 0; n < tile_queries / 8; n++) x[m][n][0] = x[m][n][1] = x[m][n][2] = x[m][n][3] = 0.0f;
+    }
+#pragma unroll
+    for (int step = 0; step < D / 16; step++) {
+#pragma unroll
+      for (int n = 0; n < tile_queries / 16; n++) {
+        unsigned b[4];
+        load_matrices(b, stage + place(n * 16 + (lane() & 7) + (lane() >> 4) * 8, 2 * step + (lane() >> 3 & 1)));
+#pragma unroll
+        for (int m = 0; m < TILES; m++) {
+          multiply(x[m][2 * n], key[step][m], b[0], b[1], T{});
+          multiply(x[m][2 * n + 1], key[step][m], b[2], b[3], T{});
+        }
+      }
+    }
+    // Some query of the tile does not see some key of the block.
+    const bool partial = begin + now.tile * tile_queries < first + tile_keys - 1 - past;
+#pragma unroll
+    for (int m = 0; m < TILES; m++) {
+#pragma unroll
+      for (int n = 0; n < tile_queries / 8; n++) {
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+          float y = x[m][n][i] * factor;
+          // tanh(x) = 1 - 2 / (1 + exp(2 x))
+          if (softcap > 0.0f) y = cap - __fdividef(2.0f * cap, 1.0f + power_of_2(y));
+          y = power_of_2(y - level[n][i % 2]);
+          if (partial) {
+            const int row = first + (warp() * TILES + m) * 16 + i / 2 * 8 + lane() / 4;
+            if (begin + now.tile * tile_queries + n * 8 + lane() % 4 * 2 + i % 2 < row - past) y = 0.0f;
+          }
+          sum[m][i / 2] += y;
+        }
+      }
+    }
+    if (now.tile + 1 < tiles) continue;
+    float* to = mass + static_cast<size_t>(now.head) * capacity + first;
+#pragma unroll
+    for (int m = 0; m < TILES; m++) {
+#pragma unroll
+      for (int half = 0; half < 2; half++) {
+        float total = sum[m][half];
+        total += __shfl_xor_sync(all_lanes, total, 1);
+        total += __shfl_xor_sync(all_lanes, total, 2);
+        const int row = (warp() * TILES + m) * 16 + half * 8 + lane() / 4;
+        if (lane() % 4 == 0 && row < here) to[row] += total;
+        sum[m][half] = 0.0f;
+      }
+    }
+  }
+}
+
+/** Queries from `from` on, eight numbers a thread; grid (numbers of a head, heads). */
+template <typename T>
+__device__ void watch_round(const float* qkv, uint4* to, int tokens, int query_heads, int kv_heads, int head_size, int from) {
+  const int eights = head_size / 8, i = blockIdx.x * blockDim.x + threadIdx.x, count = tokens - from, head = blockIdx.y, s = head / query_heads;
+  if (i >= count * eights) return;
+  const size_t token = static_cast<size_t>(s) * tokens + from + i / eights;
+  float numbers[8];
+  load8(qkv + (token * (query_heads + 2 * kv_heads) + head % query_heads) * head_size + i % eights * 8, numbers);
+  to[static_cast<size_t>(head) * count * eights + i] = pack8<T>(numbers);
+}
+KERNEL watch_round_f16(const float* qkv, uint4* to, int tokens, int query_heads, int kv_heads, int head_size, int from) {
+  watch_round<f16>(qkv, to, tokens, query_heads, kv_heads, head_size, from);
+}
+KERNEL watch_round_bf16(const float* qkv, uint4* to, int tokens, int query_heads, int kv_heads, int head_size, int from) {
+  watch_round<bf16>(qkv, to, tokens, query_heads, kv_heads, head_size, from);
+}
+
+#define WATCH_TILE(NAME, TYPE, D, TILES)                                                                                                       \
+  extern "C" __global__ void __launch_bounds__(128, 3)                                                                                         \
+      watch_tile_##NAME##_##D(const uint16_t* queries, const TYPE* keys, const float* lse, const int* offset, const int* length,               \
+                              const int* ended, float* mass, int tokens, int query_heads, int kv_heads, int capacity, int from, int share,        \
+                              float scale, float softcap) {                                                                                    \
+    watch_tile<TYPE, D, TILES>(queries, keys, lse, offset, length, ended, mass, tokens, query_heads, kv_heads, capacity, from, share, scale,   \
+                               softcap);                                                                                                       \
+  }
+#define WATCH_TILES(NAME, TYPE) WATCH_TILE(NAME, TYPE, 64, 2) WATCH_TILE(NAME, TYPE, 96, 2) WATCH_TILE(NAME, TYPE, 128, 2) WATCH_TILE(NAME, TYPE, 256, 1)
+WATCH_TILES(f16, f16)
+WATCH_TILES(bf16, bf16)

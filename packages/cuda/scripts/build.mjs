@@ -43,7 +43,10 @@ if (!nvcc) {
     .map((name) => name.slice(0, -3));
   const level = targets[values.targets];
   if (!level) throw new Error(`--targets is ${values.targets}; it must be one of ${Object.keys(targets).join(", ")}`);
-  const images = files.map((name) => {
+  // <file>.sm90a.cu holds kernels for compute capability 9.0 alone.
+  const levels = files.map((name) => [name, name.endsWith(".sm90a") ? level.filter((target) => target.endsWith("sm_90a")) : level]);
+  const built = levels.filter(([, level]) => level.length > 0);
+  const images = built.map(([name, level]) => {
     const source = join(root, "native", `${name}.cu`);
     const image = join(objects, `${name}.${values.targets}.fatbin`);
     if (time(image) < Math.max(time(source), shared)) {

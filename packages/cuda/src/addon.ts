@@ -19,6 +19,8 @@ export interface DeviceFacts {
   readonly freeBytes: number;
   /** Greatest CUDA version of the driver, 13000 for 13.0. */
   readonly driver: number;
+  /** 1 where cuBLASLt was opened. */
+  readonly cublasLt: number;
 }
 
 /** 0: all well; 1: out of memory; 2: the device or its driver failed. */
@@ -29,7 +31,8 @@ export type Complete = (ticket: number, kind: FailureKind, message: string, lost
 export interface Addon {
   /** Why there is no driver; undefined where there is one. */
   probe(): string | undefined;
-  open(ordinal: number, complete: Complete): DeviceFacts & { readonly device: Handle };
+  /** cublasLt: its path, "" for the one that the loader finds, if any, undefined for none. Throws with the reason. */
+  open(ordinal: number, complete: Complete, cublasLt: string | undefined): DeviceFacts & { readonly device: Handle };
   allocate(device: Handle, buffer: number, bytes: number): void;
   free(device: Handle, buffer: number): void;
   write(device: Handle, buffer: number, offset: number, data: Uint8Array): void;

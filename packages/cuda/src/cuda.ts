@@ -27,6 +27,11 @@ export interface CudaOptions {
   readonly device?: number;
   /** Bytes that all buffers together may take; default: what is free on the device now. */
   readonly maxBytes?: number;
+  /**
+   * NVIDIA's cuBLASLt, for large products of 16-bit matrices: the path of libcublasLt.so, or false for none; default: the one that the system's loader
+   * finds, if there is one. Without it own kernels do the same work, slower.
+   */
+  readonly cublasLt?: string | false;
   /** The addon and its kernels; default: those of `@ziggurat/cuda-<platform>-<arch>`. */
   readonly binaries?: Binaries;
 }
@@ -54,9 +59,10 @@ const prefillTokens = 2048;
  * never waits for the device. Rejects with a {@link CudaError} where there is no driver, no such device or no binaries for this machine.
  */
 export async function cuda(options: CudaOptions = {}): Promise<Backend> {
-  const { device = 0, maxBytes } = options;
+  const { device = 0, maxBytes, cublasLt = "" } = options;
   if (!Number.isSafeInteger(device) || device < 0) throw new CudaError(`device is ${device}; it must be a whole number of at least 0`);
   if (maxBytes !== undefined && !(maxBytes > 0)) throw new CudaError(`maxBytes is ${maxBytes}; it must be a number above 0`);
+  if (cublasLt !== false && typeof cublasLt !== "string") throw new CudaError(`cublasLt is ${String(cublasLt)}; it must be a path, or false`);
   const binaries = options.binaries ?? (await findBinaries());
   const addon = loadAddon(binaries.addon);
   const reason = addon.probe();
@@ -72,7 +78,11 @@ export async function cuda(options: CudaOptions = {}): Promise<Backend> {
       held.lost = new OutOfMemoryError("this buffer got no memory from the device");
     }
   };
-  return backendOf(new Device(addon, images, device, lose), maxBytes, { buffers, byId, ledger });
+  return backendOf(new Device(addon, images, { ordinal: device, cublasLt: cublasLt === false ? undefined : cublasLt }, lose), maxBytes, {
+    buffers,
+    byId,
+    ledger,
+  });
 }
 
 interface Books {
@@ -84,6 +94,11 @@ interface Books {
 function backendOf(device: Device, ceiling: number | undefined, { buffers, byId, ledger }: Books): Backend {
   const { facts } = device;
   const maxBytes = ceiling ?? facts.freeBytes;
+  const place = {
+    multiprocessors: facts.multiprocessors,
+    hopper: facts.major === 9 && facts.minor === 0 && device.has("attention.sm90a"),
+    cublasLt: facts.cublasLt === 1,
+  };
   const programs = new Map<Program, Recorded>();
   const room = new Scratch(device);
   let recording: { commands: Uint8Array[]; held: Set<Held>; scratch: Set<number>; dispatches: number } | undefined;
@@ -160,6 +175,7 @@ function backendOf(device: Device, ceiling: number | undefined, { buffers, byId,
         computeCapability: `${facts.major}.${facts.minor}`,
         multiprocessors: facts.multiprocessors,
         driver: `${Math.floor(facts.driver / 1000)}.${Math.floor((facts.driver % 1000) / 10)}`,
+        cublasLt: place.cublasLt,
         graphs: true,
       },
       prefillTokens,
@@ -218,7 +234,7 @@ function backendOf(device: Device, ceiling: number | undefined, { buffers, byId,
 
     async prepare<N extends OpName>(op: N, spec: Spec<N>) {
       ready("prepare");
-      return new CudaKernel(op, spec, facts.multiprocessors, (launch) => device.kernel(launch));
+      return new CudaKernel(op, spec, place, (launch) => device.kernel(launch));
     },
 
     dispatch<N extends OpName>(kernel: Kernel<N>, operands: Operands<N>) {

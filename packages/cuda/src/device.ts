@@ -22,22 +22,36 @@ export class Device {
   readonly #waiting = new Map<number, (answer: Answer) => void>();
   #next = 1;
 
-  /** `lost` is told of buffers that turned out to have no memory. Throws a {@link CudaError} where the device cannot be opened. */
-  constructor(addon: Addon, images: ReadonlyMap<string, Uint8Array>, ordinal: number, lost: (buffers: readonly number[]) => void) {
+  /** cublasLt: see `Addon.open`. `lost` is told of buffers that turned out to have no memory. Throws a {@link CudaError} where the device cannot be opened. */
+  constructor(
+    addon: Addon,
+    images: ReadonlyMap<string, Uint8Array>,
+    { ordinal, cublasLt }: { readonly ordinal: number; readonly cublasLt: string | undefined },
+    lost: (buffers: readonly number[]) => void,
+  ) {
     this.#addon = addon;
     this.#images = images;
     try {
-      const { device, ...facts } = addon.open(ordinal, (ticket, kind, message, buffers, data) => {
-        if (buffers.length > 0) lost(buffers);
-        const answer = this.#waiting.get(ticket);
-        this.#waiting.delete(ticket);
-        answer?.({ error: errorOf(kind, message), data });
-      });
+      const { device, ...facts } = addon.open(
+        ordinal,
+        (ticket, kind, message, buffers, data) => {
+          if (buffers.length > 0) lost(buffers);
+          const answer = this.#waiting.get(ticket);
+          this.#waiting.delete(ticket);
+          answer?.({ error: errorOf(kind, message), data });
+        },
+        cublasLt,
+      );
       this.#handle = device;
       this.facts = facts;
     } catch (cause) {
       throw new CudaError(`device ${ordinal} could not be opened: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
     }
+  }
+
+  /** Whether native/<file>.cu is among the binaries. */
+  has(file: string): boolean {
+    return this.#images.has(file);
   }
 
   id(): number {

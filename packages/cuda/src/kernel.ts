@@ -10,7 +10,7 @@ import {
   operandIsUsed,
   type Spec,
 } from "@ziggurat/tensor";
-import { type Encoded, encode, type Launch, type Plan } from "./launch.js";
+import { type Encoded, encode, type Launch, type Place, type Plan } from "./launch.js";
 import { plans } from "./plan.js";
 
 interface OperandPlace {
@@ -25,15 +25,15 @@ export class CudaKernel<N extends OpName = OpName> implements Kernel<N> {
   readonly operands: readonly OperandPlace[];
   /** Of all operands that the op may have. */
   readonly names: ReadonlySet<string>;
-  readonly #multiprocessors: number;
+  readonly #place: Omit<Place, "aligned">;
   readonly #kernelId: (launch: Launch) => number;
   readonly #encoded: [unaligned?: Encoded, aligned?: Encoded] = [];
 
   /** Throws an `OpError` where the spec breaks the catalogue or a limit of the kernels. `kernelId` makes the kernel of a launch known to the device. */
-  constructor(op: N, spec: Spec<N>, multiprocessors: number, kernelId: (launch: Launch) => number) {
+  constructor(op: N, spec: Spec<N>, place: Omit<Place, "aligned">, kernelId: (launch: Launch) => number) {
     this.op = op;
     this.spec = checkSpec(op, spec) as Spec<N>;
-    this.#multiprocessors = multiprocessors;
+    this.#place = place;
     this.#kernelId = kernelId;
     const rule: OpRule = catalogue[op];
     const given = this.spec as unknown as Readonly<Record<string, number>> & Readonly<Record<string, DType>>;
@@ -52,7 +52,7 @@ export class CudaKernel<N extends OpName = OpName> implements Kernel<N> {
   #encode(aligned: boolean): Encoded {
     const plan = plans[this.op] as Plan<N>;
     const used = new Set(this.operands.map(({ name }) => name));
-    const work = plan(this.spec as Required<Spec<N>>, { aligned, multiprocessors: this.#multiprocessors });
+    const work = plan(this.spec as Required<Spec<N>>, { ...this.#place, aligned });
     return encode(work, this.#kernelId, (operand) => used.has(operand));
   }
 }

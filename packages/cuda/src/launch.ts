@@ -23,9 +23,16 @@ export interface Launch {
   readonly args: readonly Argument[];
 }
 
+/** A matrix product through cuBLASLt: out[rows, outs] of x[rows, width] and weight[outs, width], which are 16-bit numbers in scratch memory and an operand. */
+export interface Product {
+  readonly product: { readonly rows: number; readonly width: number; readonly outs: number; readonly half: boolean; readonly workspace: number };
+  /** Addresses: x, weight, bias, residual, out, workspace. */
+  readonly args: readonly Argument[];
+}
+
 /** What runs for one dispatch. */
 export interface Work {
-  readonly launches: readonly Launch[];
+  readonly launches: readonly (Launch | Product)[];
   /** Bytes of temporary memory. */
   readonly scratch?: number;
 }
@@ -35,6 +42,10 @@ export interface Place {
   /** Whether all operands start at multiples of 16 bytes. */
   readonly aligned: boolean;
   readonly multiprocessors: number;
+  /** Whether the kernels for compute capability 9.0, in native/<file>.sm90a.cu, are there and run here. */
+  readonly hopper: boolean;
+  /** Whether cuBLASLt is there. */
+  readonly cublasLt: boolean;
 }
 
 /** Which launches an op takes. Throws an `OpError` where a spec is beyond what the kernels can do. */
@@ -62,11 +73,17 @@ export function encode(work: Work, kernelId: (launch: Launch) => number, used: (
   for (const launch of work.launches) {
     const addresses = launch.args.filter((argument) => "operand" in argument);
     const scalars = launch.args.slice(addresses.length);
-    if (scalars.some((argument) => "operand" in argument)) throw new Error(`${launch.kernel}: addresses come first`);
+    if (scalars.some((argument) => "operand" in argument)) throw new Error("addresses come first");
     // The driver wants the arguments' exact size, without padding at the end.
     const argumentWords = 2 * addresses.length + scalars.length;
-    const [x, y = 1, z = 1] = launch.grid;
-    words.push(kernelId(launch), x, y, z, launch.threads, launch.shared ?? 0, 4 * argumentWords, addresses.length);
+    if ("product" in launch) {
+      const { rows, width, outs, half, workspace } = launch.product;
+      words.push(0, rows, width, outs, Number(half), workspace);
+    } else {
+      const [x, y = 1, z = 1] = launch.grid;
+      words.push(kernelId(launch), x, y, z, launch.threads, launch.shared ?? 0);
+    }
+    words.push(4 * argumentWords, addresses.length);
     addresses.forEach(({ operand, offset }, i) => {
       words.push(8 * i);
       if (operand === scratch ? (work.scratch ?? 0) > 0 : used(operand)) patches.push({ byte: 4 * words.length, operand, offset });

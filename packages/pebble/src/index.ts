@@ -22,9 +22,14 @@ export interface PebbleFiles {
   open(file: string): Promise<PebbleFile | undefined>;
 }
 
+export interface PebbleOptions {
+  /** What fetches the files where they are not in a folder: for a page that shows how far a download is, or keeps its own copies. Default: the global one. */
+  readonly fetch?: (url: URL) => Promise<Response>;
+}
+
 /** The files of Pebble: read from the package's folder in Node, fetched in browsers. Nothing is read before it is asked for. */
-export function pebble(): PebbleFiles {
-  return { name: "pebble", open: async (file) => (Object.hasOwn(files, file) ? openUrl(files[file]!) : undefined) };
+export function pebble({ fetch }: PebbleOptions = {}): PebbleFiles {
+  return { name: "pebble", open: async (file) => (Object.hasOwn(files, file) ? openUrl(files[file]!, fetch) : undefined) };
 }
 
 /** Words that documents for Pebble are made of; the `heldout` ones never were keys or values in its training. */
@@ -39,7 +44,7 @@ export async function words(): Promise<Words> {
   return JSON.parse(new TextDecoder().decode(await file.read(0, file.size))) as Words;
 }
 
-async function openUrl(url: URL): Promise<PebbleFile> {
+async function openUrl(url: URL, fetch: (url: URL) => Promise<Response> = globalThis.fetch): Promise<PebbleFile> {
   // Asked for at run time, so that a bundle for browsers holds no trace of Node.
   const fs = globalThis.process?.getBuiltinModule?.("node:fs");
   if (url.protocol === "file:" && fs) {

@@ -42,6 +42,7 @@ export class Batch {
   readonly #samplingOperands: { params: Slice; seeds: Slice; stops: Slice; steps: Slice; history?: Slice };
   /** How many sampled ids the device remembers. */
   readonly ring: number;
+  #sampling: Program | undefined;
   #sampled = 0;
 
   private constructor(model: Model, cache: Cache, forward: Forward, sample: Kernel<"sample">, members: readonly BatchMember[], ring: number) {
@@ -101,13 +102,16 @@ export class Batch {
 
   /** Chooses every sequence's next token from its logits. Only enqueues. */
   sample(): void {
-    this.#backend.dispatch(this.#sample, {
-      ...this.#samplingOperands,
-      logits: this.logits,
-      ended: this.#cache.tables.ended(),
-      tokens: this.tokens,
-      ids: this.#ids,
-    });
+    this.#sampling ??= this.#backend.record(() =>
+      this.#backend.dispatch(this.#sample, {
+        ...this.#samplingOperands,
+        logits: this.logits,
+        ended: this.#cache.tables.ended(),
+        tokens: this.tokens,
+        ids: this.#ids,
+      }),
+    );
+    this.#backend.replay(this.#sampling);
     this.#sampled++;
   }
 
@@ -168,6 +172,7 @@ export class Batch {
 
   free(): void {
     for (const key of [...this.#recorded.keys()]) this.#forget(key);
+    if (this.#sampling) this.#backend.release(this.#sampling);
     this.#forward.free();
     this.#buffers.free();
   }

@@ -1,7 +1,7 @@
-import { ConfigError } from "./error.js";
 import { type ModelFiles, readJson } from "./files.js";
 import { ggufConfig } from "./gguf/config.js";
-import { ggufWeights, readGguf } from "./gguf/gguf.js";
+import { type Gguf, ggufWeights } from "./gguf/gguf.js";
+import { openParts } from "./gguf/parts.js";
 import { ggufTokenizer } from "./gguf/tokenizer.js";
 import { loadTokenizer, type Tokenizer } from "./tokenizer.js";
 import { openWeights } from "./weights/open.js";
@@ -15,8 +15,10 @@ export interface Configuration {
   readonly generationFile: string;
 }
 
-/** A model's files, whatever their format: a folder as transformers writes it, or one GGUF file. Nothing of the weights is read yet. */
+/** A model's files, whatever their format: a folder as transformers writes it, or a GGUF file, in parts or not. Nothing of the weights is read yet. */
 export interface Checkpoint {
+  /** For reports. */
+  readonly name: string;
   readonly configuration: Configuration;
   /** Undefined where there is none. Rejects with a `TokenizerError`, or a `FormatError` where a file is not JSON. */
   tokenizer(): Promise<Tokenizer | undefined>;
@@ -24,11 +26,12 @@ export interface Checkpoint {
   weights(): Promise<WeightSource>;
 }
 
-/** Rejects with a `ConfigError` where there is neither a config.json nor one GGUF file, with a `FormatError` where what there is cannot be read. */
+/** Rejects with a `ConfigError` where there is neither a config.json nor one model in GGUF files, with a `FormatError` where what there is cannot be read. */
 export async function openCheckpoint(files: ModelFiles): Promise<Checkpoint> {
   const json = await readJson(files, "config.json");
   if (json === undefined) return openGguf(files);
   return {
+    name: files.name,
     configuration: {
       json,
       file: `${files.name}/config.json`,
@@ -41,19 +44,26 @@ export async function openCheckpoint(files: ModelFiles): Promise<Checkpoint> {
 }
 
 async function openGguf(files: ModelFiles): Promise<Checkpoint> {
-  const names = ((await files.list?.()) ?? []).filter((name) => /\.gguf$/i.test(name));
-  if (names.length !== 1) {
-    const found = names.length === 0 ? "no .gguf file" : `${names.length} .gguf files (${names.slice(0, 3).join(", ")})`;
-    throw new ConfigError(`${files.name}: has no config.json and ${found}; there must be a config.json, or one .gguf file`);
-  }
-  const file = `${files.name}/${names[0]}`;
-  const source = await files.open(names[0]!);
-  if (!source) throw new ConfigError(`${file}: is listed but not there`);
-  const gguf = await readGguf(source, file);
+  const gguf = await openParts(files);
+  const { file } = gguf;
   const { architecture, headSize, config, generation } = await ggufConfig(gguf);
   return {
+    name: nameOf(gguf),
     configuration: { json: config, file, generation, generationFile: file },
     tokenizer: async () => ggufTokenizer(gguf.metadata, file),
     weights: async () => ggufWeights(gguf, architecture, headSize),
   };
+}
+
+/** What the file calls the model, or the file's own name. */
+function nameOf({ metadata, file }: Gguf): string {
+  const given = metadata.get("general.name");
+  const name =
+    typeof given === "string"
+      ? given
+          .replace(/[\s\p{C}]+/gu, " ")
+          .trim()
+          .slice(0, 100)
+      : "";
+  return name || file.slice(file.lastIndexOf("/") + 1).replace(/(-\d{5}-of-\d{5})?\.gguf$/i, "");
 }

@@ -4,8 +4,11 @@ import { FormatError, reason } from "./error.js";
 export interface FileSource {
   /** Bytes. */
   readonly size: number;
-  /** Exactly `length` bytes from byte `offset` on, in memory that the caller may keep and change. Rejects where the file has fewer. */
-  read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+  /**
+   * Exactly `length` bytes from byte `offset` on, in memory that the caller may keep and change. Rejects where the file has fewer. A source may put them at the start
+   * of `into` where that is large enough, which spares a caller who reads many parts the memory for each.
+   */
+  read(offset: number, length: number, into?: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>>;
 }
 
 /** The files of a model, by name: a folder, a record of blobs, what a package ships. Whatever fits this shape will do. */

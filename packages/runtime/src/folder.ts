@@ -1,9 +1,10 @@
-import { open, readdir, stat } from "node:fs/promises";
+import { type FileHandle, open, readdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { FormatError } from "./error.js";
 import { checkRange, type ModelFiles } from "./files.js";
+import { onlyParts } from "./gguf/parts.js";
 
-/** The files of a folder on disk. Names that leave the folder are refused. Nothing stays open between reads. */
+/** The files of a folder on disk. Names that leave the folder are refused. A file is open only while reads of it are under way. */
 export function folder(path: string): ModelFiles {
   return {
     name: path,
@@ -22,20 +23,28 @@ export function folder(path: string): ModelFiles {
       });
       if (!info) return undefined;
       if (!info.isFile()) throw new FormatError(`${full}: is not a file`);
+      let opened: Promise<FileHandle> | undefined;
+      let reads = 0;
       return {
         size: info.size,
-        async read(offset, length) {
+        async read(offset, length, into) {
           checkRange(full, info.size, offset, length);
-          const bytes = new Uint8Array(length);
-          const handle = await open(full, "r");
+          const bytes = into && into.byteLength >= length ? into.subarray(0, length) : new Uint8Array(length);
+          reads++;
+          opened ??= open(full, "r");
+          const own = opened;
           try {
+            const handle = await own;
             for (let done = 0; done < length; ) {
               const { bytesRead } = await handle.read(bytes, done, length - done, offset + done);
               if (bytesRead === 0) throw new FormatError(`${full}: ended at byte ${offset + done}; it had ${info.size} when it was opened`);
               done += bytesRead;
             }
           } finally {
-            await handle.close();
+            if (--reads === 0) {
+              opened = undefined;
+              await own.then((handle) => handle.close());
+            }
           }
           return bytes;
         },
@@ -44,9 +53,5 @@ export function folder(path: string): ModelFiles {
   };
 }
 
-/** A single file on disk, such as a GGUF file. */
-export function file(path: string): ModelFiles {
-  const beside = folder(dirname(path));
-  const only = basename(path);
-  return { name: beside.name, list: async () => [only], open: async (name) => (name === only ? beside.open(name) : undefined) };
-}
+/** A GGUF file on disk, with the other parts of its model where it is one of several. */
+export const file = (path: string): ModelFiles => onlyParts(folder(dirname(path)), basename(path));

@@ -1,111 +1,106 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { appendFile, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { DownloadError, reason, show } from "./error.js";
+import { DownloadError } from "./error.js";
 import { isRecord, type ModelFiles } from "./files.js";
 import { folder } from "./folder.js";
+import {
+  explained,
+  isCommit,
+  isFileName,
+  type ListedFile,
+  type Listing,
+  listRepository,
+  openInPlace,
+  type Repository,
+  type RepositoryOptions,
+  repositoryOf,
+  shown,
+  sizeError,
+} from "./hub-repository.js";
 
-// Models of a Hugging Face hub, by @huggingface/hub, kept on disk. A repository is looked up once: which commit its revision was, and which files that has. From then on
-// a revision means that commit, and nothing is asked of the network but files that are not there yet.
+// Models of a Hugging Face hub, kept on disk. A repository is looked up once: which commit its revision was, and which files that has. From then on a revision means
+// that commit, and nothing is asked of the network but files that are not there yet.
 
-export interface HubOptions {
-  /** A branch, a tag or a commit. Default "main". */
-  readonly revision?: string;
+export interface HubOptions extends RepositoryOptions {
   /** The folder that downloads go to. Default: `$ZIGGURAT_CACHE`, or `.cache/ziggurat` in the user's home. */
   readonly cache?: string;
-  /** For repositories that are gated or private. Default: `$HF_TOKEN`. */
-  readonly token?: string;
-  /** Default: `$HF_ENDPOINT`, or https://huggingface.co. */
-  readonly url?: string;
+  /** Reads weights that are not on disk yet in place, by ranges, instead of downloading them: for a look at their headers. */
+  readonly inPlace?: boolean;
   /** Told while files are downloaded: bytes done, of all. */
   readonly onProgress?: (file: string, done: number, total: number) => void;
-  readonly signal?: AbortSignal;
-}
-
-interface Listing {
-  readonly commit: string;
-  readonly files: readonly { readonly path: string; readonly size: number; readonly sha256?: string }[];
 }
 
 /** Bytes that are asked for at a time. What has arrived stays on disk, so that a download which stopped goes on. */
 const piece = 8 * 2 ** 20;
+/** How often in a row a request may bring nothing before a download gives up. */
+const attempts = 3;
 
 /**
- * The files of a repository, such as `hub("HuggingFaceTB/SmolLM2-135M-Instruct")`. Each is downloaded when it is opened, resumed where an earlier download stopped, and
- * checked against its size and, where the hub gives one, its SHA-256. Its methods reject with a {@link DownloadError}. Throws one where the name cannot be.
+ * The files of a repository, such as `hub("HuggingFaceTB/SmolLM2-135M-Instruct")`; `"owner/name@revision"` names a revision, `"owner/name/file.gguf"` one GGUF file of
+ * several. Each file is downloaded when it is opened, resumed where an earlier download stopped, and checked against its size and, where the hub gives one, its SHA-256.
+ * Its methods reject with a {@link DownloadError}. Throws one where the name cannot be.
  */
-export function hub(name: string, options: HubOptions = {}): ModelFiles {
-  const { revision = "main", token = process.env.HF_TOKEN, onProgress, signal } = options;
-  if (!/^(?!.*\.\.)[\w.-]+(\/[\w.-]+)?$/.test(name))
-    throw new DownloadError(`${show(name)} is no name of a repository; it must be like "owner/name"`);
-  if (!/^(?!.*\.\.)\w[\w./-]{0,127}$/.test(revision))
-    throw new DownloadError(`${name}: revision is ${show(revision)}; it must be a branch, a tag or a commit`);
-  const url = (options.url ?? process.env.HF_ENDPOINT ?? "https://huggingface.co").replace(/\/$/, "");
+export function hub(given: string, options: HubOptions = {}): ModelFiles {
+  const repository = repositoryOf(given, options);
+  const { name, folder: within, signal } = repository;
   const cache = join(options.cache ?? process.env.ZIGGURAT_CACHE ?? join(homedir(), ".cache", "ziggurat"), name.replace("/", "--"));
-  const access = { hubUrl: url, ...(token ? { accessToken: token } : {}) };
   let listing: Promise<Listing> | undefined;
   const known = () => {
-    listing ??= look(name, revision, cache, access).catch((error: unknown) => {
+    listing ??= look(repository, cache).catch((error: unknown) => {
       listing = undefined;
       throw error;
     });
     return listing;
   };
   const downloads = new Map<string, Promise<void>>();
-  return {
+  return shown(repository, {
     name,
     list: async () => (await known()).files.map(({ path }) => path),
     async open(file) {
       const { commit, files } = await known();
       const entry = files.find(({ path }) => path === file);
       if (!entry) return undefined;
-      const at = join(cache, commit);
+      const at = join(cache, commit, within);
       const present = await stat(join(at, file)).catch(() => undefined);
       if (present?.size !== entry.size) {
+        if (options.inPlace && /\.(safetensors|gguf)$/i.test(file)) return openInPlace(repository, commit, entry);
         const running =
-          downloads.get(file) ?? download({ name, commit, at, access, signal, onProgress }, entry).finally(() => downloads.delete(file));
+          downloads.get(file) ??
+          download(repository, { commit, at, signal, onProgress: options.onProgress }, entry).finally(() => downloads.delete(file));
         downloads.set(file, running);
         await running;
       }
       return folder(at).open(file);
     },
-  };
+  });
 }
 
-type Access = { readonly hubUrl: string; readonly accessToken?: string };
-
 /** What the revision is: as it was found the first time, or as the hub says. */
-async function look(name: string, revision: string, cache: string, access: Access): Promise<Listing> {
-  const path = join(cache, `${encodeURIComponent(revision)}.json`);
+async function look(repository: Repository, cache: string): Promise<Listing> {
+  const { name, revision, folder: within, access } = repository;
+  const path = join(cache, `${[revision, ...(within ? [within] : [])].map(encodeURIComponent).join("@")}.json`);
   const kept = await readFile(path, "utf8").then(parseListing, () => undefined);
   if (kept) return kept;
+  const listing = await listRepository(repository);
   try {
-    const { listFiles, modelInfo } = await import("@huggingface/hub");
-    const { sha } = await modelInfo({ name, revision, additionalFields: ["sha"], ...access });
-    if (typeof sha !== "string" || !/^[0-9a-f]{7,64}$/.test(sha)) throw new DownloadError(`${name}: the hub calls its commit ${show(sha)}`);
-    const files: Listing["files"][number][] = [];
-    for await (const { type, path: file, size, lfs } of listFiles({ repo: { type: "model", name }, revision: sha, ...access })) {
-      // Folders hold other formats; names that lead elsewhere are nobody's files.
-      if (type === "file" && /^\w[\w.-]*$/.test(file)) files.push({ path: file, size, ...(lfs ? { sha256: lfs.oid } : {}) });
-    }
-    const listing = { commit: sha, files };
     await mkdir(cache, { recursive: true });
     await writeFile(`${path}.part`, JSON.stringify(listing));
     await rename(`${path}.part`, path);
-    return listing;
   } catch (error) {
-    throw explained(error, name, `revision ${show(revision)}`, access);
+    throw explained(error, name, "its list of files", access);
   }
+  return listing;
 }
 
 /** A listing that was kept; undefined where it is not what it should be. */
 function parseListing(text: string): Listing | undefined {
   try {
     const json: unknown = JSON.parse(text);
-    const whole = isRecord(json) && /^[0-9a-f]{7,64}$/.test(String(json.commit)) && Array.isArray(json.files);
-    const right = (file: unknown) => isRecord(file) && /^\w[\w.-]*$/.test(String(file.path)) && Number.isSafeInteger(file.size);
+    const whole = isRecord(json) && isCommit(json.commit) && Array.isArray(json.files);
+    const right = (file: unknown) => isRecord(file) && isFileName(file.path) && Number.isSafeInteger(file.size);
     return whole && (json.files as unknown[]).every(right) ? (json as unknown as Listing) : undefined;
   } catch {
     return undefined;
@@ -113,15 +108,17 @@ function parseListing(text: string): Listing | undefined {
 }
 
 interface Place {
-  readonly name: string;
   readonly commit: string;
   readonly at: string;
-  readonly access: Access;
   readonly signal: AbortSignal | undefined;
   readonly onProgress: HubOptions["onProgress"] | undefined;
 }
 
-async function download({ name, commit, at, access, signal, onProgress }: Place, { path, size, sha256 }: Listing["files"][number]): Promise<void> {
+async function download(
+  { name, folder: within, access }: Repository,
+  { commit, at, signal, onProgress }: Place,
+  { path, size, sha256 }: ListedFile,
+): Promise<void> {
   const part = join(at, `${path}.part`);
   try {
     await mkdir(at, { recursive: true });
@@ -133,18 +130,18 @@ async function download({ name, commit, at, access, signal, onProgress }: Place,
     if (size === 0) await writeFile(part, "");
     if (done < size) {
       const { downloadFile } = await import("@huggingface/hub");
-      const blob = await downloadFile({ repo: { type: "model", name }, path, revision: commit, ...access });
-      if (blob?.size !== size) throw new DownloadError(`${name}/${path}: the hub has ${blob?.size ?? "no"} bytes; it listed ${size}`);
+      const blob = await downloadFile({ repo: { type: "model", name }, path: `${within}${path}`, revision: commit, ...access });
+      if (blob?.size !== size) throw sizeError(`${name}/${path}`, blob?.size, size);
+      let fruitless = 0;
       while (done < size) {
         signal?.throwIfAborted();
-        const bytes = new Uint8Array(await blob.slice(done, Math.min(size, done + piece)).arrayBuffer());
-        if (bytes.byteLength !== Math.min(piece, size - done)) {
-          throw new DownloadError(
-            `${name}/${path}: ${bytes.byteLength} bytes came from byte ${done} on; ${Math.min(piece, size - done)} were asked for`,
-          );
-        }
-        await appendFile(part, bytes);
-        done += bytes.byteLength;
+        const end = Math.min(size, done + piece);
+        const { came, error } = await append(part, blob.slice(done, end).stream());
+        done += came;
+        if (done > end) throw new DownloadError(`${name}/${path}: more came than the file's ${size} bytes`);
+        // A connection that broke: what has come is good, and the rest is asked for again.
+        fruitless = came > 0 ? 0 : fruitless + 1;
+        if (done < end && fruitless === attempts) throw error ?? new DownloadError(`${name}/${path}: byte ${done} did not come`);
         onProgress?.(path, done, size);
       }
     }
@@ -164,18 +161,21 @@ async function download({ name, commit, at, access, signal, onProgress }: Place,
   }
 }
 
-function explained(error: unknown, name: string, what: string, { hubUrl, accessToken }: Access): DownloadError {
-  if (error instanceof DownloadError) return error;
-  const status = (error as { statusCode?: unknown } | null)?.statusCode;
-  const code = (error as { code?: unknown } | null)?.code;
-  const of = `${name}: ${what}`;
-  if (status === 401 || status === 403) {
-    const remedy = accessToken ? "the token does not open it" : "it is gated, private or not there; give a token (HF_TOKEN)";
-    return new DownloadError(`${of}: ${hubUrl} refuses it: ${remedy}`);
+/** Appends what a stream gives to a file: how many bytes came, and what ended it early. Rejects where they cannot be written. */
+async function append(path: string, stream: ReadableStream<Uint8Array>): Promise<{ came: number; error?: unknown }> {
+  const target = await open(path, "a");
+  const reader = stream.getReader();
+  let came = 0;
+  try {
+    while (true) {
+      const next = await reader.read().catch((error: unknown) => ({ error }));
+      if ("error" in next) return { came, error: next.error };
+      if (next.done) return { came };
+      await target.writeFile(next.value);
+      came += next.value.length;
+    }
+  } finally {
+    await reader.cancel().catch(() => {});
+    await target.close();
   }
-  if (status === 404) return new DownloadError(`${of}: ${hubUrl} has no such repository or revision`);
-  if (code === "ENOSPC") return new DownloadError(`${of}: the disk is full; what has arrived stays there and is gone on with`);
-  if (error instanceof TypeError)
-    return new DownloadError(`${of}: ${hubUrl} cannot be reached (${reason(error.cause ?? error)}), and it was not downloaded before`);
-  return new DownloadError(`${of}: ${reason(error)}`);
 }

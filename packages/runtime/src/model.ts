@@ -9,8 +9,10 @@ import { mistral } from "./families/mistral.js";
 import { phi3 } from "./families/phi3.js";
 import { qwen2 } from "./families/qwen2.js";
 import { qwen3 } from "./families/qwen3.js";
-import { isRecord, type ModelFiles } from "./files.js";
+import { isRecord } from "./files.js";
+import type { HubOptions } from "./hub.js";
 import { Lock } from "./lock.js";
+import { type ModelSource, modelFiles } from "./model-files.js";
 import { RopeTables } from "./rope-tables.js";
 import type { Tokenizer } from "./tokenizer.js";
 
@@ -30,6 +32,8 @@ export interface LoadOptions {
   readonly contextLength?: number;
   /** Told now and then: bytes loaded, of all. */
   readonly onProgress?: (done: number, total: number) => void;
+  /** Told while files of the hub are downloaded: bytes done, of all of that file. */
+  readonly onDownload?: NonNullable<HubOptions["onProgress"]>;
 }
 
 /** A model on a device, with its tokenizer. Made by {@link loadModel}; all generations and sessions of it share its weights. */
@@ -79,13 +83,14 @@ export class Model {
  * known or the configuration cannot be, with a `FormatError` where a file cannot be read.
  */
 export async function openModel(
-  files: ModelFiles,
-  { contextLength }: Pick<LoadOptions, "contextLength"> = {},
-): Promise<OpenedModel & Pick<Checkpoint, "tokenizer" | "weights">> {
+  source: ModelSource,
+  { contextLength, onDownload }: Pick<LoadOptions, "contextLength" | "onDownload"> = {},
+): Promise<OpenedModel & Pick<Checkpoint, "name" | "tokenizer" | "weights">> {
   if (contextLength !== undefined && (!Number.isSafeInteger(contextLength) || contextLength < 1)) {
     throw new RequestError(`contextLength is ${show(contextLength)}; it must be a whole number of tokens, at least 1`);
   }
-  const { configuration, tokenizer, weights } = await openCheckpoint(files);
+  const files = await modelFiles(source, onDownload ? { onProgress: onDownload } : {});
+  const { name, configuration, tokenizer, weights } = await openCheckpoint(files);
   const named = isRecord(configuration.json) ? configuration.json.architectures : undefined;
   const architecture: unknown = Array.isArray(named) ? named[0] : undefined;
   const family = families.find(({ architectures }) => architectures.some((known) => known === architecture));
@@ -93,32 +98,32 @@ export async function openModel(
     const known = families.flatMap(({ architectures }) => architectures).join(", ");
     throw new ConfigError(`${configuration.file}: architecture ${show(architecture ?? null)} is not supported; supported are ${known}`);
   }
-  return { ...family.open(configuration, contextLength), tokenizer, weights };
+  return { ...family.open(configuration, contextLength), name, tokenizer, weights };
 }
 
 /**
  * Loads a model's weights onto a backend, tensor by tensor, and its tokenizer. Rejects with a `ConfigError`, `FormatError` or `TokenizerError` that names file and
- * place; what was allocated is freed then.
+ * place, with a `DownloadError` where it cannot be fetched; what was allocated is freed then.
  */
-export async function loadModel(files: ModelFiles, options: LoadOptions): Promise<Model> {
+export async function loadModel(source: ModelSource, options: LoadOptions): Promise<Model> {
   const { backend, weights: dtype, onProgress } = options;
   if (dtype !== undefined && !weightDTypes.includes(dtype))
     throw new RequestError(`weights is ${show(dtype)}; it must be ${weightDTypes.join(", ")}`);
   if (options.rows !== undefined && !rowDTypes.includes(options.rows)) {
     throw new RequestError(`rows is ${show(options.rows)}; it must be ${rowDTypes.join(", ")}`);
   }
-  const opened = await openModel(files, options);
+  const opened = await openModel(source, options);
   const tokenizer = await opened.tokenizer();
   const chat = tokenizer?.chatTemplate === undefined ? undefined : chatOf(tokenizer);
   if (tokenizer && tokenizer.vocabularySize > opened.facts.vocabularySize) {
     throw new ConfigError(
-      `${files.name}: the tokenizer has ${tokenizer.vocabularySize} tokens, the embedding ${opened.facts.vocabularySize}; they must agree`,
+      `${opened.name}: the tokenizer has ${tokenizer.vocabularySize} tokens, the embedding ${opened.facts.vocabularySize}; they must agree`,
     );
   }
-  const source = await opened.weights();
-  const bytes = opened.weightBytes(source, dtype);
+  const stored = await opened.weights();
+  const bytes = opened.weightBytes(stored, dtype);
   const free = backend.info.maxBytes - backend.memory().live;
-  if (bytes > free) throw new RequestError(`${files.name}: its weights take ${bytes} bytes; the ${backend.info.name} backend has ${free} left`);
-  const weights = await opened.load(source, { backend, dtype, onProgress });
-  return new Model(files.name, opened.facts, weights, options, tokenizer, chat);
+  if (bytes > free) throw new RequestError(`${opened.name}: its weights take ${bytes} bytes; the ${backend.info.name} backend has ${free} left`);
+  const weights = await opened.load(stored, { backend, dtype, onProgress });
+  return new Model(opened.name, opened.facts, weights, options, tokenizer, chat);
 }

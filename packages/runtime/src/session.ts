@@ -66,6 +66,11 @@ export class Session {
     return this.#cache.progress[0]!.seen;
   }
 
+  /** Whether it was closed, by `close` or because reading failed or was aborted midway. */
+  get closed(): boolean {
+    return this.#state === "closed";
+  }
+
   /** Rows held, [layer][KV head]. */
   get rows(): number[][] {
     return this.#cache.progress[0]!.rows.map((heads) => [...heads]);

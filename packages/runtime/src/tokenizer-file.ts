@@ -60,18 +60,27 @@ function readVocabulary(model: Record<string, unknown>, file: string): Map<numbe
       }
       byId.set(id, entry[0]);
     });
-  } else if (isRecord(vocab)) {
-    for (const [token, id] of Object.entries(vocab)) {
+  } else if (vocab instanceof Map || isRecord(vocab)) {
+    eachToken(vocab, (token, id) => {
       if (!isId(id))
         throw new TokenizerError(`${file}: model.vocab has the id ${show(id)} for ${show(token)}; it must be a whole number from 0 to ${largestId}`);
       if (byId.has(id)) throw new TokenizerError(`${file}: model.vocab has the id ${id} twice, for ${show(byId.get(id))} and ${show(token)}`);
       byId.set(id, token);
-    }
+    });
   } else throw new TokenizerError(`${file}: model.vocab is ${show(vocab)}; it must be an object of ids or a list of pieces`);
   if (byId.size === 0) throw new TokenizerError(`${file}: model.vocab is empty`);
   if (model.merges !== undefined && !Array.isArray(model.merges))
     throw new TokenizerError(`${file}: model.merges is ${show(model.merges)}; it must be a list`);
   return byId;
+}
+
+/** The tokens of a vocabulary with their ids, as the file has them. Not by entries: a pair for each of some hundred thousand tokens is memory. */
+export function eachToken(
+  vocab: ReadonlyMap<string, unknown> | Readonly<Record<string, unknown>>,
+  visit: (token: string, id: unknown) => void,
+): void {
+  if (vocab instanceof Map) vocab.forEach((id, token: string) => visit(token, id));
+  else for (const token of Object.keys(vocab)) visit(token, (vocab as Record<string, unknown>)[token]);
 }
 
 const isId = (id: unknown): id is number => Number.isSafeInteger(id) && (id as number) >= 0 && (id as number) <= largestId;

@@ -1,8 +1,10 @@
 import { Tokenizer as Library } from "@huggingface/tokenizers";
+import { fillBpe } from "./bpe.js";
 import { byteStream, pieceStream, type TextStream, textStream } from "./detokenize.js";
 import { reason, show, TokenizerError } from "./error.js";
 import { isRecord, type ModelFiles, readJson, readText } from "./files.js";
-import { readTokenizer, type TokenizerFile } from "./tokenizer-file.js";
+import { eachToken, readTokenizer, type TokenizerFile } from "./tokenizer-file.js";
+import { normalizerLikeReference, preTokenizerLikeReference } from "./tokenizer-parts.js";
 
 // tokenizer.json and tokenizer_config.json, by @huggingface/tokenizers. The library looks for special tokens in every text. So that text which only looks
 // like one stays text, the library is told aliases that no text can hold; a special token is then encoded where, and only where, its alias is put.
@@ -66,8 +68,9 @@ export function makeTokenizer(json: unknown, config: unknown = {}, name = "token
     .map(({ id, content }) => ({ id, content, alias: makeAlias(id) }));
   const byContent = new Map(specials.map((special) => [special.content, special]));
   const bySpecialId = new Map(specials.map((special) => [special.id, special]));
-  const idByToken = new Map([...vocabulary].map(([id, token]) => [token, id]));
-  const vocabularySize = [...vocabulary.keys()].reduce((most, id) => Math.max(most, id + 1), 0);
+  let idByToken: Map<string, number> | undefined;
+  let vocabularySize = 0;
+  for (const id of vocabulary.keys()) vocabularySize = Math.max(vocabularySize, id + 1);
   const contents = [...byContent.keys()].sort((a, b) => b.length - a.length);
   const pattern =
     contents.length === 0 ? undefined : new RegExp(contents.map((text) => text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("|"), "g");
@@ -78,6 +81,11 @@ export function makeTokenizer(json: unknown, config: unknown = {}, name = "token
       ...flags(checked.config),
       ...aliasConfig(named, byContent),
     });
+    if (checked.json.model.type === "BPE") {
+      const { vocab, merges } = checked.json.model as { vocab: Record<string, unknown>; merges: unknown[] };
+      const nameOf = (token: string) => byContent.get(token)?.alias ?? token;
+      fillBpe(library, (add) => eachToken(vocab, (token, id) => add(nameOf(token), id as number)), merges);
+    }
     library.encode("a");
   } catch (error) {
     throw new TokenizerError(`${file}: cannot be used: ${reason(error)}`);
@@ -130,7 +138,13 @@ export function makeTokenizer(json: unknown, config: unknown = {}, name = "token
       return ids.map((id) => out.push(id)).join("") + out.end();
     },
     stream,
-    idOf: (token) => idByToken.get(token),
+    idOf(token) {
+      if (!idByToken) {
+        idByToken = new Map();
+        for (const [id, name] of vocabulary) idByToken.set(name, id);
+      }
+      return idByToken.get(token);
+    },
     isSpecial: (id) => bySpecialId.has(id),
   };
 }
@@ -151,16 +165,17 @@ const flags = (config: Readonly<Record<string, unknown>>) => ({
 const aliasConfig = (named: Readonly<Record<string, string>>, byContent: ReadonlyMap<string, Special>) =>
   Object.fromEntries(Object.entries(named).map(([key, text]) => [key, byContent.get(text)?.alias ?? text]));
 
-/** tokenizer.json with every special token under its alias, and pre-tokenizers that split as the reference library's do. */
+/** tokenizer.json with every special token under its alias, and parts that do as the reference library's. A BPE is left without tokens and merges. */
 function withAliases({ json, added }: TokenizerFile, byContent: ReadonlyMap<string, Special>): Record<string, unknown> {
   const rename = (text: unknown) => (typeof text === "string" ? (byContent.get(text)?.alias ?? text) : text);
   const model: Record<string, unknown> = { ...json.model };
-  if (Array.isArray(model.vocab)) model.vocab = model.vocab.map(([piece, score]: [string, number]) => [rename(piece), score]);
+  if (model.type === "BPE") Object.assign(model, { vocab: {}, merges: [] });
+  else if (Array.isArray(model.vocab)) model.vocab = model.vocab.map(([piece, score]: [string, number]) => [rename(piece), score]);
   else model.vocab = Object.fromEntries(Object.entries(model.vocab as object).map(([token, id]) => [rename(token), id]));
   if (typeof model.unk_token === "string") model.unk_token = rename(model.unk_token);
   return {
-    normalizer: json.normalizer ?? null,
-    pre_tokenizer: likeReference(json.pre_tokenizer ?? null),
+    normalizer: normalizerLikeReference(json.normalizer ?? null),
+    pre_tokenizer: preTokenizerLikeReference(json.pre_tokenizer ?? null),
     decoder: json.decoder ?? null,
     post_processor: renameAll(json.post_processor ?? null, rename),
     model,
@@ -172,31 +187,6 @@ function renameAll(value: unknown, rename: (text: unknown) => unknown): unknown 
   if (Array.isArray(value)) return value.map((item) => renameAll(item, rename));
   if (isRecord(value)) return Object.fromEntries(Object.entries(value).map(([key, item]) => [rename(key), renameAll(item, rename)]));
   return rename(value);
-}
-
-/** GPT-2's splitting rule, as the reference library's ByteLevel pre-tokenizer applies it. */
-const gpt2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
-
-/**
- * Pre-tokenizers whose own patterns in the library take JavaScript's idea of digits and white space, as splits with the same meaning: their patterns pass through the
- * library's translation from the reference's regular expressions.
- */
-function likeReference(value: unknown): unknown {
-  if (!isRecord(value)) return value;
-  if (Array.isArray(value.pretokenizers)) return { ...value, pretokenizers: value.pretokenizers.map(likeReference) };
-  if (value.type === "Digits") {
-    return {
-      type: "Split",
-      pattern: { Regex: value.individual_digits === true ? "\\p{N}" : "\\p{N}+" },
-      behavior: "Isolated",
-      invert: false,
-    };
-  }
-  if (value.type === "ByteLevel" && value.use_regex !== false && value.add_prefix_space !== true) {
-    const split = { type: "Split", pattern: { Regex: gpt2 }, behavior: "Isolated", invert: false };
-    return { type: "Sequence", pretokenizers: [split, { ...value, use_regex: false }] };
-  }
-  return value;
 }
 
 /** Whether a decoder is the one of SentencePiece models with bytes for what they lack, and whether it strips the first space; undefined for any other. */

@@ -164,7 +164,9 @@ describe("config.json", () => {
     const files = memoryFiles({ "config.json": JSON.stringify(llama), "generation_config.json": '{"eos_token_id":5}' });
     expect((await openModel(files)).facts.endTokens).toEqual([5]);
     await expect(openModel(memoryFiles({}))).rejects.toThrow(/memory: has no config\.json and no \.gguf file/);
-    await expect(openModel(memoryFiles({ "a.gguf": "", "b.gguf": "" }))).rejects.toThrow(/2 \.gguf files \(a\.gguf, b\.gguf\); there must be/);
+    await expect(openModel(memoryFiles({ "a.gguf": "", "b.gguf": "" }))).rejects.toThrow(
+      /2 models in \.gguf files \(a\.gguf, b\.gguf\); there must be/,
+    );
     await expect(openModel(memoryFiles({ "config.json": "{" }))).rejects.toThrow(/memory\/config\.json: is not JSON/);
     await expect(openModel(memoryFiles({ "config.json": new Uint8Array([0xff]) }))).rejects.toThrow(/is not UTF-8/);
   });

@@ -20,7 +20,7 @@ async function settled(backend: Backend) {
   const answer = () => generate({ model, policy: h2o({ keep: 10 }), prompt, maxTokens: 6 }).result;
   const { ids } = await answer();
   const held = live(model);
-  expect(Object.keys(held).sort()).toEqual(["tables", "weights"]);
+  expect(Object.keys(held).sort()).toEqual(["rope", "weights"]);
   return { model, held, works: async () => expect((await answer()).ids).toEqual(ids) };
 }
 
@@ -209,7 +209,7 @@ describe("out of memory", () => {
       if (error !== undefined) {
         refused++;
         expect(error).toBeInstanceOf(OutOfMemoryError);
-        expect({ ...live(model), tables: 0 }).toEqual({ ...held, tables: 0 });
+        expect({ ...live(model), rope: 0 }).toEqual({ ...held, rope: 0 });
         expect((await small()).ids).toEqual(ids);
       }
       await backend.dispose();
@@ -239,7 +239,7 @@ describe("out of memory", () => {
         (reason: unknown) => reason,
       );
       if (tokens >= 8000) expect(error).toBeInstanceOf(OutOfMemoryError);
-      expect({ ...live(model), tables: 0 }).toEqual({ ...held, tables: 0 });
+      expect({ ...live(model), rope: 0 }).toEqual({ ...held, rope: 0 });
       expect((await small()).ids).toEqual(ids);
     }
     await backend.dispose();

@@ -15,7 +15,7 @@ import { checkpoint } from "./support/checkpoint.js";
 import { writeGguf } from "./support/gguf.js";
 import { mutate, mutateJson } from "./support/mutate.js";
 
-// Files with a few bytes wrong end in errors of our own types, or are read; nothing else. Every input comes from a seed, which is printed where one fails.
+// Files with a few bytes wrong end in errors of our own types, or are read; nothing else. Every input comes from a seed, which titles name and failures print.
 
 const typed = (error: unknown) =>
   error instanceof FormatError || error instanceof ConfigError || error instanceof TokenizerError || error instanceof TemplateError;
@@ -94,7 +94,7 @@ const ggufs = {
 };
 
 describe("mutated files", () => {
-  it("safetensors: are read or refused", async () => {
+  it("safetensors: are read or refused, seeds 1,000,000 to 1,049,999", async () => {
     const small = checkpoint({ layers: 1, hidden: 2, queryHeads: 1, kvHeads: 1, headSize: 2, feedForward: 2, vocabulary: 3 });
     const file = (await small.files.open("model.safetensors"))!;
     await fuzz({ model: await file.read(0, file.size) }, 1_000_000, 50_000, async (bytes) => {
@@ -104,7 +104,7 @@ describe("mutated files", () => {
   }, 240_000);
 
   it(
-    "GGUF: are read or refused",
+    "GGUF: are read or refused, seeds 2,000,000 to 2,049,999",
     () =>
       fuzz(ggufs, 2_000_000, 50_000, async (bytes) => {
         const { tensors } = await readGguf(sourceOf(bytes), "model.gguf");
@@ -121,7 +121,7 @@ describe("mutated files", () => {
   );
 
   it(
-    "tokenizer.json: are read or refused",
+    "tokenizer.json: are read or refused, seeds 3,000,000 to 3,001,999",
     () =>
       fuzz(
         tokenizers(),

@@ -106,7 +106,7 @@ describe("generate", () => {
       index++;
     }
     expect(index).toBe(policies.length);
-    expect(model.backend.memory().live).toBe(model.weightBytes + model.backend.memory().labels.tables!.live);
+    expect(model.backend.memory().live).toBe(model.weightBytes + model.backend.memory().labels.rope!.live);
   });
 
   it("with the full cache, chunks give what one message gives", async () => {

@@ -1,77 +1,35 @@
-import { createHash } from "node:crypto";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DownloadError, openModel } from "@ziggurat/runtime";
 import { type HubOptions, hub } from "@ziggurat/runtime/node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { checkpoint } from "./support/checkpoint.js";
+import { commit, HubServer } from "./support/hub-server.js";
 
-const commit = "0123456789abcdef0123456789abcdef01234567";
-const bytesOf = async (file: string) => {
-  const source = (await checkpoint().files.open(file))!;
+const bytesOf = async (file: string, of = checkpoint()) => {
+  const source = (await of.files.open(file))!;
   return source.read(0, source.size);
 };
 
-/** A hub on this machine: the repository's facts, its files, and ranges of them. */
-const repository = new Map<string, Uint8Array>();
-let requests: string[] = [];
-/** What goes wrong with a request; gives whether it did. */
-let trouble: (path: string, response: ServerResponse) => boolean = () => false;
+/** A checkpoint whose weights are much larger than their header. */
+const wide = checkpoint({ feedForward: 4096 });
+const large = async () => bytesOf("model.safetensors", wide);
 
-function answer(request: IncomingMessage, response: ServerResponse): void {
-  const { pathname } = new URL(request.url!, "http://hub");
-  requests.push(`${pathname} ${request.headers.range ?? ""}`.trim());
-  if (trouble(pathname, response)) return;
-  const json = (value: unknown) => response.setHeader("content-type", "application/json").end(JSON.stringify(value));
-  if (pathname.startsWith("/api/models/owner/tiny/revision/")) {
-    json({ _id: "1", id: "owner/tiny", sha: commit, private: false, gated: false, downloads: 0, likes: 0, lastModified: "2025-01-01T00:00:00.000Z" });
-  } else if (pathname === `/api/models/owner/tiny/tree/${commit}`) {
-    const files = [...repository].map(([path, bytes]) => {
-      const oid = createHash("sha256").update(bytes).digest("hex");
-      return {
-        type: "file",
-        path,
-        size: bytes.length,
-        oid: "1",
-        ...(path.endsWith(".safetensors") ? { lfs: { oid, size: bytes.length, pointerSize: 1 } } : {}),
-      };
-    });
-    json([...files, { type: "directory", path: "onnx", size: 0, oid: "2" }, { type: "file", path: "../evil.json", size: 1, oid: "3" }]);
-  } else {
-    const file = repository.get(pathname.replace(`/owner/tiny/resolve/${commit}/`, ""));
-    if (!file) return void response.writeHead(404, { "x-error-code": "RepoNotFound" }).end();
-    const [, from, to] = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? "") ?? ["", "0", String(file.length - 1)];
-    const part = file.subarray(Number(from), Number(to) + 1);
-    response.writeHead(206, {
-      etag: '"1"',
-      "content-range": `bytes ${from}-${Number(from) + part.length - 1}/${file.length}`,
-      "content-length": part.length,
-    });
-    response.end(part);
-  }
-}
-
-const server = createServer(answer);
+let server: HubServer;
 let cache: string;
-let url: string;
-const open = (options: HubOptions = {}) => hub("owner/tiny", { url, cache, ...options });
+const open = (options: HubOptions = {}) => hub("owner/tiny", { url: server.url, cache, ...options });
 
 beforeEach(async () => {
-  repository.clear();
-  repository.set("config.json", await bytesOf("config.json"));
-  repository.set("model.safetensors", await bytesOf("model.safetensors"));
-  requests = [];
-  trouble = () => false;
+  server = new HubServer();
+  server.files.set("config.json", await bytesOf("config.json"));
+  server.files.set("model.safetensors", await bytesOf("model.safetensors"));
   cache = await mkdtemp(join(tmpdir(), "ziggurat-hub-"));
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  await server.start();
 });
 afterEach(async () => {
-  server.closeAllConnections();
-  await new Promise((resolve) => server.close(resolve));
+  await server.stop();
   await rm(cache, { recursive: true });
 });
 
@@ -83,22 +41,21 @@ describe("hub", () => {
     const weights = await (await openModel(files)).weights();
     const norm = await weights.tensor("model.norm.weight").read();
     expect(norm.length).toBeGreaterThan(0);
-    const size = repository.get("model.safetensors")!.length;
+    const size = server.files.get("model.safetensors")!.length;
     expect(told.at(-1)).toEqual(["model.safetensors", size, size]);
     expect(await files.open("tokenizer.json")).toBeUndefined();
 
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
+    await server.stop();
     const again = await (await openModel(open())).weights();
     expect(await again.tensor("model.norm.weight").read()).toEqual(norm);
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    await server.start();
   });
 
   it("keeps to the commit that it found, and shares one download", async () => {
     const files = open();
     const [one, two] = await Promise.all([files.open("model.safetensors"), files.open("model.safetensors")]);
     expect(one!.size).toBe(two!.size);
-    const resolved = requests.filter((request) => request.includes("/resolve/"));
+    const resolved = server.requests.filter((request) => request.includes("/resolve/"));
     expect(resolved.every((request) => request.includes(commit))).toBe(true);
     // One to learn the size, one for the bytes.
     expect(resolved.length).toBe(2);
@@ -106,29 +63,30 @@ describe("hub", () => {
 
   it("goes on where a download stopped", async () => {
     const file = Uint8Array.from({ length: 20 * 2 ** 20 }, (_, i) => (i * 2654435761) >>> 24);
-    repository.set("model.safetensors", file);
+    server.files.set("model.safetensors", file);
     let asked = 0;
-    trouble = (path, response) => {
-      if (!path.includes("/resolve/") || ++asked !== 3) return false;
+    server.trouble = (path, response) => {
+      if (!path.includes("/resolve/") || ++asked < 3) return false;
       response.destroy();
       return true;
     };
     await expect(open().open("model.safetensors")).rejects.toThrow(DownloadError);
     expect((await readdir(join(cache, "owner--tiny", commit))).sort()).toEqual(["model.safetensors.part"]);
-    requests = [];
+    server.requests = [];
+    server.trouble = () => false;
     const source = (await open().open("model.safetensors"))!;
-    expect(requests.filter((request) => request.includes("bytes=0-")).map((request) => request.split("=")[1])).toEqual(["0-0"]);
+    expect(server.requests.filter((request) => request.includes("bytes=0-")).map((request) => request.split("=")[1])).toEqual(["0-0"]);
     expect(Buffer.compare(await source.read(0, source.size), file)).toBe(0);
   });
 
   it("refuses what is not what the hub listed", async () => {
     const files = open();
     await files.list!();
-    const damaged = repository.get("model.safetensors")!.slice();
+    const damaged = server.files.get("model.safetensors")!.slice();
     damaged[999]! ^= 1;
-    repository.set("model.safetensors", damaged);
+    server.files.set("model.safetensors", damaged);
     await expect(files.open("model.safetensors")).rejects.toThrow(/owner\/tiny\/model\.safetensors: what came has the SHA-256 \w+; it should have/);
-    repository.set("model.safetensors", damaged.slice(1));
+    server.files.set("model.safetensors", damaged.slice(1));
     await expect(files.open("model.safetensors")).rejects.toThrow(/the hub has \d+ bytes; it listed \d+/);
     expect(await readdir(join(cache, "owner--tiny", commit))).toEqual([]);
   });
@@ -139,7 +97,7 @@ describe("hub", () => {
     [404, /has no such repository or revision/],
     [500, /owner\/tiny: revision "main": /],
   ])("says what is wrong where the hub answers %d", async (status, message) => {
-    trouble = (_, response) => {
+    server.trouble = (_, response) => {
       response.writeHead(status).end("{}");
       return true;
     };
@@ -149,10 +107,9 @@ describe("hub", () => {
   });
 
   it("says that there is no network", async () => {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
+    await server.stop();
     await expect(open().open("config.json")).rejects.toThrow(/127\.0\.0\.1:\d+ cannot be reached \(.*\), and it was not downloaded before/);
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    await server.start();
   });
 
   it("looks anew where what it kept is damaged", async () => {
@@ -161,6 +118,85 @@ describe("hub", () => {
     expect(JSON.parse(await readFile(kept, "utf8"))).toMatchObject({ commit });
     await writeFile(kept, '{"commit":"../..","files":[]}');
     expect(await open().list!()).toEqual(["config.json", "model.safetensors"]);
+  });
+
+  it("reads headers of weights in place, where it is asked for no more", async () => {
+    server.files.set("config.json", await bytesOf("config.json", wide));
+    server.files.set("model.safetensors", await large());
+    const opened = await openModel(open({ inPlace: true }));
+    const weights = await opened.weights();
+    expect(opened.weightBytes(weights, undefined)).toBeGreaterThan(0);
+    expect(server.sent).toBeLessThan(20_000);
+    expect((await readdir(join(cache, "owner--tiny", commit))).sort()).toEqual(["config.json"]);
+    const offline = open({ inPlace: true });
+    await (await open().open("model.safetensors"))!.read(0, 8);
+    await server.stop();
+    await (await openModel(offline)).weights();
+    await server.start();
+  });
+
+  it("takes revision and file from the name", async () => {
+    server.files.set("a.gguf", Uint8Array.of(1));
+    server.files.set("b.gguf", Uint8Array.of(2));
+    const options = { url: server.url, cache };
+    const only = hub("owner/tiny/b.gguf@refs/pr/1", options);
+    expect(await only.list!()).toEqual(["b.gguf"]);
+    expect(await (await only.open("b.gguf"))!.read(0, 1)).toEqual(Uint8Array.of(2));
+    expect(await only.open("config.json")).toBeUndefined();
+    expect(server.requests[0]).toBe("/api/models/owner/tiny/revision/refs%2Fpr%2F1");
+    server.files.delete("config.json");
+    await expect(openModel(hub("owner/tiny@v2", options))).rejects.toThrow(/owner\/tiny: has no config\.json and 2 models.*a\.gguf, b\.gguf/);
+  });
+
+  it("finds a file in a folder of the repository, with its parts beside it", async () => {
+    for (const [at, name] of ["m-00001-of-00002.gguf", "m-00002-of-00002.gguf", "other.gguf"].entries())
+      server.files.set(`Q4/${name}`, Uint8Array.of(at));
+    const options = { url: server.url, cache };
+    for (const inPlace of [true, false]) {
+      const files = hub("owner/tiny/Q4/m-00001-of-00002.gguf", { ...options, inPlace });
+      expect(await files.list!()).toEqual(["m-00001-of-00002.gguf", "m-00002-of-00002.gguf"]);
+      expect(await (await files.open("m-00002-of-00002.gguf"))!.read(0, 1)).toEqual(Uint8Array.of(1));
+      expect(await files.open("other.gguf")).toBeUndefined();
+    }
+    expect(await readdir(join(cache, "owner--tiny", commit, "Q4"))).toEqual(["m-00002-of-00002.gguf"]);
+    // The root has a list of its own.
+    expect(await hub("owner/tiny", options).list!()).toEqual(["config.json", "model.safetensors"]);
+    expect(() => hub("owner/tiny/../m.gguf", options)).toThrow(DownloadError);
+  });
+
+  // Whatever is written to /dev/full finds a full disk.
+  it("says that the disk is full, and leaves nothing that would pass for a model", async (context) => {
+    if (!existsSync("/dev/full")) context.skip("this system has no /dev/full");
+    const at = join(cache, "owner--tiny", commit);
+    await mkdir(at, { recursive: true });
+    await symlink("/dev/full", join(at, "model.safetensors.part"));
+    const files = open();
+    await expect(files.open("model.safetensors")).rejects.toThrow(/owner\/tiny: model\.safetensors: the disk is full; what has arrived stays/);
+    await expect(files.open("model.safetensors")).rejects.toThrow(DownloadError);
+    expect(await readdir(at)).toEqual(["model.safetensors.part"]);
+    await rm(join(at, "model.safetensors.part"));
+    const source = (await files.open("model.safetensors"))!;
+    expect(await source.read(0, source.size)).toEqual(await bytesOf("model.safetensors"));
+    await symlink("/dev/full", join(cache, "owner--tiny", "other.json.part"));
+    await expect(open({ revision: "other" }).list!()).rejects.toThrow(/its list of files: the disk is full/);
+  });
+
+  it("asks again for what a cut connection left out, in the same download", async () => {
+    const file = await large();
+    server.files.set("model.safetensors", file);
+    let times = 0;
+    server.trouble = (path, response, request) => {
+      const [, from = "0", to = String(file.length - 1)] = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? "") ?? [];
+      if (!path.endsWith("model.safetensors") || Number(to) === 0 || ++times > 3) return false;
+      // A third of what was asked for, then the end.
+      const part = file.subarray(Number(from), Number(to) + 1);
+      response.writeHead(206, { "content-range": `bytes ${from}-${to}/${file.length}`, "content-length": part.length });
+      response.write(part.subarray(0, Math.floor(part.length / 3)), () => response.destroy());
+      return true;
+    };
+    const source = (await open().open("model.safetensors"))!;
+    expect(Buffer.compare(await source.read(0, source.size), file)).toBe(0);
+    expect(times).toBe(4);
   });
 
   it.each(["", "a/b/c", "../x", "a/..", "owner name"])("refuses the name %j", (name) => {

@@ -62,7 +62,7 @@ export interface Backend {
   write(target: Slice, data: ArrayBufferView): void;
   /** The bytes as they are after all that was enqueued before. */
   read(source: Slice, bytes: number): Promise<Uint8Array<ArrayBuffer>>;
-  /** Rejects with an `OpError` where the spec breaks the catalogue. */
+  /** Rejects with an `OpError` where the spec breaks the catalogue, and with an `OutOfMemoryError` where the kernel needs more scratch than there is. */
   prepare<N extends OpName>(op: N, spec: Spec<N>): Promise<Kernel<N>>;
   /** Throws an `OpError` where operands are missing, freed or too small. */
   dispatch<N extends OpName>(kernel: Kernel<N>, operands: Operands<N>): void;

@@ -34,11 +34,17 @@ const tables = ["offset", "length", "seen", "ended", "keep", "counter", "base", 
 
 const pad = (bytes: number, to: number) => Math.ceil(bytes / to) * to;
 
-export function place({ op, spec, alias }: Case, inputs: Readonly<Record<string, ArrayLike<number> | undefined>>, random: Random): Placement {
+export function place(
+  { op, spec, alias }: Case,
+  inputs: Readonly<Record<string, ArrayLike<number> | undefined>>,
+  random: Random,
+  alignment?: boolean,
+): Placement {
   const dims = spec as Readonly<Record<string, number>>;
   const dtypes = spec as Readonly<Record<string, DType>>;
-  // Half of all cases start where vector loads are aligned, half do not.
-  const aligned = random.int(2) === 0;
+  // Half of all cases start where vector loads are aligned, half do not, unless it is said.
+  const chance = random.int(2) === 0;
+  const aligned = alignment ?? chance;
   const sizes: Record<string, number> = {};
   const operands: Placed[] = [];
   const rules = Object.entries<OperandRule>(catalogue[op].operands).filter(([, { when }]) => operandIsUsed(when, spec));

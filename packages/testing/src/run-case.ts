@@ -27,10 +27,10 @@ type Images = Readonly<Record<string, Uint8Array<ArrayBuffer>>>;
  * Runs one case on a backend and on the reference. Throws a {@link ConformanceError} where an element is off by more than the catalogue's tolerance, or
  * where a byte changed that the op may not write: of an operand that is read, of padding, of the guards around every operand.
  */
-export async function runCase(backend: Backend, test: Case, seed: number): Promise<void> {
+export async function runCase(backend: Backend, test: Case, seed: number, aligned?: boolean): Promise<void> {
   const random = randomFrom(seedOf(test.name, seed));
   const inputs = test.inputs(random);
-  const placement = place(test, inputs, random);
+  const placement = place(test, inputs, random, aligned);
   const expected = await execute(reference(), test, placement);
   const got = await execute(backend, test, placement);
   const fail = (what: string) => {

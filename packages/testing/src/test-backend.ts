@@ -16,6 +16,8 @@ export interface BackendSuite extends Variant {
   readonly variants?: readonly Variant[];
   /** Seed of the random data; every failure prints it. Default 1. */
   readonly seed?: number;
+  /** Whether operands start where vector loads are aligned. Default: chance decides for each case. */
+  readonly aligned?: boolean;
 }
 
 const isFused = (op: OpName) => (catalogue[op] as OpRule).fused !== undefined;
@@ -24,7 +26,7 @@ const isFused = (op: OpName) => (catalogue[op] as OpRule).fused !== undefined;
  * The conformance suite, for a vitest file: every op of the catalogue over odd shapes, all dtypes, ties and edges, held against the float64 reference,
  * and the contract of `Backend` itself. A fused op that the backend does not have is skipped; any other must be there.
  */
-export function testBackend({ name, create, variants = [], seed = 1 }: BackendSuite): void {
+export function testBackend({ name, create, variants = [], seed = 1, aligned }: BackendSuite): void {
   for (const variant of [{ name, create }, ...variants.map((other) => ({ ...other, name: `${name}, ${other.name}` }))]) {
     describe(variant.name, () => {
       let backend: Backend;
@@ -43,7 +45,7 @@ export function testBackend({ name, create, variants = [], seed = 1 }: BackendSu
           for (const test of tests) {
             it(test.name, async ({ skip }) => {
               if (!backend.has(op) && isFused(op)) skip(`${name} has no fused ${op}`);
-              await runCase(backend, test, seed);
+              await runCase(backend, test, seed, aligned);
             });
           }
         });

@@ -31,7 +31,7 @@ export class Profile {
     this.#totals.clear();
   }
 
-  /** The pass of the next dispatch. */
+  /** The pass of the next dispatch. @internal */
   next(device: GPUDevice, op: string): GPUComputePassDescriptor {
     if (!device.features.has("timestamp-query") || this.#ops.length === most) return {};
     this.#device = device;
@@ -41,7 +41,7 @@ export class Profile {
     return { timestampWrites: { querySet: this.#queries, beginningOfPassWriteIndex: first, endOfPassWriteIndex: first + 1 } };
   }
 
-  /** At the end of a submission's commands. */
+  /** At the end of a submission's commands. @internal */
   resolve(encoder: GPUCommandEncoder): void {
     if (this.#ops.length === 0) return;
     const size = 16 * this.#ops.length;
@@ -51,7 +51,7 @@ export class Profile {
     encoder.copyBufferToBuffer(resolved, 0, this.#staging, 0, size);
   }
 
-  /** Once they are submitted. */
+  /** Once they are submitted. @internal */
   collect(): void {
     const staging = this.#staging;
     const ops = this.#ops;

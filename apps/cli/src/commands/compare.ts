@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { compare, type Mode, type Run, warmUp } from "../comparison.js";
-import { type Document, encodeDocument, readText } from "../document.js";
+import { type Document, encodeDocument, encodeStretch, readText } from "../document.js";
 import { UsageError } from "../error.js";
 import { json, terminalWidth } from "../format.js";
 import { haystack, material, type Task, tasks } from "../haystack/index.js";
@@ -22,6 +22,7 @@ interface CompareFlags extends CommonFlags {
   readonly policies?: string;
   readonly keep: string;
   readonly maxTokens: number;
+  readonly score?: number;
   readonly isolate?: boolean;
   readonly askLater?: boolean;
   readonly repeat: number;
@@ -49,6 +50,8 @@ Examples:
       the main job on a generated document of 4096 tokens
   ziggurat compare --text book.txt --question "Where does Clara live?" --keep 12%,128
       a text of yours, two budgets
+  ziggurat compare --text book.txt --tokens 4096
+      no question: the perplexity of the 512 tokens that follow the first 4096
   ziggurat compare --task needles --tokens 2048 --repeat 20 --policies full,snapkv,pyramidkv,random
       right answers over 20 generated documents, seeds 1 to 20
   ziggurat compare --task table --ask-later
@@ -64,11 +67,13 @@ export const addCompare = (program: Command): Command =>
         program
           .command("compare")
           .summary("one long text, several cache policies side by side")
-          .description("Reads one long text under several cache policies and prints, per policy, the answer, the bytes it held and how fast it was.")
+          .description(
+            "Reads one long text under several cache policies and prints, per policy, the answer, or the perplexity of what follows, the bytes it held and how fast it was.",
+          )
           .option("--demo", "the main job on a generated document: needles, 4096 tokens, seed 1, eleven policies")
           .option("--text <file>", "a text to read; - for stdin")
           .addOption(new Option("--task <name>", "a document to generate instead").choices([...tasks]))
-          .option("--tokens <n>", "how long to make it (default 4096)", whole(128))
+          .option("--tokens <n>", "how long to make it; of --text without --question: how much to read (default 4096)", whole(1))
           .option("--seed <n>", "another seed, another document", whole(0), 1)
           .option("--repeat <n>", "so many generated documents, seeds from --seed on", whole(1), 1)
           .option("--question <text>", "what to ask about --text")
@@ -77,6 +82,7 @@ export const addCompare = (program: Command): Command =>
           .option("--keep <list>", "rows per layer, or a share of the prompt", "12%")
           .option("--isolate", "run each policy alone: its own peak memory and prefill speed")
           .option("--ask-later", "read the text first, ask in a second turn")
+          .option("--score <n>", "--text without --question: how many tokens after those read are scored (default 512)", whole(1))
           .option("--max-tokens <n>", "the longest answer", whole(1), 32),
       ),
     ),
@@ -102,7 +108,8 @@ async function run(flags: CompareFlags): Promise<void> {
     const started = performance.now();
     for (let at = 0; at < flags.repeat; at++) {
       const seed = flags.seed + at;
-      const document = encodeDocument(model, given ?? generated!(seed));
+      const stretch = given && given.question === undefined;
+      const document = stretch ? encodeStretch(model, given.text, flags) : encodeDocument(model, given ?? generated!(seed));
       if (!first) await warmUp(model, (first = document), signal);
       const onProgress = (done: number, what: string) =>
         bar.update((at + done) / flags.repeat, flags.repeat > 1 ? `document ${at + 1} of ${flags.repeat}: ${what}` : what);
@@ -120,6 +127,7 @@ async function run(flags: CompareFlags): Promise<void> {
       promptTokens: first!.ids.length,
       question: first!.question ?? null,
       expected: first!.expected ?? null,
+      ...(first!.following ? { scoredTokens: first!.following.length } : {}),
       documents: flags.repeat,
       runs,
       ...(flags.repeat > 1 ? { summary: summarise(runs) } : {}),
@@ -133,11 +141,13 @@ async function run(flags: CompareFlags): Promise<void> {
   process.stdout.write(`${[...source, ...report(comparison, terminalWidth())].join("\n")}\n`);
 }
 
-function checkSource({ demo, text, task, question, expect, repeat, askLater, tokens }: CompareFlags): void {
+function checkSource({ demo, text, task, question, expect, repeat, askLater, tokens, score }: CompareFlags): void {
   const sources = [demo && "--demo", text !== undefined && "--text", task && "--task"].filter((name) => typeof name === "string");
   if (sources.length === 0) throw new UsageError(`there is no text to read; give --text FILE, --task ${tasks.join("|")}, or --demo`);
   if (sources.length > 1) throw new UsageError(`${sources.join(" and ")} cannot go together; give one of them`);
+  if (score !== undefined && (text === undefined || question !== undefined)) throw new UsageError("--score goes with --text and no --question");
   if (text === undefined) {
+    if (tokens !== undefined && tokens < 128) throw new UsageError(`--tokens is ${tokens}; a generated document has at least 128`);
     if (question !== undefined || expect !== undefined)
       throw new UsageError("--question and --expect go with --text; a generated document has its own");
     return;
@@ -146,7 +156,8 @@ function checkSource({ demo, text, task, question, expect, repeat, askLater, tok
   if (expect !== undefined && question === undefined) throw new UsageError("--expect is the answer to a question; give --question as well");
   if (askLater && question === undefined) throw new UsageError("--ask-later asks a question in a second turn; give --question");
   if (repeat > 1) throw new UsageError("--repeat makes new documents; it goes with --task or --demo, not with --text");
-  if (tokens !== undefined) throw new UsageError("--tokens is for generated documents; it goes with --task or --demo, not with --text");
+  if (tokens !== undefined && question !== undefined)
+    throw new UsageError("--tokens is for generated documents and for texts without a question; leave it or --question out");
 }
 
 async function readGiven({ question, expect }: CompareFlags, path: string): Promise<Document> {

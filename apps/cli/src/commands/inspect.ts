@@ -4,9 +4,10 @@ import { rowDTypes } from "@ziggurat/tensor";
 import { type Command, Option } from "commander";
 import { UsageError } from "../error.js";
 import { barScale, bars, bytes, json, table } from "../format.js";
-import { type LoadFlags, modelFiles } from "../load.js";
-import { addOutput, addPolicyOptions, policyOptions, whole } from "../options.js";
+import { filesOf, type LoadFlags } from "../load.js";
+import { addOutput, addPolicyOptions, modelHelp, policyOptions, whole } from "../options.js";
 import { makePolicy, parseKeeps, parsePolicies, withKeeps, withShared } from "../policies.js";
+import { progress } from "../progress.js";
 
 interface InspectFlags extends Pick<LoadFlags, "model" | "rows" | "weights"> {
   readonly context?: number;
@@ -18,12 +19,15 @@ interface InspectFlags extends Pick<LoadFlags, "model" | "rows" | "weights"> {
 
 const help = `
 Nothing is loaded and nothing runs: the numbers are arithmetic on the model's configuration,
-metadata included, exact to the byte.
+metadata included, exact to the byte. Of a remote model only the configuration and the headers of
+its weights are fetched.
 
 Examples:
   ziggurat inspect
       Pebble at its whole context
-  ziggurat inspect --model ./SmolLM2-135M-Instruct --context 8192 --keep 12%,512 --rows f16`;
+  ziggurat inspect --model HuggingFaceTB/SmolLM2-135M-Instruct --context 8192 --keep 12%,512
+      a model of the hub, without downloading it
+  ziggurat inspect --model ./model.gguf --rows f16`;
 
 /** `ziggurat inspect`: what a cache would take. */
 export const addInspect = (program: Command): Command =>
@@ -33,7 +37,7 @@ export const addInspect = (program: Command): Command =>
         .command("inspect")
         .summary("bytes of K/V per layer, before anything is loaded")
         .description("Prints what K and V take per layer and token, and what each policy would hold after a prompt that fills a context.")
-        .option("--model <path>", "a model's folder, or a .gguf file (default: the bundled Pebble)")
+        .option("--model <model>", modelHelp)
         .addOption(new Option("--rows <dtype>", "what K and V are stored in").choices([...rowDTypes]).default("bf16"))
         .addOption(new Option("--weights <dtype>", "what the weights would be stored in (default: as in the files)").choices(["f32", "bf16", "q8_0"]))
         .option("--context <n>", "tokens of the prompt (default: all that the model reads)", whole(1))
@@ -48,16 +52,20 @@ export const addInspect = (program: Command): Command =>
 async function run(flags: InspectFlags): Promise<void> {
   const { rows: dtype, maxTokens } = flags;
   const specs = withKeeps(withShared(parsePolicies(flags.policies), policyOptions({ ...flags })), parseKeeps("--keep", flags.keep));
-  const files = await modelFiles(flags.model);
-  const opened = await openModel(files);
-  const { architecture, contextLength, cache: shape } = opened.facts;
+  const bar = progress("looking");
+  const opened = await openModel(await filesOf(flags.model, bar, true));
+  const source = await opened.weights();
+  bar.end();
+  const { name: model } = opened;
+  const { architecture, contextLength, vocabularySize, hiddenSize, cache: shape } = opened.facts;
   const context = flags.context ?? contextLength;
-  if (context > contextLength) throw new UsageError(`--context is ${context}; ${files.name} reads ${contextLength}`);
-  const weightBytes = opened.weightBytes(await opened.weights(), flags.weights);
+  if (context > contextLength) throw new UsageError(`--context is ${context}; ${model} reads ${contextLength}`);
+  const weightBytes = opened.weightBytes(source, flags.weights);
+  const types = Object.fromEntries([...source.types].sort(([, a], [, b]) => b - a));
 
   const layers = shape.layers.map(({ kind, kvHeads, headSize, window }, layer) => {
     const bytesPerToken = kvHeads * rowBytes(headSize, dtype, 1);
-    return { layer, kind, ...(window === undefined ? {} : { window }), kvHeads, headSize, bytesPerToken };
+    return { layer, kind, ...(window === undefined ? {} : { window }), queryHeads: shape.queryHeads, kvHeads, headSize, bytesPerToken };
   });
   const policies = specs.map((spec) => {
     const { name, keep, budget, policy } = makePolicy(spec, context);
@@ -74,18 +82,23 @@ async function run(flags: InspectFlags): Promise<void> {
     const facts = { policy: name, keep: keep ?? null, budget, active: plan.evicted > 0, rowsPerLayer };
     return { ...facts, kvBytesPerLayer, kvBytes, roomBytes: sizes.room, scratchBytes: scratch, kvPeakBytes };
   });
-  const facts = { model: files.name, architecture, contextLength, context, maxTokens, rows: dtype, weightBytes };
+  const sizes = { hiddenSize, vocabularySize, contextLength };
+  const facts = { model, architecture, ...sizes, context, maxTokens, rows: dtype, weightBytes, weightTypes: types };
   if (flags.json) return void process.stdout.write(json({ ...facts, layers, policies }));
 
   const perToken = layers.reduce((sum, { bytesPerToken }) => sum + bytesPerToken, 0);
   const lines = [
-    `${files.name}: ${architecture}, ${layers.length} layers, reads ${contextLength} tokens; weights ${bytes(weightBytes)}`,
+    `${model}: ${architecture}, ${layers.length} layers, hidden size ${hiddenSize}, ${vocabularySize} tokens known; reads ${contextLength} tokens`,
+    `weights: ${Object.entries(types)
+      .map(([type, size]) => `${type} ${bytes(size)}`)
+      .join(", ")} in the files; ${bytes(weightBytes)} when loaded${flags.weights ? ` as ${flags.weights}` : ""}`,
     `K/V in ${dtype}: ${perToken} bytes a token, over all layers, with its position`,
     "",
     ...table(
       [
         { title: "layers" },
         { title: "kind" },
+        { title: "query heads", right: true },
         { title: "KV heads", right: true },
         { title: "head size", right: true },
         { title: "bytes a token", right: true },
@@ -93,6 +106,7 @@ async function run(flags: InspectFlags): Promise<void> {
       alike(layers).map(([first, last]) => [
         first.layer === last.layer ? `${first.layer}` : `${first.layer} to ${last.layer}`,
         first.window === undefined ? first.kind : `${first.kind}, ${first.window} rows`,
+        `${first.queryHeads}`,
         `${first.kvHeads}`,
         `${first.headSize}`,
         `${first.bytesPerToken}`,

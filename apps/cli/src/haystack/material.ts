@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { words } from "@ziggurat/pebble";
 import { alice } from "../texts.js";
 
@@ -19,5 +18,14 @@ export const paragraphsOf = (text: string): string[] =>
 
 /** The bundled text, and words that Pebble never saw as keys or values. */
 export async function material(): Promise<Material> {
-  return { paragraphs: paragraphsOf(await readFile(alice, "utf8")), words: (await words()).heldout };
+  return { paragraphs: paragraphsOf(await readText(alice)), words: (await words()).heldout };
+}
+
+/** Asked for at run time, so that a bundle for browsers holds no trace of Node. */
+async function readText(url: URL): Promise<string> {
+  const fs = globalThis.process?.getBuiltinModule?.("node:fs");
+  if (url.protocol === "file:" && fs) return fs.promises.readFile(url, "utf8");
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${url.href}: the server answered ${response.status} ${response.statusText}`);
+  return response.text();
 }

@@ -61,6 +61,53 @@ export function expSmall(x: v128): v128 {
   return v128.and(f32x4.mul(expReduced(r), power), f32x4.ge(x, constant(LEAST)));
 }
 
+/** e^(x - base) for the eight numbers at `at`, as `expSmall`; returns the sums of two. What needs constants is shared by both. */
+// @ts-ignore: decorator
+@inline
+export function expSmall8(at: usize, base: v128): v128 {
+  let c = constant(LEAST);
+  const x = f32x4.sub(v128.load(at), base);
+  const y = f32x4.sub(v128.load(at, 16), base);
+  const seenX = f32x4.ge(x, c);
+  const seenY = f32x4.ge(y, c);
+  let r = f32x4.pmax(x, c);
+  let s = f32x4.pmax(y, c);
+  c = constant(LOG2_E);
+  let d = constant(ROUND_127);
+  const t = madd(r, c, d);
+  const u = madd(s, c, d);
+  const n = f32x4.sub(t, d);
+  const m = f32x4.sub(u, d);
+  c = constant(LN2_HIGH);
+  d = constant(LN2_LOW);
+  r = madd(n, d, madd(n, c, r));
+  s = madd(m, d, madd(m, c, s));
+  c = constant(P0);
+  d = constant(P0 + 4);
+  let p = madd(c, r, d);
+  let q = madd(c, s, d);
+  c = constant(P0 + 8);
+  p = madd(p, r, c);
+  q = madd(q, s, c);
+  c = constant(P0 + 12);
+  p = madd(p, r, c);
+  q = madd(q, s, c);
+  c = constant(P0 + 16);
+  p = madd(p, r, c);
+  q = madd(q, s, c);
+  c = constant(P0 + 20);
+  p = madd(p, r, c);
+  q = madd(q, s, c);
+  c = constant(ONE);
+  p = f32x4.add(madd(p, f32x4.mul(r, r), r), c);
+  q = f32x4.add(madd(q, f32x4.mul(s, s), s), c);
+  p = v128.and(f32x4.mul(p, i32x4.shl(t, 23)), seenX);
+  q = v128.and(f32x4.mul(q, i32x4.shl(u, 23)), seenY);
+  v128.store(at, p);
+  v128.store(at, q, 16);
+  return f32x4.add(p, q);
+}
+
 /** x / (1 + e^-u). */
 // @ts-ignore: decorator
 @inline

@@ -1,6 +1,6 @@
 import { DType } from "./arguments";
-import { shifted } from "./dots";
 import { packPanel } from "./panel";
+import { shifted } from "./quantised-dots";
 import { minimumsOf, scalesOf } from "./weights";
 
 // Matrix products with quantised weights: whole numbers of 16 bits times whole numbers of 16 bits, two at a time, in blocks of 32 that end with one

@@ -10,99 +10,74 @@ import { scaleRow } from "./softmax";
 /** Rows of values that are weighted at once; rows of weights lie as many numbers apart. */
 export const CHUNK = 256;
 
-const ROWS = 16; // Rows that are walked down by columns: few enough that memory is still read in order.
+/** Adds four weighted rows to eight sums of one query head: those of even place, then the odd ones. */
+// @ts-ignore: decorator
+@inline
+function add4(
+  w: usize, quarter: usize, to: usize, x0: v128, x1: v128, x2: v128, x3: v128, y0: v128, y1: v128, y2: v128, y3: v128,
+): void {
+  let u = v128.load32_splat(w);
+  let v = v128.load32_splat(w + quarter);
+  let even = madd2(u, x0, v, x1, v128.load(to));
+  let odd = madd2(u, y0, v, y1, v128.load(to, 16));
+  w += quarter << 1;
+  u = v128.load32_splat(w);
+  v = v128.load32_splat(w + quarter);
+  even = madd2(u, x2, v, x3, even);
+  odd = madd2(u, y2, v, y3, odd);
+  v128.store(to, even);
+  v128.store(to, odd, 16);
+}
 
-/** Adds weights x values to `heads` (1 to 4) rows of sums, eight columns at a time. 16 bits: the four of even place, then the odd ones. */
+/**
+ * Adds weights x values to `heads` (1 to 4) rows of sums. Rows are taken by fours that lie a quarter of all apart, so that memory is read in order and as
+ * four streams: one alone waits for memory more often. 16 bits: of each eight sums those of even place lie before the odd ones.
+ */
 // @ts-ignore: decorator
 @inline
 function columns(dtype: i32, heads: i32, values: usize, rowBytes: usize, width: i32, count: i32, weights: usize, to: usize, toStride: usize): void {
   const mask = i32x4.splat(dtype == DType.BF16 ? upper : halfBits);
-  const toB = to + toStride;
-  const toC = toB + toStride;
-  const toD = toC + toStride;
-  for (let j = 0; j < count; j += ROWS) {
-    const end = weights + (<usize>min(count, j + ROWS) << 2);
-    let column = values + <usize>j * rowBytes;
-    for (let c: usize = 0; c < <usize>width << 2; c += 32) {
-      let a0 = v128.load(to + c);
-      let a1 = v128.load(to + c, 16);
-      let b0 = a0;
-      let b1 = a0;
-      let c0 = a0;
-      let c1 = a0;
-      let d0 = a0;
-      let d1 = a0;
-      if (heads > 1) {
-        b0 = v128.load(toB + c);
-        b1 = v128.load(toB + c, 16);
+  const rows = <usize>((count + 3) >> 2);
+  const quarter = rows << 2;
+  const final = values + <usize>(count - 1) * rowBytes;
+  const end = weights + quarter;
+  for (let w = weights; w < end; w += 4, values += rowBytes) {
+    // Where there are too few rows the last is taken again: the weights behind the last are 0.
+    let p0 = values;
+    const p1 = min(p0 + rows * rowBytes, final) - p0;
+    const p2 = min(p0 + 2 * rows * rowBytes, final) - p0;
+    const p3 = min(p0 + 3 * rows * rowBytes, final) - p0;
+    const last = to + (<usize>width << 2);
+    for (let sums = to; sums < last; sums += 32) {
+      let x0 = v128.load(p0);
+      let x1 = v128.load(p0 + p1);
+      let x2 = v128.load(p0 + p2);
+      let x3 = v128.load(p0 + p3);
+      let y0 = x0;
+      let y1 = x1;
+      let y2 = x2;
+      let y3 = x3;
+      if (dtype == DType.F32) {
+        y0 = v128.load(p0, 16);
+        y1 = v128.load(p0 + p1, 16);
+        y2 = v128.load(p0 + p2, 16);
+        y3 = v128.load(p0 + p3, 16);
+        p0 += 32;
+      } else {
+        y0 = odds(dtype, x0, mask);
+        y1 = odds(dtype, x1, mask);
+        y2 = odds(dtype, x2, mask);
+        y3 = odds(dtype, x3, mask);
+        x0 = evens(dtype, x0, mask);
+        x1 = evens(dtype, x1, mask);
+        x2 = evens(dtype, x2, mask);
+        x3 = evens(dtype, x3, mask);
+        p0 += 16;
       }
-      if (heads > 2) {
-        c0 = v128.load(toC + c);
-        c1 = v128.load(toC + c, 16);
-      }
-      if (heads > 3) {
-        d0 = v128.load(toD + c);
-        d1 = v128.load(toD + c, 16);
-      }
-      let at = column;
-      for (let w = weights + (j << 2); w < end; w += 8) {
-        let x0 = v128.load(at);
-        let y0 = x0;
-        if (dtype == DType.F32) y0 = v128.load(at, 16);
-        // Where the last row has no fellow it is taken again; the weight behind the last is 0.
-        at += w + 4 < end ? rowBytes : 0;
-        let x1 = v128.load(at);
-        let y1 = x1;
-        if (dtype == DType.F32) {
-          y1 = v128.load(at, 16);
-        } else {
-          y0 = odds(dtype, x0, mask);
-          y1 = odds(dtype, x1, mask);
-          x0 = evens(dtype, x0, mask);
-          x1 = evens(dtype, x1, mask);
-        }
-        at += rowBytes;
-        // Last head first: see products.ts.
-        let u = x0;
-        let v = x0;
-        if (heads > 3) {
-          u = v128.load32_splat(w, CHUNK * 12);
-          v = v128.load32_splat(w, CHUNK * 12 + 4);
-          d0 = madd2(u, x0, v, x1, d0);
-          d1 = madd2(u, y0, v, y1, d1);
-        }
-        if (heads > 2) {
-          u = v128.load32_splat(w, CHUNK * 8);
-          v = v128.load32_splat(w, CHUNK * 8 + 4);
-          c0 = madd2(u, x0, v, x1, c0);
-          c1 = madd2(u, y0, v, y1, c1);
-        }
-        if (heads > 1) {
-          u = v128.load32_splat(w, CHUNK * 4);
-          v = v128.load32_splat(w, CHUNK * 4 + 4);
-          b0 = madd2(u, x0, v, x1, b0);
-          b1 = madd2(u, y0, v, y1, b1);
-        }
-        u = v128.load32_splat(w);
-        v = v128.load32_splat(w, 4);
-        a0 = madd2(u, x0, v, x1, a0);
-        a1 = madd2(u, y0, v, y1, a1);
-      }
-      v128.store(to + c, a0);
-      v128.store(to + c, a1, 16);
-      if (heads > 1) {
-        v128.store(toB + c, b0);
-        v128.store(toB + c, b1, 16);
-      }
-      if (heads > 2) {
-        v128.store(toC + c, c0);
-        v128.store(toC + c, c1, 16);
-      }
-      if (heads > 3) {
-        v128.store(toD + c, d0);
-        v128.store(toD + c, d1, 16);
-      }
-      column += dtype == DType.F32 ? 32 : 16;
+      add4(w, quarter, sums, x0, x1, x2, x3, y0, y1, y2, y3);
+      if (heads > 1) add4(w + CHUNK * 4, quarter, sums + toStride, x0, x1, x2, x3, y0, y1, y2, y3);
+      if (heads > 2) add4(w + CHUNK * 8, quarter, sums + 2 * toStride, x0, x1, x2, x3, y0, y1, y2, y3);
+      if (heads > 3) add4(w + CHUNK * 12, quarter, sums + 3 * toStride, x0, x1, x2, x3, y0, y1, y2, y3);
     }
   }
 }
@@ -128,15 +103,6 @@ export function columnsFloat32(heads: i32, values: usize, rowBytes: usize, width
   anyHeads(DType.F32, heads, values, rowBytes, width, count, weights, to, toStride);
 }
 
-/** Reads one word of every cache line in order, which the memory is fastest at: `columns` walks in strides. */
-function touch(from: usize, bytes: usize): void {
-  let all: i32 = 0;
-  for (let at: usize = 0; at < bytes; at += 64) all |= load<i32>(from + at);
-  touched = all;
-}
-
-export let touched: i32 = 0;
-
 /** Puts `width` sums in order: those of even place lie before the odd ones of each eight. */
 function reorder(dtype: i32, row: usize, width: i32): void {
   const factor = f32x4.splat(dtype == DType.F16 ? HALF_ROOT : 1);
@@ -159,18 +125,13 @@ export function weighValues(dtype: i32, values: usize, headSize: i32, count: i32
   for (let g = 0; g < group; g++) memory.fill(to + <usize>g * toStride, 0, whole << 2);
   // Halves come as 2^-112 of themselves; half of what mends that goes to the weights, lest the products become subnormal, which is slow.
   if (dtype == DType.F16) for (let g = 0; g < group; g++) scaleRow(weights + <usize>g * (CHUNK * 4), (count + 3) & ~3, HALF_ROOT);
-  for (let j = 0; j < count; j += 4 * ROWS) {
-    const at = values + <usize>j * rowBytes;
-    const rows = min(4 * ROWS, count - j);
-    touch(at, <usize>rows * rowBytes);
-    for (let g = 0; g < group; g += 4) {
-      const w = weights + <usize>g * (CHUNK * 4) + (j << 2);
-      const place = to + <usize>g * toStride;
-      const heads = min(4, group - g);
-      if (dtype == DType.BF16) columnsBFloat16(heads, at, rowBytes, whole, rows, w, place, toStride);
-      else if (dtype == DType.F16) columnsFloat16(heads, at, rowBytes, whole, rows, w, place, toStride);
-      else columnsFloat32(heads, at, rowBytes, whole, rows, w, place, toStride);
-    }
+  for (let g = 0; g < group; g += 4) {
+    const w = weights + <usize>g * (CHUNK * 4);
+    const place = to + <usize>g * toStride;
+    const heads = min(4, group - g);
+    if (dtype == DType.BF16) columnsBFloat16(heads, values, rowBytes, whole, count, w, place, toStride);
+    else if (dtype == DType.F16) columnsFloat16(heads, values, rowBytes, whole, count, w, place, toStride);
+    else columnsFloat32(heads, values, rowBytes, whole, count, w, place, toStride);
   }
   if (dtype != DType.F32) for (let g = 0; g < group; g++) reorder(dtype, to + <usize>g * toStride, whole);
   for (let c = whole; c < headSize; c++) {

@@ -23,9 +23,21 @@ const append: Plan<"append"> = ({ sequences, tokens, queryHeads, kvHeads, headSi
 /** Head sizes with kernels for tensor cores: queries of a block, rows of a tile. */
 const tiles: Readonly<Record<number, readonly [queries: number, keys: number]>> = { 64: [128, 64], 96: [128, 64], 128: [128, 48], 256: [64, 32] };
 
-const attention: Plan<"attention"> = ({ tokens, queryHeads, kvHeads, headSize, kv, window, scale, softcap }, { aligned }) => {
+const attention: Plan<"attention"> = ({ tokens, queryHeads, kvHeads, headSize, kv, window, scale, softcap }, { aligned, hopper }) => {
   checkHeadSize("attention", headSize);
   const operands = ["qkv", "keys", "values", "offset", "length", "out", "lse"].map((name) => at(name));
+  if (aligned && hopper && (headSize === 64 || headSize === 128) && kv !== "f32" && scale > 0) {
+    return {
+      launches: [
+        {
+          ...{ file: "attention.sm90a", kernel: `attention_hopper_${kv}_${headSize}`, grid: [over(tokens, 128), queryHeads], threads: 384 },
+          // Queries, two stages of K and V, room to start at a multiple of 1024, barriers.
+          shared: 5 * 128 * 2 * headSize + 2048,
+          args: [...operands, ...int(tokens, queryHeads, kvHeads, window), ...float(scale, softcap)],
+        },
+      ],
+    };
+  }
   const tile = tiles[headSize];
   if (aligned && tile && kv !== "f32") {
     const [queries, keys] = tile;
@@ -70,12 +82,15 @@ const decodeAttention: Plan<"decodeAttention"> = (spec, { aligned, multiprocesso
   const splits = over(capacity, chunk);
   const join = (splits: number, chunk: number): Launch => ({
     ...{ file: "decode-attention", kernel: "decode_attention_join", grid: [sequences * queryHeads], threads: threadsFor(headSize, 256) },
-    shared: 4 * splits,
+    // Read by 16 bytes.
+    shared: 16 * over(splits, 4),
     args: [at(scratch), at("length"), at("ended"), at("out"), at("lse"), ...int(queryHeads, kvHeads, headSize, chunk, splits)],
   });
   const scratchOf = (splits: number) => 4 * sequences * queryHeads * splits * (headSize + 2);
   const warps = decodeWarps[headSize];
-  if (aligned && !slot && warps && kv !== "f32") {
+  // Keys are turned as a whole there, of the usual sizes.
+  const turns = rotary === headSize && headSize !== 96;
+  if (aligned && warps && kv !== "f32" && (!slot || turns)) {
     const passes = over(group, 16);
     const items = sequences * kvHeads * passes;
     // Two blocks fit on a multiprocessor: all in one go where there are few items, else some for each to even out.
@@ -83,11 +98,17 @@ const decodeAttention: Plan<"decodeAttention"> = (spec, { aligned, multiprocesso
     const wanted = slots >= 4 * items ? Math.floor(slots / items) : over(4 * slots, items);
     const chunk = Math.max(128, 16 * warps.count * over(capacity, 16 * warps.count * wanted));
     const splits = over(capacity, chunk);
-    const operands = ["qkv", "keys", "values", "offset", "length", "ended", "out", "lse", scratch];
+    const places = slot ? ["cells", "table"] : [];
+    const operands = ["qkv", "keys", "values", ...places, "offset", "length", "ended", "out", "lse", scratch];
+    const kernel = `decode_attention_${slot ? "slot" : "tile"}_${kv}_${headSize}`;
     const first: Launch = {
-      ...{ file: "decode-attention", kernel: `decode_attention_tile_${kv}_${headSize}`, grid: [splits, sequences * kvHeads, passes] },
+      ...{ file: "decode-attention", kernel, grid: [splits, sequences * kvHeads, passes] },
       ...{ threads: 32 * warps.count, shared: warps.count * warps.stages * 64 * headSize },
-      args: [...operands.map((name) => at(name)), ...int(queryHeads, kvHeads, chunk, splits), ...float(scale, softcap)],
+      args: [
+        ...operands.map((name) => at(name)),
+        ...int(queryHeads, kvHeads, chunk, splits, ...(slot ? [arenaRows, tableRows] : [])),
+        ...float(scale, softcap),
+      ],
     };
     return splits === 1 ? { launches: [first] } : { launches: [first, join(splits, chunk)], scratch: scratchOf(splits) };
   }
@@ -105,9 +126,39 @@ const decodeAttention: Plan<"decodeAttention"> = (spec, { aligned, multiprocesso
   return splits === 1 ? { launches: [first] } : { launches: [first, join(splits, chunk)], scratch: scratchOf(splits) };
 };
 
-const watch: Plan<"watch"> = (spec) => {
-  const { sequences, tokens, queryHeads, kvHeads, headSize, arenaRows, capacity, kv, from, rotary, tableRows, scale, softcap } = spec;
+/** Head sizes with kernels for tensor cores: keys of a block. */
+const watchKeys: Readonly<Record<number, number>> = { 64: 128, 96: 128, 128: 128, 256: 64 };
+
+const watch: Plan<"watch"> = (spec, { aligned }) => {
+  const { sequences, tokens, queryHeads, kvHeads, headSize, arenaRows, capacity, kv, from, rotary, tableRows, scale, softcap, slot } = spec;
   checkHeadSize("watch", headSize);
+  const keys = watchKeys[headSize];
+  // A step of decoding has one query a sequence.
+  if (aligned && keys && !slot && tokens > 1 && from < tokens && kv !== "f32") {
+    const queries = tokens - from;
+    const heads = sequences * queryHeads;
+    // Where queries are few, the heads that share keys follow one another in one block, so that keys are read once.
+    const share = queries <= 256 ? queryHeads / kvHeads : 1;
+    return {
+      scratch: 2 * heads * queries * headSize,
+      launches: [
+        {
+          ...{ file: "watch", kernel: `watch_round_${kv}`, grid: [over((queries * headSize) / 8, 256), heads], threads: 256 },
+          args: [at("qkv"), at(scratch), ...int(tokens, queryHeads, kvHeads, headSize, from)],
+        },
+        {
+          ...{ file: "watch", kernel: `watch_tile_${kv}_${headSize}`, grid: [over(capacity, keys), heads / share], threads: 128 },
+          // First the keys, then four stages of 32 queries.
+          shared: 256 * headSize,
+          args: [
+            ...[scratch, "keys", "lse", "offset", "length", "ended", "mass"].map((name) => at(name)),
+            ...int(tokens, queryHeads, kvHeads, capacity, from, share),
+            ...float(scale, softcap),
+          ],
+        },
+      ],
+    };
+  }
   const operands = ["qkv", "keys", "cells", "table", "lse", "offset", "length", "ended", "mass"];
   return {
     launches: [

@@ -28,11 +28,33 @@ function tilesOf(weight: keyof typeof weightBytes): readonly Tile[] {
   ];
 }
 
-export const linear: Plan<"linear"> = ({ rows, width, out, weight }, { aligned, multiprocessors }) => {
+/** Bytes that cuBLASLt may use beside the activations: what NVIDIA recommends for compute capability 9.0. */
+const workspace = 32 * 2 ** 20;
+/** Measured: with fewer rows, and with those between, the own kernels are as fast. */
+const forCublasLt = (rows: number) => rows > 128 || (rows > 16 && rows <= 64);
+
+export const linear: Plan<"linear"> = ({ rows, width, out, weight }, { aligned, multiprocessors, hopper, cublasLt }) => {
   const args = [at("x"), at("weight"), at("bias"), at("residual"), at("out"), ...int(rows, width, out)];
   const loads = width / perLoad[weight];
   if (!aligned || !Number.isInteger(loads)) {
     return { launches: [{ file: "linear", kernel: `linear_any_${weight}`, grid: [over(out, 8), over(rows, 4)], threads: 256, args }] };
+  }
+  if (cublasLt && forCublasLt(rows) && out % 8 === 0 && (weight === "f16" || weight === "bf16")) {
+    return byCublasLt({ rows, width, out, weight });
+  }
+  if (hopper && rows > 128 && out % 8 === 0 && (weight === "f16" || weight === "bf16")) {
+    const operands = [scratch, "weight", "bias", "residual", "out"].map((name) => at(name));
+    return {
+      scratch: 2 * rows * width,
+      launches: [
+        roundOf(weight, rows, width),
+        {
+          ...{ file: "linear.sm90a", kernel: `linear_hopper_${weight}`, grid: [over(rows, 128), over(out, 256)], threads: 384 },
+          // Four stages of 64 numbers of 128 rows and 256 outs, room to start at a multiple of 1024, barriers.
+          ...{ shared: 4 * (128 + 256) * 128 + 2048, args: [...operands, ...int(rows, width, out)] },
+        },
+      ],
+    };
   }
   if (rows > 8 && weight !== "f32") return onTensorCores({ rows, width, out, weight }, multiprocessors);
   const few = [1, 2, 4].find((count) => rows <= count) ?? 8;
@@ -40,11 +62,35 @@ export const linear: Plan<"linear"> = ({ rows, width, out, weight }, { aligned, 
     launches: [
       {
         ...{ file: "linear", kernel: `linear_few_${weight}_${few}`, grid: [over(out, outsPerBlock), over(rows, few)] },
-        ...{ threads: threadsFor(over(loads, isQuantised(weight) ? 2 : 4), 256), args },
+        // Several loads a thread where there is enough to read.
+        ...{ threads: threadsFor(loads <= 256 ? loads : over(loads, isQuantised(weight) ? 2 : 4), 256), args },
       },
     ],
   };
 };
+
+const roundOf = (weight: WeightDType, rows: number, width: number): Launch => {
+  const each = isQuantised(weight) ? 16 : 8;
+  return {
+    ...{ file: "linear", kernel: `linear_round_${isQuantised(weight) ? "quantised" : weight}` },
+    ...{ grid: [over((rows * width) / each, 256)], threads: 256 },
+    args: [at("x"), at(scratch), ...int((rows * width) / each)],
+  };
+};
+
+function byCublasLt({ rows, width, out, weight }: { rows: number; width: number; out: number; weight: "f16" | "bf16" }) {
+  const roomAt = 256 * over(2 * rows * width, 256);
+  return {
+    launches: [
+      roundOf(weight, rows, width),
+      {
+        product: { rows, width, outs: out, half: weight === "f16", workspace },
+        args: [at(scratch), at("weight"), at("bias"), at("residual"), at("out"), at(scratch, roomAt)],
+      },
+    ],
+    scratch: roomAt + workspace,
+  };
+}
 
 function onTensorCores(
   { rows, width, out, weight }: { rows: number; width: number; out: number; weight: Exclude<WeightDType, "f32"> },
@@ -58,12 +104,7 @@ function onTensorCores(
   const part = 64 * over(width, 64 * Math.max(1, wanted));
   const splits = over(width, part);
   const partsAt = 16 * over(2 * rows * width, 16);
-  const each = isQuantised(weight) ? 16 : 8;
-  const round: Launch = {
-    ...{ file: "linear", kernel: `linear_round_${isQuantised(weight) ? "quantised" : weight}` },
-    ...{ grid: [over((rows * width) / each, 256)], threads: 256 },
-    args: [at("x"), at(scratch), ...int((rows * width) / each)],
-  };
+  const round = roundOf(weight, rows, width);
   const product: Launch = {
     ...{ file: "linear", kernel: `linear_tile_${weight}_${tile.rows}`, grid: [...blocks, splits], threads: tile.threads, shared: tile.shared },
     args: [...[at(scratch), at("weight"), at("bias"), at("residual"), at("out"), at(scratch, partsAt)], ...int(rows, width, out, part)],

@@ -1,5 +1,6 @@
 import { Buffers } from "@ziggurat/cache";
 import type { Slice, WeightDType } from "@ziggurat/tensor";
+import { Loader } from "../weights/loader.js";
 import { loadMatrix, type MatrixPlan, matrixBytes, planMatrix, readVector } from "../weights/matrix.js";
 import type { WeightSource } from "../weights/source.js";
 import type { Decoder, DecoderLayer, Projection } from "./decoder.js";
@@ -44,65 +45,15 @@ export function decoderBytes(decoder: Decoder, source: WeightSource, dtype: Weig
   return matrixBytes(embedding) + (head ? matrixBytes(head) : 0) + 4 * (hiddenSize + shared) + sum(layers);
 }
 
-/** Reads the weights tensor by tensor; what was allocated is freed where that fails. */
+/** Reads the weights chunk by chunk; what was allocated is freed where that fails. */
 export async function loadDecoder(decoder: Decoder, source: WeightSource, options: LoadWeightsOptions): Promise<LoadedWeights> {
   const { backend, dtype, onProgress } = options;
   const buffers = new Buffers(backend);
   try {
     const total = decoderBytes(decoder, source, dtype);
-    const tell = () => onProgress?.(buffers.bytes, total);
-    const { hiddenSize, queryHeads, kvHeads, headSize, normOffset } = decoder;
-    const write = (numbers: Float32Array): Slice => {
-      const slice = buffers.allocate(numbers.byteLength, "weights");
-      backend.write(slice, numbers);
-      return slice;
-    };
-    const normWeight = async (name: string, width: number) => (await readVector(source, [`${name}.weight`], [width])).map((x) => x + normOffset);
-    const norm = async (name: string | undefined) => (name === undefined ? undefined : write(await normWeight(name, hiddenSize)));
-    const projection = async (what: Projection): Promise<LoadedProjection> => {
-      const matrix = await loadMatrix(backend, source, planProjection(what, source, dtype), buffers);
-      const names = what.names.map((name) => `${name}.bias`);
-      return { matrix, bias: what.bias ? write(await readVector(source, names, what.rows)) : undefined };
-    };
-    const headNorms = async ({ headNorms }: DecoderLayer): Promise<Slice | undefined> => {
-      if (!headNorms) return undefined;
-      const [query, key] = [await normWeight(headNorms.query, headSize), await normWeight(headNorms.key, headSize)];
-      const weights = new Float32Array(rowHeads(decoder) * headSize).fill(1);
-      for (let head = 0; head < queryHeads + kvHeads; head++) weights.set(head < queryHeads ? query : key, head * headSize);
-      return write(weights);
-    };
-
-    const ends = planEnds(decoder, source, dtype);
-    const embedding = await loadMatrix(backend, source, ends.embedding, buffers);
-    const layers: LoadedLayer[] = [];
-    for (const layer of decoder.layerList) {
-      layers.push({
-        attentionNorm: (await norm(layer.attentionNorm))!,
-        qkv: await projection(layer.qkv),
-        headNorms: await headNorms(layer),
-        output: await projection(layer.output),
-        attentionEndNorm: await norm(layer.attentionEndNorm),
-        feedForwardNorm: (await norm(layer.feedForwardNorm))!,
-        gateUp: await projection(layer.gateUp),
-        down: await projection(layer.down),
-        feedForwardEndNorm: await norm(layer.feedForwardEndNorm),
-      });
-      tell();
-    }
-    const weights: DecoderWeights = {
-      embedding,
-      layers,
-      norm: (await norm("model.norm"))!,
-      head: ends.head ? await loadMatrix(backend, source, ends.head, buffers) : embedding,
-      headNorms: decoder.layerList.some((layer) => layer.headNorms)
-        ? {
-            ones: write(new Float32Array(headSize).fill(1)),
-            mask: write(new Float32Array(rowHeads(decoder)).fill(1, 0, queryHeads + kvHeads)),
-          }
-        : undefined,
-    };
-    await backend.synchronise();
-    tell();
+    const loader = new Loader(backend, (done) => onProgress?.(Math.min(done, total), total));
+    const weights = planWeights(decoder, source, dtype, loader, buffers);
+    await loader.run();
     return {
       bytes: buffers.bytes,
       forward: (rows) => decoderForward(decoder, weights, backend, rows),
@@ -112,4 +63,64 @@ export async function loadDecoder(decoder: Decoder, source: WeightSource, option
     buffers.free();
     throw error;
   }
+}
+
+/** Places for all weights, which the loader fills when it runs. */
+function planWeights(decoder: Decoder, source: WeightSource, dtype: WeightDType | undefined, loader: Loader, buffers: Buffers): DecoderWeights {
+  const { hiddenSize, queryHeads, kvHeads, headSize, normOffset } = decoder;
+  const vector = (count: number, make: () => Promise<Float32Array> | Float32Array): Slice => {
+    const slice = buffers.allocate(4 * count, "weights");
+    loader.add(async ({ backend }) => {
+      backend.write(slice, await make());
+      return 4 * count;
+    });
+    return slice;
+  };
+  const normWeight = async (name: string, width: number) => (await readVector(source, [`${name}.weight`], [width])).map((x) => x + normOffset);
+  const norm = (name: string) => vector(hiddenSize, () => normWeight(name, hiddenSize));
+  const normIfAny = (name: string | undefined) => (name === undefined ? undefined : norm(name));
+  const projection = (what: Projection): LoadedProjection => {
+    const names = what.names.map((name) => `${name}.bias`);
+    return {
+      matrix: loadMatrix(loader, source, planProjection(what, source, dtype), buffers),
+      bias: what.bias ? vector(sum(what.rows), () => readVector(source, names, what.rows)) : undefined,
+    };
+  };
+  const headNorms = ({ headNorms }: DecoderLayer): Slice | undefined => {
+    if (!headNorms) return undefined;
+    return vector(rowHeads(decoder) * headSize, async () => {
+      const [query, key] = [await normWeight(headNorms.query, headSize), await normWeight(headNorms.key, headSize)];
+      const weights = new Float32Array(rowHeads(decoder) * headSize).fill(1);
+      for (let head = 0; head < queryHeads + kvHeads; head++) weights.set(head < queryHeads ? query : key, head * headSize);
+      return weights;
+    });
+  };
+
+  const ends = planEnds(decoder, source, dtype);
+  const embedding = loadMatrix(loader, source, ends.embedding, buffers);
+  const layers = decoder.layerList.map(
+    (layer): LoadedLayer => ({
+      attentionNorm: norm(layer.attentionNorm),
+      qkv: projection(layer.qkv),
+      headNorms: headNorms(layer),
+      output: projection(layer.output),
+      attentionEndNorm: normIfAny(layer.attentionEndNorm),
+      feedForwardNorm: norm(layer.feedForwardNorm),
+      gateUp: projection(layer.gateUp),
+      down: projection(layer.down),
+      feedForwardEndNorm: normIfAny(layer.feedForwardEndNorm),
+    }),
+  );
+  return {
+    embedding,
+    layers,
+    norm: norm("model.norm"),
+    head: ends.head ? loadMatrix(loader, source, ends.head, buffers) : embedding,
+    headNorms: decoder.layerList.some((layer) => layer.headNorms)
+      ? {
+          ones: vector(headSize, () => new Float32Array(headSize).fill(1)),
+          mask: vector(rowHeads(decoder), () => new Float32Array(rowHeads(decoder)).fill(1, 0, queryHeads + kvHeads)),
+        }
+      : undefined,
+  };
 }

@@ -105,7 +105,7 @@ async function vector(gguf: Gguf, name: string): Promise<number[] | undefined> {
   if (shape.length !== 1 || shape[0]! > longest) {
     throw new ConfigError(`${gguf.file}: tensor "${name}" has shape [${shape.join(", ")}]; it must be one axis of up to ${longest}`);
   }
-  const stored = storedTensor(gguf, found);
+  const stored = storedTensor(found);
   const bytes = convert(await stored.read(), stored.dtype, "f32", shape, name);
   return [...new Float32Array(bytes.buffer, bytes.byteOffset, shape[0]!)];
 }

@@ -1,34 +1,39 @@
 import { FormatError, show } from "../error.js";
 import type { FileSource } from "../files.js";
 import { convert } from "../weights/convert.js";
-import { missingTensor, type StoredTensor, type WeightSource } from "../weights/source.js";
+import { bytesByType, missingTensor, rowReader, type StoredTensor, type WeightSource } from "../weights/source.js";
 import { type GgufHeader, type MetadataValue, readHeader } from "./header.js";
 import { architectures, type GgufArchitecture, ggufName, isKey, isNorm, isQuery } from "./names.js";
 import { type PlacedTensor, placeTensors } from "./tensors.js";
 
-/** A GGUF file, its header read and checked; nothing of its tensors is in memory. */
+/** A GGUF file, or several that are one model, headers read and checked; nothing of the tensors is in memory. */
 export interface Gguf {
   /** For errors. */
   readonly file: string;
   readonly metadata: ReadonlyMap<string, MetadataValue>;
   /** Tensors by their names in the file. */
   readonly tensors: ReadonlyMap<string, PlacedTensor>;
-  readonly source: FileSource;
 }
 
 /** Rejects with {@link FormatError} where the header or the place of a tensor is wrong, and where the file is one part of several. */
 export async function readGguf(source: FileSource, file: string): Promise<Gguf> {
-  const header: GgufHeader = await readHeader(source, file);
-  const parts = header.metadata.get("split.count");
-  if (parts !== undefined && parts !== 1 && parts !== 0) {
-    throw new FormatError(`${file}: is one of ${show(parts)} parts; join them first (llama-gguf-split --merge)`);
+  const gguf = await readPart(source, file);
+  const parts = gguf.metadata.get("split.count") ?? 1;
+  if (parts !== 1 && parts !== 0) {
+    throw new FormatError(`${file}: is one of ${show(parts)} parts; they must lie side by side, under names that end in -00001-of-0000N.gguf`);
   }
-  return { file, metadata: header.metadata, tensors: placeTensors(header, source, file), source };
+  return gguf;
+}
+
+/** As {@link readGguf}, but the file may be one part of several. */
+export async function readPart(source: FileSource, file: string): Promise<Gguf> {
+  const header: GgufHeader = await readHeader(source, file);
+  return { file, metadata: header.metadata, tensors: placeTensors(header, source, file) };
 }
 
 /** A tensor as the file has it. Throws {@link FormatError} where its element type cannot be read. */
-export function storedTensor({ source }: Gguf, { info, dtype, begin, bytes }: PlacedTensor, name = info.name): StoredTensor {
-  return { name, dtype: dtype(), shape: info.shape, read: () => source.read(begin, bytes) };
+export function storedTensor({ info, dtype, begin, bytes, source }: PlacedTensor, name = info.name): StoredTensor {
+  return { name, dtype: dtype(), shape: info.shape, read: rowReader(source, begin, bytes, info.shape) };
 }
 
 /**
@@ -45,12 +50,13 @@ export function ggufWeights(gguf: Gguf, architecture: keyof typeof architectures
   return {
     name: file,
     names: [...tensors.keys()],
+    types: bytesByType([...tensors.values()].map(({ type, bytes }) => [type, bytes])),
     has: (name) => find(name) !== undefined,
     tensor(name) {
       const found = find(name);
       if (!found) throw missingTensor(file, ggufName(name, architecture) ?? name, tensors);
-      const stored = storedTensor(gguf, found, name);
-      if (interleaved && (isQuery(name) || isKey(name))) return { ...stored, read: async () => byHalves(await stored.read(), stored, headSize) };
+      const stored = storedTensor(found, name);
+      if (interleaved && (isQuery(name) || isKey(name))) return byHalves(stored, headSize);
       if (normOffset !== undefined && isNorm(name)) return withoutOffset(stored, normOffset);
       return stored;
     },
@@ -58,17 +64,27 @@ export function ggufWeights(gguf: Gguf, architecture: keyof typeof architectures
 }
 
 /** Rows of each head from (0, half), (1, half + 1), ... to 0, 1, ..., half, half + 1, .... A row of blocks is moved as it is. */
-function byHalves(bytes: Uint8Array<ArrayBuffer>, { shape, name }: StoredTensor, headSize: number): Uint8Array<ArrayBuffer> {
+function byHalves(stored: StoredTensor, headSize: number): StoredTensor {
+  const { shape, name } = stored;
   const rows = shape[0]!;
   if (rows % headSize !== 0) throw new FormatError(`tensor "${name}" has ${rows} rows; they must be a multiple of the head size, ${headSize}`);
-  const stride = bytes.byteLength / rows;
-  const out = new Uint8Array(bytes.byteLength);
-  for (let row = 0; row < rows; row++) {
-    const within = row % headSize;
-    const from = row - within + (within < headSize / 2 ? 2 * within : 2 * within - headSize + 1);
-    out.set(bytes.subarray(from * stride, (from + 1) * stride), row * stride);
-  }
-  return out;
+  return {
+    ...stored,
+    group: headSize,
+    async read(range = { from: 0, to: rows }, into) {
+      const bytes = await stored.read(range, into);
+      const stride = bytes.byteLength / (range.to - range.from);
+      const head = new Uint8Array(headSize * stride);
+      for (let start = 0; start < bytes.byteLength; start += head.length) {
+        head.set(bytes.subarray(start, start + head.length));
+        for (let row = 0; row < headSize; row++) {
+          const from = row < headSize / 2 ? 2 * row : 2 * row - headSize + 1;
+          bytes.set(head.subarray(from * stride, (from + 1) * stride), start + row * stride);
+        }
+      }
+      return bytes;
+    },
+  };
 }
 
 function withoutOffset(stored: StoredTensor, offset: number): StoredTensor {

@@ -25,15 +25,21 @@ export interface GgufHeader {
 
 /** Metadata hold the vocabulary: those of the largest known take about 15 MB. */
 const largestHeader = 256 * 2 ** 20;
-const firstRead = 2 ** 20;
+/** Holds the headers of vocabularies up to about 50,000 tokens. */
+const firstRead = 2 * 2 ** 20;
 
 /** What of the header lies beyond the bytes that were read. */
 class Short extends Error {}
 
 /** Rejects with {@link FormatError} where the header is cut short, malformed, or larger than 256 MiB, or where a name repeats. */
 export async function readHeader(source: FileSource, file: string): Promise<GgufHeader> {
-  for (let length = Math.min(source.size, firstRead); ; length = Math.min(source.size, 4 * length)) {
-    const bytes = await source.read(0, length);
+  let bytes = new Uint8Array(0);
+  for (let length = Math.min(source.size, firstRead); ; length = Math.min(source.size, 2 * length)) {
+    // Only what is new is read: it may come over a network.
+    const longer = new Uint8Array(length);
+    longer.set(bytes);
+    longer.set(await source.read(bytes.length, length - bytes.length), bytes.length);
+    bytes = longer;
     try {
       return parseHeader(bytes, source.size, file);
     } catch (error) {
@@ -52,7 +58,7 @@ const arrayType = 9;
 /** Reads values one after the other. `size` is that of the file, of which `bytes` are the first. */
 function cursor(bytes: Uint8Array, size: number, file: string) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const decoder = new TextDecoder("utf-8", { fatal: true });
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   let at = 0;
   const take = (length: number): number => {
     if (at + length > size) throw new FormatError(`${file}: ${size} bytes; what is at byte ${at} takes ${length}`);
@@ -62,7 +68,10 @@ function cursor(bytes: Uint8Array, size: number, file: string) {
   };
   /** A count of things that take `least` bytes each. */
   const count = (what: string, least: number): number => {
-    const said = view.getBigUint64(take(8), true);
+    const from = take(8);
+    const low = view.getUint32(from, true);
+    if (low <= (size - at) / least && view.getUint32(from + 4, true) === 0) return low;
+    const said = view.getBigUint64(from, true);
     if (said > BigInt(Math.floor((size - at) / least))) {
       throw new FormatError(`${file}: says at byte ${at - 8} that there are ${said} ${what}; the ${size - at} bytes that follow cannot hold them`);
     }
@@ -75,6 +84,34 @@ function cursor(bytes: Uint8Array, size: number, file: string) {
     } catch (error) {
       throw new FormatError(`${file}: ${what} at byte ${from} is not UTF-8: ${reason(error)}`);
     }
+  };
+  /** Decoded together, with a line break after each, which no cut sequence survives; one by one where that fails, so that the error names its place. */
+  const texts = (what: string, length: number): string[] => {
+    const start = at;
+    const ends: number[] = [];
+    // Each string has eight bytes of length before it, so what is joined is shorter.
+    const joined = new Uint8Array(bytes.byteLength - at);
+    let written = 0;
+    let units = 0;
+    for (let i = 0; i < length; i++) {
+      const from = take(count(`bytes of ${what}`, 1));
+      for (let byte = from; byte < at; byte++) {
+        const value = bytes[byte]!;
+        joined[written++] = value;
+        // A sequence of bytes is one UTF-16 unit, of four bytes two.
+        if ((value & 0xc0) !== 0x80) units += value >= 0xf0 ? 2 : 1;
+      }
+      joined[written++] = 0x0a;
+      ends.push(units++);
+    }
+    let all: string;
+    try {
+      all = decoder.decode(joined.subarray(0, written));
+    } catch {
+      at = start;
+      return Array.from({ length }, () => text(what));
+    }
+    return ends.map((end, i) => all.slice(i === 0 ? 0 : ends[i - 1]! + 1, end));
   };
   const scalar = (type: number): number | bigint | boolean => {
     const from = take(fixedBytes[type]!);
@@ -123,8 +160,9 @@ function cursor(bytes: Uint8Array, size: number, file: string) {
         throw new FormatError(`${file}: ${what} is a list of type ${element}; lists hold numbers, truth values or strings`);
       }
       const length = count(`elements of ${what}`, element === stringType ? 8 : fixedBytes[element]!);
+      if (element === stringType) return texts(what, length);
       const list: MetadataValue[] = [];
-      for (let i = 0; i < length; i++) list.push(element === stringType ? text(what) : scalar(element));
+      for (let i = 0; i < length; i++) list.push(scalar(element));
       return list;
     },
     get at() {

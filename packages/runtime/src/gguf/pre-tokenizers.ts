@@ -4,6 +4,8 @@ export interface PreTokenizer {
   readonly normalizer?: { readonly type: "NFC" };
   /** A piece that is in the vocabulary is taken whole. */
   readonly ignoreMerges?: true;
+  /** A text begins with the bos token, unless the file says otherwise. */
+  readonly bos?: true;
 }
 
 const gpt2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
@@ -18,7 +20,9 @@ const cased = (ending: string, digits: string) =>
   `[^\\r\\n\\p{L}\\p{N}]?${upper}*${lower}+${ending}|[^\\r\\n\\p{L}\\p{N}]?${upper}+${lower}*${ending}|\\p{N}${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|${spaces}`;
 
 const digitByDigit: PreTokenizer = { patterns: ["\\p{N}", gpt2] };
-const llama3: PreTokenizer = { patterns: [words("{1,3}")], ignoreMerges: true };
+const cl100k: PreTokenizer = { patterns: [words("{1,3}")] };
+const llama3: PreTokenizer = { ...cl100k, ignoreMerges: true, bos: true };
+const qwen2: PreTokenizer = { patterns: [words("")], normalizer: { type: "NFC" } };
 
 /** By the name in tokenizer.ggml.pre (llama-vocab.cpp in llama.cpp lists them). */
 export const preTokenizers: Readonly<Record<string, PreTokenizer>> = {
@@ -31,7 +35,11 @@ export const preTokenizers: Readonly<Record<string, PreTokenizer>> = {
   "llama-bpe": llama3,
   llama3,
   "llama-v3": llama3,
-  qwen2: { patterns: [words("")], normalizer: { type: "NFC" } },
-  tekken: { patterns: [cased("", "")], ignoreMerges: true },
+  falcon3: llama3,
+  dbrx: cl100k,
+  "smaug-bpe": cl100k,
+  qwen2,
+  "deepseek-r1-qwen": qwen2,
+  tekken: { patterns: [cased("", "")], ignoreMerges: true, bos: true },
   "gpt-4o": { patterns: [cased(`(?:${contractions})?`, "{1,3}")] },
 };

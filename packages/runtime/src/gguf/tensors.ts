@@ -43,11 +43,15 @@ const readable = Object.values(types).flatMap(([name, , , dtype]) => (dtype ? [n
 /** A tensor whose place is known to lie within the file. */
 export interface PlacedTensor {
   readonly info: TensorInfo;
+  /** Its element type, as the format names it. */
+  readonly type: string;
   /** Throws {@link FormatError} where the type cannot be read. */
   readonly dtype: () => StoredDType;
   /** Bytes from the start of the file. */
   readonly begin: number;
   readonly bytes: number;
+  /** The file. */
+  readonly source: FileSource;
 }
 
 /** The tensors by name. Throws {@link FormatError} where a type is unknown, and where tensors are unaligned, overlap or lie beyond the file. */
@@ -57,7 +61,7 @@ export function placeTensors({ metadata, tensors, end }: GgufHeader, source: Fil
     throw new FormatError(`${file}: general.alignment is ${String(alignment)}; it must be a power of two up to 2^20`);
   }
   const start = Math.ceil(end / alignment) * alignment;
-  const placed = tensors.map((info) => place(info, start, alignment, source.size, file));
+  const placed = tensors.map((info) => place(info, start, alignment, source, file));
   let at = start;
   for (const { info, begin, bytes } of [...placed].sort((a, b) => a.begin - b.begin)) {
     if (begin < at)
@@ -67,7 +71,7 @@ export function placeTensors({ metadata, tensors, end }: GgufHeader, source: Fil
   return new Map(placed.map((tensor) => [tensor.info.name, tensor]));
 }
 
-function place(info: TensorInfo, start: number, alignment: number, size: number, file: string): PlacedTensor {
+function place(info: TensorInfo, start: number, alignment: number, source: FileSource, file: string): PlacedTensor {
   const of = `${file}: tensor "${info.name}"`;
   const type = types[info.type];
   if (!type) throw new FormatError(`${of} is of the element type ${info.type}, which is not known`);
@@ -79,11 +83,13 @@ function place(info: TensorInfo, start: number, alignment: number, size: number,
   if (!Number.isSafeInteger(count) || !Number.isSafeInteger(bytes)) throw new FormatError(`${of}: shape [${info.shape.join(", ")}] is too large`);
   if (info.offset % alignment !== 0) throw new FormatError(`${of} starts at ${info.offset}, which is no multiple of ${alignment}`);
   const begin = start + info.offset;
-  if (begin + bytes > size) throw new FormatError(`${of} ends at byte ${begin + bytes}; the file has ${size}`);
+  if (begin + bytes > source.size) throw new FormatError(`${of} ends at byte ${begin + bytes}; the file has ${source.size}`);
   return {
     info,
+    type: name,
     begin,
     bytes,
+    source,
     dtype() {
       if (!dtype) throw new FormatError(`${of} is ${name}; this reader takes ${readable.join(", ")}`);
       return dtype;

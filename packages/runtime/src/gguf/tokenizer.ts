@@ -1,7 +1,7 @@
 import { show, TokenizerError } from "../error.js";
 import { makeTokenizer, type Tokenizer } from "../tokenizer.js";
 import type { MetadataValue } from "./header.js";
-import { preTokenizers } from "./pre-tokenizers.js";
+import { type PreTokenizer, preTokenizers } from "./pre-tokenizers.js";
 
 // A GGUF file's tokenizer as the tokenizer.json that it was made from: a byte-level BPE with its merges (model "gpt2"), or SentencePiece's BPE with scores
 // ("llama"), whose merges are found again from the scores.
@@ -28,11 +28,12 @@ export function ggufTokenizer(metadata: Metadata, file: string): Tokenizer | und
     throw new TokenizerError(`${file}: tokenizer.ggml.tokens has ${show(twice)} twice`);
   }
   const json = model === "gpt2" ? byteLevel(metadata, file, ids) : sentencePiece(metadata, file, tokens, kinds, ids);
-  const added = tokens.flatMap((content, id) =>
-    content !== "" && (kinds[id] === kind.control || kinds[id] === kind.userDefined || (model === "llama" && kinds[id] === kind.unknown))
-      ? [{ id, content, special: kinds[id] !== kind.userDefined, normalized: false, lstrip: false, rstrip: false, single_word: false }]
-      : [],
-  );
+  const isAdded = (id: number) => kinds[id] === kind.control || kinds[id] === kind.userDefined || (model === "llama" && kinds[id] === kind.unknown);
+  const added: object[] = [];
+  tokens.forEach((content, id) => {
+    if (content === "" || !isAdded(id)) return;
+    added.push({ id, content, special: kinds[id] !== kind.userDefined, normalized: false, lstrip: false, rstrip: false, single_word: false });
+  });
   const named = Object.fromEntries(
     [
       ["bos_token", "bos"],
@@ -48,7 +49,7 @@ export function ggufTokenizer(metadata: Metadata, file: string): Tokenizer | und
   ) as Record<string, string>;
   const template = metadata.get("tokenizer.chat_template");
   return makeTokenizer(
-    { ...json, added_tokens: added, post_processor: postProcessor(metadata, model, named, ids) },
+    { ...json, added_tokens: added, post_processor: postProcessor(metadata, model === "llama" || ruleOf(metadata, file).bos === true, named, ids) },
     { ...named, ...(template === undefined ? {} : { chat_template: template }) },
     file,
   );
@@ -62,10 +63,15 @@ function list(metadata: Metadata, name: string, file: string, test: (value: unkn
   return value;
 }
 
-function byteLevel(metadata: Metadata, file: string, ids: ReadonlyMap<string, number>) {
+function ruleOf(metadata: Metadata, file: string): PreTokenizer {
   const name = metadata.get("tokenizer.ggml.pre") ?? "gpt-2";
   const rule = typeof name === "string" && Object.hasOwn(preTokenizers, name) ? preTokenizers[name] : undefined;
   if (!rule) throw new TokenizerError(`${file}: tokenizer.ggml.pre is ${show(name)}; supported: ${Object.keys(preTokenizers).join(", ")}`);
+  return rule;
+}
+
+function byteLevel(metadata: Metadata, file: string, ids: ReadonlyMap<string, number>) {
+  const rule = ruleOf(metadata, file);
   const merges = list(metadata, "merges", file, (value) => typeof value === "string", "strings") as readonly string[];
   const splits = rule.patterns.map((Regex) => ({ type: "Split", pattern: { Regex }, behavior: "Isolated", invert: false }));
   return {
@@ -75,7 +81,7 @@ function byteLevel(metadata: Metadata, file: string, ids: ReadonlyMap<string, nu
       pretokenizers: [...splits, { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: false }],
     },
     decoder: { type: "ByteLevel", add_prefix_space: true, trim_offsets: true, use_regex: true },
-    model: { type: "BPE", vocab: Object.fromEntries(ids), merges, ignore_merges: rule.ignoreMerges === true, unk_token: null },
+    model: { type: "BPE", vocab: ids, merges, ignore_merges: rule.ignoreMerges === true, unk_token: null },
   };
 }
 
@@ -102,7 +108,7 @@ function sentencePiece(metadata: Metadata, file: string, tokens: readonly string
     },
     model: {
       type: "BPE",
-      vocab: Object.fromEntries(ids),
+      vocab: ids,
       merges: mergesOf(tokens, kinds, scores, ids),
       unk_token: typeof unknown === "number" ? (tokens[unknown] ?? null) : null,
       fuse_unk: true,
@@ -135,15 +141,15 @@ function mergesOf(
   return merges.map(({ left, right }) => [tokens[left]!, tokens[right]!]);
 }
 
-/** What goes around a text: SentencePiece models begin with the bos token unless the file says otherwise, the others only if it says so. */
+/** What goes around a text, as the file says; `begins`: whether the bos token is there where the file is silent. */
 function postProcessor(
   metadata: Metadata,
-  model: "gpt2" | "llama",
+  begins: boolean,
   { bos_token: bos, eos_token: eos }: Record<string, string>,
   ids: ReadonlyMap<string, number>,
 ) {
   const wants = (key: string, missing: boolean) => (metadata.get(`tokenizer.ggml.${key}`) ?? missing) === true;
-  const first = wants("add_bos_token", model === "llama") && bos !== undefined ? [bos] : [];
+  const first = wants("add_bos_token", begins) && bos !== undefined ? [bos] : [];
   const last = wants("add_eos_token", false) && eos !== undefined ? [eos] : [];
   if (first.length + last.length === 0) return null;
   const special = (token: string) => ({ SpecialToken: { id: token, type_id: 0 } });

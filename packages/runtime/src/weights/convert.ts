@@ -11,9 +11,17 @@ const chunk = 1 << 16;
 /**
  * A stored tensor's bytes in the dtype and layout that a backend takes. `shape` is [..., width]; quantised dtypes see [out, width], with `out` the product of
  * the other axes. Returns `bytes` itself where nothing has to change. Stored blocks keep their quants where `to` can hold them and are quantised anew otherwise. Throws {@link FormatError} where the byte count does not fit the shape, where a number
- * is not finite and must be quantised, and where `width` does not suit the blocks.
+ * is not finite and must be quantised, and where `width` does not suit the blocks. `into` is used
+ * for the result where it is large enough, and loses what it held; `row` is that of the first number, for errors.
  */
-export function convert(bytes: Uint8Array, from: StoredDType, to: WeightDType, shape: readonly number[], name = "tensor"): Uint8Array {
+export function convert(
+  bytes: Uint8Array,
+  from: StoredDType,
+  to: WeightDType,
+  shape: readonly number[],
+  name = "tensor",
+  { into, row = 0 }: { readonly into?: Uint8Array<ArrayBuffer>; readonly row?: number } = {},
+): Uint8Array {
   const count = shape.reduce((a, b) => a * b, 1);
   const width = shape.at(-1) ?? 1;
   if (isBlocked(from) && width % blocks[from].weights !== 0) {
@@ -25,7 +33,7 @@ export function convert(bytes: Uint8Array, from: StoredDType, to: WeightDType, s
   }
   if (isQuantised(to)) {
     const out = width === 0 ? 0 : count / width;
-    return repackOf(from, to)?.(bytes, out, width) ?? quantise(bytes, from, to, out, width, name);
+    return repackOf(from, to)?.(bytes, out, width, into) ?? quantise(bytes, from, to, out, width, name, row);
   }
   if (from === to) return bytes;
   const out = new Uint8Array(count * elementBytes[to]);

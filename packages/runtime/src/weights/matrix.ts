@@ -1,7 +1,8 @@
 import type { Buffers } from "@ziggurat/cache";
-import { type Backend, bytesOf, isQuantised, type Slice, type WeightDType, weightLayout } from "@ziggurat/tensor";
+import { bytesOf, isQuantised, type Slice, type WeightDType, weightLayout } from "@ziggurat/tensor";
 import { FormatError } from "../error.js";
 import { convert } from "./convert.js";
+import type { Loader } from "./loader.js";
 import { isBlocked, type StoredDType, type WeightSource } from "./source.js";
 
 /** A matrix that is made of stored ones, stacked along `out`. */
@@ -60,22 +61,25 @@ const rowsOf = ({ parts }: MatrixPlan) => parts.reduce((a, b) => a + b, 0);
 /** Bytes of the matrix in device memory. */
 export const matrixBytes = (plan: MatrixPlan): number => bytesOf(plan.dtype, [rowsOf(plan), plan.width]);
 
-/** Reads the parts one after the other into one buffer on the device. */
-export async function loadMatrix(backend: Backend, source: WeightSource, plan: MatrixPlan, buffers: Buffers): Promise<Matrix> {
+/** A matrix that the loader brings to the device, in one buffer. */
+export function loadMatrix(loader: Loader, source: WeightSource, plan: MatrixPlan, buffers: Buffers): Matrix {
   const { names, parts, width, dtype } = plan;
   const out = rowsOf(plan);
   const { buffer } = buffers.allocate(matrixBytes(plan), "weights");
-  let row = 0;
+  let first = 0;
   for (const [index, name] of names.entries()) {
-    const rows = parts[index]!;
     const stored = source.tensor(name);
-    const data = convert(await stored.read(), stored.dtype, dtype, [rows, width], name);
-    for (const { target, from, bytes } of pieces(dtype, out, width, row, rows)) {
-      backend.write({ buffer, offset: target }, data.subarray(from, from + bytes));
+    const above = first;
+    for (const { from, to } of loader.chunks(stored, parts[index]!)) {
+      loader.add(async ({ backend, stored: into, converted }) => {
+        const data = convert(await stored.read({ from, to }, into), stored.dtype, dtype, [to - from, width], name, { into: converted, row: from });
+        for (const { target, from: at, bytes } of pieces(dtype, out, width, above + from, to - from)) {
+          backend.write({ buffer, offset: target }, data.subarray(at, at + bytes));
+        }
+        return data.byteLength;
+      });
     }
-    row += rows;
-    // One tensor at a time in host memory.
-    await backend.synchronise();
+    first += parts[index]!;
   }
   return { slice: { buffer, offset: 0 }, dtype, out, width };
 }

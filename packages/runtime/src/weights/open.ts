@@ -1,7 +1,7 @@
 import { FormatError, show } from "../error.js";
 import { isRecord, type ModelFiles, readJson } from "../files.js";
 import { readSafetensors } from "./safetensors.js";
-import { missingTensor, type WeightSource } from "./source.js";
+import { bytesByType, missingTensor, type WeightSource } from "./source.js";
 
 const single = "model.safetensors";
 const index = "model.safetensors.index.json";
@@ -38,6 +38,7 @@ async function openShards(files: ModelFiles, listed: unknown): Promise<WeightSou
   return {
     name,
     names: [...byTensor.keys()],
+    types: bytesByType([...shards.values()].flatMap(({ types }) => [...types])),
     has: (tensor) => byTensor.has(tensor),
     tensor(tensor) {
       const shard = byTensor.get(tensor);

@@ -12,7 +12,7 @@ const chunk = 1 << 15;
 /**
  * A stored matrix [out, width] as blocks. `q8_0`: the scale is max|w| / 127, as f16; a weight becomes w / scale, rounded half away from zero. `q4_0`: the scale is
  * the weight of greatest size over -8; a weight becomes floor(w / scale + 8.5), at most 15. Weights are divided by the scale before it is rounded to f16.
- * Throws {@link FormatError} where `width` is no multiple of 32, where a weight is not finite, and where a scale is beyond f16.
+ * `row` is that of the first weight. Throws {@link FormatError} where `width` is no multiple of 32, where a weight is not finite, and where a scale is beyond f16.
  */
 export function quantise(
   bytes: Uint8Array,
@@ -21,6 +21,7 @@ export function quantise(
   out: number,
   width: number,
   name = "tensor",
+  row = 0,
 ): Uint8Array {
   if (to === "q4_1") throw new FormatError(`${name}: weights are quantised to q8_0 or q4_0, not to q4_1`);
   if (width % blockSize !== 0) {
@@ -35,7 +36,7 @@ export function quantise(
     toFloat32(bytes, from, start, count, numbers);
     const bad = to === "q8_0" ? q8(numbers, count, start, result, scales) : q4(numbers, count, start, result, scales);
     if (bad >= 0) {
-      const at = `[${Math.floor(bad / width)}, ${bad % width}]`;
+      const at = `[${row + Math.floor(bad / width)}, ${bad % width}]`;
       throw new FormatError(`${name}: the block at ${at} holds a number that is not finite, or too great for ${to}`);
     }
   }

@@ -7,13 +7,14 @@ import type { StoredDType } from "./source.js";
 // Stored blocks as the planes that backends take (see weightLayout), quants unchanged. q5_0 becomes q8_0 without loss: its quants are whole numbers from -16 to 15.
 // q4_K becomes q4_1 with the scale and minimum of each 32 weights, products of a half and a whole number below 64, rounded to halves: 2^-11 of either.
 
-type Repack = (bytes: Uint8Array, out: number, width: number) => Uint8Array;
+type Repack = (bytes: Uint8Array, out: number, width: number, into?: Uint8Array<ArrayBuffer>) => Uint8Array;
 
-const planes = (dtype: "q8_0" | "q4_0" | "q4_1", out: number, width: number) => {
+const planes = (dtype: "q8_0" | "q4_0" | "q4_1", out: number, width: number, into?: Uint8Array<ArrayBuffer>) => {
   const layout = weightLayout(dtype, out, width);
-  const result = new Uint8Array(layout.bytes);
+  const fits = into !== undefined && into.byteLength >= layout.bytes && into.byteOffset % 4 === 0;
+  const result = fits ? into.subarray(0, layout.bytes) : new Uint8Array(layout.bytes);
   const count = (out * width) / 32;
-  const halves = (at: number) => new Uint16Array(result.buffer, at, count);
+  const halves = (at: number) => new Uint16Array(result.buffer, result.byteOffset + at, count);
   return { result, count, scales: halves(layout.scales), minimums: dtype === "q4_1" ? halves(layout.minimums) : new Uint16Array(0) };
 };
 
@@ -27,24 +28,40 @@ const wordsOf = (bytes: Uint8Array) => {
   return new Uint32Array(aligned.buffer, aligned.byteOffset, bytes.byteLength >> 2);
 };
 
-/** Blocks of one scale and `size` halves of quants. */
+/** Blocks of one scale and `size` words of quants. Two blocks are a whole number of words: the quants of the first lie across them, those of the second do not. */
 const oneScale =
   (dtype: "q8_0" | "q4_0", size: number): Repack =>
-  (bytes, out, width) => {
-    const { result, count, scales } = planes(dtype, out, width);
-    const from = halvesOf(bytes);
-    const quants = new Uint16Array(result.buffer);
-    for (let block = 0, at = 0, to = 0; block < count; block++) {
-      scales[block] = from[at++]!;
+  (bytes, out, width, into) => {
+    const { result, count, scales } = planes(dtype, out, width, into);
+    const from = wordsOf(bytes);
+    const quants = new Uint32Array(result.buffer, result.byteOffset, size * count);
+    const even = count - (count % 2);
+    let at = 0;
+    let to = 0;
+    for (let block = 0; block < even; block += 2) {
+      let word = from[at++]!;
+      scales[block] = word;
+      for (let i = 0; i < size; i++) {
+        const next = from[at++]!;
+        quants[to++] = (word >>> 16) | (next << 16);
+        word = next;
+      }
+      scales[block + 1] = word >>> 16;
       for (let i = 0; i < size; i++) quants[to++] = from[at++]!;
+    }
+    if (even < count) {
+      const last = halvesOf(bytes);
+      const halves = new Uint16Array(result.buffer, result.byteOffset, 2 * size * count);
+      scales[even] = last[2 * at]!;
+      for (let i = 0; i < 2 * size; i++) halves[2 * to + i] = last[2 * at + 1 + i]!;
     }
     return result;
   };
 
-const q4_1: Repack = (bytes, out, width) => {
-  const { result, count, scales, minimums } = planes("q4_1", out, width);
+const q4_1: Repack = (bytes, out, width, into) => {
+  const { result, count, scales, minimums } = planes("q4_1", out, width, into);
   const from = wordsOf(bytes);
-  const quants = new Uint32Array(result.buffer, 0, 4 * count);
+  const quants = new Uint32Array(result.buffer, result.byteOffset, 4 * count);
   for (let block = 0; block < count; block++) {
     const at = 5 * block;
     const both = from[at]!;
@@ -55,8 +72,8 @@ const q4_1: Repack = (bytes, out, width) => {
   return result;
 };
 
-const q5_0: Repack = (bytes, out, width) => {
-  const { result, count, scales } = planes("q8_0", out, width);
+const q5_0: Repack = (bytes, out, width, into) => {
+  const { result, count, scales } = planes("q8_0", out, width, into);
   for (let block = 0; block < count; block++) {
     const at = 22 * block;
     const to = 32 * block;
@@ -72,8 +89,8 @@ const q5_0: Repack = (bytes, out, width) => {
   return result;
 };
 
-const q4_K: Repack = (bytes, out, width) => {
-  const { result, count, scales, minimums } = planes("q4_1", out, width);
+const q4_K: Repack = (bytes, out, width, into) => {
+  const { result, count, scales, minimums } = planes("q4_1", out, width, into);
   const floats = new Float32Array(halfTable().buffer);
   const number = new Float32Array(1);
   const bits = new Uint32Array(number.buffer);
@@ -98,8 +115,8 @@ const q4_K: Repack = (bytes, out, width) => {
 /** How stored blocks become planes of a dtype without going through numbers; undefined where they cannot. */
 export function repackOf(from: StoredDType, to: "q8_0" | "q4_0" | "q4_1"): Repack | undefined {
   const all: Readonly<Partial<Record<StoredDType, readonly [to: string, repack: Repack]>>> = {
-    q8_0: ["q8_0", oneScale("q8_0", 16)],
-    q4_0: ["q4_0", oneScale("q4_0", 8)],
+    q8_0: ["q8_0", oneScale("q8_0", 8)],
+    q4_0: ["q4_0", oneScale("q4_0", 4)],
     q4_1: ["q4_1", q4_1],
     q5_0: ["q8_0", q5_0],
     q4_K: ["q4_1", q4_K],

@@ -1,6 +1,6 @@
 import { FormatError, reason, show } from "../error.js";
 import { type FileSource, isRecord } from "../files.js";
-import { missingTensor, type StoredDType, type WeightSource } from "./source.js";
+import { bytesByType, missingTensor, rowReader, type StoredDType, type WeightSource } from "./source.js";
 
 // The safetensors format (https://huggingface.co/docs/safetensors): 8 bytes, the little-endian length of the header; the header, JSON of { name: { dtype,
 // shape, data_offsets: [begin, end] } } and perhaps __metadata__, strings by name; then the tensors, each byte of them used exactly once.
@@ -52,13 +52,14 @@ export async function readSafetensors(source: FileSource, file: string): Promise
   return {
     name: file,
     names: [...entries.keys()],
+    types: bytesByType([...entries.values()].map(({ dtype, begin, end }) => [dtype, end - begin])),
     has: (name) => entries.has(name),
     tensor(name) {
       const entry = entries.get(name);
       if (!entry) throw missingTensor(file, name, entries);
       const dtype = Object.hasOwn(readable, entry.dtype) ? readable[entry.dtype] : undefined;
       if (!dtype) throw new FormatError(`${file}: tensor "${name}" is ${entry.dtype}; this reader takes ${Object.keys(readable).join(", ")}`);
-      return { name, dtype, shape: entry.shape, read: () => source.read(entry.begin, entry.end - entry.begin) };
+      return { name, dtype, shape: entry.shape, read: rowReader(source, entry.begin, entry.end - entry.begin, entry.shape) };
     },
   };
 }

@@ -1,5 +1,6 @@
 import { elementBytes, type WeightDType } from "@ziggurat/tensor";
 import { FormatError } from "../error.js";
+import type { FileSource } from "../files.js";
 
 /** Block formats of GGUF that no backend computes with: they are turned into another dtype while loading. */
 export type LoadOnlyDType = "q5_0" | "q5_1" | "q4_K" | "q5_K" | "q6_K";
@@ -10,13 +11,21 @@ export type StoredDType = WeightDType | LoadOnlyDType;
 /** Stored as blocks, of GGUF's format of the same name. */
 export type BlockDType = Exclude<StoredDType, "f32" | "f16" | "bf16">;
 
+/** Rows of axis 0, `from` up to but without `to`. */
+export interface RowRange {
+  readonly from: number;
+  readonly to: number;
+}
+
 /** One tensor of a weight file. Nothing of it is in memory until it is read. */
 export interface StoredTensor {
   readonly name: string;
   readonly dtype: StoredDType;
   readonly shape: readonly number[];
-  /** The numbers, row-major, little-endian; the blocks of a row one after the other. Rejects with {@link FormatError}. */
-  read(): Promise<Uint8Array<ArrayBuffer>>;
+  /** Ranges of rows that are read begin at multiples of this, and end at them or at the last row. Not given: 1. */
+  readonly group?: number;
+  /** The numbers of these rows, or of all, row-major, little-endian; the blocks of a row one after the other. `into` as in {@link FileSource}. Rejects with {@link FormatError}. */
+  read(rows?: RowRange, into?: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>>;
 }
 
 /** Where weights come from, whatever the format. */
@@ -24,6 +33,8 @@ export interface WeightSource {
   /** For errors: the file or files. */
   readonly name: string;
   readonly names: readonly string[];
+  /** Bytes by element type, as the files name it: BF16, Q4_K. */
+  readonly types: ReadonlyMap<string, number>;
   has(tensor: string): boolean;
   /** Throws {@link FormatError} where there is no such tensor, or where it is of a dtype that no model here computes with. */
   tensor(name: string): StoredTensor;
@@ -46,6 +57,22 @@ export const isBlocked = (dtype: StoredDType): dtype is BlockDType => dtype in b
 /** Bytes of `count` stored numbers; for blocks, `count` is a multiple of their weights. */
 export const storedBytes = (dtype: StoredDType, count: number): number =>
   isBlocked(dtype) ? (count / blocks[dtype].weights) * blocks[dtype].bytes : count * elementBytes[dtype];
+
+/** Reads a tensor of `shape` that takes `bytes` bytes of a file from byte `begin` on. */
+export function rowReader(source: FileSource, begin: number, bytes: number, shape: readonly number[]): StoredTensor["read"] {
+  return (rows, into) => {
+    if (!rows) return source.read(begin, bytes, into);
+    const stride = bytes / shape[0]!;
+    return source.read(begin + rows.from * stride, (rows.to - rows.from) * stride, into);
+  };
+}
+
+/** Sums of bytes by element type. */
+export function bytesByType(tensors: Iterable<readonly [type: string, bytes: number]>): ReadonlyMap<string, number> {
+  const sums = new Map<string, number>();
+  for (const [type, bytes] of tensors) sums.set(type, (sums.get(type) ?? 0) + bytes);
+  return sums;
+}
 
 /** The error for a tensor that a file lacks. */
 export function missingTensor(file: string, tensor: string, present: ReadonlyMap<string, unknown>): FormatError {

@@ -2,7 +2,7 @@
 
 /** A value with the format's name of its type. */
 export type Typed =
-  | readonly ["u32" | "i32" | "f32" | "u64" | "bool", number]
+  | readonly ["u16" | "u32" | "i32" | "f32" | "u64" | "bool", number]
   | readonly ["string", string]
   | readonly ["strings", readonly string[]]
   | readonly ["f32s" | "i32s", readonly number[]];
@@ -15,9 +15,9 @@ export interface GgufTensor {
   readonly bytes: Uint8Array;
 }
 
-const types = { u32: 4, i32: 5, f32: 6, bool: 7, string: 8, u64: 10 } as const;
+const types = { u16: 2, u32: 4, i32: 5, f32: 6, bool: 7, string: 8, u64: 10 } as const;
 
-export function writeGguf(metadata: Readonly<Record<string, Typed>>, tensors: readonly GgufTensor[], alignment = 32): Uint8Array {
+export function writeGguf(metadata: Readonly<Record<string, Typed>>, tensors: readonly GgufTensor[], alignment = 32): Uint8Array<ArrayBuffer> {
   const parts: Uint8Array[] = [];
   let size = 0;
   const push = (bytes: Uint8Array) => {
@@ -40,6 +40,7 @@ export function writeGguf(metadata: Readonly<Record<string, Typed>>, tensors: re
     if (type === "string") text(value as string);
     else if (type === "f32") number(4, (view) => view.setFloat32(0, value as number, true));
     else if (type === "bool") push(Uint8Array.of(value as number));
+    else if (type === "u16") number(2, (view) => view.setUint16(0, value as number, true));
     else if (type === "u64") u64(value as number);
     else number(4, (view) => view.setInt32(0, value as number, true));
   };

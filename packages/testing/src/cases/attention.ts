@@ -30,6 +30,10 @@ const prefills: readonly Prefill[] = [
   { heads: [6, 2, 96], tokens: 17, past: [70, 3] },
   { heads: [8, 2, 20], tokens: 130, past: [0, 0] },
   { heads: [2, 1, 128], tokens: 130, past: [33] },
+  // Several tiles of any size, the last ones not full.
+  { heads: [2, 1, 128], tokens: 140, past: [450] },
+  { heads: [2, 1, 64], tokens: 300, past: [0], softcap: 20 },
+  { heads: [2, 1, 64], tokens: 200, past: [390], window: 260 },
   { heads: [4, 2, 256], tokens: 5, past: [0, 129] },
   { heads: [2, 1, 256], tokens: 70, past: [3] },
   { heads: [4, 2, 128], tokens: 150, past: [5, 61], window: 70 },
@@ -115,6 +119,8 @@ export const decodes: readonly Decode[] = [
   { heads: [2, 2, 256], past: [70, 3] },
   { heads: [8, 2, 20], past: [20, 33], softcap: 6 },
   { heads: [4, 2, 64], past: [5, 130], rotary: 64 },
+  { heads: [8, 2, 128], past: [300, 17], rotary: 128 },
+  { heads: [4, 2, 256], past: [33, 140], rotary: 256, softcap: 9 },
   { heads: [3, 1, 20], past: [17, 40, 1], ended: [1, 0, 0], rotary: 20 },
   { heads: [4, 1, 96], past: [66, 3], rotary: 32, softcap: 10 },
 ];

@@ -61,6 +61,8 @@ const linearShapes: readonly LinearShape[] = [
   { shape: [12, 1184, 70], flags: { bias: true, residual: true }, inPlace: true },
   { shape: [30, 96, 260], flags: { bias: true } },
   { shape: [150, 608, 130], flags: { bias: true } },
+  { shape: [144, 64, 72], flags: { bias: true, residual: true }, inPlace: true },
+  { shape: [300, 96, 136], flags: { bias: true } },
 ];
 const plainShapes: readonly LinearShape[] = [
   { shape: [3, 20, 17], flags: { residual: true }, inPlace: true },

@@ -19,6 +19,8 @@ const watches: readonly Watch[] = [
   { heads: [4, 1, 96], tokens: 65, past: [0], from: 33 },
   { heads: [8, 2, 20], tokens: 130, past: [0, 31], from: 66, spare: 3 },
   { heads: [2, 2, 128], tokens: 65, past: [64, 1] },
+  { heads: [4, 2, 128], tokens: 210, past: [0, 140], from: 3, spare: 2 },
+  { heads: [4, 2, 256], tokens: 40, past: [20, 133], from: 2, softcap: 10 },
   { heads: [4, 2, 256], tokens: 3, past: [20, 33], from: 2 },
   { heads: [2, 1, 64], tokens: 3, past: [10, 2], softcap: 6 },
   { heads: [2, 1, 64], tokens: 1, past: [40, 65, 3], ended: [0, 0, 1], rotary: 64 },

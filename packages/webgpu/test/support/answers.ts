@@ -30,11 +30,13 @@ export interface Answer {
   readonly text: string;
   readonly kept: GenerateResult["cache"]["kept"];
   readonly bytes: number;
+  /** With the prefill's scratch. */
+  readonly peakBytes: number;
   readonly gaps: readonly number[];
 }
 
-const answerOf = ({ policy, ids, text, cache: { kept, bytes } }: GenerateResult, gaps: readonly number[]): Answer => ({
-  ...{ policy: policy.name, evicted: policy.evicted, ids, text, kept, bytes, gaps },
+const answerOf = ({ policy, ids, text, cache: { kept, bytes, peakBytes } }: GenerateResult, gaps: readonly number[]): Answer => ({
+  ...{ policy: policy.name, evicted: policy.evicted, ids, text, kept, bytes, peakBytes, gaps },
 });
 
 function gapOf(logits: Float32Array): number {

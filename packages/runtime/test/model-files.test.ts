@@ -1,0 +1,298 @@
+import { readFileSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  ConfigError,
+  DownloadError,
+  FormatError,
+  loadModel,
+  logProbabilities,
+  type ModelSource,
+  modelFiles,
+  openModel,
+  RequestError,
+} from "@ziggurat/runtime";
+import { file, folder } from "@ziggurat/runtime/node";
+import { reference } from "@ziggurat/tensor";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { checkpoint } from "./support/checkpoint.js";
+import { ggufOf, ggufPartsOf } from "./support/convert-checkpoint.js";
+import { HubServer } from "./support/hub-server.js";
+
+// Whatever people have of a model, as it is given to loadModel.
+
+const ids = [5, 3, 8, 1, 9, 2];
+const scoresOf = async (source: ModelSource): Promise<number[]> => {
+  const backend = reference();
+  const model = await loadModel(source, { backend, rows: "f32", weights: "f32" });
+  const scores = [...(await logProbabilities(model, ids))];
+  model.free();
+  return scores;
+};
+const bytesOf = async (name: string) => {
+  const source = (await checkpoint().files.open(name))!;
+  return source.read(0, source.size);
+};
+
+let server: HubServer;
+let path: string;
+let gguf: Uint8Array<ArrayBuffer>;
+let parts: Record<string, Uint8Array<ArrayBuffer>>;
+beforeEach(async () => {
+  server = new HubServer();
+  await server.start();
+  path = await mkdtemp(join(tmpdir(), "ziggurat-files-"));
+  vi.stubEnv("HF_ENDPOINT", server.url);
+  vi.stubEnv("ZIGGURAT_CACHE", join(path, "cache"));
+  gguf = (await ggufOf("llama-tied", "llama", { "general.name": ["string", "A tiny\nLlama"] })) as Uint8Array<ArrayBuffer>;
+  parts = await ggufPartsOf("llama-tied", "llama", 3);
+  for (const name of ["config.json", "model.safetensors"]) server.files.set(name, await bytesOf(name));
+});
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await server.stop();
+  await rm(path, { recursive: true });
+});
+
+const asFile = ([name, bytes]: [string, Uint8Array<ArrayBuffer>]) => new File([bytes], name);
+const write = async (files: Record<string, Uint8Array>) => {
+  for (const [name, bytes] of Object.entries(files)) await writeFile(join(path, name), bytes);
+};
+
+describe("a model in safetensors", () => {
+  it("is the same from a path, a hub, a URL, URLs, File objects and files in memory", async () => {
+    const wanted = await scoresOf(checkpoint().files);
+    await mkdir(join(path, "model"));
+    const all = [...server.files] as [string, Uint8Array<ArrayBuffer>][];
+    await write(Object.fromEntries(all.map(([name, bytes]) => [`model/${name}`, bytes])));
+    const sources: ModelSource[] = [
+      join(path, "model"),
+      "owner/tiny",
+      "owner/tiny@main",
+      `${server.url}/owner/tiny`,
+      `${server.url}/owner/tiny/tree/main`,
+      `${server.url}/plain/`,
+      new URL("/plain", server.url),
+      all.map(([name]) => `${server.url}/plain/${name}?download=true`),
+      all.map(asFile),
+      new Set(all.map(asFile)),
+    ];
+    for (const source of sources) expect(await scoresOf(source), String(source)).toEqual(wanted);
+  });
+
+  it("tells of downloads", async () => {
+    const told = new Set<string>();
+    await loadModel("owner/tiny", { backend: reference(), onDownload: (name) => void told.add(name) });
+    expect([...told]).toEqual(["config.json", "model.safetensors"]);
+  });
+});
+
+it("a model larger than the backend is refused before its weights are read, with both sizes", async () => {
+  const weights = await bytesOf("model.safetensors");
+  const loaded = loadModel(`${server.url}/plain`, { backend: reference({ maxBytes: 50_000 }) });
+  await expect(loaded).rejects.toThrow(/\/plain: its weights take \d{5,} bytes; the reference backend has 50000 left$/);
+  await expect(loaded).rejects.toThrow(RequestError);
+  expect(weights.length).toBeGreaterThan(100_000);
+  expect(server.sent).toBeLessThan(10_000);
+});
+
+describe("a model in a GGUF file", () => {
+  it("is the same whole and in parts, from a path, a hub, a URL and File objects", async () => {
+    const wanted = await scoresOf(new File([gguf], "m.gguf"));
+    const [second] = Object.keys(parts).slice(1);
+    await write({ "m.gguf": gguf, ...parts });
+    server.files.clear();
+    server.files.set("m.gguf", gguf);
+    // What lies beside a file of the hub is not part of the model.
+    server.files.set("config.json", new TextEncoder().encode("{}"));
+    for (const [name, bytes] of Object.entries(parts)) for (const at of ["", "F32/"]) server.files.set(`${at}${name}`, bytes);
+    await mkdir(join(path, "parts"));
+    await write(Object.fromEntries(Object.entries(parts).map(([name, bytes]) => [`parts/${name}`, bytes])));
+    const sources: ModelSource[] = [
+      join(path, "m.gguf"),
+      join(path, second!),
+      join(path, "parts"),
+      "owner/tiny/m.gguf",
+      `owner/tiny/${second}`,
+      `owner/tiny/F32/${second}@main`,
+      `${server.url}/owner/tiny/resolve/main/F32/${second}`,
+      `${server.url}/owner/tiny/blob/main/m.gguf`,
+      `${server.url}/plain/m.gguf`,
+      `${server.url}/plain/${second}`,
+      Object.entries(parts).map(asFile).reverse(),
+    ];
+    for (const source of sources) expect(await scoresOf(source), String(source)).toEqual(wanted);
+  });
+
+  it("has the name that it gives itself, or its file's", async () => {
+    await write({ "m.gguf": gguf, ...parts });
+    expect((await openModel(join(path, "m.gguf"))).name).toBe("A tiny Llama");
+    expect((await openModel(join(path, Object.keys(parts)[0]!))).name).toBe("llama-tied");
+    expect((await openModel(checkpoint().files)).name).toBe("tiny (seed 1)");
+  });
+
+  it("refuses parts that are missing, wrong or not all of one model", async () => {
+    const [one, two, three] = Object.keys(parts) as [string, string, string];
+    const opened = (files: Record<string, Uint8Array<ArrayBuffer>>) => openModel(Object.entries(files).map(asFile));
+    await expect(opened({ [one]: parts[one]!, [three]: parts[three]! })).rejects.toThrow(
+      /llama-tied-00002-of-00003\.gguf: is not there; the model has 3/,
+    );
+    await expect(opened({ ...parts, [two]: parts[three]! })).rejects.toThrow(/says that it is part 2 \(from 0\) of 3; by its name it is 1 of 3/);
+    await expect(opened({ ...parts, "m.gguf": gguf })).rejects.toThrow(/2 models in \.gguf files \(llama-tied-00001-of-00003\.gguf, m\.gguf\)/);
+    await expect(opened({ "renamed.gguf": parts[one]! })).rejects.toThrow(/is one of 3 parts; they must lie side by side/);
+    for (const files of [{ [one]: parts[one]! }, { [one]: parts[one]!, [two]: parts[two]!, [three]: parts[two]! }])
+      await expect(opened(files)).rejects.toThrow(FormatError);
+  });
+
+  it("opens a whole repository that has one model in GGUF files", async () => {
+    server.files.clear();
+    for (const [name, bytes] of Object.entries(parts)) server.files.set(name, bytes);
+    expect((await openModel("owner/tiny")).facts.architecture).toBe("LlamaForCausalLM");
+  });
+});
+
+describe("what is no model", () => {
+  it.each<[unknown, RegExp]>([
+    ["nowhere", /there is no "nowhere"; give a folder with config\.json.*a repository of the hub as owner\/name/],
+    ["./no/where", /there is no "\.\/no\/where"/],
+    ["models/m.gguf", /there is no "models\/m\.gguf"/],
+    ["package.json", /"package\.json" is a file and no \.gguf file/],
+    ["ftp://host/m.gguf", /is no URL that begins with http/],
+    ["http://", /is no URL/],
+    ["https://host/%ff.gguf", /is no URL of a file/],
+    [[], /\[\] is no model; give a name, a path, a URL/],
+    [["m.gguf"], /is no model/],
+    [undefined, /undefined is no model/],
+    [7, /7 is no model/],
+    [{}, /\{\} is no model/],
+  ])("%j is refused", async (source, message) => {
+    const files = modelFiles(source as ModelSource);
+    await expect(files).rejects.toThrow(message);
+    await expect(files.catch((error: unknown) => error instanceof FormatError || error instanceof DownloadError)).resolves.toBe(true);
+  });
+
+  it("is told apart from a hub that lacks it", async () => {
+    await expect(openModel("owner/none")).rejects.toThrow(/owner\/none: revision "main": http.* has no such repository or revision/);
+    await expect(openModel("owner/tiny/other.gguf")).rejects.toThrow(/owner\/tiny\/other\.gguf: is not there/);
+    await expect(openModel(`${server.url}/nothing`)).rejects.toThrow(ConfigError);
+    await expect(openModel(`${server.url}/plain/other.gguf`)).rejects.toThrow(/other\.gguf: is not there/);
+  });
+});
+
+describe("remote", () => {
+  const weights = async () => (await (await modelFiles(`${server.url}/plain`)).open("model.safetensors"))!;
+
+  it("reads no more of a file than what is asked for", async () => {
+    server.files.set("model.safetensors", new Uint8Array(20 * 2 ** 20).fill(7));
+    const source = await weights();
+    expect(source.size).toBe(20 * 2 ** 20);
+    expect(await source.read(10_000_000, 3)).toEqual(Uint8Array.of(7, 7, 7));
+    expect((await source.read(source.size, 0)).length).toBe(0);
+    expect(server.sent).toBe(4);
+    await expect(source.read(source.size, 1)).rejects.toThrow(FormatError);
+  });
+
+  it("says that a file has changed since it was opened", async () => {
+    const source = await weights();
+    const changed = (await bytesOf("model.safetensors")).slice();
+    changed[2000]! ^= 1;
+    server.files.set("model.safetensors", changed);
+    await expect(source.read(0, 8)).rejects.toThrow(/plain\/model\.safetensors: has changed since it was opened; open it again/);
+    server.files.set("model.safetensors", changed.slice(1));
+    await expect(source.read(0, 8)).rejects.toThrow(DownloadError);
+  });
+
+  it("asks again for what a cut connection or a busy server left out, but not without end", async () => {
+    const wanted = await bytesOf("model.safetensors");
+    const source = await weights();
+    let requests = 0;
+    server.trouble = (_, response, request) => {
+      const [, from, to] = /bytes=(\d+)-(\d+)/.exec(request.headers.range!)!;
+      if (++requests % 3 === 1) response.writeHead(503).end();
+      else if (requests % 3 === 0) return false;
+      else {
+        const part = wanted.subarray(Number(from), Number(to) + 1);
+        response.writeHead(206, { "content-range": `bytes ${from}-${to}/${wanted.length}`, "content-length": part.length });
+        response.write(part.subarray(0, 5000), () => response.destroy());
+      }
+      return true;
+    };
+    expect(Buffer.compare(await source.read(0, source.size), wanted)).toBe(0);
+    server.trouble = (_, response) => {
+      response.writeHead(503).end();
+      return true;
+    };
+    await expect(source.read(40, 8)).rejects.toThrow(/byte 40 did not come, asked for 3 times/);
+  });
+
+  it("takes a file whole from a server without ranges, an empty one too", async () => {
+    server.ranges = false;
+    server.files.set("empty", new Uint8Array(0));
+    expect(await (await weights()).read(0, 100)).toEqual((await bytesOf("model.safetensors")).slice(0, 100));
+    const files = await modelFiles(`${server.url}/plain`);
+    expect((await files.open("empty"))!.size).toBe(0);
+    server.ranges = true;
+    expect((await files.open("empty"))!.size).toBe(0);
+    expect(await files.open("nothing")).toBeUndefined();
+  });
+
+  it.each([
+    [401, /answers 401; it may need a token/],
+    [500, /answers 500/],
+  ])("says that the server answers %d", async (status, message) => {
+    server.trouble = (_, response) => {
+      response.writeHead(status).end();
+      return true;
+    };
+    await expect(weights()).rejects.toThrow(message);
+    await expect(weights()).rejects.toThrow(DownloadError);
+  });
+
+  it("says that there is no server", async () => {
+    await server.stop();
+    await expect(weights()).rejects.toThrow(/127\.0\.0\.1:\d+ cannot be reached/);
+    await expect(weights()).rejects.toThrow(DownloadError);
+    await server.start();
+  });
+});
+
+describe("on a page", () => {
+  it("a repository of the hub is read in place", async () => {
+    const { versions } = process;
+    const options = { url: server.url };
+    Object.defineProperty(process, "versions", { value: {}, configurable: true });
+    const files = await modelFiles("owner/tiny", options).finally(() => Object.defineProperty(process, "versions", { value: versions }));
+    expect(await files.list!()).toEqual(["config.json", "model.safetensors"]);
+    expect(await scoresOf(files)).toEqual(await scoresOf(checkpoint().files));
+    expect(await files.open("tokenizer.json")).toBeUndefined();
+    await expect(readdir(join(path, "cache"))).rejects.toThrow(/ENOENT/);
+  });
+
+  it("nothing that index.ts imports needs Node", () => {
+    const seen = new Set<string>();
+    const outside = new Set<string>();
+    const walk = (file: URL) => {
+      if (seen.has(file.href)) return;
+      seen.add(file.href);
+      const text = readFileSync(file, "utf8").replace(/^(import|export) type .*$/gm, "");
+      for (const [, specifier] of text.matchAll(/(?:\bfrom |(?<!typeof )\bimport\()"([^"]+)"/g)) {
+        if (specifier!.startsWith(".")) walk(new URL(specifier!.replace(/\.js$/, ".ts"), file));
+        else outside.add(specifier!);
+      }
+    };
+    walk(new URL("../src/index.ts", import.meta.url));
+    expect(seen.size).toBeGreaterThan(50);
+    expect([...outside].filter((name) => !name.startsWith("@ziggurat/")).sort()).toEqual(["@huggingface/jinja", "@huggingface/tokenizers"]);
+  });
+});
+
+describe("on disk", () => {
+  it("a GGUF file shows itself and its parts alone", async () => {
+    await write({ "m.gguf": gguf, ...parts, "config.json": new TextEncoder().encode("{}") });
+    expect(await file(join(path, "m.gguf")).list!()).toEqual(["m.gguf"]);
+    expect(await file(join(path, "m.gguf")).open("config.json")).toBeUndefined();
+    expect(await file(join(path, Object.keys(parts)[1]!)).list!()).toEqual(Object.keys(parts));
+    expect((await folder(path).list!()).length).toBe(5);
+  });
+});
