@@ -35,6 +35,8 @@ export function featuresOf(adapter: GPUAdapter, gpu: Gpu, without: readonly Opti
   if (half) required.push("shader-f16");
   if (matrix) required.push(matrixFeature);
   if (timed && adapter.features.has("timestamp-query")) required.push("timestamp-query");
-  const dots = (gpu.wgslLanguageFeatures?.has("packed_4x8_integer_dot_product") ?? false) && !without.includes("packedDots");
+  // Apple's have no such instruction.
+  const dots =
+    adapter.info.vendor !== "apple" && (gpu.wgslLanguageFeatures?.has("packed_4x8_integer_dot_product") ?? false) && !without.includes("packedDots");
   return { required, subgroups, half, matrix, dots };
 }
