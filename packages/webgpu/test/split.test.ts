@@ -37,3 +37,28 @@ testWith(adapterThere, "what cannot be split is refused with both sizes", async 
   await expect(linear).rejects.toThrow(/linear: 32 rows of 8192 f32 weights take 1048576 bytes, and this device binds at most 16384/);
   await backend.dispose();
 });
+
+testWith(adapterThere, "a dispatch that would last too long is cut, and every part of it is done", async () => {
+  const backend = await webgpu({ gpu });
+  const [rows, width, out] = [640, 256, 512];
+  const put = (data: Float32Array): Slice => {
+    const slice = { buffer: backend.allocate(data.byteLength, "test"), offset: 0 };
+    backend.write(slice, data);
+    return slice;
+  };
+  const [x, weight] = [matrix(rows, width), matrix(out, width)];
+  const product = put(new Float32Array(rows * out).fill(Number.NaN));
+  // 2 x 640 x 256 x 512 operations are more than a device in software is trusted with at first: see pace.ts.
+  const linear = await backend.prepare("linear", { rows, width, out, weight: "f32" });
+  backend.dispatch(linear, { x: put(x), weight: put(weight), out: product });
+  const got = new Float32Array((await backend.read(product, 4 * rows * out)).buffer);
+  for (let r = 0; r < rows; r += 13) {
+    for (let o = 0; o < out; o += 17) {
+      let sum = 0;
+      for (let i = 0; i < width; i++) sum += x[r * width + i]! * weight[o * width + i]!;
+      expect(Math.abs(got[r * out + o]! - sum)).toBeLessThan(1e-3);
+    }
+  }
+  expect(got.every(Number.isFinite)).toBe(true);
+  await backend.dispose();
+});
