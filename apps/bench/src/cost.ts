@@ -1,24 +1,12 @@
-import { cpu } from "@ziggurat/cpu";
-import { loadModel, Session } from "@ziggurat/runtime";
+import { Session } from "@ziggurat/runtime";
 import { everyPolicy } from "./policies.js";
-import { pebbleShape, randomModel, smol } from "./random-model.js";
 import { median, randomIds, table } from "./report.js";
+import { randomOnCpu, type Setting } from "./setting.js";
 
 /** What each policy adds to prefill: whole prefills beside full ones, interleaved. Random weights: speed only. */
-export async function cost({
-  threads,
-  runs,
-  tokens,
-  shape,
-}: {
-  threads: number;
-  runs: number;
-  tokens: number;
-  shape: "pebble" | "smol";
-}): Promise<void> {
-  const backend = await cpu({ threads });
-  const chosen = shape === "smol" ? smol : pebbleShape;
-  const model = await loadModel(randomModel(chosen), { backend, weights: "q8_0" });
+export async function cost(setting: Setting): Promise<void> {
+  const { runs, tokens } = setting;
+  const { model, title } = await randomOnCpu(setting);
   const ids = randomIds(tokens, model.facts.vocabularySize, 2);
   const policies = everyPolicy(Math.ceil(tokens * 0.12));
   const seconds = policies.map((): number[] => []);
@@ -32,7 +20,7 @@ export async function cost({
     }
   }
   const full = median(seconds[0]!);
-  console.log(`${chosen.name}, q8_0, ${tokens} tokens, ${threads} threads, median of ${runs} interleaved prefills`);
+  console.log(`${title}, median of ${runs} interleaved prefills`);
   console.log(
     table([
       ["policy", "prefill s", "of full", "tokens/s"],
@@ -42,5 +30,5 @@ export async function cost({
       }),
     ]),
   );
-  await backend.dispose();
+  await model.backend.dispose();
 }

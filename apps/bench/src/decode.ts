@@ -1,9 +1,8 @@
-import { cpu } from "@ziggurat/cpu";
 import { full } from "@ziggurat/policy";
-import { generateEach, loadModel } from "@ziggurat/runtime";
+import { generateEach } from "@ziggurat/runtime";
 import { snapkv } from "@ziggurat/snapkv";
-import { pebbleShape, randomModel, smol } from "./random-model.js";
 import { median, randomIds, table } from "./report.js";
+import { randomOnCpu, type Setting } from "./setting.js";
 
 /** GB/s that as many threads read as a plain loop of four streams each: the yardstick of packages/cpu/bench, which needs the checkout. */
 async function streamRate(threads: number): Promise<number> {
@@ -13,20 +12,9 @@ async function streamRate(threads: number): Promise<number> {
 }
 
 /** Decode with the full cache and with 12 % of it, from one prefill, interleaved. Random weights: speed only. */
-export async function decode({
-  threads,
-  runs,
-  tokens,
-  shape,
-}: {
-  threads: number;
-  runs: number;
-  tokens: number;
-  shape: "pebble" | "smol";
-}): Promise<void> {
-  const backend = await cpu({ threads });
-  const chosen = shape === "smol" ? smol : pebbleShape;
-  const model = await loadModel(randomModel(chosen), { backend, weights: "q8_0" });
+export async function decode(setting: Setting): Promise<void> {
+  const { threads, runs, tokens } = setting;
+  const { model, title } = await randomOnCpu(setting);
   const keep = Math.ceil(tokens * 0.12);
   const policies = Array.from({ length: runs }, () => [full(), snapkv({ keep, window: 32 })]).flat();
   const streams = [await streamRate(threads)];
@@ -36,11 +24,11 @@ export async function decode({
     speeds.set(result.policy.name, [...(speeds.get(result.policy.name) ?? []), result.timings.decodeTokensPerSecond]);
     bytes.set(result.policy.name, result.cache.bytes);
   }
-  await backend.synchronise();
+  await model.backend.synchronise();
   streams.push(await streamRate(threads));
   const stream = Math.max(...streams);
   const rate = (name: string) => median(speeds.get(name)!);
-  console.log(`${chosen.name}, q8_0, ${tokens} tokens, bf16 rows, ${threads} threads, median of ${runs} interleaved runs of 33 tokens`);
+  console.log(`${title}, bf16 rows, median of ${runs} interleaved runs of 33 tokens`);
   console.log(`four streams a thread, the better of before and after: ${stream.toFixed(1)} GB/s`);
   const read = (name: string) => ((model.weightBytes + bytes.get(name)!) * rate(name)) / 1e9;
   console.log(
@@ -55,5 +43,5 @@ export async function decode({
       ]),
     ]),
   );
-  await backend.dispose();
+  await model.backend.dispose();
 }

@@ -3,10 +3,10 @@ import { h2o } from "@ziggurat/h2o";
 import { full, type Policy } from "@ziggurat/policy";
 import { generate, generateBatch, loadModel } from "@ziggurat/runtime";
 import { snapkv } from "@ziggurat/snapkv";
+import { type LlamaShape, llama8b, prefillOperations, randomLlama, rowBytes, smollm2, weightBytes } from "../../../apps/bench/src/random-llama.js";
 import { create, cublasLt } from "./create.js";
 import { peersIn } from "./peers.js";
 import { profiled } from "./profile.js";
-import { type LlamaShape, llama8b, prefillOperations, randomLlama, rowBytes, smollm2, weightBytes } from "./random-llama.js";
 
 // Models of random weights, speeds beside the roofline of 4.3 TB/s and 790 TFLOP/s: node model.mjs [file for the results] [prefill|decode|batch|fit|small]...
 // small: a SmolLM2-135M after 8,192 tokens, with the time of every kernel of a step. The others: a Llama-3-8B after 32,768 tokens; fit: as many sequences

@@ -1,5 +1,6 @@
 import type { ModelFiles } from "@ziggurat/runtime";
 
+/** A Llama's sizes. */
 export interface LlamaShape {
   readonly name: string;
   readonly layers: number;
@@ -12,11 +13,17 @@ export interface LlamaShape {
   readonly context: number;
 }
 
-export const llama8b: LlamaShape = {
-  ...{ name: "Llama-3-8B", layers: 32, hidden: 4096, queryHeads: 32, kvHeads: 8, headSize: 128, ffn: 14336, vocabulary: 128256, context: 40960 },
+export const pebble: LlamaShape = {
+  ...{ name: "Pebble", layers: 16, hidden: 256, queryHeads: 4, kvHeads: 2, headSize: 64, ffn: 768, vocabulary: 4096, context: 16384 },
 };
 export const smollm2: LlamaShape = {
-  ...{ name: "SmolLM2-135M", layers: 30, hidden: 576, queryHeads: 9, kvHeads: 3, headSize: 64, ffn: 1536, vocabulary: 49152, context: 16384 },
+  ...{ name: "SmolLM2-135M", layers: 30, hidden: 576, queryHeads: 9, kvHeads: 3, headSize: 64, ffn: 1536, vocabulary: 49152, context: 32768 },
+};
+export const llama1b: LlamaShape = {
+  ...{ name: "Llama-3.2-1B", layers: 16, hidden: 2048, queryHeads: 32, kvHeads: 8, headSize: 64, ffn: 8192, vocabulary: 128256, context: 65536 },
+};
+export const llama8b: LlamaShape = {
+  ...{ name: "Llama-3-8B", layers: 32, hidden: 4096, queryHeads: 32, kvHeads: 8, headSize: 128, ffn: 14336, vocabulary: 128256, context: 65536 },
 };
 
 /** Numbers in all matrices of the layers. */
@@ -30,7 +37,7 @@ export const rowBytes = ({ layers, kvHeads, headSize }: LlamaShape) => layers * 
 export const prefillOperations = (shape: LlamaShape, tokens: number) =>
   2 * layerWeights(shape) * tokens + 2 * shape.layers * shape.queryHeads * shape.headSize * tokens ** 2;
 
-/** A checkpoint of random bf16 weights of about +-0.02 that is made while it is read, from one stretch of noise. */
+/** A checkpoint of random bf16 weights of about +-0.02 that is made while it is read, from one stretch of noise: for speed and memory only. */
 export function randomLlama({ name, layers, hidden, queryHeads, kvHeads, headSize, ffn, vocabulary, context }: LlamaShape): ModelFiles {
   const tensors: [string, number[]][] = [["model.embed_tokens.weight", [vocabulary, hidden]]];
   for (let layer = 0; layer < layers; layer++) {
