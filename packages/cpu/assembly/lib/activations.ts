@@ -70,8 +70,11 @@ export function quantise(paired: bool, from: usize, width: i32, to: usize, offse
   const scales = to + (<usize>width << 1);
   const offsets = scales + scaleBytes(width);
   const blocks = width >> 5;
-  // Kernels read whole vectors of offsets.
-  for (let i = blocks; i < ((blocks + 3) & ~3); i++) store<f32>(offsets + (i << 2), 0);
+  // Kernels read whole vectors of both. What lay there before could make products so small that the machine takes a hundred times as long for them.
+  for (let i = blocks; i < ((blocks + 3) & ~3); i++) {
+    store<f32>(scales + (i << 2), 0);
+    store<f32>(offsets + (i << 2), 0);
+  }
   for (let block = 0; block < blocks; block++, from += 128, to += 64) {
     let greatest = f32x4.splat(0);
     for (let i: usize = 0; i < 128; i += 16) greatest = f32x4.pmax(greatest, f32x4.abs(v128.load(from + i)));
