@@ -1,4 +1,4 @@
-import { Buffers, Cache, type Target } from "@ziggurat/cache";
+import { Buffers, Cache } from "@ziggurat/cache";
 import type { Policy } from "@ziggurat/policy";
 import { Batch } from "./batch.js";
 import { decode } from "./decode.js";
@@ -6,7 +6,7 @@ import { RequestError } from "./error.js";
 import { type GenerateResult, planMember, type Request, resultOf } from "./generate.js";
 import type { Model } from "./model.js";
 import { encodePrompt } from "./prompt.js";
-import { readMessage } from "./read-message.js";
+import { readForEach } from "./read-for-each.js";
 import type { RopeLease } from "./rope-tables.js";
 import type { TurnMember } from "./turn.js";
 
@@ -45,15 +45,12 @@ export async function* generateEach({ model, policies, signal, onProgress, ...re
       members.push(planMember(model, cache.progress[0]!, ids, request));
     }
     lease = await model.ropes.lease(Math.max(...members.map(({ plan }) => plan.positions)));
-    const targets = caches.map((cache, index): Target => ({ cache, sequence: 0, plans: [members[index]!.plan] }));
-    const policySeconds = policies.map(() => 0);
-    const { scratchBytes, seconds } = await readMessage(model, targets as [Target, ...Target[]], members[0]!.messages[0]!, {
+    const plans = members.map(({ plan }) => plan);
+    const { prefillSeconds, policySeconds, scratchBytes } = await readForEach(model, caches, plans, members[0]!.messages[0]!, {
       logits,
       signal,
-      onProgress: onProgress && ((done, total) => onProgress(done / total)),
-      clock: (index, seconds) => void (policySeconds[index]! += seconds),
+      onProgress,
     });
-    const prefillSeconds = seconds - policySeconds.reduce((a, b) => a + b, 0);
     const copy = await backend.prepare("copy", { words: facts.vocabularySize });
 
     for (const [index, policy] of policies.entries()) {

@@ -1,11 +1,11 @@
-import { Buffers, Cache, type Target } from "@ziggurat/cache";
+import { Buffers, Cache } from "@ziggurat/cache";
 import type { Policy } from "@ziggurat/policy";
 import { RequestError } from "./error.js";
 import type { EachResult } from "./generate-each.js";
 import { planWithin } from "./limits.js";
 import type { Model } from "./model.js";
 import { encodePrompt, type Prompt } from "./prompt.js";
-import { readMessage } from "./read-message.js";
+import { readForEach } from "./read-for-each.js";
 import type { RopeLease } from "./rope-tables.js";
 import { feedAndScore } from "./score.js";
 
@@ -53,15 +53,7 @@ export async function* scoreEach({ model, policies, prompt, ids, signal, onProgr
       return plan;
     });
     lease = await model.ropes.lease(Math.max(...plans.map(({ positions }) => positions)));
-    const targets = caches.map((cache, index): Target => ({ cache, sequence: 0, plans: [plans[index]!] }));
-    const policySeconds = policies.map(() => 0);
-    const { scratchBytes, seconds } = await readMessage(model, targets as [Target, ...Target[]], read, {
-      logits: after,
-      signal,
-      onProgress: onProgress && ((done, total) => onProgress(done / total)),
-      clock: (index, took) => void (policySeconds[index]! += took),
-    });
-    const prefillSeconds = seconds - policySeconds.reduce((a, b) => a + b, 0);
+    const { prefillSeconds, policySeconds, scratchBytes } = await readForEach(model, caches, plans, read, { logits: after, signal, onProgress });
     const copy = await backend.prepare("copy", { words: facts.vocabularySize });
 
     for (const [index, policy] of policies.entries()) {

@@ -12,7 +12,7 @@ import {
 } from "@ziggurat/runtime";
 import { describe, it } from "vitest";
 import { checkpoint } from "./support/checkpoint.js";
-import { writeGguf } from "./support/gguf.js";
+import { tinyLlama, writeGguf } from "./support/gguf.js";
 import { mutate, mutateJson } from "./support/mutate.js";
 
 // Files with a few bytes wrong end in errors of our own types, or are read; nothing else. Every input comes from a seed, which titles name and failures print.
@@ -55,14 +55,8 @@ const sourceOf = (bytes: Uint8Array<ArrayBuffer>): FileSource => ({
 const tokens = ["<unk>", "<s>", "</s>", "▁", "a", "b", "▁a", "ab", "<0x0A>", "c"];
 const tensor = (name: string, shape: number[], type: number, size: number) => ({ name, shape, type, bytes: new Uint8Array(size).fill(60) });
 const llama = {
-  "general.architecture": ["string", "llama"],
-  "llama.block_count": ["u32", 1],
-  "llama.context_length": ["u32", 64],
-  "llama.embedding_length": ["u32", 32],
-  "llama.feed_forward_length": ["u32", 32],
-  "llama.attention.head_count": ["u32", 2],
+  ...tinyLlama,
   "llama.attention.head_count_kv": ["i32s", [1]],
-  "llama.attention.layer_norm_rms_epsilon": ["f32", 1e-5],
   "llama.rope.scaling.type": ["string", "linear"],
   "llama.rope.scaling.factor": ["f32", 2],
 } as const;

@@ -3,7 +3,7 @@ import { memoryFiles, openModel, type Tokenizer, TokenizerError } from "@ziggura
 import { file } from "@ziggurat/runtime/node";
 import { describe, expect, it } from "vitest";
 import { models, testWith } from "../../../scripts/requirements.js";
-import { type Typed, writeGguf } from "./support/gguf.js";
+import { type Typed, tinyLlama, writeGguf } from "./support/gguf.js";
 
 interface Row {
   readonly text: string;
@@ -20,13 +20,7 @@ const { sentencePiece, smollm2 } = JSON.parse(readFileSync(new URL("fixtures/ggu
 const llama = (vocabulary: number, metadata: Record<string, Typed>) =>
   writeGguf(
     {
-      "general.architecture": ["string", "llama"],
-      "llama.block_count": ["u32", 1],
-      "llama.context_length": ["u32", 64],
-      "llama.embedding_length": ["u32", 32],
-      "llama.feed_forward_length": ["u32", 32],
-      "llama.attention.head_count": ["u32", 2],
-      "llama.attention.layer_norm_rms_epsilon": ["f32", 1e-5],
+      ...tinyLlama,
       ...metadata,
     },
     [{ name: "token_embd.weight", shape: [vocabulary, 32], type: 1, bytes: new Uint8Array(64 * vocabulary) }],

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { makeTokenizer, memoryFiles, openModel, type Tokenizer } from "@ziggurat/runtime";
 import { describe, expect, it } from "vitest";
-import { type Typed, writeGguf } from "./support/gguf.js";
+import { type Typed, tinyLlama, writeGguf } from "./support/gguf.js";
 
 // Small tokenizers of every kind, against the reference library: fixtures/small-tokenizers.py made them, and says what a word stands for.
 
@@ -54,13 +54,7 @@ describe.each(Object.entries(tokenizers))("%s", (name, { tokenizer: json, words 
   it("has them too where a GGUF file names the rule", async () => {
     const tokens = Object.keys(shared.vocab).sort((a, b) => shared.vocab[a]! - shared.vocab[b]!);
     const metadata: Record<string, Typed> = {
-      "general.architecture": ["string", "llama"],
-      "llama.block_count": ["u32", 1],
-      "llama.context_length": ["u32", 64],
-      "llama.embedding_length": ["u32", 32],
-      "llama.feed_forward_length": ["u32", 32],
-      "llama.attention.head_count": ["u32", 2],
-      "llama.attention.layer_norm_rms_epsilon": ["f32", 1e-5],
+      ...tinyLlama,
       "tokenizer.ggml.model": ["string", "gpt2"],
       "tokenizer.ggml.bos_token_id": ["u32", 0],
       "tokenizer.ggml.pre": ["string", name],

@@ -84,3 +84,14 @@ export function writeGguf(metadata: Readonly<Record<string, Typed>>, tensors: re
   }
   return file;
 }
+
+/** Metadata of a Llama so small that its weights do not matter; a tokenizer's come beside. */
+export const tinyLlama = {
+  "general.architecture": ["string", "llama"],
+  "llama.block_count": ["u32", 1],
+  "llama.context_length": ["u32", 64],
+  "llama.embedding_length": ["u32", 32],
+  "llama.feed_forward_length": ["u32", 32],
+  "llama.attention.head_count": ["u32", 2],
+  "llama.attention.layer_norm_rms_epsilon": ["f32", 1e-5],
+} as const satisfies Readonly<Record<string, Typed>>;
