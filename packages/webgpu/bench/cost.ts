@@ -4,10 +4,9 @@ import { pyramidkv } from "@ziggurat/pyramid";
 import { generate } from "@ziggurat/runtime";
 import { snapkv } from "@ziggurat/snapkv";
 import type { Backend, WeightDType } from "@ziggurat/tensor";
-import { load } from "./decode.js";
+import { load, median } from "./decode.js";
 
 const runs = 5;
-const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
 /** What policies add to a prefill, whole prefills in turn, and the bytes that they hold. Random weights: speed only. */
 export async function cost(backend: Backend, shape: string, weights: WeightDType, tokens: number): Promise<void> {

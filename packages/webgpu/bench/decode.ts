@@ -1,10 +1,15 @@
-import { full } from "@ziggurat/policy";
-import { generateEach, loadModel } from "@ziggurat/runtime";
+import { full, type Policy } from "@ziggurat/policy";
+import { generate, loadModel } from "@ziggurat/runtime";
 import { snapkv } from "@ziggurat/snapkv";
 import type { Backend, WeightDType } from "@ziggurat/tensor";
 import { type LlamaShape, llama1b, llama8b, pebble, prefillOperations, randomLlama, smollm2 } from "../../../apps/bench/src/random-llama.js";
 
 const shapes: Readonly<Record<string, LlamaShape>> = { pebble, smol: smollm2, "1b": llama1b, "8b": llama8b };
+const rounds = 3;
+/** Tokens between two looks at the ids. */
+const every = 32;
+/** Tokens before the clock starts, which record the step, and all. */
+const [warm, all] = [1 + every, 1 + 9 * every];
 
 /** Random weights of a shape on a backend, and a prompt. */
 export async function load(backend: Backend, shape: string, weights: WeightDType, tokens: number) {
@@ -16,7 +21,7 @@ export async function load(backend: Backend, shape: string, weights: WeightDType
   return { model, prompt, what };
 }
 
-/** What decode is set beside. */
+/** What speeds are set beside. */
 export interface Beside {
   /** Bytes a second that a plain loop reads. */
   readonly bandwidth: number;
@@ -24,39 +29,49 @@ export interface Beside {
   readonly peer: { readonly prefill: number; readonly decode: number } | undefined;
 }
 
-/** Decode with the full cache and with 12 % of it, from one prefill, and the prefill. Random weights: speed only. */
+/** Prefill and decode with the full cache and with 12 % of it, in turn; medians. Random weights: speed only. */
 export async function decode(backend: Backend, shape: string, weights: WeightDType, tokens: number, { bandwidth, peer }: Beside): Promise<void> {
   let dispatches = 0;
   const watched: Backend = {
     ...backend,
     record(body) {
       const program = backend.record(body);
-      dispatches = program.dispatches;
+      dispatches = Math.max(dispatches, program.dispatches);
       return program;
     },
   };
   const { model, prompt, what } = await load(watched, shape, weights, tokens);
-  const few = snapkv({ keep: Math.ceil(0.12 * tokens), window: 32 });
+  const run = async (policy: Policy) => {
+    const generation = generate({ model, policy, prompt, maxTokens: all, ignoreEnd: true, temperature: 0, readEvery: every });
+    let seen = 0;
+    let begun = 0;
+    for await (const { ids } of generation) {
+      seen += ids.length;
+      if (seen >= warm) begun ||= performance.now();
+    }
+    const decodeSpeed = (1000 * (all - warm)) / (performance.now() - begun);
+    const { timings, cache } = await generation.result;
+    return { prefillSpeed: timings.prefillTokensPerSecond, decodeSpeed, bytes: model.weightBytes + cache.bytes };
+  };
+  const policies = [full(), snapkv({ keep: Math.ceil(0.12 * tokens), window: 32 })];
   // Pipelines are compiled, and clocks are up.
-  for await (const _ of generateEach({ model, policies: [full(), few], prompt, maxTokens: 17, ignoreEnd: true }));
-  for await (const { policy, cache, timings } of generateEach({
-    model,
-    policies: [full(), few, full(), few],
-    prompt,
-    maxTokens: 385,
-    ignoreEnd: true,
-  })) {
-    const { prefillTokensPerSecond, decodeTokensPerSecond } = timings;
-    const bytes = model.weightBytes + cache.bytes;
-    const operations = (prefillOperations(what, tokens) * prefillTokensPerSecond) / tokens;
-    const speed = bytes * decodeTokensPerSecond;
-    const beside = peer
-      ? `; beside the peer ${(prefillTokensPerSecond / peer.prefill).toFixed(2)} x and ${(decodeTokensPerSecond / peer.decode).toFixed(2)} x`
-      : "";
+  for (const policy of policies) await run(policy);
+  const runs = policies.map((): Awaited<ReturnType<typeof run>>[] => []);
+  for (let round = 0; round < rounds; round++) for (const [index, policy] of policies.entries()) runs[index]!.push(await run(policy));
+  for (const [index, { name }] of policies.entries()) {
+    const [prefillSpeed, decodeSpeed] = [median(runs[index]!.map((run) => run.prefillSpeed)), median(runs[index]!.map((run) => run.decodeSpeed))];
+    const speed = runs[index]![0]!.bytes * decodeSpeed;
+    const operations = (prefillOperations(what, tokens) * prefillSpeed) / tokens;
     console.log(
-      `  ${policy.name.padEnd(8)} prefill ${prefillTokensPerSecond.toFixed(0)} tokens/s, ${(operations / 1e12).toFixed(1)} TFLOP/s   decode ${decodeTokensPerSecond.toFixed(1)} tokens/s, ` +
-        `${(speed / 1e9).toFixed(0)} GB/s of weights and cache, ${((100 * speed) / bandwidth).toFixed(0)} % of ${(bandwidth / 1e9).toFixed(0)}; ${dispatches} dispatches of ${(1e6 / decodeTokensPerSecond / dispatches).toFixed(1)} us${beside}`,
+      [
+        `  ${name}: prefill ${prefillSpeed.toFixed(0)} tokens/s, ${(operations / 1e12).toFixed(1)} TFLOP/s${peer ? `, ${(prefillSpeed / peer.prefill).toFixed(2)} x the peer` : ""}`,
+        `decode ${decodeSpeed.toFixed(1)} tokens/s${peer ? `, ${(decodeSpeed / peer.decode).toFixed(2)} x the peer with the full cache` : ""}`,
+        `${(speed / 1e9).toFixed(0)} GB/s of weights and cache, ${((100 * speed) / bandwidth).toFixed(0)} % of ${(bandwidth / 1e9).toFixed(0)}`,
+        `${dispatches} dispatches of ${(1e6 / decodeSpeed / dispatches).toFixed(1)} us`,
+      ].join("; "),
     );
   }
   model.free();
 }
+
+export const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;

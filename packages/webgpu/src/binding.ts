@@ -8,15 +8,20 @@ export interface Place {
   readonly offset: number;
 }
 
-/** A binding of a dispatch: the stretch of a buffer that holds all operands of the group. */
+/** A binding of a dispatch: the stretch of a buffer that holds all operands of the group, in windows where it is longer than one binding may be. */
 export interface Binding extends Group {
   readonly buffer: GPUBuffer;
-  readonly offset: number;
-  readonly size: number;
+  readonly stretches: readonly Stretch[];
   /** Element at which each operand starts. */
   readonly at: readonly number[];
   /** Read-only, of a buffer that the same dispatch writes by other types: to be copied first. */
   readonly copied: boolean;
+}
+
+/** Bytes of a buffer. */
+export interface Stretch {
+  readonly offset: number;
+  readonly size: number;
 }
 
 /** Offsets of bindings are multiples of this on every device. */
@@ -28,8 +33,8 @@ const sizeOf = ({ type }: { type: string }) => sizes[type]!;
 export const padded = (bytes: number): number => Math.max(Math.ceil(bytes / 16) * 16, 16);
 
 /**
- * Binds a stage's operands. Operands of one type in one buffer share a binding, as WebGPU lets no dispatch write a buffer that it binds twice. Throws an
- * `OpError` where a stretch is longer than the device binds.
+ * Binds a stage's operands. Operands of one type in one buffer share a binding, as WebGPU lets no dispatch write bytes that it binds twice. A stretch
+ * longer than the device binds becomes several bindings.
  */
 export function bindingsOf(op: string, stage: Stage, places: Readonly<Record<string, Place>>, limit: number): readonly Binding[] {
   const groups: { names: string[]; bounds: Bound[]; buffer: GPUBuffer; starts: number[] }[] = [];
@@ -60,12 +65,17 @@ export function bindingsOf(op: string, stage: Stage, places: Readonly<Record<str
     const offset = Math.floor(Math.min(...starts) / alignment) * alignment;
     const end = Math.min(Math.max(...bounds.map(({ bytes }, i) => starts[i]! + padded(bytes))), buffer.size);
     const size = Math.max(Math.ceil((end - offset) / 16) * 16, 16);
-    if (size > limit) {
-      throw new OpError(`${op}: ${names.join(", ")} needs a binding of ${size} bytes, and this device binds at most ${limit}; use smaller buffers`);
-    }
     const written = bounds.some((bound) => bound.written);
     const at = starts.map((start) => (start - offset) / sizeOf({ type }));
-    return { type, names, written, buffer, offset, size, at, copied: !written && writtenBuffers.has(buffer) };
+    const copied = !written && writtenBuffers.has(buffer);
+    const binding = { type, names, written, buffer, at, copied };
+    if (size <= limit) return { ...binding, stretches: [{ offset, size }] };
+    if (copied)
+      throw new OpError(`${op}: ${names.join(", ")} must be copied, ${size} bytes, and this device binds at most ${limit}; use buffers of their own`);
+    const window = 2 ** Math.floor(Math.log2(limit));
+    const windows = Math.ceil(size / window);
+    const stretches = Array.from({ length: windows }, (_, i) => ({ offset: offset + i * window, size: Math.min(window, size - i * window) }));
+    return { ...binding, stretches, windows, window: window / sizeOf({ type }) };
   });
 }
 

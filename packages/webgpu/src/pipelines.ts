@@ -66,12 +66,12 @@ export class Pipelines {
   }
 
   #layout(groups: readonly Group[]): readonly [GPUBindGroupLayout, GPUPipelineLayout] {
-    const key = groups.map(({ written }) => (written ? "w" : "r")).join("");
+    const key = groups.map(({ written, windows = 1 }) => (written ? "w" : "r").repeat(windows)).join("");
     const found = this.#layouts.get(key);
     if (found) return found;
     // 4 is GPUShaderStage.COMPUTE.
-    const storage = groups.map(({ written }, index): GPUBindGroupLayoutEntry => {
-      return { binding: index + 1, visibility: 4, buffer: { type: written ? "storage" : "read-only-storage" } };
+    const storage = [...key].map((letter, index): GPUBindGroupLayoutEntry => {
+      return { binding: index + 1, visibility: 4, buffer: { type: letter === "w" ? "storage" : "read-only-storage" } };
     });
     const uniforms: GPUBindGroupLayoutEntry = { binding: 0, visibility: 4, buffer: { minBindingSize: uniformBytes } };
     const layout = this.#device.createBindGroupLayout({ entries: [uniforms, ...storage] });

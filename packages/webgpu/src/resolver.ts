@@ -109,10 +109,17 @@ export class Resolver {
     for (const value of Object.values(stage.uniforms)) uniforms[word++] = value;
     for (const value of Object.values(stage.floats ?? {})) floats[word++] = value;
     const most = this.#mostBindings;
-    if (bindings.length > most) {
-      throw new OpError(`${op}: its operands lie in ${bindings.length} places, and this device binds ${most}; put tables, or K and V, in one buffer`);
+    const places = bindings.reduce((sum, { stretches }) => sum + stretches.length, 0);
+    if (places > most) {
+      const long = bindings
+        .filter(({ stretches }) => stretches.length > 1)
+        .map(({ names, stretches }) => `${names.join(", ")} in ${stretches.length}`);
+      const why = long.length > 0 ? ` (of ${this.#bindingBytes} bytes at most: ${long.join("; ")})` : "";
+      throw new OpError(
+        `${op}: its operands lie in ${places} places${why}, and this device binds ${most}; put tables in one buffer, use smaller arenas`,
+      );
     }
-    const groups = bindings.map(({ type, names, written }) => ({ type, names, written }));
+    const groups = bindings.map(({ type, names, written, windows, window }) => ({ type, names, written, windows, window }));
     return { ...this.#pipelines.get(stage, groups), op, bindings, uniforms, grid: stage.grid, work: stage.work };
   }
 }

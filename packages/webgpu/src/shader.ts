@@ -9,6 +9,9 @@ export interface Group {
   readonly type: string;
   readonly names: readonly string[];
   readonly written: boolean;
+  /** Where one binding does not hold it: how many do, one behind the other, of `window` elements each. */
+  readonly windows?: number | undefined;
+  readonly window?: number | undefined;
 }
 
 export interface ShaderParts {
@@ -45,21 +48,67 @@ export function shaderOf({ text, settings, groups, uniforms, floats }: ShaderPar
     ...floats.map((name) => `  ${name}: f32,`),
     "}",
     "@group(0) @binding(0) var<uniform> u: Uniforms;",
-    ...groups.map(({ type, names, written }, index) => {
-      const access = written ? "read_write" : "read";
-      return `@group(0) @binding(${index + 1}) var<storage, ${access}> ${names[0]}_data: array<${type}>;`;
-    }),
+    ...declarations(groups),
     body,
   ].join("\n");
 }
 
-function substitute(text: string, groups: readonly Group[]): string {
-  const binding = new Map(groups.flatMap(({ names }) => names.map((name) => [name, `${names[0]}_data[u.${name}_at + `] as const)));
-  return text.replace(/\$(\w+)\[/g, (_, name: string) => {
-    const place = binding.get(name);
-    if (place === undefined) throw new Error(`the kernel reads $${name}, which is not bound`);
-    return place;
+function declarations(groups: readonly Group[]): readonly string[] {
+  let binding = 0;
+  return groups.flatMap((group) => {
+    const { type, names, written, windows = 1 } = group;
+    const declare = (name: string) => `@group(0) @binding(${++binding}) var<storage, ${written ? "read_write" : "read"}> ${name}: array<${type}>;`;
+    if (windows === 1) return [declare(`${names[0]}_data`)];
+    return [...Array.from({ length: windows }, (_, i) => declare(`${names[0]}_data${i}`)), windowed(group)];
   });
+}
+
+/** Functions that find an element in its window. */
+function windowed({ type, names: [name], written, windows = 1, window = 0 }: Group): string {
+  const choose = (use: (element: string) => string) => {
+    const cases = Array.from({ length: windows }, (_, i) => {
+      return `    ${i === windows - 1 ? "default" : `case ${i}u`}: { ${use(`${name}_data${i}[at - ${i * window}u]`)} }`;
+    });
+    return [`  switch at / ${window}u {`, ...cases, "  }"];
+  };
+  const read = [`fn ${name}_read(at: u32) -> ${type} {`, ...choose((element) => `return ${element};`), "}"];
+  const write = [`fn ${name}_write(at: u32, x: ${type}) {`, ...choose((element) => `${element} = x;`), "}"];
+  return [...read, ...(written ? write : [])].join("\n");
+}
+
+function substitute(text: string, groups: readonly Group[]): string {
+  const groupOf = new Map(groups.flatMap((group) => group.names.map((name) => [name, group] as const)));
+  let done = "";
+  let rest = text;
+  for (let found = rest.match(/\$(\w+)\[/); found; found = rest.match(/\$(\w+)\[/)) {
+    const name = found[1]!;
+    const group = groupOf.get(name);
+    if (!group) throw new Error(`the kernel reads $${name}, which is not bound`);
+    const start = found.index! + found[0].length;
+    done += rest.slice(0, found.index);
+    rest = rest.slice(start);
+    if ((group.windows ?? 1) === 1) {
+      done += `${group.names[0]}_data[u.${name}_at + `;
+      continue;
+    }
+    const end = closing(rest);
+    const at = `u.${name}_at + (${substitute(rest.slice(0, end), groups)})`;
+    rest = rest.slice(end + 1);
+    const assigned = rest.match(/^\s*=([^=][^;]*);/);
+    done += assigned ? `${group.names[0]}_write(${at}, ${substitute(assigned[1]!, groups)});` : `${group.names[0]}_read(${at})`;
+    if (assigned) rest = rest.slice(assigned[0].length);
+  }
+  return done + rest;
+}
+
+/** Where the bracket that was opened before `text` is closed. */
+function closing(text: string): number {
+  let depth = 1;
+  for (let i = 0; i < text.length; i++) {
+    if (text[i] === "[") depth++;
+    if (text[i] === "]" && --depth === 0) return i;
+  }
+  throw new Error("a bracket is not closed");
 }
 
 function expand(text: string, settings: Settings, included: Set<string>): string {

@@ -82,13 +82,15 @@ export class Stream {
   /** Makes a command's bind group. Its copies' targets are the caller's to destroy. */
   bind({ op, pipeline, layout, bindings, grid, work }: Command, uniforms: GPUBuffer, offset: number): Bound {
     const copies: Copy[] = [];
-    const entries = bindings.map((binding, index): GPUBindGroupEntry => {
-      const { buffer, offset, size, copied } = binding;
-      if (!copied) return { binding: index + 1, resource: { buffer, offset, size } };
-      const target = this.#device.createBuffer({ size, usage: usage.storage | usage.copyTarget });
-      copies.push({ source: buffer, offset, target, bytes: size });
-      return { binding: index + 1, resource: { buffer: target, offset: 0, size } };
-    });
+    const resources = bindings.flatMap(({ buffer, stretches, copied }) =>
+      stretches.map(({ offset, size }) => {
+        if (!copied) return { buffer, offset, size };
+        const target = this.#device.createBuffer({ size, usage: usage.storage | usage.copyTarget });
+        copies.push({ source: buffer, offset, target, bytes: size });
+        return { buffer: target, offset: 0, size };
+      }),
+    );
+    const entries = resources.map((resource, index): GPUBindGroupEntry => ({ binding: index + 1, resource }));
     const group = this.#device.createBindGroup({
       layout,
       entries: [{ binding: 0, resource: { buffer: uniforms, offset, size: uniformBytes } }, ...entries],

@@ -1,5 +1,6 @@
-import { bytesOf, type Slice } from "@ziggurat/tensor";
-import { expect } from "vitest";
+import { type Backend, bytesOf, elementBytes, type RowDType, type Slice } from "@ziggurat/tensor";
+import { cases, runCase } from "@ziggurat/testing";
+import { afterAll, describe, expect } from "vitest";
 import { testWith } from "../../../scripts/requirements.js";
 import { webgpu } from "../src/index.js";
 import { adapterThere, gpu } from "./gpu.js";
@@ -60,5 +61,48 @@ testWith(adapterThere, "a dispatch that would last too long is cut, and every pa
     }
   }
   expect(got.every(Number.isFinite)).toBe(true);
+  await backend.dispose();
+});
+
+// Cases of every op that has arenas: bytes of K, which here are more than a binding's, and operands in no more places than a device binds.
+const arenas = [
+  "append sequences=1 tokens=17 queryHeads=2 kvHeads=2 headSize=96 arenaRows=48 kv=f32",
+  "attention (past 0 1 64) tokens=65 queryHeads=3 kvHeads=3 headSize=20 arenaRows=263 kv=f32",
+  "decodeAttention (past 70 3) sequences=1 queryHeads=2 kvHeads=2 headSize=256 arenaRows=77 capacity=71 kv=f16",
+  "decodeAttention (past 5 130) sequences=1 queryHeads=4 kvHeads=2 headSize=64 arenaRows=139 capacity=131 kv=bf16",
+  "watch (past 20 33) sequences=1 tokens=3 queryHeads=4 kvHeads=2 headSize=256 arenaRows=61 capacity=36 kv=bf16",
+  "gather (33 0 of 70 65) heads=2 most=35 headSize=64 arenaRows=138 targetRows=37 planes=2 kv=f16",
+  "evict (65 7 of 130 3) sequences=2 kvHeads=1 capacity=130 most=66 headSize=96 arenaRows=135 planes=3 kv=f16 ordered ranks",
+];
+
+describe("arenas that one binding does not hold are bound in windows", () => {
+  const limit = 2 ** 14;
+  let backend: Backend | undefined;
+  afterAll(() => backend?.dispose());
+  for (const name of arenas) {
+    testWith(
+      adapterThere,
+      name,
+      async () => {
+        backend ??= await webgpu({ gpu, maxBindingBytes: limit });
+        const found = cases.filter((test) => test.name.startsWith(name));
+        expect(found).toHaveLength(1);
+        const { arenaRows, headSize, kv } = found[0]!.spec as unknown as { arenaRows: number; headSize: number; kv: RowDType };
+        expect(arenaRows * headSize * elementBytes[kv]).toBeGreaterThan(limit);
+        await runCase(backend, found[0]!, 1);
+      },
+      60_000,
+    );
+  }
+});
+
+testWith(adapterThere, "a dispatch with more windows than a device binds is refused, and says which operands they are of", async () => {
+  const backend = await webgpu({ gpu, maxBindingBytes: 2 ** 14 });
+  const put = (bytes: number): Slice => ({ buffer: backend.allocate(bytes, "test"), offset: 0 });
+  const numbers = 2 ** 20;
+  const copy = await backend.prepare("copy", { words: numbers });
+  expect(() => backend.dispatch(copy, { x: put(4 * numbers), out: put(4 * numbers) })).toThrow(
+    /copy: its operands lie in 512 places \(of 16384 bytes at most: x in 256; out in 256\), and this device binds \d+/,
+  );
   await backend.dispose();
 });

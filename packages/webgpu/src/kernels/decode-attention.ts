@@ -5,7 +5,7 @@ import text from "./decode-attention.wgsl";
 import merge from "./decode-merge.wgsl";
 
 /** Workgroups that keep a large GPU busy: with more, they take more rows each. */
-const busy = 1024;
+const busy = 512;
 const tile = 128;
 const powerOf2 = (n: number) => 2 ** Math.ceil(Math.log2(n));
 
@@ -30,8 +30,17 @@ export const decodeAttention: OpKernel<"decodeAttention"> = {
     const read = bind("decodeAttention", spec, { qkv: "f32", keys: slot ? "u32" : type, values: type, cells: "u32", table: "f32", ...tables });
     const written = bind("decodeAttention", spec, { out: "f32", lse: "f32" });
     const settings = {
-      ...{ LANES: lanes, HEADS: heads, OCTS: octs, LOADS: software ? 1 : Math.min(8, lanes), KV: kv, WIDE: whole, SLOT: slot, SINGLE: single },
-      ...(subgroup === 32 ? { SUBGROUP: 32, LANE_STEPS: Math.log2(lanes), TEAM_STEPS: Math.log2(32 / lanes) } : { SUBGROUP: 0 }),
+      ...{ LANES: lanes, HEADS: heads, OCTS: octs, LOADS: software ? 1 : Math.min(4, lanes), KV: kv, WIDE: whole, SLOT: slot, SINGLE: single },
+      AHEAD: !slot && !software,
+      ...(subgroup === 32
+        ? {
+            SUBGROUP: 32,
+            PARTED: heads > 1 && heads <= lanes,
+            LANE_STEPS: Math.log2(lanes),
+            PARTED_STEPS: Math.log2(lanes / heads),
+            TEAM_STEPS: Math.log2(32 / lanes),
+          }
+        : { SUBGROUP: 0 }),
     };
     const split: Stage = {
       text,

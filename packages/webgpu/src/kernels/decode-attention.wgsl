@@ -4,6 +4,7 @@
 //
 // LANES threads, a team, read a row of K or V together, eight numbers each. Of a tile first the logits; then 32 threads for each query head find maximum and
 // weights; then every team adds up the values of its rows, under a maximum that may grow from tile to tile.
+// AHEAD: the next rows are on their way while those at hand are computed with.
 // SLOT: keys lie unrotated, and turn to their rank as they are read.
 //
 // Partial results are quads, [query head, split, 1 + 2 OCTS]: maximum and sum, then the sum of weighted values.
@@ -143,6 +144,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
   let own = local / 32u % HEADS;
   var most = -infinity();
   var total = 0.0;
+#if AHEAD
+#repeat n LOADS
+  var next{n} = keys_raw(start + min(first + {n}u * TEAMS + team, max(end, 1u) - 1u), lane);
+#end
+#endif
   for (var tile = first; tile < end; tile += TILE) {
     for (var step = 0u; step < PASSES; step += LOADS) {
 #repeat n LOADS
@@ -150,9 +156,24 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
 #if SLOT
       let k{n} = turned_oct(start + min(tile + at{n}, end - 1u), lane);
 #else
+#if AHEAD
+      let raw{n} = next{n};
+#else
       let raw{n} = keys_raw(start + min(tile + at{n}, end - 1u), lane);
 #endif
+#endif
 #end
+#if AHEAD
+      if step + LOADS < PASSES {
+#repeat n LOADS
+        next{n} = keys_raw(start + min(tile + at{n} + LOADS * TEAMS, end - 1u), lane);
+#end
+      } else {
+#repeat n LOADS
+        next{n} = values_raw(start + min(tile + {n}u * TEAMS + team, end - 1u), lane);
+#end
+      }
+#endif
 #repeat n LOADS
       {
 #if SLOT
@@ -165,6 +186,29 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
         var x{h} = dot(query{h}.a, k.a) + dot(query{h}.b, k.b);
 #end
 #if SUBGROUP
+#if PARTED
+        // Lanes part the heads among themselves, so that fewer numbers change hands.
+#if HEADS == 4
+        let upper = (lane & 1u) == 1u;
+        let pair = select(vec2f(x0, x1), vec2f(x2, x3), upper) + subgroupShuffleXor(select(vec2f(x2, x3), vec2f(x0, x1), upper), 1u);
+        let odd = (lane & 2u) == 2u;
+        var x = select(pair.x, pair.y, odd) + subgroupShuffleXor(select(pair.y, pair.x, odd), 2u);
+        let head = (lane & 1u) * 2u + ((lane >> 1u) & 1u);
+#repeat s PARTED_STEPS
+        x += subgroupShuffleXor(x, 4u << {s}u);
+#end
+#else
+        let odd = (lane & 1u) == 1u;
+        var x = select(x0, x1, odd) + subgroupShuffleXor(select(x1, x0, odd), 1u);
+        let head = lane & 1u;
+#repeat s PARTED_STEPS
+        x += subgroupShuffleXor(x, 2u << {s}u);
+#end
+#endif
+        if lane < HEADS {
+          logits[head * TILE + at{n}] = select(-infinity(), capped(x), seen);
+        }
+#else
 #repeat s LANE_STEPS
 #repeat h HEADS
         x{h} += subgroupShuffleXor(x{h}, 1u << {s}u);
@@ -175,6 +219,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
           logits[{h}u * TILE + at{n}] = select(-infinity(), capped(x{h}), seen);
 #end
         }
+#endif
 #else
 #repeat h HEADS
         pieces[{h}u * THREADS + local] = x{h};
@@ -223,8 +268,23 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
     for (var step = 0u; step < PASSES; step += LOADS) {
 #repeat n LOADS
       let at{n} = (step + {n}u) * TEAMS + team;
+#if AHEAD
+      let raw{n} = next{n};
+#else
       let raw{n} = values_raw(start + min(tile + at{n}, end - 1u), lane);
+#endif
 #end
+#if AHEAD
+      if step + LOADS < PASSES {
+#repeat n LOADS
+        next{n} = values_raw(start + min(tile + at{n} + LOADS * TEAMS, end - 1u), lane);
+#end
+      } else {
+#repeat n LOADS
+        next{n} = keys_raw(start + min(tile + TILE + {n}u * TEAMS + team, end - 1u), lane);
+#end
+      }
+#endif
 #repeat n LOADS
       {
         let v = values_oct(raw{n});

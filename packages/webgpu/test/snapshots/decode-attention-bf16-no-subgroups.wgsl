@@ -1,7 +1,7 @@
 const LANES = 8u;
 const HEADS = 4u;
 const OCTS = 8u;
-const LOADS = 8u;
+const LOADS = 4u;
 const SUBGROUP = 0u;
 struct Uniforms {
   qkv_at: u32,
@@ -31,6 +31,7 @@ struct Uniforms {
 //
 // LANES threads, a team, read a row of K or V together, eight numbers each. Of a tile first the logits; then 32 threads for each query head find maximum and
 // weights; then every team adds up the values of its rows, under a maximum that may grow from tile to tile.
+// AHEAD: the next rows are on their way while those at hand are computed with.
 // SLOT: keys lie unrotated, and turn to their rank as they are read.
 //
 // Partial results are quads, [query head, split, 1 + 2 OCTS]: maximum and sum, then the sum of weighted values.
@@ -209,24 +210,31 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
   let own = local / 32u % HEADS;
   var most = -infinity();
   var total = 0.0;
+  var next0 = keys_raw(start + min(first + 0u * TEAMS + team, max(end, 1u) - 1u), lane);
+  var next1 = keys_raw(start + min(first + 1u * TEAMS + team, max(end, 1u) - 1u), lane);
+  var next2 = keys_raw(start + min(first + 2u * TEAMS + team, max(end, 1u) - 1u), lane);
+  var next3 = keys_raw(start + min(first + 3u * TEAMS + team, max(end, 1u) - 1u), lane);
   for (var tile = first; tile < end; tile += TILE) {
     for (var step = 0u; step < PASSES; step += LOADS) {
       let at0 = (step + 0u) * TEAMS + team;
-      let raw0 = keys_raw(start + min(tile + at0, end - 1u), lane);
+      let raw0 = next0;
       let at1 = (step + 1u) * TEAMS + team;
-      let raw1 = keys_raw(start + min(tile + at1, end - 1u), lane);
+      let raw1 = next1;
       let at2 = (step + 2u) * TEAMS + team;
-      let raw2 = keys_raw(start + min(tile + at2, end - 1u), lane);
+      let raw2 = next2;
       let at3 = (step + 3u) * TEAMS + team;
-      let raw3 = keys_raw(start + min(tile + at3, end - 1u), lane);
-      let at4 = (step + 4u) * TEAMS + team;
-      let raw4 = keys_raw(start + min(tile + at4, end - 1u), lane);
-      let at5 = (step + 5u) * TEAMS + team;
-      let raw5 = keys_raw(start + min(tile + at5, end - 1u), lane);
-      let at6 = (step + 6u) * TEAMS + team;
-      let raw6 = keys_raw(start + min(tile + at6, end - 1u), lane);
-      let at7 = (step + 7u) * TEAMS + team;
-      let raw7 = keys_raw(start + min(tile + at7, end - 1u), lane);
+      let raw3 = next3;
+      if step + LOADS < PASSES {
+        next0 = keys_raw(start + min(tile + at0 + LOADS * TEAMS, end - 1u), lane);
+        next1 = keys_raw(start + min(tile + at1 + LOADS * TEAMS, end - 1u), lane);
+        next2 = keys_raw(start + min(tile + at2 + LOADS * TEAMS, end - 1u), lane);
+        next3 = keys_raw(start + min(tile + at3 + LOADS * TEAMS, end - 1u), lane);
+      } else {
+        next0 = values_raw(start + min(tile + 0u * TEAMS + team, end - 1u), lane);
+        next1 = values_raw(start + min(tile + 1u * TEAMS + team, end - 1u), lane);
+        next2 = values_raw(start + min(tile + 2u * TEAMS + team, end - 1u), lane);
+        next3 = values_raw(start + min(tile + 3u * TEAMS + team, end - 1u), lane);
+      }
       {
         let k = keys_oct(raw0);
         let seen = tile + at0 < end;
@@ -315,94 +323,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
         }
         workgroupBarrier();
       }
-      {
-        let k = keys_oct(raw4);
-        let seen = tile + at4 < end;
-        var x0 = dot(query0.a, k.a) + dot(query0.b, k.b);
-        var x1 = dot(query1.a, k.a) + dot(query1.b, k.b);
-        var x2 = dot(query2.a, k.a) + dot(query2.b, k.b);
-        var x3 = dot(query3.a, k.a) + dot(query3.b, k.b);
-        pieces[0u * THREADS + local] = x0;
-        pieces[1u * THREADS + local] = x1;
-        pieces[2u * THREADS + local] = x2;
-        pieces[3u * THREADS + local] = x3;
-        workgroupBarrier();
-        for (var i = local; i < HEADS * TEAMS; i += THREADS) {
-          var x = 0.0;
-          for (var l = 0u; l < LANES; l++) {
-            x += pieces[i / TEAMS * THREADS + i % TEAMS * LANES + l];
-          }
-          let row = (step + 4u) * TEAMS + i % TEAMS;
-          logits[i / TEAMS * TILE + row] = select(-infinity(), capped(x), tile + row < end);
-        }
-        workgroupBarrier();
-      }
-      {
-        let k = keys_oct(raw5);
-        let seen = tile + at5 < end;
-        var x0 = dot(query0.a, k.a) + dot(query0.b, k.b);
-        var x1 = dot(query1.a, k.a) + dot(query1.b, k.b);
-        var x2 = dot(query2.a, k.a) + dot(query2.b, k.b);
-        var x3 = dot(query3.a, k.a) + dot(query3.b, k.b);
-        pieces[0u * THREADS + local] = x0;
-        pieces[1u * THREADS + local] = x1;
-        pieces[2u * THREADS + local] = x2;
-        pieces[3u * THREADS + local] = x3;
-        workgroupBarrier();
-        for (var i = local; i < HEADS * TEAMS; i += THREADS) {
-          var x = 0.0;
-          for (var l = 0u; l < LANES; l++) {
-            x += pieces[i / TEAMS * THREADS + i % TEAMS * LANES + l];
-          }
-          let row = (step + 5u) * TEAMS + i % TEAMS;
-          logits[i / TEAMS * TILE + row] = select(-infinity(), capped(x), tile + row < end);
-        }
-        workgroupBarrier();
-      }
-      {
-        let k = keys_oct(raw6);
-        let seen = tile + at6 < end;
-        var x0 = dot(query0.a, k.a) + dot(query0.b, k.b);
-        var x1 = dot(query1.a, k.a) + dot(query1.b, k.b);
-        var x2 = dot(query2.a, k.a) + dot(query2.b, k.b);
-        var x3 = dot(query3.a, k.a) + dot(query3.b, k.b);
-        pieces[0u * THREADS + local] = x0;
-        pieces[1u * THREADS + local] = x1;
-        pieces[2u * THREADS + local] = x2;
-        pieces[3u * THREADS + local] = x3;
-        workgroupBarrier();
-        for (var i = local; i < HEADS * TEAMS; i += THREADS) {
-          var x = 0.0;
-          for (var l = 0u; l < LANES; l++) {
-            x += pieces[i / TEAMS * THREADS + i % TEAMS * LANES + l];
-          }
-          let row = (step + 6u) * TEAMS + i % TEAMS;
-          logits[i / TEAMS * TILE + row] = select(-infinity(), capped(x), tile + row < end);
-        }
-        workgroupBarrier();
-      }
-      {
-        let k = keys_oct(raw7);
-        let seen = tile + at7 < end;
-        var x0 = dot(query0.a, k.a) + dot(query0.b, k.b);
-        var x1 = dot(query1.a, k.a) + dot(query1.b, k.b);
-        var x2 = dot(query2.a, k.a) + dot(query2.b, k.b);
-        var x3 = dot(query3.a, k.a) + dot(query3.b, k.b);
-        pieces[0u * THREADS + local] = x0;
-        pieces[1u * THREADS + local] = x1;
-        pieces[2u * THREADS + local] = x2;
-        pieces[3u * THREADS + local] = x3;
-        workgroupBarrier();
-        for (var i = local; i < HEADS * TEAMS; i += THREADS) {
-          var x = 0.0;
-          for (var l = 0u; l < LANES; l++) {
-            x += pieces[i / TEAMS * THREADS + i % TEAMS * LANES + l];
-          }
-          let row = (step + 7u) * TEAMS + i % TEAMS;
-          logits[i / TEAMS * TILE + row] = select(-infinity(), capped(x), tile + row < end);
-        }
-        workgroupBarrier();
-      }
     }
     workgroupBarrier();
     let logit0 = logits[own * TILE + 0u * 32u + local % 32u];
@@ -449,21 +369,24 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
     }
     for (var step = 0u; step < PASSES; step += LOADS) {
       let at0 = (step + 0u) * TEAMS + team;
-      let raw0 = values_raw(start + min(tile + at0, end - 1u), lane);
+      let raw0 = next0;
       let at1 = (step + 1u) * TEAMS + team;
-      let raw1 = values_raw(start + min(tile + at1, end - 1u), lane);
+      let raw1 = next1;
       let at2 = (step + 2u) * TEAMS + team;
-      let raw2 = values_raw(start + min(tile + at2, end - 1u), lane);
+      let raw2 = next2;
       let at3 = (step + 3u) * TEAMS + team;
-      let raw3 = values_raw(start + min(tile + at3, end - 1u), lane);
-      let at4 = (step + 4u) * TEAMS + team;
-      let raw4 = values_raw(start + min(tile + at4, end - 1u), lane);
-      let at5 = (step + 5u) * TEAMS + team;
-      let raw5 = values_raw(start + min(tile + at5, end - 1u), lane);
-      let at6 = (step + 6u) * TEAMS + team;
-      let raw6 = values_raw(start + min(tile + at6, end - 1u), lane);
-      let at7 = (step + 7u) * TEAMS + team;
-      let raw7 = values_raw(start + min(tile + at7, end - 1u), lane);
+      let raw3 = next3;
+      if step + LOADS < PASSES {
+        next0 = values_raw(start + min(tile + at0 + LOADS * TEAMS, end - 1u), lane);
+        next1 = values_raw(start + min(tile + at1 + LOADS * TEAMS, end - 1u), lane);
+        next2 = values_raw(start + min(tile + at2 + LOADS * TEAMS, end - 1u), lane);
+        next3 = values_raw(start + min(tile + at3 + LOADS * TEAMS, end - 1u), lane);
+      } else {
+        next0 = keys_raw(start + min(tile + TILE + 0u * TEAMS + team, end - 1u), lane);
+        next1 = keys_raw(start + min(tile + TILE + 1u * TEAMS + team, end - 1u), lane);
+        next2 = keys_raw(start + min(tile + TILE + 2u * TEAMS + team, end - 1u), lane);
+        next3 = keys_raw(start + min(tile + TILE + 3u * TEAMS + team, end - 1u), lane);
+      }
       {
         let v = values_oct(raw0);
         {
@@ -552,98 +475,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
         }
         {
           let weight = weights[3u * TILE + at3];
-          sum3a += weight * v.a;
-          sum3b += weight * v.b;
-        }
-      }
-      {
-        let v = values_oct(raw4);
-        {
-          let weight = weights[0u * TILE + at4];
-          sum0a += weight * v.a;
-          sum0b += weight * v.b;
-        }
-        {
-          let weight = weights[1u * TILE + at4];
-          sum1a += weight * v.a;
-          sum1b += weight * v.b;
-        }
-        {
-          let weight = weights[2u * TILE + at4];
-          sum2a += weight * v.a;
-          sum2b += weight * v.b;
-        }
-        {
-          let weight = weights[3u * TILE + at4];
-          sum3a += weight * v.a;
-          sum3b += weight * v.b;
-        }
-      }
-      {
-        let v = values_oct(raw5);
-        {
-          let weight = weights[0u * TILE + at5];
-          sum0a += weight * v.a;
-          sum0b += weight * v.b;
-        }
-        {
-          let weight = weights[1u * TILE + at5];
-          sum1a += weight * v.a;
-          sum1b += weight * v.b;
-        }
-        {
-          let weight = weights[2u * TILE + at5];
-          sum2a += weight * v.a;
-          sum2b += weight * v.b;
-        }
-        {
-          let weight = weights[3u * TILE + at5];
-          sum3a += weight * v.a;
-          sum3b += weight * v.b;
-        }
-      }
-      {
-        let v = values_oct(raw6);
-        {
-          let weight = weights[0u * TILE + at6];
-          sum0a += weight * v.a;
-          sum0b += weight * v.b;
-        }
-        {
-          let weight = weights[1u * TILE + at6];
-          sum1a += weight * v.a;
-          sum1b += weight * v.b;
-        }
-        {
-          let weight = weights[2u * TILE + at6];
-          sum2a += weight * v.a;
-          sum2b += weight * v.b;
-        }
-        {
-          let weight = weights[3u * TILE + at6];
-          sum3a += weight * v.a;
-          sum3b += weight * v.b;
-        }
-      }
-      {
-        let v = values_oct(raw7);
-        {
-          let weight = weights[0u * TILE + at7];
-          sum0a += weight * v.a;
-          sum0b += weight * v.b;
-        }
-        {
-          let weight = weights[1u * TILE + at7];
-          sum1a += weight * v.a;
-          sum1b += weight * v.b;
-        }
-        {
-          let weight = weights[2u * TILE + at7];
-          sum2a += weight * v.a;
-          sum2b += weight * v.b;
-        }
-        {
-          let weight = weights[3u * TILE + at7];
           sum3a += weight * v.a;
           sum3b += weight * v.b;
         }

@@ -2,9 +2,10 @@ enable subgroups;
 const LANES = 8u;
 const HEADS = 4u;
 const OCTS = 8u;
-const LOADS = 8u;
+const LOADS = 4u;
 const SUBGROUP = 32u;
 const LANE_STEPS = 3u;
+const PARTED_STEPS = 1u;
 const TEAM_STEPS = 2u;
 struct Uniforms {
   qkv_at: u32,
@@ -43,6 +44,7 @@ struct Uniforms {
 //
 // LANES threads, a team, read a row of K or V together, eight numbers each. Of a tile first the logits; then 32 threads for each query head find maximum and
 // weights; then every team adds up the values of its rows, under a maximum that may grow from tile to tile.
+// AHEAD: the next rows are on their way while those at hand are computed with.
 // SLOT: keys lie unrotated, and turn to their rank as they are read.
 //
 // Partial results are quads, [query head, split, 1 + 2 OCTS]: maximum and sum, then the sum of weighted values.
@@ -232,14 +234,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
       let k2 = turned_oct(start + min(tile + at2, end - 1u), lane);
       let at3 = (step + 3u) * TEAMS + team;
       let k3 = turned_oct(start + min(tile + at3, end - 1u), lane);
-      let at4 = (step + 4u) * TEAMS + team;
-      let k4 = turned_oct(start + min(tile + at4, end - 1u), lane);
-      let at5 = (step + 5u) * TEAMS + team;
-      let k5 = turned_oct(start + min(tile + at5, end - 1u), lane);
-      let at6 = (step + 6u) * TEAMS + team;
-      let k6 = turned_oct(start + min(tile + at6, end - 1u), lane);
-      let at7 = (step + 7u) * TEAMS + team;
-      let k7 = turned_oct(start + min(tile + at7, end - 1u), lane);
       {
         let k = k0;
         let seen = tile + at0 < end;
@@ -247,23 +241,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
         var x1 = dot(query1.a, k.a) + dot(query1.b, k.b);
         var x2 = dot(query2.a, k.a) + dot(query2.b, k.b);
         var x3 = dot(query3.a, k.a) + dot(query3.b, k.b);
-        x0 += subgroupShuffleXor(x0, 1u << 0u);
-        x1 += subgroupShuffleXor(x1, 1u << 0u);
-        x2 += subgroupShuffleXor(x2, 1u << 0u);
-        x3 += subgroupShuffleXor(x3, 1u << 0u);
-        x0 += subgroupShuffleXor(x0, 1u << 1u);
-        x1 += subgroupShuffleXor(x1, 1u << 1u);
-        x2 += subgroupShuffleXor(x2, 1u << 1u);
-        x3 += subgroupShuffleXor(x3, 1u << 1u);
-        x0 += subgroupShuffleXor(x0, 1u << 2u);
-        x1 += subgroupShuffleXor(x1, 1u << 2u);
-        x2 += subgroupShuffleXor(x2, 1u << 2u);
-        x3 += subgroupShuffleXor(x3, 1u << 2u);
-        if lane == 0u {
-          logits[0u * TILE + at0] = select(-infinity(), capped(x0), seen);
-          logits[1u * TILE + at0] = select(-infinity(), capped(x1), seen);
-          logits[2u * TILE + at0] = select(-infinity(), capped(x2), seen);
-          logits[3u * TILE + at0] = select(-infinity(), capped(x3), seen);
+        // Lanes part the heads among themselves, so that fewer numbers change hands.
+        let upper = (lane & 1u) == 1u;
+        let pair = select(vec2f(x0, x1), vec2f(x2, x3), upper) + subgroupShuffleXor(select(vec2f(x2, x3), vec2f(x0, x1), upper), 1u);
+        let odd = (lane & 2u) == 2u;
+        var x = select(pair.x, pair.y, odd) + subgroupShuffleXor(select(pair.y, pair.x, odd), 2u);
+        let head = (lane & 1u) * 2u + ((lane >> 1u) & 1u);
+        x += subgroupShuffleXor(x, 4u << 0u);
+        if lane < HEADS {
+          logits[head * TILE + at0] = select(-infinity(), capped(x), seen);
         }
       }
       {
@@ -273,23 +259,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
         var x1 = dot(query1.a, k.a) + dot(query1.b, k.b);
         var x2 = dot(query2.a, k.a) + dot(query2.b, k.b);
         var x3 = dot(query3.a, k.a) + dot(query3.b, k.b);
-        x0 += subgroupShuffleXor(x0, 1u << 0u);
-        x1 += subgroupShuffleXor(x1, 1u << 0u);
-        x2 += subgroupShuffleXor(x2, 1u << 0u);
-        x3 += subgroupShuffleXor(x3, 1u << 0u);
-        x0 += subgroupShuffleXor(x0, 1u << 1u);
-        x1 += subgroupShuffleXor(x1, 1u << 1u);
-        x2 += subgroupShuffleXor(x2, 1u << 1u);
-        x3 += subgroupShuffleXor(x3, 1u << 1u);
-        x0 += subgroupShuffleXor(x0, 1u << 2u);
-        x1 += subgroupShuffleXor(x1, 1u << 2u);
-        x2 += subgroupShuffleXor(x2, 1u << 2u);
-        x3 += subgroupShuffleXor(x3, 1u << 2u);
-        if lane == 0u {
-          logits[0u * TILE + at1] = select(-infinity(), capped(x0), seen);
-          logits[1u * TILE + at1] = select(-infinity(), capped(x1), seen);
-          logits[2u * TILE + at1] = select(-infinity(), capped(x2), seen);
-          logits[3u * TILE + at1] = select(-infinity(), capped(x3), seen);
+        // Lanes part the heads among themselves, so that fewer numbers change hands.
+        let upper = (lane & 1u) == 1u;
+        let pair = select(vec2f(x0, x1), vec2f(x2, x3), upper) + subgroupShuffleXor(select(vec2f(x2, x3), vec2f(x0, x1), upper), 1u);
+        let odd = (lane & 2u) == 2u;
+        var x = select(pair.x, pair.y, odd) + subgroupShuffleXor(select(pair.y, pair.x, odd), 2u);
+        let head = (lane & 1u) * 2u + ((lane >> 1u) & 1u);
+        x += subgroupShuffleXor(x, 4u << 0u);
+        if lane < HEADS {
+          logits[head * TILE + at1] = select(-infinity(), capped(x), seen);
         }
       }
       {
@@ -299,23 +277,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
         var x1 = dot(query1.a, k.a) + dot(query1.b, k.b);
         var x2 = dot(query2.a, k.a) + dot(query2.b, k.b);
         var x3 = dot(query3.a, k.a) + dot(query3.b, k.b);
-        x0 += subgroupShuffleXor(x0, 1u << 0u);
-        x1 += subgroupShuffleXor(x1, 1u << 0u);
-        x2 += subgroupShuffleXor(x2, 1u << 0u);
-        x3 += subgroupShuffleXor(x3, 1u << 0u);
-        x0 += subgroupShuffleXor(x0, 1u << 1u);
-        x1 += subgroupShuffleXor(x1, 1u << 1u);
-        x2 += subgroupShuffleXor(x2, 1u << 1u);
-        x3 += subgroupShuffleXor(x3, 1u << 1u);
-        x0 += subgroupShuffleXor(x0, 1u << 2u);
-        x1 += subgroupShuffleXor(x1, 1u << 2u);
-        x2 += subgroupShuffleXor(x2, 1u << 2u);
-        x3 += subgroupShuffleXor(x3, 1u << 2u);
-        if lane == 0u {
-          logits[0u * TILE + at2] = select(-infinity(), capped(x0), seen);
-          logits[1u * TILE + at2] = select(-infinity(), capped(x1), seen);
-          logits[2u * TILE + at2] = select(-infinity(), capped(x2), seen);
-          logits[3u * TILE + at2] = select(-infinity(), capped(x3), seen);
+        // Lanes part the heads among themselves, so that fewer numbers change hands.
+        let upper = (lane & 1u) == 1u;
+        let pair = select(vec2f(x0, x1), vec2f(x2, x3), upper) + subgroupShuffleXor(select(vec2f(x2, x3), vec2f(x0, x1), upper), 1u);
+        let odd = (lane & 2u) == 2u;
+        var x = select(pair.x, pair.y, odd) + subgroupShuffleXor(select(pair.y, pair.x, odd), 2u);
+        let head = (lane & 1u) * 2u + ((lane >> 1u) & 1u);
+        x += subgroupShuffleXor(x, 4u << 0u);
+        if lane < HEADS {
+          logits[head * TILE + at2] = select(-infinity(), capped(x), seen);
         }
       }
       {
@@ -325,127 +295,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
         var x1 = dot(query1.a, k.a) + dot(query1.b, k.b);
         var x2 = dot(query2.a, k.a) + dot(query2.b, k.b);
         var x3 = dot(query3.a, k.a) + dot(query3.b, k.b);
-        x0 += subgroupShuffleXor(x0, 1u << 0u);
-        x1 += subgroupShuffleXor(x1, 1u << 0u);
-        x2 += subgroupShuffleXor(x2, 1u << 0u);
-        x3 += subgroupShuffleXor(x3, 1u << 0u);
-        x0 += subgroupShuffleXor(x0, 1u << 1u);
-        x1 += subgroupShuffleXor(x1, 1u << 1u);
-        x2 += subgroupShuffleXor(x2, 1u << 1u);
-        x3 += subgroupShuffleXor(x3, 1u << 1u);
-        x0 += subgroupShuffleXor(x0, 1u << 2u);
-        x1 += subgroupShuffleXor(x1, 1u << 2u);
-        x2 += subgroupShuffleXor(x2, 1u << 2u);
-        x3 += subgroupShuffleXor(x3, 1u << 2u);
-        if lane == 0u {
-          logits[0u * TILE + at3] = select(-infinity(), capped(x0), seen);
-          logits[1u * TILE + at3] = select(-infinity(), capped(x1), seen);
-          logits[2u * TILE + at3] = select(-infinity(), capped(x2), seen);
-          logits[3u * TILE + at3] = select(-infinity(), capped(x3), seen);
-        }
-      }
-      {
-        let k = k4;
-        let seen = tile + at4 < end;
-        var x0 = dot(query0.a, k.a) + dot(query0.b, k.b);
-        var x1 = dot(query1.a, k.a) + dot(query1.b, k.b);
-        var x2 = dot(query2.a, k.a) + dot(query2.b, k.b);
-        var x3 = dot(query3.a, k.a) + dot(query3.b, k.b);
-        x0 += subgroupShuffleXor(x0, 1u << 0u);
-        x1 += subgroupShuffleXor(x1, 1u << 0u);
-        x2 += subgroupShuffleXor(x2, 1u << 0u);
-        x3 += subgroupShuffleXor(x3, 1u << 0u);
-        x0 += subgroupShuffleXor(x0, 1u << 1u);
-        x1 += subgroupShuffleXor(x1, 1u << 1u);
-        x2 += subgroupShuffleXor(x2, 1u << 1u);
-        x3 += subgroupShuffleXor(x3, 1u << 1u);
-        x0 += subgroupShuffleXor(x0, 1u << 2u);
-        x1 += subgroupShuffleXor(x1, 1u << 2u);
-        x2 += subgroupShuffleXor(x2, 1u << 2u);
-        x3 += subgroupShuffleXor(x3, 1u << 2u);
-        if lane == 0u {
-          logits[0u * TILE + at4] = select(-infinity(), capped(x0), seen);
-          logits[1u * TILE + at4] = select(-infinity(), capped(x1), seen);
-          logits[2u * TILE + at4] = select(-infinity(), capped(x2), seen);
-          logits[3u * TILE + at4] = select(-infinity(), capped(x3), seen);
-        }
-      }
-      {
-        let k = k5;
-        let seen = tile + at5 < end;
-        var x0 = dot(query0.a, k.a) + dot(query0.b, k.b);
-        var x1 = dot(query1.a, k.a) + dot(query1.b, k.b);
-        var x2 = dot(query2.a, k.a) + dot(query2.b, k.b);
-        var x3 = dot(query3.a, k.a) + dot(query3.b, k.b);
-        x0 += subgroupShuffleXor(x0, 1u << 0u);
-        x1 += subgroupShuffleXor(x1, 1u << 0u);
-        x2 += subgroupShuffleXor(x2, 1u << 0u);
-        x3 += subgroupShuffleXor(x3, 1u << 0u);
-        x0 += subgroupShuffleXor(x0, 1u << 1u);
-        x1 += subgroupShuffleXor(x1, 1u << 1u);
-        x2 += subgroupShuffleXor(x2, 1u << 1u);
-        x3 += subgroupShuffleXor(x3, 1u << 1u);
-        x0 += subgroupShuffleXor(x0, 1u << 2u);
-        x1 += subgroupShuffleXor(x1, 1u << 2u);
-        x2 += subgroupShuffleXor(x2, 1u << 2u);
-        x3 += subgroupShuffleXor(x3, 1u << 2u);
-        if lane == 0u {
-          logits[0u * TILE + at5] = select(-infinity(), capped(x0), seen);
-          logits[1u * TILE + at5] = select(-infinity(), capped(x1), seen);
-          logits[2u * TILE + at5] = select(-infinity(), capped(x2), seen);
-          logits[3u * TILE + at5] = select(-infinity(), capped(x3), seen);
-        }
-      }
-      {
-        let k = k6;
-        let seen = tile + at6 < end;
-        var x0 = dot(query0.a, k.a) + dot(query0.b, k.b);
-        var x1 = dot(query1.a, k.a) + dot(query1.b, k.b);
-        var x2 = dot(query2.a, k.a) + dot(query2.b, k.b);
-        var x3 = dot(query3.a, k.a) + dot(query3.b, k.b);
-        x0 += subgroupShuffleXor(x0, 1u << 0u);
-        x1 += subgroupShuffleXor(x1, 1u << 0u);
-        x2 += subgroupShuffleXor(x2, 1u << 0u);
-        x3 += subgroupShuffleXor(x3, 1u << 0u);
-        x0 += subgroupShuffleXor(x0, 1u << 1u);
-        x1 += subgroupShuffleXor(x1, 1u << 1u);
-        x2 += subgroupShuffleXor(x2, 1u << 1u);
-        x3 += subgroupShuffleXor(x3, 1u << 1u);
-        x0 += subgroupShuffleXor(x0, 1u << 2u);
-        x1 += subgroupShuffleXor(x1, 1u << 2u);
-        x2 += subgroupShuffleXor(x2, 1u << 2u);
-        x3 += subgroupShuffleXor(x3, 1u << 2u);
-        if lane == 0u {
-          logits[0u * TILE + at6] = select(-infinity(), capped(x0), seen);
-          logits[1u * TILE + at6] = select(-infinity(), capped(x1), seen);
-          logits[2u * TILE + at6] = select(-infinity(), capped(x2), seen);
-          logits[3u * TILE + at6] = select(-infinity(), capped(x3), seen);
-        }
-      }
-      {
-        let k = k7;
-        let seen = tile + at7 < end;
-        var x0 = dot(query0.a, k.a) + dot(query0.b, k.b);
-        var x1 = dot(query1.a, k.a) + dot(query1.b, k.b);
-        var x2 = dot(query2.a, k.a) + dot(query2.b, k.b);
-        var x3 = dot(query3.a, k.a) + dot(query3.b, k.b);
-        x0 += subgroupShuffleXor(x0, 1u << 0u);
-        x1 += subgroupShuffleXor(x1, 1u << 0u);
-        x2 += subgroupShuffleXor(x2, 1u << 0u);
-        x3 += subgroupShuffleXor(x3, 1u << 0u);
-        x0 += subgroupShuffleXor(x0, 1u << 1u);
-        x1 += subgroupShuffleXor(x1, 1u << 1u);
-        x2 += subgroupShuffleXor(x2, 1u << 1u);
-        x3 += subgroupShuffleXor(x3, 1u << 1u);
-        x0 += subgroupShuffleXor(x0, 1u << 2u);
-        x1 += subgroupShuffleXor(x1, 1u << 2u);
-        x2 += subgroupShuffleXor(x2, 1u << 2u);
-        x3 += subgroupShuffleXor(x3, 1u << 2u);
-        if lane == 0u {
-          logits[0u * TILE + at7] = select(-infinity(), capped(x0), seen);
-          logits[1u * TILE + at7] = select(-infinity(), capped(x1), seen);
-          logits[2u * TILE + at7] = select(-infinity(), capped(x2), seen);
-          logits[3u * TILE + at7] = select(-infinity(), capped(x3), seen);
+        // Lanes part the heads among themselves, so that fewer numbers change hands.
+        let upper = (lane & 1u) == 1u;
+        let pair = select(vec2f(x0, x1), vec2f(x2, x3), upper) + subgroupShuffleXor(select(vec2f(x2, x3), vec2f(x0, x1), upper), 1u);
+        let odd = (lane & 2u) == 2u;
+        var x = select(pair.x, pair.y, odd) + subgroupShuffleXor(select(pair.y, pair.x, odd), 2u);
+        let head = (lane & 1u) * 2u + ((lane >> 1u) & 1u);
+        x += subgroupShuffleXor(x, 4u << 0u);
+        if lane < HEADS {
+          logits[head * TILE + at3] = select(-infinity(), capped(x), seen);
         }
       }
     }
@@ -501,14 +359,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
       let raw2 = values_raw(start + min(tile + at2, end - 1u), lane);
       let at3 = (step + 3u) * TEAMS + team;
       let raw3 = values_raw(start + min(tile + at3, end - 1u), lane);
-      let at4 = (step + 4u) * TEAMS + team;
-      let raw4 = values_raw(start + min(tile + at4, end - 1u), lane);
-      let at5 = (step + 5u) * TEAMS + team;
-      let raw5 = values_raw(start + min(tile + at5, end - 1u), lane);
-      let at6 = (step + 6u) * TEAMS + team;
-      let raw6 = values_raw(start + min(tile + at6, end - 1u), lane);
-      let at7 = (step + 7u) * TEAMS + team;
-      let raw7 = values_raw(start + min(tile + at7, end - 1u), lane);
       {
         let v = values_oct(raw0);
         {
@@ -597,98 +447,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
         }
         {
           let weight = weights[3u * TILE + at3];
-          sum3a += weight * v.a;
-          sum3b += weight * v.b;
-        }
-      }
-      {
-        let v = values_oct(raw4);
-        {
-          let weight = weights[0u * TILE + at4];
-          sum0a += weight * v.a;
-          sum0b += weight * v.b;
-        }
-        {
-          let weight = weights[1u * TILE + at4];
-          sum1a += weight * v.a;
-          sum1b += weight * v.b;
-        }
-        {
-          let weight = weights[2u * TILE + at4];
-          sum2a += weight * v.a;
-          sum2b += weight * v.b;
-        }
-        {
-          let weight = weights[3u * TILE + at4];
-          sum3a += weight * v.a;
-          sum3b += weight * v.b;
-        }
-      }
-      {
-        let v = values_oct(raw5);
-        {
-          let weight = weights[0u * TILE + at5];
-          sum0a += weight * v.a;
-          sum0b += weight * v.b;
-        }
-        {
-          let weight = weights[1u * TILE + at5];
-          sum1a += weight * v.a;
-          sum1b += weight * v.b;
-        }
-        {
-          let weight = weights[2u * TILE + at5];
-          sum2a += weight * v.a;
-          sum2b += weight * v.b;
-        }
-        {
-          let weight = weights[3u * TILE + at5];
-          sum3a += weight * v.a;
-          sum3b += weight * v.b;
-        }
-      }
-      {
-        let v = values_oct(raw6);
-        {
-          let weight = weights[0u * TILE + at6];
-          sum0a += weight * v.a;
-          sum0b += weight * v.b;
-        }
-        {
-          let weight = weights[1u * TILE + at6];
-          sum1a += weight * v.a;
-          sum1b += weight * v.b;
-        }
-        {
-          let weight = weights[2u * TILE + at6];
-          sum2a += weight * v.a;
-          sum2b += weight * v.b;
-        }
-        {
-          let weight = weights[3u * TILE + at6];
-          sum3a += weight * v.a;
-          sum3b += weight * v.b;
-        }
-      }
-      {
-        let v = values_oct(raw7);
-        {
-          let weight = weights[0u * TILE + at7];
-          sum0a += weight * v.a;
-          sum0b += weight * v.b;
-        }
-        {
-          let weight = weights[1u * TILE + at7];
-          sum1a += weight * v.a;
-          sum1b += weight * v.b;
-        }
-        {
-          let weight = weights[2u * TILE + at7];
-          sum2a += weight * v.a;
-          sum2b += weight * v.b;
-        }
-        {
-          let weight = weights[3u * TILE + at7];
           sum3a += weight * v.a;
           sum3b += weight * v.b;
         }
