@@ -2,7 +2,7 @@ import { Cache } from "@ziggurat/cache";
 import { full } from "@ziggurat/policy";
 import { RequestError } from "./error.js";
 import { planWithin } from "./limits.js";
-import type { Model } from "./model.js";
+import { checkModel, type Model } from "./model.js";
 import { encodePrompt } from "./prompt.js";
 import { readMessage } from "./read-message.js";
 
@@ -14,6 +14,7 @@ const tile = 64;
  * `RequestError` where there are fewer than two tokens, or more than the model reads.
  */
 export async function logProbabilities(model: Model, ids: readonly number[] | Int32Array, signal?: AbortSignal): Promise<Float32Array> {
+  checkModel(model);
   const tokens = Int32Array.from(encodePrompt(model, ids));
   const count = tokens.length - 1;
   if (count < 1) throw new RequestError("one token has nothing before it; give at least two");

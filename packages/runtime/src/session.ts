@@ -5,7 +5,7 @@ import { RequestError } from "./error.js";
 import { type GeneratePiece, type GenerateResult, planMember, type Request, resultOf } from "./generate.js";
 import { Generation } from "./generation.js";
 import { checkCeiling, cut, planWithin, turnBytes } from "./limits.js";
-import type { Model } from "./model.js";
+import { checkModel, type Model } from "./model.js";
 import { encodePrompt, type Prompt } from "./prompt.js";
 import { readMessage } from "./read-message.js";
 import { feedAndScore, type ScoreOptions } from "./score.js";
@@ -48,6 +48,7 @@ export class Session {
   #state: "open" | "busy" | "closed" = "open";
 
   constructor({ model, policy, maxCacheBytes }: SessionOptions) {
+    checkModel(model);
     this.model = model;
     this.policy = policy;
     this.#maxCacheBytes = maxCacheBytes;

@@ -3,6 +3,7 @@ import { h2o } from "@ziggurat/h2o";
 import { full, type Policy, PolicyError } from "@ziggurat/policy";
 import { generate, generateBatch, generateEach, loadModel, type Model, RequestError, Session } from "@ziggurat/runtime";
 import { snapkv } from "@ziggurat/snapkv";
+import { streaming } from "@ziggurat/streaming";
 import { type Backend, OutOfMemoryError, reference, ShapeError } from "@ziggurat/tensor";
 import { describe, expect, it } from "vitest";
 import { checkpoint, randomIds } from "./support/checkpoint.js";
@@ -338,19 +339,25 @@ describe("bad input", () => {
       [{ stop: "x" }, /stop is "x"/],
       [{ stop: [""] }, /none of them empty/],
       [{ maxCacheBytes: Number.NaN }, /maxCacheBytes is NaN/],
+      [{ policy: streaming({ keep: 20 }), maxTokens: 1e12 }, /maxTokens is 1000000000000; one turn may write 1048576 tokens/],
+      [{ model: undefined }, /the model is undefined; it must be what loadModel resolves to/],
+      [{ model: Promise.resolve(model) }, /the model is a promise; await loadModel/],
     ];
     for (const [change, message] of requests) {
       const attempt = generate({ model, policy, prompt, ...change } as never).result;
       await expect(attempt, JSON.stringify(change)).rejects.toThrow(message);
       await expect(attempt).rejects.toBeInstanceOf(RequestError);
       // A session names it too, and stays open.
-      if ("maxCacheBytes" in change) continue;
+      // What a session is made with is no matter of its turns.
+      if ("maxCacheBytes" in change || "model" in change || "policy" in change) continue;
       const session = new Session({ model, policy });
       await expect(session.generate({ prompt, ...change } as never).result, JSON.stringify(change)).rejects.toThrow(message);
       session.close();
     }
     await expect(generateBatch({ model, requests: [] }).result).rejects.toThrow(/at least one/);
     await expect(generateEach({ model, policies: [], prompt }).next()).rejects.toThrow(/at least one/);
+    const chunked = { model, policies: [policy], prompt, chunk: 10 };
+    await expect(generateEach(chunked).next()).rejects.toThrow(/chunk cannot be had here/);
     expect(model.backend.memory().live).toBe(before);
     await expect(loadModel(checkpoint().files, { backend: model.backend, rows: "f64" as never })).rejects.toThrow(
       /rows is "f64"; it must be f32, f16, bf16/,
