@@ -25,9 +25,9 @@ export class SingleDevice implements Device {
   }
 
   submit(words: Int32Array): void {
-    this.next++;
     const copy = words.slice();
     const { block } = this.heap.allocate(copy.byteLength);
+    this.next++;
     this.#send({ do: "run", address: block.address, words: copy }, [copy.buffer]);
     this.heap.free(block);
   }

@@ -5,6 +5,7 @@ import { planWithin } from "./limits.js";
 import { checkModel, type Model } from "./model.js";
 import { encodePrompt } from "./prompt.js";
 import { readMessage } from "./read-message.js";
+import { settle } from "./settle.js";
 
 /** Tokens whose logits are in memory at a time. */
 const tile = 64;
@@ -41,7 +42,7 @@ export async function logProbabilities(model: Model, ids: readonly number[] | In
           (await hidden.forward(part)).head(hidden.at(first), logits);
           const at = (slice: typeof next) => ({ ...slice, offset: 4 * first });
           backend.dispatch(kernel, { logits, ids: at(next), out: at(scores) });
-          await backend.synchronise();
+          await settle(backend, at(scores));
           signal?.throwIfAborted();
         }
       },

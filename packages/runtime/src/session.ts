@@ -9,6 +9,7 @@ import { checkModel, type Model } from "./model.js";
 import { encodePrompt, type Prompt } from "./prompt.js";
 import { readMessage } from "./read-message.js";
 import { feedAndScore, type ScoreOptions } from "./score.js";
+import { settle } from "./settle.js";
 import { Transcript } from "./transcript.js";
 import { checkTurn, runTurn, type TurnOptions } from "./turn.js";
 
@@ -212,7 +213,7 @@ export class Session {
           model.backend.dispatch(copy, { x: this.#logits, out: fork.#logits });
         }
         // A copy that found no memory is told here, not to whoever waits for the device next.
-        await model.backend.synchronise();
+        await settle(model.backend, fork.#logits, fork.#cache.tables.length(0));
         fork.#transcript = this.#transcript.copy();
         fork.#logitsAt = this.#logitsAt;
         fork.#forkedAt = this.seen;

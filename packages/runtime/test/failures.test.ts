@@ -246,6 +246,37 @@ describe("out of memory", () => {
     await backend.dispose();
   }, 120_000);
 
+  it.each(["reference", "cpu"] as const)(
+    "reaches the generation that asked for too much, not one beside it, on %s",
+    async (name) => {
+      const maxBytes = 3 * 2 ** 20;
+      const backend = name === "cpu" ? await cpu({ threads: 1, maxBytes }) : reference({ maxBytes });
+      const model = await loadModel(checkpoint({ context: 65_536 }).files, { backend, rows: "f32" });
+      const small = (seed: number, maxTokens: number) => generate({ model, policy: h2o({ keep: 20 }), prompt: randomIds(30, seed), maxTokens });
+      // What the large ones ask for does not fit at all, so that they take no memory from the small ones.
+      const alone = await small(1, 90).result;
+      const held = live(model);
+      const large = (tokens: number) => generate({ model, policy: full(), prompt: randomIds(tokens, 2), maxTokens: 9 }).result;
+      const beside = await Promise.allSettled([
+        small(1, 90).result,
+        ...[60_000, 50_000].map(large),
+        small(1, 90).result,
+        large(55_000),
+        ...[10, 20, 30].map((tokens) => small(1, tokens).result),
+      ]);
+      const ids = beside.map((one) => (one.status === "fulfilled" ? one.value.ids : one.reason));
+      for (const at of [1, 2, 4]) expect(ids[at], String(at)).toBeInstanceOf(OutOfMemoryError);
+      const rest = [90, 90, 10, 20, 30].map((tokens) => alone.ids.slice(0, tokens));
+      expect([0, 3, 5, 6, 7].map((at) => ids[at])).toEqual(rest);
+      expect({ ...live(model), rope: 0 }).toEqual({ ...held, rope: 0 });
+      // Nothing is left to be told to those who come later.
+      await backend.synchronise();
+      expect((await small(1, 90).result).ids).toEqual(alone.ids);
+      await backend.dispose();
+    },
+    60_000,
+  );
+
   it("of a session's fork or score is told there, and later work is well", async () => {
     const what = checkpoint({ context: 4096 });
     const policy = full();
