@@ -1,4 +1,4 @@
-import { OutOfMemoryError } from "@ziggurat/tensor";
+import { BufferError, OutOfMemoryError } from "@ziggurat/tensor";
 import type { Device } from "./device.js";
 import { head } from "./encode.js";
 import { type Block, Heap } from "./heap.js";
@@ -126,6 +126,7 @@ export class SharedDevice implements Device {
   }
 
   async stop(): Promise<void> {
+    this.#waiting.end(new BufferError("this backend was disposed of"));
     await Promise.all(this.#waiting.threads.map((thread) => thread.stop()));
   }
 }

@@ -1,3 +1,4 @@
+import { BufferError } from "@ziggurat/tensor";
 import type { Device } from "./device.js";
 import { type Block, Heap } from "./heap.js";
 import type { Thread } from "./host.js";
@@ -54,6 +55,7 @@ export class SingleDevice implements Device {
   }
 
   async stop(): Promise<void> {
+    this.#waiting.end(new BufferError("this backend was disposed of"));
     await this.#worker.stop();
   }
 }

@@ -4,7 +4,7 @@ import { full, type Policy, PolicyError } from "@ziggurat/policy";
 import { generate, generateBatch, generateEach, loadModel, type Model, RequestError, Session } from "@ziggurat/runtime";
 import { snapkv } from "@ziggurat/snapkv";
 import { streaming } from "@ziggurat/streaming";
-import { type Backend, OutOfMemoryError, reference, ShapeError } from "@ziggurat/tensor";
+import { type Backend, BufferError, OutOfMemoryError, reference, ShapeError } from "@ziggurat/tensor";
 import { describe, expect, it } from "vitest";
 import { checkpoint, randomIds } from "./support/checkpoint.js";
 import { backendOf, evicting, tinyModel } from "./support/models.js";
@@ -71,6 +71,18 @@ describe("an abort", () => {
     expect(done).toEqual([...done].sort((a, b) => a - b));
     await backend.dispose();
   });
+});
+
+it("a generation under way ends in an error where its backend is disposed of", async () => {
+  for (const shared of [true, false]) {
+    const backend = await cpu({ threads: 1, shared });
+    const model = await loadModel(checkpoint({ context: 16_384 }).files, { backend });
+    const answers = [generate({ model, policy: full(), prompt: randomIds(8000, 1) }), generate({ model, policy: full(), prompt, ignoreEnd: true })];
+    const ends = answers.map(({ result }) => result.catch((error: unknown) => error));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await backend.dispose();
+    for (const end of ends) expect(await end).toBeInstanceOf(BufferError);
+  }
 });
 
 describe("leaving a generation", () => {

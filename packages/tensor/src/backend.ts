@@ -80,6 +80,6 @@ export interface Backend {
   memory(): MemoryReport;
   /** Makes the present `live` bytes the peaks, so that the next stretch of work has its own. */
   resetPeak(): void;
-  /** Gives everything back. The backend is of no use afterwards. */
+  /** Gives everything back. The backend is of no use afterwards; what is under way may reject. */
   dispose(): Promise<void>;
 }
