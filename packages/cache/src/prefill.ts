@@ -71,10 +71,12 @@ export class Prefill {
 
   /** Makes `attend` ready for the message in tiles of `tile` tokens, the last of which may be shorter. */
   async prepare(tile: number): Promise<void> {
-    for (let first = 0; first < this.#tokens; first += tile) {
-      const tokens = Math.min(tile, this.#tokens - first);
-      if (!this.#tiles.has(tokens)) this.#tiles.set(tokens, await tileKernels(this.#targets, this.#scratch, tokens));
-      await this.#prepareWatches(first, tokens);
+    const [first, ...others] = this.#targets;
+    const caches = [first.cache, ...others.map(({ cache }) => cache)] as const;
+    for (let from = 0; from < this.#tokens; from += tile) {
+      const tokens = Math.min(tile, this.#tokens - from);
+      if (!this.#tiles.has(tokens)) this.#tiles.set(tokens, await tileKernels(caches, this.#scratch, tokens));
+      await this.#prepareWatches(from, tokens);
     }
   }
 
