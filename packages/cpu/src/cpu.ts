@@ -166,7 +166,9 @@ function backendOf({ device, simd, shared, maxBytes }: Started): Backend {
 
     free(buffer) {
       ready("free");
-      const { labels, block } = held("free", buffer);
+      const { labels, block, lost } = held("free", buffer);
+      // Who gives lost bytes back waits for them no more.
+      if (lost !== undefined && lost === untold) untold = undefined;
       ledger.count(labels, -1);
       buffers.delete(buffer);
       if (block) queue.free(block);

@@ -116,6 +116,8 @@ describe("memory", () => {
       expect(String(error)).toMatch(/4194304 bytes for large, with 1048576 of 4194304 in use/);
       await expect(backend.read({ buffer: large, offset: 0 }, 4)).rejects.toBeInstanceOf(OutOfMemoryError);
       backend.free(large);
+      backend.free(backend.allocate(2 ** 22, "given back"));
+      await backend.synchronise();
       backend.write({ buffer: small, offset: 0 }, Int32Array.of(5));
       expect(new Int32Array((await backend.read({ buffer: small, offset: 0 }, 4)).buffer)[0]).toBe(5);
       await backend.dispose();

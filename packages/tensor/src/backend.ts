@@ -6,10 +6,10 @@ export type { Buffer, Slice };
 // What a device must offer. A backend knows nothing of models or policies: it holds bytes and runs the ops of the catalogue.
 // Everything that only enqueues is synchronous; commands run in the order in which they were enqueued.
 //
-// Enqueuing throws what is wrong with the call. What cannot be done, as an allocation where there is no memory, is told later: the next `synchronise` rejects
-// with it, and so does the `read` of bytes that are lost by it, those that were to be computed from others that are lost among them. Who shares a backend with
-// others therefore waits by reading something of its own. A device that does not say which bytes are lost has every next `read` reject: there an error may
-// reach whoever waits first, and not who caused it.
+// Enqueuing throws what is wrong with the call. What cannot be done, as an allocation where there is no memory, is told later. The bytes that it concerns are
+// lost, and so are those that were to be computed from them: `read` of them rejects with the error, and so does the next `synchronise`, unless they were freed by
+// then. Who shares a backend with others therefore waits by reading something of its own. A device that does not say which bytes are lost has every next `read`
+// reject: there an error may reach whoever waits first, and not who caused it.
 
 /** An op made ready for its spec. Free to make again: backends keep what is costly. */
 export interface Kernel<N extends OpName = OpName> {

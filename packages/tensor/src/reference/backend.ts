@@ -109,7 +109,10 @@ export function reference({ maxBytes = Number.POSITIVE_INFINITY }: ReferenceOpti
 
     free(buffer) {
       ready("free");
-      ledger.count(held("free", buffer).labels, -1);
+      const { labels, lost } = held("free", buffer);
+      // Who gives lost bytes back waits for them no more.
+      if (lost !== undefined && lost === untold) untold = undefined;
+      ledger.count(labels, -1);
       buffers.delete(buffer);
     },
 
