@@ -245,8 +245,11 @@ export function testContract(create: () => Promise<Backend>): void {
       backend.dispatch(kernel, { x: at(lost), out: at(out) });
       expect(isTyped(await rejection(backend.read(at(out), 8)))).toBe(true);
       const program = backend.record(() => backend.dispatch(kernel, { x: at(lost), out: at(replayed) }));
-      backend.replay(program);
-      expect(isTyped(await rejection(backend.read(at(replayed), 8)))).toBe(true);
+      const replay = async () => {
+        backend.replay(program);
+        await backend.read(at(replayed), 8);
+      };
+      expect(isTyped(await rejection(replay()))).toBe(true);
       backend.release(program);
       // A backend may tell of a loss at a read of other bytes, but once.
       await rejection(backend.synchronise());
