@@ -1,5 +1,6 @@
-import { activationBytes, byteRowBytes, quantise, quantiseBytes, scaleBytes } from "./lib/activations";
+import { activationBytes, quantise, scaleBytes } from "./lib/activations";
 import { DType, Linear } from "./lib/arguments";
+import { byteRowBytes, GROUP, quantiseGroup } from "./lib/byte-activations";
 import { zeroPoint } from "./lib/byte-dot";
 import { bytePanelBytes, packBytes, tileBytes4, tileBytes6, tileMinimums4, tileMinimums6 } from "./lib/byte-tile";
 import { barrier, claim, sharedScratch, threadScratch } from "./lib/control";
@@ -132,7 +133,11 @@ function byteMatrix(a: usize): void {
   const dtype = Linear.weight(a);
   const x = sharedScratch();
   const xBytes = byteRowBytes(width);
-  for (let r = claim(); r < rows; r = claim()) quantiseBytes(Linear.x(a) + ((<usize>r * width) << 2), width, x + <usize>r * xBytes, zeroPoint);
+  const groups = (rows + GROUP - 1) / GROUP;
+  for (let group = claim(); group < groups; group = claim()) {
+    const r = group * GROUP;
+    quantiseGroup(Linear.x(a) + ((<usize>r * width) << 2), width, min(GROUP, rows - r), x + <usize>r * xBytes);
+  }
   barrier();
 
   const panels = threadScratch();
@@ -148,20 +153,17 @@ function byteMatrix(a: usize): void {
       for (let o = first; o < last; o += 8) {
         packBytes(dtype, Linear.weightAt(a), out, width, o, min(8, last - o), from, depth, panels + ((o - first) >> 3) * bytes, edge + 192);
       }
-      for (let r = 0; r < rows; ) {
-        const count = rows - r > 4 ? 6 : 4;
+      for (let r = 0; r < rows; r += GROUP) {
+        const count = rows - r > 4 ? GROUP : 4;
         const left = x + <usize>r * xBytes;
-        const s = left + width + (from >> 3);
-        const f = s + (width >> 3);
         for (let o = first; o < last; o += 8) {
           const panel = panels + ((o - first) >> 3) * bytes;
           const to = Linear.outAt(a) + ((<usize>r * out + o) << 2);
           const whole = rows - r >= count && last - o >= 8;
           if (!whole) memory.fill(edge, 0, 192);
-          byteTile(dtype, count, depth, left + from, s, f, xBytes, panel, whole ? to : edge, whole ? out << 2 : 32);
+          byteTile(dtype, count, left, width, from, depth, panel, whole ? to : edge, whole ? out << 2 : 32);
           if (!whole) addEdge(edge, min(count, rows - r), min(8, last - o), to, out);
         }
-        r += count;
       }
     }
   }
@@ -169,13 +171,13 @@ function byteMatrix(a: usize): void {
 
 // @ts-ignore: decorator
 @inline
-function byteTile(dtype: i32, rows: i32, depth: i32, x: usize, s: usize, f: usize, stride: usize, panel: usize, c: usize, cStride: usize): void {
+function byteTile(dtype: i32, rows: i32, x: usize, width: i32, from: i32, depth: i32, panel: usize, c: usize, stride: usize): void {
   if (dtype == DType.Q4_1) {
-    if (rows == 6) tileMinimums6(depth, x, s, f, stride, panel, c, cStride);
-    else tileMinimums4(depth, x, s, f, stride, panel, c, cStride);
+    if (rows == GROUP) tileMinimums6(x, width, from, depth, panel, c, stride);
+    else tileMinimums4(x, width, from, depth, panel, c, stride);
   } else {
-    if (rows == 6) tileBytes6(depth, x, s, f, stride, panel, c, cStride);
-    else tileBytes4(depth, x, s, f, stride, panel, c, cStride);
+    if (rows == GROUP) tileBytes6(x, width, from, depth, panel, c, stride);
+    else tileBytes4(x, width, from, depth, panel, c, stride);
   }
 }
 

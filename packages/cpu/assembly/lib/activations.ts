@@ -6,7 +6,7 @@ import { isQuantised } from "./weights";
 // - 16 bits: eight at a time, those of even place, then those of odd place, as weights come apart in 32-bit lanes. For f16 times 2^56, half of what
 //   mends the exponent of a half that was only shifted into place; the sum is multiplied by the other half.
 // - Quantised: whole numbers of 16 bits, with one scale a block of 32. Products of 16 bits are exact in SIMD, and so fine a rounding is not felt. For
-//   many rows, where relaxed SIMD multiplies bytes (byte-dot.ts), whole numbers of 8 bits.
+//   many rows, where the machine multiplies bytes, see byte-activations.ts.
 
 /** 2^112, which makes an f32 of a half whose bits were shifted by 13. */
 export const HALF_FACTOR: f32 = 5.192296858534828e33;
@@ -52,7 +52,7 @@ export function prepareActivations(dtype: i32, from: usize, width: i32, to: usiz
 
 // @ts-ignore: decorator
 @inline
-function nearest(x: v128): v128 {
+export function nearest(x: v128): v128 {
   const rounded = f32x4.nearest(x);
   // One instruction instead of five; they differ where no whole number is meant.
   if (ASC_FEATURE_RELAXED_SIMD) return i32x4.relaxed_trunc_f32x4_s(rounded);
@@ -78,7 +78,7 @@ function odds(a: v128, b: v128): v128 { return v128.shuffle<i16>(a, b, 1, 3, 5, 
 /** The greatest absolute value of the 32 numbers at `from`. */
 // @ts-ignore: decorator
 @inline
-function greatestOf(from: usize): f32 {
+export function greatestOf(from: usize): f32 {
   let greatest = f32x4.splat(0);
   for (let i: usize = 0; i < 128; i += 16) greatest = f32x4.pmax(greatest, f32x4.abs(v128.load(from + i)));
   greatest = f32x4.pmax(greatest, v128.shuffle<f32>(greatest, greatest, 2, 3, 0, 1));
@@ -88,7 +88,7 @@ function greatestOf(from: usize): f32 {
 
 // @ts-ignore: decorator
 @inline
-function sumOf(lanes: v128): i32 {
+export function sumOf(lanes: v128): i32 {
   return i32x4.extract_lane(lanes, 0) + i32x4.extract_lane(lanes, 1) + i32x4.extract_lane(lanes, 2) + i32x4.extract_lane(lanes, 3);
 }
 
@@ -130,31 +130,5 @@ export function quantise(paired: bool, from: usize, width: i32, to: usize, offse
     let total = i32x4.add(i32x4.dot_i16x8_s(a, ones), i32x4.dot_i16x8_s(b, ones));
     total = i32x4.add(total, i32x4.add(i32x4.dot_i16x8_s(c, more), i32x4.dot_i16x8_s(d, more)));
     store<f32>(offsets + (block << 2), <f32>sumOf(total) * scale * offset);
-  }
-}
-
-/** Bytes of one row for products by bytes: the quants, then per block of 32 a scale, then per block the sum of its quants times its scale. */
-// @ts-ignore: decorator
-@inline
-export function byteRowBytes(width: i32): usize { return <usize>(width + ((width >> 5) << 3)); }
-
-/** Row of `width` numbers at `from` as -127..127 plus `zeroPoint`, made ready at `to`. */
-export function quantiseBytes(from: usize, width: i32, to: usize, zeroPoint: i32): void {
-  const zero = i8x16.splat(<i8>zeroPoint);
-  const ones = i16x8.splat(1);
-  let scale = to + width;
-  const sums = <usize>(width >> 5) << 2;
-  for (const last = scale; to < last; from += 128, to += 32, scale += 4) {
-    const most = greatestOf(from);
-    const factor = f32x4.splat(most > 0 ? <f32>127 / most : 0);
-    const a = quantise8(from, factor);
-    const b = quantise8(from + 32, factor);
-    const c = quantise8(from + 64, factor);
-    const d = quantise8(from + 96, factor);
-    v128.store(to, i8x16.add(i8x16.narrow_i16x8_s(a, b), zero));
-    v128.store(to, i8x16.add(i8x16.narrow_i16x8_s(c, d), zero), 16);
-    const sum = sumOf(i32x4.dot_i16x8_s(i16x8.add(i16x8.add(a, b), i16x8.add(c, d)), ones));
-    store<f32>(scale, most / 127);
-    store<f32>(scale + sums, <f32>sum * (most / 127));
   }
 }

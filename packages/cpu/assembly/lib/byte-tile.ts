@@ -1,5 +1,6 @@
 import { DType } from "./arguments";
 import { HALF_FACTOR } from "./activations";
+import { byteRowBytes, planeBytes } from "./byte-activations";
 import { byteDot, zeroPoint } from "./byte-dot";
 import { madd } from "./math";
 import { packPanel } from "./panel";
@@ -78,7 +79,7 @@ function finish(minimums: bool, c: usize, low: v128, high: v128, s: usize, f: us
   let first = madd(f32x4.convert_i32x4_s(low), f32x4.mul(factor, v128.load(end)), v128.load(c));
   let second = madd(f32x4.convert_i32x4_s(high), f32x4.mul(factor, v128.load(end, 16)), v128.load(c, 16));
   if (minimums) {
-    factor = v128.load32_splat(f);
+    factor = v128.load32_splat(s + f);
     first = madd(factor, v128.load(end, 64), first);
     second = madd(factor, v128.load(end, 80), second);
   }
@@ -86,10 +87,20 @@ function finish(minimums: bool, c: usize, low: v128, high: v128, s: usize, f: us
   v128.store(c, second, 16);
 }
 
-/** `rows` is 4 or 6. */
+/**
+ * c[0..rows, 0..8) += activations from..from + depth of the group of rows at `x`, each of `width` numbers, times a panel of so many weights a row. Rows
+ * of `c` are `stride` bytes apart. `rows` is 4 or 6.
+ */
 // @ts-ignore: decorator
 @inline
-function tile(rows: i32, minimums: bool, depth: i32, a: usize, s: usize, f: usize, stride: usize, panel: usize, c: usize, cStride: usize): void {
+function tile(rows: i32, minimums: bool, x: usize, width: i32, from: i32, depth: i32, panel: usize, c: usize, stride: usize): void {
+  const row = byteRowBytes(width);
+  const plane = planeBytes(width);
+  let a = x + from;
+  let s = x + width + (from >> 3);
+  const f = <usize>width >> 3; // How far behind its scale the sum of a block is,
+  const flag = 2 * plane - width; // and its flag.
+  let second = false;
   let b = panel;
   let end = panel + (depth << 3);
   const last = end;
@@ -112,56 +123,64 @@ function tile(rows: i32, minimums: bool, depth: i32, a: usize, s: usize, f: usiz
       let x = v128.load32_splat(a);
       c00 = byteDot(b0, x, c00);
       c01 = byteDot(b1, x, c01);
-      x = v128.load32_splat(a + stride);
+      x = v128.load32_splat(a + row);
       c10 = byteDot(b0, x, c10);
       c11 = byteDot(b1, x, c11);
-      x = v128.load32_splat(a + 2 * stride);
+      x = v128.load32_splat(a + 2 * row);
       c20 = byteDot(b0, x, c20);
       c21 = byteDot(b1, x, c21);
-      x = v128.load32_splat(a + 3 * stride);
+      x = v128.load32_splat(a + 3 * row);
       c30 = byteDot(b0, x, c30);
       c31 = byteDot(b1, x, c31);
       if (rows == 4) continue;
-      x = v128.load32_splat(a + 4 * stride);
+      x = v128.load32_splat(a + 4 * row);
       c40 = byteDot(b0, x, c40);
       c41 = byteDot(b1, x, c41);
-      x = v128.load32_splat(a + 5 * stride);
+      x = v128.load32_splat(a + 5 * row);
       c50 = byteDot(b0, x, c50);
       c51 = byteDot(b1, x, c51);
     }
     finish(minimums, c, c00, c01, s, f, end);
-    finish(minimums, c + cStride, c10, c11, s + stride, f + stride, end);
-    finish(minimums, c + 2 * cStride, c20, c21, s + 2 * stride, f + 2 * stride, end);
-    finish(minimums, c + 3 * cStride, c30, c31, s + 3 * stride, f + 3 * stride, end);
+    finish(minimums, c + stride, c10, c11, s + row, f, end);
+    finish(minimums, c + 2 * stride, c20, c21, s + 2 * row, f, end);
+    finish(minimums, c + 3 * stride, c30, c31, s + 3 * row, f, end);
     if (rows == 6) {
-      finish(minimums, c + 4 * cStride, c40, c41, s + 4 * stride, f + 4 * stride, end);
-      finish(minimums, c + 5 * cStride, c50, c51, s + 5 * stride, f + 5 * stride, end);
+      finish(minimums, c + 4 * stride, c40, c41, s + 4 * row, f, end);
+      finish(minimums, c + 5 * stride, c50, c51, s + 5 * row, f, end);
+    }
+    if (second) {
+      second = false;
+      a -= plane;
+      s -= plane;
+    } else if (load<i32>(s + flag) != 0) {
+      // The same block again, with the second plane.
+      second = true;
+      a += plane - 32;
+      s += plane;
+      b -= 256;
+      continue;
     }
     s += 4;
-    f += 4;
     end += BLOCK;
   }
 }
 
-/**
- * c[0..6, 0..8) += six rows of activations (bytes at `a`, their blocks' scales at `s` and sums at `f`, rows `stride` bytes apart) times a panel of
- * `depth` weights a row. Rows of `c` are `cStride` bytes apart.
- */
-export function tileBytes6(depth: i32, a: usize, s: usize, f: usize, stride: usize, panel: usize, c: usize, cStride: usize): void {
-  tile(6, false, depth, a, s, f, stride, panel, c, cStride);
+/** Six rows of a group. */
+export function tileBytes6(x: usize, width: i32, from: i32, depth: i32, panel: usize, c: usize, stride: usize): void {
+  tile(6, false, x, width, from, depth, panel, c, stride);
 }
 
-/** The same with four rows. */
-export function tileBytes4(depth: i32, a: usize, s: usize, f: usize, stride: usize, panel: usize, c: usize, cStride: usize): void {
-  tile(4, false, depth, a, s, f, stride, panel, c, cStride);
+/** Four rows. */
+export function tileBytes4(x: usize, width: i32, from: i32, depth: i32, panel: usize, c: usize, stride: usize): void {
+  tile(4, false, x, width, from, depth, panel, c, stride);
 }
 
-/** The same with six rows, and minimums. */
-export function tileMinimums6(depth: i32, a: usize, s: usize, f: usize, stride: usize, panel: usize, c: usize, cStride: usize): void {
-  tile(6, true, depth, a, s, f, stride, panel, c, cStride);
+/** Six rows, of weights with minimums. */
+export function tileMinimums6(x: usize, width: i32, from: i32, depth: i32, panel: usize, c: usize, stride: usize): void {
+  tile(6, true, x, width, from, depth, panel, c, stride);
 }
 
-/** The same with four rows, and minimums. */
-export function tileMinimums4(depth: i32, a: usize, s: usize, f: usize, stride: usize, panel: usize, c: usize, cStride: usize): void {
-  tile(4, true, depth, a, s, f, stride, panel, c, cStride);
+/** Four rows, of weights with minimums. */
+export function tileMinimums4(x: usize, width: i32, from: i32, depth: i32, panel: usize, c: usize, stride: usize): void {
+  tile(4, true, x, width, from, depth, panel, c, stride);
 }
