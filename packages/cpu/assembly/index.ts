@@ -33,6 +33,7 @@ export { join } from "./lib/control";
 // Exported so that the optimiser leaves them functions of their own: V8 allocates registers badly in one that holds them all.
 export { attention, decodeAttention, gatedActivation, linear, rmsNorm, sample, watch };
 export { tileBytes4, tileBytes6, tileMinimums4, tileMinimums6 } from "./lib/byte-tile";
+export { zeroPoint } from "./lib/byte-dot";
 export { dots32, dotsBFloat16, dotsFloat16, setMasks } from "./lib/dots";
 export { dots8, dots4Bits } from "./lib/quantised-dots";
 export { packQuantised, tileQuantised } from "./lib/quantised-tile";

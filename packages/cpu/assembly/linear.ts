@@ -159,10 +159,16 @@ function byteMatrix(a: usize): void {
         for (let o = first; o < last; o += 8) {
           const panel = panels + ((o - first) >> 3) * bytes;
           const to = Linear.outAt(a) + ((<usize>r * out + o) << 2);
-          const whole = rows - r >= count && last - o >= 8;
-          if (!whole) memory.fill(edge, 0, 192);
-          byteTile(dtype, count, left, width, from, depth, panel, whole ? to : edge, whole ? out << 2 : 32);
-          if (!whole) addEdge(edge, min(count, rows - r), min(8, last - o), to, out);
+          const whole = rows - r >= count && last - o >= 8; // Else the tile reaches beyond, and is made elsewhere.
+          if (whole) {
+            byteTile(dtype, count, left, width, from, depth, panel, to, out << 2);
+            continue;
+          }
+          const above = min(count, rows - r);
+          const within = min(8, last - o) << 2;
+          for (let i = 0; i < above; i++) memory.copy(edge + (i << 5), to + ((<usize>i * out) << 2), within);
+          byteTile(dtype, count, left, width, from, depth, panel, edge, 32);
+          for (let i = 0; i < above; i++) memory.copy(to + ((<usize>i * out) << 2), edge + (i << 5), within);
         }
       }
     }
