@@ -2,9 +2,12 @@ import { parseArgs } from "node:util";
 import type { WeightDType } from "@ziggurat/tensor";
 import { type OptionalFeature, webgpu } from "../src/index.js";
 import { Profile } from "../src/profile.js";
+import { bandwidth } from "./bandwidth.js";
 import { conformance } from "./conformance.js";
+import { cost } from "./cost.js";
 import { decode, load } from "./decode.js";
 import { attention, matrix } from "./matrix.js";
+import { peerOf } from "./peer.js";
 import { profileModel } from "./profile.js";
 
 const help = `node bench.mjs COMMAND... [--webgpu FOLDER] [--dawn FLAG]... [--op NAME]... [--shape pebble|smol|1b|8b] [--weights bf16] [--tokens 8192]
@@ -14,8 +17,10 @@ const help = `node bench.mjs COMMAND... [--webgpu FOLDER] [--dawn FLAG]... [--op
   attention    attention alone
   profile      microseconds and dispatches of every op, in a prefill and in a decode step
   decode       prefill and decode of a model of random weights, with the full cache and 12 % of it
+  cost         what policies add to a prefill of random weights, and the bytes that they hold
 
   --unmasked   conformance with all features only
+  --peer       a file of JSON lines { file, depth, prefill, decode } of another program, to set beside; file names hold SHAPE-WEIGHTS
   --webgpu     the folder of the npm package webgpu, default the installed one
   --dawn       what create() takes, such as enable-dawn-features=skip_validation`;
 
@@ -23,6 +28,7 @@ const { positionals, values } = parseArgs({
   allowPositionals: true,
   options: {
     webgpu: { type: "string" },
+    peer: { type: "string" },
     op: { type: "string", multiple: true, default: [] },
     dawn: { type: "string", multiple: true, default: [] },
     unmasked: { type: "boolean", default: false },
@@ -34,6 +40,7 @@ const { positionals, values } = parseArgs({
 
 const { create } = (await import(values.webgpu ? new URL(`file://${values.webgpu}/index.js`).href : "webgpu")) as typeof import("webgpu");
 const gpu = create(values.dawn);
+const tokens = Number(values.tokens);
 let failed = 0;
 if (positionals.length === 0) console.log(help);
 for (const command of positionals) {
@@ -50,7 +57,7 @@ for (const command of positionals) {
   if (command === "profile") {
     const profile = new Profile();
     const backend = await webgpu({ gpu, profile });
-    const { model, prompt } = await load(backend, values.shape, values.weights as WeightDType, Number(values.tokens));
+    const { model, prompt } = await load(backend, values.shape, values.weights as WeightDType, tokens);
     await profileModel(model, profile, prompt);
     await backend.dispose();
     continue;
@@ -59,8 +66,11 @@ for (const command of positionals) {
   console.log(`${command} on ${backend.info.device}, ${JSON.stringify(backend.info.features)}`);
   if (command === "matrix") await matrix(backend);
   else if (command === "attention") await attention(backend);
-  else if (command === "decode") await decode(backend, values.shape, values.weights as WeightDType, Number(values.tokens));
-  else throw new RangeError(`there is no command ${command}\n${help}`);
+  else if (command === "cost") await cost(backend, values.shape, values.weights as WeightDType, tokens);
+  else if (command === "decode") {
+    const peer = peerOf(values.peer, values.shape, values.weights, tokens);
+    await decode(backend, values.shape, values.weights as WeightDType, tokens, { bandwidth: await bandwidth(gpu), peer });
+  } else throw new RangeError(`there is no command ${command}\n${help}`);
   await backend.dispose();
 }
 // Dawn keeps the process alive while it holds an instance.

@@ -61,7 +61,7 @@ export class Programs {
       this.#recording = undefined;
     }
     const buffers = new Set(recording.flatMap(({ operands }) => Object.values(operands).flatMap((slice) => (slice ? [slice.buffer] : []))));
-    const program: Program = { dispatches: recording.length };
+    const program: Program = { dispatches: commands.length };
     const slots = new Uint32Array((Math.max(1, commands.length) * uniformBytes) / 4);
     commands.forEach(({ uniforms }, slot) => slots.set(uniforms, (slot * uniformBytes) / 4));
     const uniforms = this.#memory.create(slots.byteLength, usage.uniform | usage.copyTarget);

@@ -1,0 +1,37 @@
+import { h2o } from "@ziggurat/h2o";
+import { full } from "@ziggurat/policy";
+import { pyramidkv } from "@ziggurat/pyramid";
+import { generate } from "@ziggurat/runtime";
+import { snapkv } from "@ziggurat/snapkv";
+import type { Backend, WeightDType } from "@ziggurat/tensor";
+import { load } from "./decode.js";
+
+const runs = 5;
+const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
+
+/** What policies add to a prefill, whole prefills in turn, and the bytes that they hold. Random weights: speed only. */
+export async function cost(backend: Backend, shape: string, weights: WeightDType, tokens: number): Promise<void> {
+  const { model, prompt } = await load(backend, shape, weights, tokens);
+  const keep = Math.ceil(0.12 * tokens);
+  const policies = [full(), snapkv({ keep, window: 32 }), pyramidkv({ keep, window: 32 }), h2o({ keep })];
+  const seconds = policies.map((): number[] => []);
+  const bytes: number[] = [];
+  for (let run = -1; run < runs; run++) {
+    for (const [index, policy] of policies.entries()) {
+      const { timings, cache } = await generate({ model, policy, prompt, maxTokens: 1, ignoreEnd: true, temperature: 0 }).result;
+      // The first compiles pipelines.
+      if (run >= 0) seconds[index]!.push(timings.prefillSeconds);
+      bytes[index] = cache.bytes;
+    }
+  }
+  const base = median(seconds[0]!);
+  for (const [index, { name }] of policies.entries()) {
+    const all = seconds[index]!;
+    const time = median(all);
+    const range = `${(1000 * Math.min(...all)).toFixed(1)} to ${(1000 * Math.max(...all)).toFixed(1)}`;
+    console.log(
+      `  ${name.padEnd(10)} prefill ${(1000 * time).toFixed(1)} ms (${range}), ${(tokens / time).toFixed(0)} tokens/s, ${(time / base).toFixed(3)} of full; ${bytes[index]} bytes of cache`,
+    );
+  }
+  model.free();
+}
