@@ -5,8 +5,6 @@
 /** What is added to activations of -127..127 to make the bytes that `byteDot` takes rightly: 0 or 128; -1 where there is no such number. */
 export let zeroPoint: i32 = -1;
 
-export function setZeroPoint(value: i32): void { zeroPoint = value; }
-
 /** c + w . x for each four bytes: `w` are signed, `x` are numbers to which `zeroPoint` was added. */
 // @ts-ignore: decorator
 @inline
