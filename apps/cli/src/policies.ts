@@ -113,7 +113,7 @@ export function parseKeep(where: string, text: string): Keep {
 export const parseKeeps = (where: string, text: string): Keep[] => text.split(",").map((part) => parseKeep(where, part.trim()));
 
 /** One option, typed as `name=value`. */
-export function parseOption(where: string, name: OptionName, text: string): number | string {
+function parseOption(where: string, name: OptionName, text: string): number | string {
   return optionKinds[name] === "number" ? number(`${where} ${name}`, text) : text;
 }
 

@@ -7,6 +7,7 @@ import type { Firings, Progress } from "./progress.js";
 import { Scratch } from "./scratch.js";
 import { CacheError, type CacheShape } from "./shape.js";
 import { policyFor } from "./sliding.js";
+import { type TileKernels, tileKernels } from "./tile-kernels.js";
 
 /** A sequence that is to hold what its policy keeps of the message. */
 export interface Target {
@@ -16,15 +17,6 @@ export interface Target {
   readonly plans: readonly CachePlan[];
 }
 
-interface TileKernels {
-  readonly append: Kernel<"append">;
-  readonly appendPlain: Kernel<"append"> | undefined;
-  readonly appendCells: readonly Kernel<"append">[];
-  readonly attention: readonly Kernel<"attention">[];
-  readonly advance: Kernel<"advance">;
-  readonly rope: readonly (Kernel<"rope"> | undefined)[];
-}
-
 /**
  * Reads one message, layer by layer: `begin`, then `attend` tile by tile over the whole message, then `finish`, which lets every target's policy choose from
  * the same exact scratch. Several targets share one prefill if none of them holds rows yet.
@@ -32,7 +24,7 @@ interface TileKernels {
 export class Prefill {
   readonly #backend: Backend;
   readonly #shape: CacheShape;
-  readonly #targets: readonly Target[];
+  readonly #targets: readonly [Target, ...Target[]];
   readonly #tokens: number;
   readonly #scratch: Scratch;
   readonly #pool: Pool;
@@ -79,38 +71,13 @@ export class Prefill {
 
   /** Makes `attend` ready for the message in tiles of `tile` tokens, the last of which may be shorter. */
   async prepare(tile: number): Promise<void> {
-    for (let first = 0; first < this.#tokens; first += tile) {
-      const tokens = Math.min(tile, this.#tokens - first);
-      if (!this.#tiles.has(tokens)) this.#tiles.set(tokens, await this.#prepareTile(tokens));
-      await this.#prepareWatches(first, tokens);
+    const [first, ...others] = this.#targets;
+    const caches = [first.cache, ...others.map(({ cache }) => cache)] as const;
+    for (let from = 0; from < this.#tokens; from += tile) {
+      const tokens = Math.min(tile, this.#tokens - from);
+      if (!this.#tiles.has(tokens)) this.#tiles.set(tokens, await tileKernels(caches, this.#scratch, tokens));
+      await this.#prepareWatches(from, tokens);
     }
-  }
-
-  async #prepareTile(tokens: number): Promise<TileKernels> {
-    const backend = this.#backend;
-    const { queryHeads, kvHeads, headSize, scale, softcap, layers } = this.#shape;
-    const { dtype: kv, rope } = this.#targets[0]!.cache;
-    const sizes = { tokens, queryHeads, kvHeads, headSize, arenaRows: this.#scratch.rows };
-    const append = (index: number, parts: { keys?: boolean; values?: boolean; cells?: boolean }) => {
-      const { planes, ranks } = this.#targets[index]!.cache;
-      return backend.prepare("append", { ...sizes, sequences: 1, planes, kv, ranks, ...parts });
-    };
-    return {
-      append: await append(0, { keys: true, values: true, cells: true }),
-      appendPlain: this.#scratch.plainKeys ? await append(0, { keys: true }) : undefined,
-      appendCells: await Promise.all(this.#targets.slice(1).map((_, index) => append(index + 1, { cells: true }))),
-      attention: await Promise.all(
-        layers.map(({ kind, window = 0 }) => backend.prepare("attention", { ...sizes, kv, scale, softcap, window: kind === "sliding" ? window : 0 })),
-      ),
-      advance: await backend.prepare("advance", { repeat: 1, sequences: 1, width: kvHeads, by: tokens }),
-      rope: await Promise.all(
-        layers.map((_, layer) => {
-          const table = rope(layer);
-          const heads = { sequences: 1, tokens, queryHeads, kvHeads, headSize };
-          return table && backend.prepare("rope", { ...heads, rotary: table.rotary, tableRows: table.rows, keys: true });
-        }),
-      ),
-    };
   }
 
   async #prepareWatches(first: number, tokens: number): Promise<void> {
@@ -212,12 +179,14 @@ export class Prefill {
    * Ends a layer: every target observes, scores, and keeps its rows. `clock`, where given, is told the seconds that each target took; the device is waited for then.
    */
   async finish(layer: number, clock?: (target: number, seconds: number) => void): Promise<void> {
-    if (clock) await this.#backend.synchronise();
+    // By reading what is this prefill's own: synchronise would tell it of what goes wrong elsewhere.
+    if (clock) await this.#backend.read(this.#scratch.tables.length(0), 4);
     for (let index = 0; index < this.#targets.length; index++) {
       const started = performance.now();
       await this.#keep(layer, index);
       if (!clock) continue;
-      await this.#backend.synchronise();
+      const { cache, sequence } = this.#targets[index]!;
+      await this.#backend.read(cache.tables.length(layer, sequence), 4);
       clock(index, (performance.now() - started) / 1000);
     }
   }

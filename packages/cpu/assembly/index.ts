@@ -11,6 +11,7 @@ import { gatedActivation } from "./gated-activation";
 import { gather } from "./gather";
 import { hash } from "./hash";
 import { Op } from "./lib/arguments";
+import { findZeroPoint } from "./lib/byte-dot";
 import { barrier, begin, completeBatch, end, nextBatch, setScratch, thread } from "./lib/control";
 import { madd } from "./lib/math";
 import { linear } from "./linear";
@@ -31,11 +32,14 @@ import { where } from "./where";
 export { join } from "./lib/control";
 // Exported so that the optimiser leaves them functions of their own: V8 allocates registers badly in one that holds them all.
 export { attention, decodeAttention, gatedActivation, linear, rmsNorm, sample, watch };
+export { tileBytes4, tileBytes6, tileMinimums4, tileMinimums6 } from "./lib/byte-tile";
+export { zeroPoint } from "./lib/byte-dot";
 export { dots32, dotsBFloat16, dotsFloat16, setMasks } from "./lib/dots";
 export { dots8, dots4Bits } from "./lib/quantised-dots";
 export { packQuantised, tileQuantised } from "./lib/quantised-tile";
 export { products, rowsBFloat16, rowsFloat16, rowsFloat32 } from "./lib/products";
-export { exponentials, prepareLogits } from "./lib/softmax";
+export { scores, scoresBFloat16, scoresFloat16, scoresFloat32 } from "./lib/scores";
+export { exponentials, greatest, powers, prepareLogits } from "./lib/softmax";
 export { tile1, tile4, tile6 } from "./lib/tile";
 export { touched, touchPages } from "./lib/touch";
 export { columnsBFloat16, columnsFloat16, columnsFloat32, weighValues } from "./lib/weigh";
@@ -122,5 +126,5 @@ export function check(): i32 {
   const a = f32x4.splat(3);
   const x = madd(a, f32x4(1, -2, 0.5, 4), f32x4(1, 1, 1, -12));
   if (i32x4.bitmask(f32x4.ne(x, f32x4(4, -5, 2.5, 0))) != 0) return 1;
-  return 0;
+  return findZeroPoint() ? 0 : 2;
 }

@@ -1,5 +1,8 @@
 import { activationBytes, quantise, scaleBytes } from "./lib/activations";
 import { DType, Linear } from "./lib/arguments";
+import { byteRowBytes, GROUP, quantiseGroup } from "./lib/byte-activations";
+import { zeroPoint } from "./lib/byte-dot";
+import { bytePanelBytes, packBytes, tileBytes4, tileBytes6, tileMinimums4, tileMinimums6 } from "./lib/byte-tile";
 import { barrier, claim, sharedScratch, threadScratch } from "./lib/control";
 import { gemv } from "./lib/gemv";
 import { packPanel } from "./lib/panel";
@@ -8,6 +11,7 @@ import { tile } from "./lib/tile";
 import { isQuantised, unpackWeights } from "./lib/weights";
 
 const DEPTH = 512; // Numbers along `width` that a panel holds at a time: 16 KiB for eight outputs.
+const BYTE_DEPTH = 768; // The same for bytes.
 const COLUMNS = 32; // Outputs that a worker takes at a time.
 
 /** out starts from bias and residual. */
@@ -18,10 +22,18 @@ function start(a: usize, first: i32, last: i32): void {
     const target = Linear.outAt(a) + row;
     const residual = Linear.residual(a) ? Linear.residualAt(a) + row : 0;
     if (!Linear.bias(a) && residual == target) continue;
-    for (let o = first; o < last; o++) {
-      let x: f32 = Linear.bias(a) ? load<f32>(Linear.biasAt(a) + (o << 2)) : 0;
-      if (residual != 0) x += load<f32>(residual + (o << 2));
-      store<f32>(target + (o << 2), x);
+    const bias = Linear.bias(a) ? Linear.biasAt(a) : 0;
+    let o = <usize>first << 2;
+    const end = <usize>last << 2;
+    for (; o + 16 <= end; o += 16) {
+      let x = bias != 0 ? v128.load(bias + o) : f32x4.splat(0);
+      if (residual != 0) x = f32x4.add(x, v128.load(residual + o));
+      v128.store(target + o, x);
+    }
+    for (; o < end; o += 4) {
+      let x: f32 = bias != 0 ? load<f32>(bias + o) : 0;
+      if (residual != 0) x += load<f32>(residual + o);
+      store<f32>(target + o, x);
     }
   }
 }
@@ -66,7 +78,7 @@ function plainMatrix(a: usize): void {
   }
 }
 
-/** Many rows times quantised weights. */
+/** Many rows times quantised weights, by products of 16 bits. */
 function quantisedMatrix(a: usize): void {
   const rows = Linear.rows(a);
   const width = Linear.width(a);
@@ -113,6 +125,68 @@ function quantisedMatrix(a: usize): void {
   }
 }
 
+/** Many rows times quantised weights, by products of bytes. */
+function byteMatrix(a: usize): void {
+  const rows = Linear.rows(a);
+  const width = Linear.width(a);
+  const out = Linear.out(a);
+  const dtype = Linear.weight(a);
+  const x = sharedScratch();
+  const xBytes = byteRowBytes(width);
+  const groups = (rows + GROUP - 1) / GROUP;
+  for (let group = claim(); group < groups; group = claim()) {
+    const r = group * GROUP;
+    quantiseGroup(Linear.x(a) + ((<usize>r * width) << 2), width, min(GROUP, rows - r), x + <usize>r * xBytes);
+  }
+  barrier();
+
+  const panels = threadScratch();
+  const units = (out + COLUMNS - 1) / COLUMNS;
+  for (let unit = claim(); unit < units; unit = claim()) {
+    const first = unit * COLUMNS;
+    const last = min(out, first + COLUMNS);
+    start(a, first, last);
+    for (let from = 0; from < width; from += BYTE_DEPTH) {
+      const depth = min(BYTE_DEPTH, width - from);
+      const bytes = bytePanelBytes(depth);
+      const edge = panels + (COLUMNS / 8) * bytes;
+      for (let o = first; o < last; o += 8) {
+        packBytes(dtype, Linear.weightAt(a), out, width, o, min(8, last - o), from, depth, panels + ((o - first) >> 3) * bytes, edge + 192);
+      }
+      for (let r = 0; r < rows; r += GROUP) {
+        const count = rows - r > 4 ? GROUP : 4;
+        const left = x + <usize>r * xBytes;
+        for (let o = first; o < last; o += 8) {
+          const panel = panels + ((o - first) >> 3) * bytes;
+          const to = Linear.outAt(a) + ((<usize>r * out + o) << 2);
+          const whole = rows - r >= count && last - o >= 8; // Else the tile reaches beyond, and is made elsewhere.
+          if (whole) {
+            byteTile(dtype, count, left, width, from, depth, panel, to, out << 2);
+            continue;
+          }
+          const above = min(count, rows - r);
+          const within = min(8, last - o) << 2;
+          for (let i = 0; i < above; i++) memory.copy(edge + (i << 5), to + ((<usize>i * out) << 2), within);
+          byteTile(dtype, count, left, width, from, depth, panel, edge, 32);
+          for (let i = 0; i < above; i++) memory.copy(to + ((<usize>i * out) << 2), edge + (i << 5), within);
+        }
+      }
+    }
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function byteTile(dtype: i32, rows: i32, x: usize, width: i32, from: i32, depth: i32, panel: usize, c: usize, stride: usize): void {
+  if (dtype == DType.Q4_1) {
+    if (rows == GROUP) tileMinimums6(x, width, from, depth, panel, c, stride);
+    else tileMinimums4(x, width, from, depth, panel, c, stride);
+  } else {
+    if (rows == GROUP) tileBytes6(x, width, from, depth, panel, c, stride);
+    else tileBytes4(x, width, from, depth, panel, c, stride);
+  }
+}
+
 /** Adds what lies within the result of a tile that reaches beyond it. */
 function addEdge(edge: usize, rows: i32, columns: i32, to: usize, out: i32): void {
   for (let i = 0; i < rows; i++) {
@@ -125,6 +199,7 @@ function addEdge(edge: usize, rows: i32, columns: i32, to: usize, out: i32): voi
 
 export function linear(a: usize): void {
   if (Linear.rows(a) < 4) gemv(a);
-  else if (isQuantised(Linear.weight(a))) quantisedMatrix(a);
-  else plainMatrix(a);
+  else if (!isQuantised(Linear.weight(a))) plainMatrix(a);
+  else if (zeroPoint < 0) quantisedMatrix(a);
+  else byteMatrix(a);
 }

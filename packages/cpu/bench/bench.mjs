@@ -146,7 +146,7 @@ for (const kv of ["bf16", "f32"]) {
       softcap: 0,
     },
     { qkv: 4 * 15 * 64, keys: arena * rowBytes(kv), values: arena * rowBytes(kv), ...place, ended: 4, out: 4 * 9 * 64, lse: 36 },
-    2,
+    8,
     {
       ...at,
       qkv: queries,

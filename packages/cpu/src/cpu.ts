@@ -17,27 +17,35 @@ import {
 } from "@ziggurat/tensor";
 import { CpuKernel, head, Words } from "./encode.js";
 import type { Block } from "./heap.js";
+import { Queue } from "./queue.js";
 import { type CpuOptions, type Started, start } from "./start.js";
 
-/** What a buffer holds: its block, or why it has none. */
+/** What a buffer holds. */
 interface Held {
   readonly labels: Readonly<Record<string, number>>;
-  readonly place: Block | OutOfMemoryError;
+  /** Undefined where there was no memory for it. */
+  readonly block: Block | undefined;
+  /** Why its bytes are not what they should be: there was no memory for them, or for something that they come of. */
+  lost?: unknown;
+}
+
+/** What dispatches that are recorded use. */
+interface Recording {
+  readonly words: Words;
+  readonly used: Set<Held>;
+  readonly written: Set<Held>;
+  dispatches: number;
+  lost?: unknown;
 }
 
 /** A recorded list of commands, in the workers' memory. */
-interface Recorded {
-  readonly held: ReadonlySet<Held>;
-  readonly place: Block | OutOfMemoryError;
+interface Recorded extends Pick<Recording, "used" | "written" | "lost"> {
+  readonly block: Block | undefined;
   readonly words: number;
 }
 
 type Given = Readonly<Record<string, Slice | undefined>>;
 
-/** Data up to this many bytes travels inside the commands. */
-const inlineBytes = 4096;
-/** Commands are handed over when there are this many words, or at the end of the present microtask. */
-const batchWords = 1 << 15;
 /** Measured: more rows make matrix products hardly faster and the workspace larger. */
 const prefillTokens = 256;
 
@@ -50,15 +58,14 @@ export async function cpu(options: CpuOptions = {}): Promise<Backend> {
 }
 
 function backendOf({ device, simd, shared, maxBytes }: Started): Backend {
-  const { heap, threads } = device;
+  const { threads } = device;
+  const queue = new Queue(device);
   const ledger = new Ledger();
   const buffers = new Map<Buffer, Held>();
   const programs = new Map<Program, Recorded>();
-  const pending = new Words();
-  let recording: { words: Words; held: Set<Held>; dispatches: number } | undefined;
-  let scratch: { block: Block; shared: number; thread: number } | undefined;
-  let failure: unknown;
-  let flushing = false;
+  let recording: Recording | undefined;
+  /** The first loss since somebody was told of one. */
+  let untold: unknown;
   let disposed: Promise<void> | undefined;
 
   const ready = (what: string) => {
@@ -75,94 +82,48 @@ function backendOf({ device, simd, shared, maxBytes }: Started): Backend {
     throw new BufferError(`${what}: ${bytes} bytes from byte ${offset} (a multiple of 4) are not in a buffer of ${buffer.bytes}`);
   };
 
-  const flush = () => {
-    if (pending.length > 0) device.submit(pending.flush());
+  /** What could not be done is told to who waits for its bytes, and by the next `synchronise`. */
+  const lose = (error: unknown, bytes: Iterable<Held>) => {
+    untold ??= error;
+    for (const entry of bytes) entry.lost ??= error;
   };
-  /** Hands over before long; at once where there is much. */
-  const enqueued = () => {
-    if (pending.length >= batchWords) flush();
-    if (flushing) return;
-    flushing = true;
-    queueMicrotask(() => {
-      flushing = false;
-      if (!disposed) guard(flush);
-    });
-  };
-  /** What goes wrong in enqueuing is told by the next `synchronise` or `read`. */
-  const guard = (work: () => void) => {
+  /** Memory, or why there is none. */
+  const attempt = (work: () => Block): Pick<Held, "block" | "lost"> => {
     try {
-      work();
+      return { block: work() };
     } catch (error) {
-      failure ??= error;
+      if (!(error instanceof OutOfMemoryError)) throw error;
+      return { block: undefined, lost: error };
     }
   };
-  const settle = () => {
-    const error = failure;
-    failure = undefined;
-    if (error !== undefined) throw error;
-  };
-  /** Zeroed memory that the commands enqueued from now on may use. */
-  const take = (bytes: number): Block => {
-    const { block, fresh } = heap.allocate(bytes);
-    if (!fresh) {
-      pending.push(head("zero", 3), block.address, block.bytes);
-      block.used = device.next;
-      enqueued();
-    }
-    return block;
-  };
-  const write = (block: Block, offset: number, data: Uint8Array) => {
-    if (device.writeNow(block, offset, data)) return;
-    if (data.length > inlineBytes || data.length === 0) {
-      flush();
-      if (data.length > 0) device.write(block, offset, data);
-      return;
-    }
-    const words = 3 + Math.ceil(data.length / 4);
-    const at = pending.take(words);
-    pending.words.set([head("inline", words), block.address + offset, data.length], at);
-    new Uint8Array(pending.words.buffer, 4 * (at + 3), data.length).set(data);
-    block.used = device.next;
-    enqueued();
-  };
-  /** Makes the workers' scratch memory large enough. */
-  const makeRoom = (shared: number, thread: number) => {
-    const stride = Math.ceil(thread / 64) * 64 + 64;
-    if (scratch && scratch.shared >= shared && scratch.thread >= stride) return;
-    const room = { shared: Math.max(scratch?.shared ?? 0, Math.ceil(shared / 64) * 64), thread: Math.max(scratch?.thread ?? 0, stride) };
-    const { block } = heap.allocate(room.shared + threads * room.thread);
-    if (scratch) {
-      // Any command enqueued so far may still use it, while batches and what the host writes are put where no command is at work.
-      scratch.block.used = device.next;
-      heap.free(scratch.block);
-    }
-    scratch = { block, ...room };
-    pending.push(head("scratch", 4), block.address, block.address + room.shared, room.thread);
-    enqueued();
-  };
-  const run = (kernel: CpuKernel, operands: Given, words: Words, uses?: Set<Held>) => {
-    const blocks: (readonly [word: number, held: Held, offset: number])[] = [];
-    for (const { name, word, bytes } of kernel.operands) {
+  const run = (kernel: CpuKernel, operands: Given, words: Words, into?: Recording) => {
+    const entries: (readonly [word: number, held: Held, offset: number])[] = [];
+    const written: Held[] = [];
+    let lost: unknown;
+    for (const operand of kernel.operands) {
+      const { name, word, bytes } = operand;
       const slice = operands[name];
       const entry = slice && buffers.get(slice.buffer);
       if (!entry || slice.offset % 4 !== 0 || slice.offset < 0 || slice.offset + bytes > slice.buffer.bytes) {
         checkOperands(kernel as unknown as Kernel, operands as unknown as Operands<OpName>);
         throw new OpError(`${kernel.op}: the buffer of operand "${name}" was freed, or is of another backend`);
       }
-      blocks.push([word, entry, slice.offset]);
+      entries.push([word, entry, slice.offset]);
+      if (operand.written) written.push(entry);
+      lost ??= entry.lost;
     }
-    for (const [, { place }] of blocks) {
-      if (!(place instanceof OutOfMemoryError)) continue;
-      failure ??= place;
+    for (const entry of written) into?.written.add(entry);
+    if (lost !== undefined) {
+      if (into) into.lost ??= lost;
+      else lose(lost, written);
       return;
     }
     const at = words.take(kernel.words.length);
     words.words.set(kernel.words, at);
-    for (const [word, entry, offset] of blocks) {
-      const place = entry.place as Block;
-      words.words[at + word] = place.address + offset;
-      if (uses) uses.add(entry);
-      else place.used = device.next;
+    for (const [word, entry, offset] of entries) {
+      words.words[at + word] = entry.block!.address + offset;
+      if (into) into.used.add(entry);
+      else entry.block!.used = device.next;
     }
   };
   const known = (kernel: Kernel<never> | CpuKernel, operands: Given) => {
@@ -189,53 +150,59 @@ function backendOf({ device, simd, shared, maxBytes }: Started): Backend {
       ready("allocate");
       const labels = labelsOf(bytes, label);
       const buffer: Buffer = { bytes };
-      try {
-        buffers.set(buffer, { labels, place: take(bytes) });
+      const { block, lost } = attempt(() => queue.take(bytes));
+      if (block) {
+        buffers.set(buffer, { labels, block });
         ledger.count(labels, 1);
-      } catch (cause) {
-        if (!(cause instanceof OutOfMemoryError)) throw cause;
-        const names = Object.keys(labels).join(", ");
-        const error = new OutOfMemoryError(`allocate: ${bytes} bytes for ${names}, with ${ledger.live} of ${maxBytes} in use: ${cause.message}`, {
-          cause,
-        });
-        buffers.set(buffer, { labels: {}, place: error });
-        failure ??= error;
+        return buffer;
       }
+      const names = Object.keys(labels).join(", ");
+      const why = `allocate: ${bytes} bytes for ${names}, with ${ledger.live} of ${maxBytes} in use: ${(lost as Error).message}`;
+      const entry: Held = { labels: {}, block };
+      buffers.set(buffer, entry);
+      lose(new OutOfMemoryError(why, { cause: lost }), [entry]);
       return buffer;
     },
 
     free(buffer) {
       ready("free");
-      const { labels, place } = held("free", buffer);
+      const { labels, block, lost } = held("free", buffer);
+      // Who gives lost bytes back waits for them no more.
+      if (lost !== undefined && lost === untold) untold = undefined;
       ledger.count(labels, -1);
       buffers.delete(buffer);
-      if (!(place instanceof OutOfMemoryError)) heap.free(place);
+      if (block) queue.free(block);
     },
 
     write(target, data) {
       ready("write");
       checkRange("write", target, data.byteLength);
-      const { place } = held("write", target.buffer);
-      guard(() => {
-        if (place instanceof OutOfMemoryError) throw place;
-        write(place, target.offset, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-      });
+      const entry = held("write", target.buffer);
+      const { block } = entry;
+      if (!block) return lose(entry.lost, [entry]);
+      try {
+        queue.write(block, target.offset, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+      } catch (error) {
+        lose(error, [entry]);
+      }
     },
 
     async read(source, bytes) {
       ready("read");
       checkRange("read", source, bytes);
-      const { place } = held("read", source.buffer);
-      settle();
-      if (place instanceof OutOfMemoryError) throw place;
-      flush();
-      return await device.read(place, source.offset, bytes);
+      const { block, lost } = held("read", source.buffer);
+      if (lost !== undefined) {
+        untold = undefined;
+        throw lost;
+      }
+      queue.flush();
+      return await device.read(block!, source.offset, bytes);
     },
 
     async prepare<N extends OpName>(op: N, spec: Spec<N>) {
       ready("prepare");
       const kernel = new CpuKernel(op, spec);
-      makeRoom(kernel.scratch.shared, kernel.scratch.thread);
+      queue.makeRoom(kernel.scratch.shared, kernel.scratch.thread);
       return kernel;
     },
 
@@ -243,18 +210,18 @@ function backendOf({ device, simd, shared, maxBytes }: Started): Backend {
       const given = operands as Given;
       const checked = known(kernel as unknown as CpuKernel, given);
       if (recording) {
-        run(checked, given, recording.words, recording.held);
+        run(checked, given, recording.words, recording);
         recording.dispatches++;
         return;
       }
       ready("dispatch");
-      run(checked, given, pending);
-      enqueued();
+      run(checked, given, queue.words);
+      queue.enqueued();
     },
 
     record(body) {
       ready("record");
-      const now = { words: new Words(), held: new Set<Held>(), dispatches: 0 };
+      const now: Recording = { words: new Words(), used: new Set(), written: new Set(), dispatches: 0 };
       recording = now;
       try {
         body();
@@ -262,17 +229,18 @@ function backendOf({ device, simd, shared, maxBytes }: Started): Backend {
         recording = undefined;
       }
       const program: Program = { dispatches: now.dispatches };
-      const words = now.words.flush();
-      let place: Block | OutOfMemoryError;
-      try {
-        place = heap.allocate(4 * words.length).block;
-        write(place, 0, new Uint8Array(words.buffer, 0, words.byteLength));
-      } catch (error) {
-        if (!(error instanceof OutOfMemoryError)) throw error;
-        place = error;
-        failure ??= error;
-      }
-      programs.set(program, { held: now.held, place, words: words.length });
+      const { used, written, words } = now;
+      const { block, lost } = attempt(() => {
+        const { block } = device.heap.allocate(4 * words.length);
+        try {
+          queue.write(block, 0, new Uint8Array(words.words.buffer, 0, 4 * words.length));
+        } catch (error) {
+          queue.free(block);
+          throw error;
+        }
+        return block;
+      });
+      programs.set(program, { used, written, block, words: words.length, lost: now.lost ?? lost });
       return program;
     },
 
@@ -280,15 +248,14 @@ function backendOf({ device, simd, shared, maxBytes }: Started): Backend {
       ready("replay");
       const recorded = programs.get(program);
       if (!recorded) throw new OpError("replay: this program was released, or is of another backend");
-      const { place, words, held } = recorded;
-      if (place instanceof OutOfMemoryError) {
-        failure ??= place;
-        return;
-      }
-      for (const { place: used } of held) (used as Block).used = device.next;
-      place.used = device.next;
-      pending.push(head("replay", 3), place.address, words);
-      enqueued();
+      const { block, words, used, written } = recorded;
+      let { lost } = recorded;
+      for (const entry of used) lost ??= entry.lost;
+      if (lost !== undefined) return lose(lost, written);
+      for (const entry of used) entry.block!.used = device.next;
+      block!.used = device.next;
+      queue.words.push(head("replay", 3), block!.address, words);
+      queue.enqueued();
     },
 
     release(program) {
@@ -296,17 +263,19 @@ function backendOf({ device, simd, shared, maxBytes }: Started): Backend {
       const recorded = programs.get(program);
       if (!recorded) throw new OpError("release: this program was released, or is of another backend");
       programs.delete(program);
-      if (!(recorded.place instanceof OutOfMemoryError)) heap.free(recorded.place);
+      if (recorded.block) queue.free(recorded.block);
     },
 
     async synchronise() {
       ready("synchronise");
-      flush();
+      queue.flush();
       await device.synchronise();
-      settle();
+      const error = untold;
+      untold = undefined;
+      if (error !== undefined) throw error;
     },
 
-    memory: () => ledger.report(heap.size),
+    memory: () => ledger.report(device.heap.size),
 
     resetPeak: () => ledger.resetPeak(),
 
@@ -314,6 +283,7 @@ function backendOf({ device, simd, shared, maxBytes }: Started): Backend {
       for (const { labels } of buffers.values()) ledger.count(labels, -1);
       buffers.clear();
       programs.clear();
+      queue.stop();
       disposed ??= device.stop();
       await disposed;
     },

@@ -15,6 +15,6 @@ export interface Device {
   /** Resolves when all that was handed over is done; rejects with a `CpuError` once a worker has failed. */
   synchronise(): Promise<void>;
   readonly heap: Heap;
-  /** Stops the workers. */
+  /** Stops the workers; what is waited for rejects. */
   stop(): Promise<void>;
 }

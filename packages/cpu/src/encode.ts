@@ -31,6 +31,7 @@ interface OperandPlace {
   readonly name: string;
   readonly word: number;
   readonly bytes: number;
+  readonly written: boolean;
 }
 
 /** A kernel with all of its command but the operands' addresses. */
@@ -64,6 +65,7 @@ export class CpuKernel<N extends OpName = OpName> implements Kernel<N> {
         operands.push({
           name,
           word: words.length,
+          written: operand.access !== "read",
           bytes: operandBytes(operand, given as Readonly<Record<string, DType>>, given as Readonly<Record<string, number>>),
         });
       }
@@ -103,10 +105,12 @@ export class Words {
     this.#words.set(values, this.take(values.length));
   }
 
-  /** The words so far, to be copied at once; the list is empty afterwards. */
-  flush(): Int32Array {
-    const all = this.#words.subarray(0, this.length);
+  /** The words so far, to be copied at once. */
+  get all(): Int32Array {
+    return this.#words.subarray(0, this.length);
+  }
+
+  clear(): void {
     this.length = 0;
-    return all;
   }
 }

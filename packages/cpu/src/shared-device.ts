@@ -1,4 +1,4 @@
-import { OutOfMemoryError } from "@ziggurat/tensor";
+import { BufferError, OutOfMemoryError } from "@ziggurat/tensor";
 import type { Device } from "./device.js";
 import { head } from "./encode.js";
 import { type Block, Heap } from "./heap.js";
@@ -53,15 +53,16 @@ export class SharedDevice implements Device {
   }
 
   #submit(words: Int32Array, awaited: boolean): void {
-    const number = this.next++;
     const need = HEADER_BYTES + 4 * words.length;
     const completed = this.#completed;
     let place = this.#places.find(({ block, number }) => block.bytes >= need && number < completed);
     if (!place) {
       // Room to spare, so that later batches fit as well.
-      place = { block: this.heap.allocate(Math.max(2 * need, 4096), completed).block, number };
+      place = { block: this.heap.allocate(Math.max(2 * need, 4096), completed).block, number: 0 };
       this.#places.push(place);
     }
+    // Only now, when nothing can fail any more, the batch gets its number.
+    const number = this.next++;
     place.number = number;
     const header = place.block.address;
     this.#words.set([0, words.length, Number(awaited), 0], header / 4);
@@ -82,9 +83,11 @@ export class SharedDevice implements Device {
     if (this.writeNow(block, offset, data)) return;
     const { block: staging } = this.heap.allocate(data.length, this.#completed);
     this.#bytes(staging.address, data.length).set(data);
-    this.#move(block.address + offset, staging, staging.address, data.length, false);
-    block.used = staging.used;
-    this.heap.free(staging);
+    try {
+      block.used = this.#move(block.address + offset, staging, staging.address, data.length, false);
+    } finally {
+      this.heap.free(staging);
+    }
   }
 
   async read(block: Block, offset: number, bytes: number): Promise<Uint8Array<ArrayBuffer>> {
@@ -94,9 +97,9 @@ export class SharedDevice implements Device {
     }
     // Copied in order, since what comes after may write there before this thread gets to look.
     const { block: staging } = this.heap.allocate(bytes);
-    const number = this.#move(staging.address, staging, block.address + offset, bytes, true);
-    block.used = number;
     try {
+      const number = this.#move(staging.address, staging, block.address + offset, bytes, true);
+      block.used = number;
       await this.#waiting.answer(number);
       return this.#bytes(staging.address, bytes).slice() as Uint8Array<ArrayBuffer>;
     } finally {
@@ -107,8 +110,8 @@ export class SharedDevice implements Device {
   /** Enqueues a copy from or to `staging`; returns the number of its batch. */
   #move(to: number, staging: Block, from: number, bytes: number, awaited: boolean): number {
     const number = this.next;
-    staging.used = number;
     this.#submit(Int32Array.of(head("move", 4), to, from, bytes), awaited);
+    staging.used = number;
     return number;
   }
 
@@ -123,6 +126,7 @@ export class SharedDevice implements Device {
   }
 
   async stop(): Promise<void> {
+    this.#waiting.end(new BufferError("this backend was disposed of"));
     await Promise.all(this.#waiting.threads.map((thread) => thread.stop()));
   }
 }

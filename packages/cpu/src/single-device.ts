@@ -1,3 +1,4 @@
+import { BufferError } from "@ziggurat/tensor";
 import type { Device } from "./device.js";
 import { type Block, Heap } from "./heap.js";
 import type { Thread } from "./host.js";
@@ -25,9 +26,9 @@ export class SingleDevice implements Device {
   }
 
   submit(words: Int32Array): void {
-    this.next++;
     const copy = words.slice();
     const { block } = this.heap.allocate(copy.byteLength);
+    this.next++;
     this.#send({ do: "run", address: block.address, words: copy }, [copy.buffer]);
     this.heap.free(block);
   }
@@ -54,6 +55,7 @@ export class SingleDevice implements Device {
   }
 
   async stop(): Promise<void> {
+    this.#waiting.end(new BufferError("this backend was disposed of"));
     await this.#worker.stop();
   }
 }

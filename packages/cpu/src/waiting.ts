@@ -4,10 +4,12 @@ import type { Report } from "./messages.js";
 
 type Answer = Uint8Array<ArrayBuffer> | undefined;
 
-/** Promises for the workers' answers, by number. While one is open the workers keep the process alive. Once a worker fails, all are rejected. */
+/**
+ * Promises for the workers' answers, by number. While one is open the workers keep the process alive. Once a worker fails, or all are stopped, they are rejected.
+ */
 export class Waiting {
   readonly #open = new Map<number, { resolve(answer: Answer): void; reject(error: Error): void }[]>();
-  #failure: CpuError | undefined;
+  #failure: Error | undefined;
   threads: readonly Thread[] = [];
 
   async answer(number: number): Promise<Answer> {
@@ -30,11 +32,16 @@ export class Waiting {
   }
 
   fail(reason: string): void {
+    this.end(new CpuError(`a worker of the CPU backend failed: ${reason}; the backend can only be disposed of`));
+  }
+
+  /** No answer will come any more. */
+  end(error: Error): void {
     if (this.#failure) return;
-    this.#failure = new CpuError(`a worker of the CPU backend failed: ${reason}; the backend can only be disposed of`);
+    this.#failure = error;
     const entries = [...this.#open.values()].flat();
     this.#open.clear();
-    for (const { reject } of entries) reject(this.#failure);
+    for (const { reject } of entries) reject(error);
     // The others may wait for the one that failed.
     for (const thread of this.threads) {
       thread.hold(false);
@@ -42,7 +49,7 @@ export class Waiting {
     }
   }
 
-  /** Throws where a worker has failed. */
+  /** Throws where no answers come any more. */
   check(): void {
     if (this.#failure) throw this.#failure;
   }

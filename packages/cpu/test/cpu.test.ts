@@ -1,6 +1,16 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { type Backend, bytesOf, type Operands, type OpName, OutOfMemoryError, type Slice, type Spec, weightDTypes } from "@ziggurat/tensor";
+import {
+  type Backend,
+  type Buffer,
+  bytesOf,
+  type Operands,
+  type OpName,
+  OutOfMemoryError,
+  type Slice,
+  type Spec,
+  weightDTypes,
+} from "@ziggurat/tensor";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CpuError, type CpuOptions, cpu } from "../src/index.js";
 
@@ -106,8 +116,29 @@ describe("memory", () => {
       expect(String(error)).toMatch(/4194304 bytes for large, with 1048576 of 4194304 in use/);
       await expect(backend.read({ buffer: large, offset: 0 }, 4)).rejects.toBeInstanceOf(OutOfMemoryError);
       backend.free(large);
+      backend.free(backend.allocate(2 ** 22, "given back"));
+      await backend.synchronise();
       backend.write({ buffer: small, offset: 0 }, Int32Array.of(5));
       expect(new Int32Array((await backend.read({ buffer: small, offset: 0 }, 4)).buffer)[0]).toBe(5);
+      await backend.dispose();
+    }
+  });
+
+  it("loses no command where there is no memory to hand them over, and runs them once there is", async () => {
+    for (const shared of [true, false]) {
+      const backend = await cpu({ threads: 1, shared, maxBytes: 2 ** 20 });
+      const kernel = await backend.prepare("copy", { words: 1 });
+      const [x, out] = [backend.allocate(4, "test"), backend.allocate(4, "test")];
+      const fullUp: Buffer[] = [];
+      for (let bytes = 2 ** 19; bytes >= 64; bytes /= 2) {
+        for (let index = 0; index < 3; index++) fullUp.push(backend.allocate(bytes, "test"));
+      }
+      await backend.synchronise().catch(() => {});
+      backend.write({ buffer: x, offset: 0 }, Int32Array.of(7));
+      for (let index = 0; index < 6000; index++) backend.dispatch(kernel, { x: { buffer: x, offset: 0 }, out: { buffer: out, offset: 0 } });
+      await expect(backend.read({ buffer: out, offset: 0 }, 4)).rejects.toBeInstanceOf(OutOfMemoryError);
+      for (const buffer of fullUp) backend.free(buffer);
+      expect(new Int32Array((await backend.read({ buffer: out, offset: 0 }, 4)).buffer)[0]).toBe(7);
       await backend.dispose();
     }
   });

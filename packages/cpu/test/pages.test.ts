@@ -70,11 +70,11 @@ describe("built pages", () => {
   let browser: Browser | undefined;
   const servers: Server[] = [];
 
-  const open = async (executablePath: string, bundler: string, isolated: boolean) => {
-    browser ??= await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+  const open = async (executablePath: string, bundler: string, isolated: boolean, other?: Browser) => {
+    if (!other) browser ??= await chromium.launch({ executablePath, args: ["--no-sandbox"] });
     const server = await serve(join(folder, bundler), isolated);
     servers.push(server);
-    const page = await browser.newPage();
+    const page = await (other ?? browser!).newPage();
     const problems: string[] = [];
     page.on("pageerror", (error) => problems.push(String(error)));
     await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
@@ -131,7 +131,35 @@ describe("built pages", () => {
       180_000,
     );
   }
+
+  for (const [name, flags] of [
+    ["as it is", []],
+    ["without VNNI", ["--js-flags=--no-enable-avx-vnni"]],
+  ] as const) {
+    testWith(needsChromium, `multiplies bytes in Chromium as the machine does, ${name}`, async (path) => {
+      const other = await chromium.launch({ executablePath: path, args: ["--no-sandbox", ...flags] });
+      try {
+        const page = await open(path, "vite", false, other);
+        const { wrong, found, ...errors } = (await page.evaluate("byteProducts(12)")) as ByteProducts;
+        expect(wrong).toBe(0);
+        expect([-1, 0, 128]).toContain(found);
+        if (flags.length > 0 && process.arch === "x64") expect(found).toBe(-1);
+        // Without bytes there are products of 16 bits.
+        expect(errors.plain, `zero point ${found}, seed 12`).toBeLessThan(found < 0 ? 1e-3 : 0.02);
+        expect(errors.outliers, `zero point ${found}, seed 12`).toBeLessThan(0.02);
+      } finally {
+        await other.close();
+      }
+    });
+  }
 });
+
+interface ByteProducts {
+  readonly wrong: number;
+  readonly found: number;
+  readonly plain: number;
+  readonly outliers: number;
+}
 
 interface Smoke {
   readonly device: string;

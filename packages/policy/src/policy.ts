@@ -71,6 +71,8 @@ export interface Scorer {
 export interface Protection {
   /** The most rows per head that `mask` can set once `seen` tokens are read, so that budgets can be checked before work starts. */
   count(seen: number): number;
+  /** The same as stretches of the text, [from, to) each, where the mask is made of such: who joins protections then counts what they share once. Agrees with `count`. */
+  stretches?(seen: number): readonly (readonly [from: number, to: number])[];
   /** [heads, rows]: 1 where the row stays. */
   mask(view: LayerView): Tensor;
 }

@@ -1,8 +1,8 @@
 import { Progress } from "@ziggurat/cache";
 import { type Policy, PolicyError } from "@ziggurat/policy";
 import { CeilingError, RequestError } from "./error.js";
-import { checkMaxTokens, cut, planWithin, turnBytes } from "./limits.js";
-import type { Model } from "./model.js";
+import { checkMaxTokens, pieces, planWithin, turnBytes } from "./limits.js";
+import { checkModel, type Model } from "./model.js";
 
 export interface FitOptions {
   readonly model: Model;
@@ -24,13 +24,16 @@ export interface Fit {
 
 /**
  * The largest `keep`, up to the number of tokens, whose cache stays within `maxCacheBytes`: arithmetic, nothing is allocated. A `keep` that the policy refuses counts
- * as too small, one that the model's context refuses as too large. Throws a `CeilingError` where none fits, a `RequestError` where a number cannot be.
+ * as too small, one that the model's context refuses as too large. Where the policy takes no `keep` as small as the prompt, the least that it takes is tried. Throws a `CeilingError` where none fits, a `RequestError` where a number cannot be.
  */
 export function fit({ model, tokens, maxTokens, chunk, maxCacheBytes, policy }: FitOptions): Fit {
-  if (!Number.isSafeInteger(tokens) || tokens < 1) throw new RequestError(`tokens is ${String(tokens)}; it must be a whole number of at least 1`);
-  if (!(maxCacheBytes > 0)) throw new RequestError(`maxCacheBytes is ${String(maxCacheBytes)}; it must be a number of bytes above 0`);
+  checkModel(model);
+  if (!Number.isSafeInteger(tokens) || tokens < 1 || tokens >= 2 ** 31)
+    throw new RequestError(`tokens is ${String(tokens)}; it must be a whole number from 1 to ${2 ** 31 - 1}`);
+  if (typeof maxCacheBytes !== "number" || !(maxCacheBytes > 0))
+    throw new RequestError(`maxCacheBytes is ${String(maxCacheBytes)}; it must be a number of bytes above 0`);
   const most = checkMaxTokens(maxTokens);
-  const messages = cut(new Array<number>(tokens).fill(0), chunk);
+  const messages = pieces(tokens, chunk).map((length) => ({ length }));
   const bytesOf = (made: Policy): number => {
     const progress = new Progress(model.facts.cache, made);
     return turnBytes(model, [progress], [planWithin(model, progress, messages, most).plan]);
@@ -65,9 +68,32 @@ export function fit({ model, tokens, maxTokens, chunk, maxCacheBytes, policy }: 
       best = bytes === "too few" ? undefined : bytes;
     }
   }
+  if (best === undefined && low === tokens) {
+    const keep = leastTaken(tokens, (rows) => attempt(rows) !== "too few");
+    const bytes = keep === undefined ? undefined : attempt(keep);
+    if (typeof bytes === "number" && bytes <= maxCacheBytes) return { keep: keep!, peakBytes: bytes };
+    if (typeof bytes === "number") smallest = bytes;
+  }
   if (best !== undefined) return { keep: low, peakBytes: best };
   if (smallest === undefined) throw tooMany ?? tooFew;
   throw new CeilingError(
     `no number of rows that the policy takes fits: the least tried needs ${smallest} bytes; maxCacheBytes is ${maxCacheBytes}. Raise it, write fewer tokens, or read in chunks`,
   );
+}
+
+/** The least number of rows beyond `refused` that is taken; undefined where none is. */
+function leastTaken(refused: number, isTaken: (rows: number) => boolean): number | undefined {
+  let below = refused;
+  let taken = 2 * refused;
+  while (!isTaken(taken)) {
+    below = taken;
+    taken *= 2;
+    if (taken >= 2 ** 31) return undefined;
+  }
+  while (taken - below > 1) {
+    const rows = Math.floor((below + taken) / 2);
+    if (isTaken(rows)) taken = rows;
+    else below = rows;
+  }
+  return taken;
 }

@@ -4,7 +4,7 @@ import { Batch } from "./batch.js";
 import { decode } from "./decode.js";
 import { RequestError } from "./error.js";
 import { type GenerateResult, planMember, type Request, resultOf } from "./generate.js";
-import type { Model } from "./model.js";
+import { checkModel, type Model } from "./model.js";
 import { encodePrompt } from "./prompt.js";
 import { readForEach } from "./read-for-each.js";
 import type { RopeLease } from "./rope-tables.js";
@@ -30,6 +30,12 @@ export interface EachResult extends GenerateResult {
  */
 export async function* generateEach({ model, policies, signal, onProgress, ...request }: GenerateEachOptions): AsyncGenerator<EachResult> {
   if (!Array.isArray(policies) || policies.length === 0) throw new RequestError("there are no policies; give at least one");
+  checkModel(model);
+  if ((request as Partial<Request>).chunk !== undefined) {
+    throw new RequestError(
+      "chunk cannot be had here: one prefill for all policies reads the whole prompt; leave it out, or use generate for each policy",
+    );
+  }
   signal?.throwIfAborted();
   const { backend, facts, rowDType } = model;
   const ids = encodePrompt(model, request.prompt);

@@ -4,7 +4,7 @@ import type { Piece } from "./decode.js";
 import { RequestError, show } from "./error.js";
 import { Generation } from "./generation.js";
 import { checkCeiling, checkMaxTokens, cut, planWithin, turnBytes } from "./limits.js";
-import type { Model } from "./model.js";
+import { checkModel, type Model } from "./model.js";
 import { encodePrompt, type Prompt } from "./prompt.js";
 import { checkSampling, type SamplingOptions } from "./sampling.js";
 import { checkTurn, runTurn, type TurnMember, type TurnOptions, type TurnOutcome } from "./turn.js";
@@ -118,6 +118,7 @@ async function* answerAll(
   requests: readonly Request[],
   options: TurnOptions & { readonly maxCacheBytes?: number | undefined },
 ): AsyncGenerator<Piece, GenerateResult[]> {
+  checkModel(model);
   if (!Array.isArray(requests) || requests.length === 0) throw new RequestError("there are no requests; a batch needs at least one");
   checkTurn(options);
   const { backend, facts, rowDType } = model;

@@ -11,6 +11,8 @@ export interface PlannedTurn {
 }
 
 const defaultMaxTokens = 256;
+/** The most steps, pieces read or tokens written, that a turn may have: every one is looked ahead over before work starts. */
+const mostSteps = 2 ** 20;
 
 /** `maxTokens` as given, checked; undefined where left out. Throws a `RequestError`. */
 export function checkMaxTokens(maxTokens: number | undefined): number {
@@ -19,17 +21,23 @@ export function checkMaxTokens(maxTokens: number | undefined): number {
   return value;
 }
 
-/** Cuts a message into pieces of `chunk` tokens; one piece where `chunk` is undefined. Throws a `RequestError`. */
-export function cut(ids: readonly number[], chunk: number | undefined): Int32Array[] {
+/** Lengths of the pieces of `chunk` tokens that a message is cut into; one piece where `chunk` is undefined. Throws a `RequestError`. */
+export function pieces(tokens: number, chunk: number | undefined): number[] {
   if (chunk !== undefined && (!Number.isSafeInteger(chunk) || chunk < 1)) {
     throw new RequestError(`chunk is ${String(chunk)}; it must be a whole number of tokens, at least 1`);
   }
-  const size = chunk ?? ids.length;
-  return Array.from({ length: Math.ceil(ids.length / size) }, (_, index) => Int32Array.from(ids.slice(index * size, (index + 1) * size)));
+  const size = chunk ?? tokens;
+  const length = Math.ceil(tokens / size);
+  if (length > mostSteps) throw new RequestError(`chunk is ${size}: ${tokens} tokens would be ${length} pieces; ${mostSteps} are the most`);
+  return Array.from({ length }, (_, index) => Math.min(size, tokens - index * size));
 }
 
+/** Cuts a message into pieces of `chunk` tokens. Throws a `RequestError`. */
+export const cut = (ids: readonly number[], chunk: number | undefined): Int32Array[] =>
+  pieces(ids.length, chunk).map((length, index) => Int32Array.from(ids.slice(index * (chunk ?? 0), index * (chunk ?? 0) + length)));
+
 /** Looks ahead over a turn. Throws a `RequestError` where it would leave the model's context, and whatever the policy throws. */
-export function planWithin(model: Model, progress: Progress, messages: readonly Int32Array[], maxTokens: number): PlannedTurn {
+export function planWithin(model: Model, progress: Progress, messages: readonly { readonly length: number }[], maxTokens: number): PlannedTurn {
   const { contextLength } = model.facts;
   const { policy } = progress;
   const tokens = messages.reduce((sum, message) => sum + message.length, 0);
@@ -43,6 +51,7 @@ export function planWithin(model: Model, progress: Progress, messages: readonly 
   }
   // The last token written is never fed.
   const most = slot ? maxTokens : Math.min(maxTokens, contextLength - read + 1);
+  if (most > mostSteps) throw new RequestError(`maxTokens is ${maxTokens}; one turn may write ${mostSteps} tokens`);
   const plan = planTurn(
     progress,
     messages.map(({ length }) => length),

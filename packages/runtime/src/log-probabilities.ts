@@ -2,9 +2,10 @@ import { Cache } from "@ziggurat/cache";
 import { full } from "@ziggurat/policy";
 import { RequestError } from "./error.js";
 import { planWithin } from "./limits.js";
-import type { Model } from "./model.js";
+import { checkModel, type Model } from "./model.js";
 import { encodePrompt } from "./prompt.js";
 import { readMessage } from "./read-message.js";
+import { settle } from "./settle.js";
 
 /** Tokens whose logits are in memory at a time. */
 const tile = 64;
@@ -14,6 +15,7 @@ const tile = 64;
  * `RequestError` where there are fewer than two tokens, or more than the model reads.
  */
 export async function logProbabilities(model: Model, ids: readonly number[] | Int32Array, signal?: AbortSignal): Promise<Float32Array> {
+  checkModel(model);
   const tokens = Int32Array.from(encodePrompt(model, ids));
   const count = tokens.length - 1;
   if (count < 1) throw new RequestError("one token has nothing before it; give at least two");
@@ -40,7 +42,7 @@ export async function logProbabilities(model: Model, ids: readonly number[] | In
           (await hidden.forward(part)).head(hidden.at(first), logits);
           const at = (slice: typeof next) => ({ ...slice, offset: 4 * first });
           backend.dispatch(kernel, { logits, ids: at(next), out: at(scores) });
-          await backend.synchronise();
+          await settle(backend, at(scores));
           signal?.throwIfAborted();
         }
       },

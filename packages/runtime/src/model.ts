@@ -78,6 +78,13 @@ export class Model {
   }
 }
 
+/** Throws a `RequestError` for what is no model, such as the promise of one. */
+export function checkModel(model: unknown): void {
+  if (typeof (model as Partial<Model> | null | undefined)?.forward === "function") return;
+  const what = model instanceof Promise ? "a promise; await loadModel(...)" : `${show(model)}; it must be what loadModel resolves to`;
+  throw new RequestError(`the model is ${what}`);
+}
+
 /**
  * A model from its configuration alone: facts, the tokenizer and the weights where they are asked for. Rejects with a `ConfigError` where the architecture is not
  * known or the configuration cannot be, with a `FormatError` where a file cannot be read.

@@ -1,4 +1,5 @@
-import type { Backend } from "@ziggurat/tensor";
+import type { Backend, Slice } from "@ziggurat/tensor";
+import { settle } from "./settle.js";
 
 /** The longest stretch of work, in milliseconds, that is enqueued before the caller gets a turn: an abort is noticed within about this. */
 const stretch = 100;
@@ -17,11 +18,11 @@ export class Pace {
     signal?.throwIfAborted();
   }
 
-  /** After each enqueued piece of work. Throws the signal's reason once it is aborted. */
-  async piece(): Promise<void> {
+  /** After each enqueued piece of work, of which `out` comes. Throws the signal's reason once it is aborted. */
+  async piece(out: Slice): Promise<void> {
     this.#signal?.throwIfAborted();
     if (++this.#pieces < this.#perStretch) return;
-    await this.#backend.synchronise();
+    await settle(this.#backend, out);
     const spent = Math.max(performance.now() - this.#since, 0.1);
     this.#perStretch = Math.max(1, Math.floor((this.#pieces * stretch) / spent));
     this.#pieces = 0;

@@ -3,6 +3,7 @@ import type { Slice } from "@ziggurat/tensor";
 import type { Forward } from "./families/family.js";
 import type { Model } from "./model.js";
 import { Pace } from "./pace.js";
+import { settle } from "./settle.js";
 
 export interface ReadOptions {
   /** f32 [vocabulary]: where the logits after the last token go. */
@@ -78,7 +79,7 @@ async function read(
       for (let first = 0; first < tokens; first += tile) {
         const count = Math.min(tile, tokens - first);
         (await forwardOf(count)).layer(layer, x(first), (qkv, out) => prefill.attend(layer, first, count, qkv, out));
-        await pace.piece();
+        await pace.piece(x(first));
         onProgress?.(layer * tokens + first + count, layers * tokens);
       }
       await prefill.finish(layer, clock);
@@ -86,7 +87,7 @@ async function read(
     }
     (await forwardOf(1)).head(x(tokens - 1), logits);
     await after?.({ at: x, forward: forwardOf });
-    await backend.synchronise();
+    await settle(backend, logits, ...targets.map(({ cache }) => cache.tables.length(0)));
     prefill.commit();
     return { seconds: (performance.now() - started) / 1000, scratchBytes: prefill.bytes, peakBytes };
   } finally {

@@ -2,6 +2,7 @@ import { type OwnedRopeTable, type RopeOf, ropeTable } from "@ziggurat/cache";
 import type { Backend } from "@ziggurat/tensor";
 import type { Rope } from "./families/family.js";
 import { Lock } from "./lock.js";
+import { settle } from "./settle.js";
 
 interface TableSet {
   readonly rows: number;
@@ -38,7 +39,7 @@ export class RopeTables {
       const made = this.#make(Math.max(256, 2 ** Math.ceil(Math.log2(positions))));
       try {
         // Tables without memory must not be shared.
-        await this.#backend.synchronise();
+        await settle(this.#backend, ...[...made.byRope.values()].map(({ slice }) => slice));
       } catch (error) {
         this.#free(made);
         throw error;

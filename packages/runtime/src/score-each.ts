@@ -3,7 +3,7 @@ import type { Policy } from "@ziggurat/policy";
 import { RequestError } from "./error.js";
 import type { EachResult } from "./generate-each.js";
 import { planWithin } from "./limits.js";
-import type { Model } from "./model.js";
+import { checkModel, type Model } from "./model.js";
 import { encodePrompt, type Prompt } from "./prompt.js";
 import { readForEach } from "./read-for-each.js";
 import type { RopeLease } from "./rope-tables.js";
@@ -32,6 +32,7 @@ export interface EachScore extends Pick<EachResult, "promptTokens" | "policy" | 
  */
 export async function* scoreEach({ model, policies, prompt, ids, signal, onProgress }: ScoreEachOptions): AsyncGenerator<EachScore> {
   if (!Array.isArray(policies) || policies.length === 0) throw new RequestError("there are no policies; give at least one");
+  checkModel(model);
   signal?.throwIfAborted();
   const { backend, facts, rowDType } = model;
   const read = Int32Array.from(encodePrompt(model, prompt));

@@ -3,6 +3,7 @@ import type { Slice } from "@ziggurat/tensor";
 import { Batch } from "./batch.js";
 import type { Model } from "./model.js";
 import { checkSampling } from "./sampling.js";
+import { settle } from "./settle.js";
 
 /** Tokens enqueued before the caller gets a turn. */
 const stretch = 32;
@@ -44,7 +45,7 @@ export async function feedAndScore(
       backend.write(batch.tokens, Int32Array.of(id));
       await batch.feed([progress.feed(1, "decode")]);
       if (onLogits) onLogits(new Float32Array((await backend.read(batch.logits, 4 * vocabulary)).buffer));
-      else if (index % stretch === stretch - 1) await backend.synchronise();
+      else if (index % stretch === stretch - 1) await settle(backend, scores);
     }
     backend.dispatch(copy, { x: batch.logits, out: logits });
     return new Float32Array((await backend.read(scores, 4 * ids.length)).buffer);

@@ -5,10 +5,11 @@ import { RequestError } from "./error.js";
 import { type GeneratePiece, type GenerateResult, planMember, type Request, resultOf } from "./generate.js";
 import { Generation } from "./generation.js";
 import { checkCeiling, cut, planWithin, turnBytes } from "./limits.js";
-import type { Model } from "./model.js";
+import { checkModel, type Model } from "./model.js";
 import { encodePrompt, type Prompt } from "./prompt.js";
 import { readMessage } from "./read-message.js";
 import { feedAndScore, type ScoreOptions } from "./score.js";
+import { settle } from "./settle.js";
 import { Transcript } from "./transcript.js";
 import { checkTurn, runTurn, type TurnOptions } from "./turn.js";
 
@@ -48,6 +49,7 @@ export class Session {
   #state: "open" | "busy" | "closed" = "open";
 
   constructor({ model, policy, maxCacheBytes }: SessionOptions) {
+    checkModel(model);
     this.model = model;
     this.policy = policy;
     this.#maxCacheBytes = maxCacheBytes;
@@ -211,7 +213,7 @@ export class Session {
           model.backend.dispatch(copy, { x: this.#logits, out: fork.#logits });
         }
         // A copy that found no memory is told here, not to whoever waits for the device next.
-        await model.backend.synchronise();
+        await settle(model.backend, fork.#logits, fork.#cache.tables.length(0));
         fork.#transcript = this.#transcript.copy();
         fork.#logitsAt = this.#logitsAt;
         fork.#forkedAt = this.seen;

@@ -1,3 +1,4 @@
+import { repeatsRepeats } from "./backtracking.js";
 import { show, TokenizerError } from "./error.js";
 import { isRecord } from "./files.js";
 
@@ -96,7 +97,7 @@ function readAdded(list: unknown, file: string): AddedToken[] {
   });
 }
 
-/** The library passes over a pattern that it does not know; the text would then vanish. */
+/** The library passes over a pattern that it does not know; the text would then vanish. One that backtracks without end would hang. */
 function checkPatterns(value: unknown, where: string): void {
   // Not by recursion, since files may nest without end.
   const rest: unknown[] = [value];
@@ -106,6 +107,11 @@ function checkPatterns(value: unknown, where: string): void {
     const wanted = pattern !== undefined || type === "Split" || type === "Replace";
     if (wanted && !(isRecord(pattern) && (typeof pattern.Regex === "string" || typeof pattern.String === "string"))) {
       throw new TokenizerError(`${where} has the pattern ${show(pattern)}; it must be an object with a Regex or a String`);
+    }
+    if (isRecord(pattern) && typeof pattern.Regex === "string" && repeatsRepeats(pattern.Regex)) {
+      throw new TokenizerError(
+        `${where} has the pattern ${show(pattern.Regex)}, which repeats what repeats and may take time without end; it must not`,
+      );
     }
     for (const list of [item.normalizers, item.pretokenizers, item.decoders]) if (Array.isArray(list)) for (const part of list) rest.push(part);
   }

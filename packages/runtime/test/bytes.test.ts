@@ -262,13 +262,33 @@ describe("fit", () => {
     expect(keep).toBe(412);
   });
 
+  it("finds the least that a policy takes where the prompt is shorter, as snapkv's window may be longer than a question", async () => {
+    const model = await load(zerosBackend());
+    const { keep, peakBytes } = fit({ model, tokens: 9, maxTokens: 5, maxCacheBytes: 2 ** 20, policy: (rows) => snapkv({ keep: rows }) });
+    expect(keep).toBe(33);
+    const answer = await generate({ model, policy: snapkv({ keep }), prompt: randomIds(9, 1), maxTokens: 5, maxCacheBytes: peakBytes }).result;
+    expect(answer.policy.active).toBe(false);
+    expect(answer.cache.peakBytes).toBe(peakBytes);
+  });
+
   it("says why nothing fits", async () => {
     const model = await load(zerosBackend());
     const policy = (keep: number) => snapkv({ keep });
     expect(() => fit({ model, tokens: 100, maxCacheBytes: 1000, policy })).toThrow(CeilingError);
     expect(() => fit({ model, tokens: 100_000, maxCacheBytes: 2 ** 30, policy })).toThrow(/100000 tokens; .* reads 16384/);
-    expect(() => fit({ model, tokens: 20, maxCacheBytes: 2 ** 30, policy })).toThrow(/keep is 20; it must be more than window, 32/);
-    for (const bad of [{ tokens: 0 }, { tokens: 1.5 }, { maxCacheBytes: Number.NaN }, { maxTokens: Number.NaN }, { chunk: Number.NaN }]) {
+    expect(() => fit({ model, tokens: 20, maxCacheBytes: 1000, policy })).toThrow(CeilingError);
+    expect(() => fit({ model, tokens: 20, maxCacheBytes: 2 ** 30, policy: () => snapkv({ keep: 3 }) })).toThrow(/keep is 3; it must be more than/);
+    const long = { tokens: 2 ** 40, chunk: 16, policy: (keep: number) => streaming({ keep }) };
+    for (const bad of [
+      { tokens: 0 },
+      { tokens: 1.5 },
+      { tokens: Number.MAX_SAFE_INTEGER },
+      long,
+      { maxCacheBytes: "9" as never },
+      { maxCacheBytes: Number.NaN },
+      { maxTokens: Number.NaN },
+      { chunk: Number.NaN },
+    ]) {
       expect(() => fit({ model, tokens: 100, maxCacheBytes: 2 ** 30, policy, ...bad })).toThrow(RequestError);
     }
     const wrong = () => {

@@ -1,28 +1,16 @@
 import { cpu } from "@ziggurat/cpu";
 import { h2o } from "@ziggurat/h2o";
 import { full, type Policy, PolicyError } from "@ziggurat/policy";
-import { generate, generateBatch, generateEach, loadModel, type Model, RequestError, Session } from "@ziggurat/runtime";
+import { generate, generateBatch, generateEach, loadModel, RequestError, Session } from "@ziggurat/runtime";
 import { snapkv } from "@ziggurat/snapkv";
-import { type Backend, OutOfMemoryError, reference, ShapeError } from "@ziggurat/tensor";
+import { streaming } from "@ziggurat/streaming";
+import { BufferError, reference, ShapeError } from "@ziggurat/tensor";
 import { describe, expect, it } from "vitest";
 import { checkpoint, randomIds } from "./support/checkpoint.js";
 import { backendOf, evicting, tinyModel } from "./support/models.js";
+import { live, settled } from "./support/settled.js";
 
 const prompt = randomIds(40, 1);
-
-/** Live bytes by label; labels without any left out. The rotation tables stay with the model. */
-const live = ({ backend }: Model) =>
-  Object.fromEntries(Object.entries(backend.memory().labels).flatMap(([label, bytes]) => (bytes.live > 0 ? [[label, bytes.live]] : [])));
-
-/** A model that has worked once, with what it holds then, and what it answers. */
-async function settled(backend: Backend) {
-  const model = await loadModel(checkpoint().files, { backend, rows: "f32" });
-  const answer = () => generate({ model, policy: h2o({ keep: 10 }), prompt, maxTokens: 6 }).result;
-  const { ids } = await answer();
-  const held = live(model);
-  expect(Object.keys(held).sort()).toEqual(["rope", "weights"]);
-  return { model, held, works: async () => expect((await answer()).ids).toEqual(ids) };
-}
 
 describe("an abort", () => {
   it.each(["reference", "cpu"] as const)("gives everything back, wherever it comes, on %s", async (name) => {
@@ -70,6 +58,18 @@ describe("an abort", () => {
     expect(done).toEqual([...done].sort((a, b) => a - b));
     await backend.dispose();
   });
+});
+
+it("a generation under way ends in an error where its backend is disposed of", async () => {
+  for (const shared of [true, false]) {
+    const backend = await cpu({ threads: 1, shared });
+    const model = await loadModel(checkpoint({ context: 16_384 }).files, { backend });
+    const answers = [generate({ model, policy: full(), prompt: randomIds(8000, 1) }), generate({ model, policy: full(), prompt, ignoreEnd: true })];
+    const ends = answers.map(({ result }) => result.catch((error: unknown) => error));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await backend.dispose();
+    for (const end of ends) expect(await end).toBeInstanceOf(BufferError);
+  }
 });
 
 describe("leaving a generation", () => {
@@ -192,93 +192,6 @@ describe("a faulty policy", () => {
   });
 });
 
-describe("out of memory", () => {
-  /** Bytes that the peak of one generation takes, room beside the weights that is just too little at many places. */
-  async function attempts(create: (maxBytes: number) => Promise<Backend>, whole: number, free: number, grain: number) {
-    let refused = 0;
-    for (let part = 0.3; part < 1; part += 0.12) {
-      const backend = await create(Math.ceil((whole - free + part * free) / grain) * grain);
-      const model = await loadModel(checkpoint({ context: 4096 }).files, { backend, rows: "f32" });
-      const small = () => generate({ model, policy: h2o({ keep: 3 }), prompt: prompt.slice(0, 4), maxTokens: 2 }).result;
-      const { ids } = await small();
-      const held = live(model);
-      const error: unknown = await generate({ model, policy: h2o({ keep: 20 }), prompt: randomIds(900, 2), maxTokens: 9 }).result.then(
-        () => undefined,
-        (reason: unknown) => reason,
-      );
-      if (error !== undefined) {
-        refused++;
-        expect(error).toBeInstanceOf(OutOfMemoryError);
-        expect({ ...live(model), rope: 0 }).toEqual({ ...held, rope: 0 });
-        expect((await small()).ids).toEqual(ids);
-      }
-      await backend.dispose();
-    }
-    return refused;
-  }
-
-  it("in the middle is an OutOfMemoryError; the backend works on and nothing is left, on the reference", async () => {
-    const backend = reference();
-    const model = await loadModel(checkpoint({ context: 4096 }).files, { backend, rows: "f32" });
-    const before = backend.memory().live;
-    await generate({ model, policy: h2o({ keep: 20 }), prompt: randomIds(900, 2), maxTokens: 9 }).result;
-    const { peak } = backend.memory();
-    expect(await attempts(async (maxBytes) => reference({ maxBytes }), peak, peak - before, 1)).toBeGreaterThanOrEqual(5);
-  }, 120_000);
-
-  it("so on the CPU", async () => {
-    const big = checkpoint({ context: 16_384 });
-    const backend = await cpu({ threads: 1, maxBytes: 3 * 2 ** 20 });
-    const model = await loadModel(big.files, { backend, rows: "f32" });
-    const small = () => generate({ model, policy: h2o({ keep: 10 }), prompt, maxTokens: 4 }).result;
-    const { ids } = await small();
-    const held = live(model);
-    for (const tokens of [1000, 2000, 4000, 8000, 16_000]) {
-      const error: unknown = await generate({ model, policy: h2o({ keep: 500 }), prompt: randomIds(tokens, 2), maxTokens: 9 }).result.then(
-        () => undefined,
-        (reason: unknown) => reason,
-      );
-      if (tokens >= 8000) expect(error).toBeInstanceOf(OutOfMemoryError);
-      expect({ ...live(model), rope: 0 }).toEqual({ ...held, rope: 0 });
-      expect((await small()).ids).toEqual(ids);
-    }
-    await backend.dispose();
-  }, 120_000);
-
-  it("of a session's fork or score is told there, and later work is well", async () => {
-    const what = checkpoint({ context: 4096 });
-    const policy = full();
-    const text = randomIds(300, 1);
-    const roomy = reference();
-    const model = await loadModel(what.files, { backend: roomy, rows: "f32" });
-    const session = new Session({ model, policy });
-    await session.read(text);
-    const { peak, live: open } = roomy.memory();
-    const expected = await session.score([1, 2]);
-    // The peak of reading is enough for the first session and too little for several.
-    const backend = reference({ maxBytes: Math.max(peak, open + 1000) });
-    const tight = await loadModel(what.files, { backend, rows: "f32" });
-    const first = new Session({ model: tight, policy });
-    await first.read(text);
-    const forks: Session[] = [];
-    let error: unknown;
-    while (error === undefined && forks.length < 20) {
-      const before = backend.memory().live;
-      await first.fork().then(
-        (fork) => forks.push(fork),
-        (reason: unknown) => {
-          error = reason;
-          expect(backend.memory().live).toBe(before);
-        },
-      );
-    }
-    expect(error).toBeInstanceOf(OutOfMemoryError);
-    for (const fork of forks) fork.close();
-    expect(await first.score([1, 2])).toEqual(expected);
-    first.close();
-  });
-});
-
 it("a failing generation does not hold up the next ones, which wait for its prefill", async () => {
   const { model, held } = await settled(await backendOf("cpu"));
   const bad = { ...h2o({ keep: 12 }), score: { score: () => raise() } };
@@ -338,19 +251,25 @@ describe("bad input", () => {
       [{ stop: "x" }, /stop is "x"/],
       [{ stop: [""] }, /none of them empty/],
       [{ maxCacheBytes: Number.NaN }, /maxCacheBytes is NaN/],
+      [{ policy: streaming({ keep: 20 }), maxTokens: 1e12 }, /maxTokens is 1000000000000; one turn may write 1048576 tokens/],
+      [{ model: undefined }, /the model is undefined; it must be what loadModel resolves to/],
+      [{ model: Promise.resolve(model) }, /the model is a promise; await loadModel/],
     ];
     for (const [change, message] of requests) {
       const attempt = generate({ model, policy, prompt, ...change } as never).result;
       await expect(attempt, JSON.stringify(change)).rejects.toThrow(message);
       await expect(attempt).rejects.toBeInstanceOf(RequestError);
       // A session names it too, and stays open.
-      if ("maxCacheBytes" in change) continue;
+      // What a session is made with is no matter of its turns.
+      if ("maxCacheBytes" in change || "model" in change || "policy" in change) continue;
       const session = new Session({ model, policy });
       await expect(session.generate({ prompt, ...change } as never).result, JSON.stringify(change)).rejects.toThrow(message);
       session.close();
     }
     await expect(generateBatch({ model, requests: [] }).result).rejects.toThrow(/at least one/);
     await expect(generateEach({ model, policies: [], prompt }).next()).rejects.toThrow(/at least one/);
+    const chunked = { model, policies: [policy], prompt, chunk: 10 };
+    await expect(generateEach(chunked).next()).rejects.toThrow(/chunk cannot be had here/);
     expect(model.backend.memory().live).toBe(before);
     await expect(loadModel(checkpoint().files, { backend: model.backend, rows: "f64" as never })).rejects.toThrow(
       /rows is "f64"; it must be f32, f16, bf16/,

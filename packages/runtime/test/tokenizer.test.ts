@@ -164,6 +164,14 @@ describe("malformed files", () => {
       /model\.type is "Magic"; supported: BPE, Unigram, WordPiece/,
     ],
     ["an unknown pre-tokenizer", () => ({ ...base(), pre_tokenizer: { type: "Magic" } }), /cannot be used: Unknown PreTokenizer type: Magic/],
+    [
+      "a pattern that takes time without end",
+      () => ({
+        ...base(),
+        pre_tokenizer: { type: "Sequence", pretokenizers: [{ type: "Split", pattern: { Regex: "(a+)+$" }, behavior: "Isolated" }] },
+      }),
+      /pre_tokenizer has the pattern "\(a\+\)\+\$", which repeats what repeats/,
+    ],
     ["a broken pattern", () => ({ ...base(), pre_tokenizer: { type: "Split", pattern: { Regex: "(" }, behavior: "Isolated" } }), /cannot be used/],
     ["an added token without content", () => ({ ...base(), added_tokens: [{ id: 1 }] }), /added_tokens\[0\] is \{"id":1\}/],
     ["added tokens that are no list", () => ({ ...base(), added_tokens: { a: 1 } }), /added_tokens is/],

@@ -5,7 +5,8 @@ import { isQuantised } from "./weights";
 // - f32: as they are.
 // - 16 bits: eight at a time, those of even place, then those of odd place, as weights come apart in 32-bit lanes. For f16 times 2^56, half of what
 //   mends the exponent of a half that was only shifted into place; the sum is multiplied by the other half.
-// - Quantised: whole numbers of 16 bits, with one scale a block of 32. Products of 16 bits are exact in SIMD, and so fine a rounding is not felt.
+// - Quantised: whole numbers of 16 bits, with one scale a block of 32. Products of 16 bits are exact in SIMD, and so fine a rounding is not felt. For
+//   many rows, where the machine multiplies bytes, see byte-activations.ts.
 
 /** 2^112, which makes an f32 of a half whose bits were shifted by 13. */
 export const HALF_FACTOR: f32 = 5.192296858534828e33;
@@ -51,9 +52,18 @@ export function prepareActivations(dtype: i32, from: usize, width: i32, to: usiz
 
 // @ts-ignore: decorator
 @inline
+export function nearest(x: v128): v128 {
+  const rounded = f32x4.nearest(x);
+  // One instruction instead of five; they differ where no whole number is meant.
+  if (ASC_FEATURE_RELAXED_SIMD) return i32x4.relaxed_trunc_f32x4_s(rounded);
+  return i32x4.trunc_sat_f32x4_s(rounded);
+}
+
+// @ts-ignore: decorator
+@inline
 function quantise8(from: usize, factor: v128): v128 {
-  const a = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(from), factor)));
-  const b = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(from, 16), factor)));
+  const a = nearest(f32x4.mul(v128.load(from), factor));
+  const b = nearest(f32x4.mul(v128.load(from, 16), factor));
   return i16x8.narrow_i32x4_s(a, b);
 }
 
@@ -64,6 +74,23 @@ function evens(a: v128, b: v128): v128 { return v128.shuffle<i16>(a, b, 0, 2, 4,
 // @ts-ignore: decorator
 @inline
 function odds(a: v128, b: v128): v128 { return v128.shuffle<i16>(a, b, 1, 3, 5, 7, 9, 11, 13, 15); }
+
+/** The greatest absolute value of the 32 numbers at `from`. */
+// @ts-ignore: decorator
+@inline
+export function greatestOf(from: usize): f32 {
+  let greatest = f32x4.splat(0);
+  for (let i: usize = 0; i < 128; i += 16) greatest = f32x4.pmax(greatest, f32x4.abs(v128.load(from + i)));
+  greatest = f32x4.pmax(greatest, v128.shuffle<f32>(greatest, greatest, 2, 3, 0, 1));
+  greatest = f32x4.pmax(greatest, v128.shuffle<f32>(greatest, greatest, 1, 0, 3, 2));
+  return f32x4.extract_lane(greatest, 0);
+}
+
+// @ts-ignore: decorator
+@inline
+export function sumOf(lanes: v128): i32 {
+  return i32x4.extract_lane(lanes, 0) + i32x4.extract_lane(lanes, 1) + i32x4.extract_lane(lanes, 2) + i32x4.extract_lane(lanes, 3);
+}
 
 /** With `paired`, in the order in which weights of 4 bits come apart; else in their own. */
 export function quantise(paired: bool, from: usize, width: i32, to: usize, offset: f32): void {
@@ -76,11 +103,7 @@ export function quantise(paired: bool, from: usize, width: i32, to: usize, offse
     store<f32>(offsets + (i << 2), 0);
   }
   for (let block = 0; block < blocks; block++, from += 128, to += 64) {
-    let greatest = f32x4.splat(0);
-    for (let i: usize = 0; i < 128; i += 16) greatest = f32x4.pmax(greatest, f32x4.abs(v128.load(from + i)));
-    greatest = f32x4.pmax(greatest, v128.shuffle<f32>(greatest, greatest, 2, 3, 0, 1));
-    greatest = f32x4.pmax(greatest, v128.shuffle<f32>(greatest, greatest, 1, 0, 3, 2));
-    const most = f32x4.extract_lane(greatest, 0);
+    const most = greatestOf(from);
     const factor = f32x4.splat(most > 0 ? <f32>32767 / most : 0);
     const a = quantise8(from, factor);
     const b = quantise8(from + 32, factor);
@@ -106,7 +129,6 @@ export function quantise(paired: bool, from: usize, width: i32, to: usize, offse
     const more = i16x8.splat(paired ? 16 : 1);
     let total = i32x4.add(i32x4.dot_i16x8_s(a, ones), i32x4.dot_i16x8_s(b, ones));
     total = i32x4.add(total, i32x4.add(i32x4.dot_i16x8_s(c, more), i32x4.dot_i16x8_s(d, more)));
-    const sum = i32x4.extract_lane(total, 0) + i32x4.extract_lane(total, 1) + i32x4.extract_lane(total, 2) + i32x4.extract_lane(total, 3);
-    store<f32>(offsets + (block << 2), <f32>sum * scale * offset);
+    store<f32>(offsets + (block << 2), <f32>sumOf(total) * scale * offset);
   }
 }

@@ -57,3 +57,84 @@ export function addRow(row: usize, other: usize, count: i32, by: f32): void {
     v128.store(row + (i << 2), madd(v128.load(other + (i << 2)), factor, v128.load(row + (i << 2))));
   }
 }
+
+// Decode attention deals in powers of 2: what makes them of logits goes into the queries once, and no multiple of ln 2 has to be taken off.
+
+export const LOG2_E: f32 = 1.44269504088896341;
+
+/** The logits become cap x tanh(logit). */
+export function boundLogits(row: usize, count: i32, cap: f32): void {
+  const caps = f32x4.splat(cap);
+  for (let at = row; at < row + (<usize>count << 2); at += 16) v128.store(at, f32x4.mul(tanh(v128.load(at)), caps));
+}
+
+/** The greatest of `count` (a multiple of 4) logits. */
+export function greatest(row: usize, count: i32): f32 {
+  let a = f32x4.splat(-Infinity);
+  let b = a;
+  const end = row + (<usize>count << 2);
+  for (; row + 32 <= end; row += 32) {
+    a = f32x4.pmax(a, v128.load(row));
+    b = f32x4.pmax(b, v128.load(row, 16));
+  }
+  if (row < end) a = f32x4.pmax(a, v128.load(row));
+  return max(f32x4.pmax(a, b));
+}
+
+// The least exponent, which makes 0; 1.5 x 2^23 + 127, whose sum with x holds the exponent of 2^x in its low bits; then 2^r for |r| <= 1/2, good to
+// 7.5e-8: the minimax polynomial of fifth degree for the relative error, by Remez' algorithm.
+const LEAST: usize = 0;
+const ROUND_127: usize = 4;
+const POLYNOMIAL: usize = 8;
+const CONSTANTS = memory.data<f32>([
+  -127, 12583039, 0.0013276472167819944, 0.009675541331021392, 0.05550713272875391, 0.2402211972396918, 0.6931469670652649, 1.0000000716546416,
+]);
+
+// @ts-ignore: decorator
+@inline
+function constant(place: usize): v128 { return v128.load32_splat(CONSTANTS + place); }
+
+/** 2^(x - base) for the eight numbers at `at`; 0 below 2^-126. Returns the sums of two. What needs constants is shared by both. */
+// @ts-ignore: decorator
+@inline
+function power8(at: usize, base: v128): v128 {
+  let c = constant(LEAST);
+  let x = f32x4.pmax(f32x4.sub(v128.load(at), base), c);
+  let y = f32x4.pmax(f32x4.sub(v128.load(at, 16), base), c);
+  c = constant(ROUND_127);
+  const t = f32x4.add(x, c);
+  const u = f32x4.add(y, c);
+  x = f32x4.sub(x, f32x4.sub(t, c));
+  y = f32x4.sub(y, f32x4.sub(u, c));
+  c = constant(POLYNOMIAL);
+  let p = c;
+  let q = c;
+  c = constant(POLYNOMIAL + 4);
+  p = madd(p, x, c);
+  q = madd(q, y, c);
+  c = constant(POLYNOMIAL + 8);
+  p = madd(p, x, c);
+  q = madd(q, y, c);
+  c = constant(POLYNOMIAL + 12);
+  p = madd(p, x, c);
+  q = madd(q, y, c);
+  c = constant(POLYNOMIAL + 16);
+  p = madd(p, x, c);
+  q = madd(q, y, c);
+  c = constant(POLYNOMIAL + 20);
+  p = madd(p, x, c);
+  q = madd(q, y, c);
+  p = f32x4.mul(p, i32x4.shl(t, 23));
+  q = f32x4.mul(q, i32x4.shl(u, 23));
+  v128.store(at, p);
+  v128.store(at, q, 16);
+  return f32x4.add(p, q);
+}
+
+/** `count` (a multiple of 8) numbers become 2^(number - base); returns their sum. */
+export function powers(row: usize, count: i32, base: f32): f32 {
+  const bases = f32x4.splat(base);
+  let total = f32x4.splat(0);
+  for (let at = row; at < row + (<usize>count << 2); at += 32) total = f32x4.add(total, power8(at, bases));
+  return sum(total);
+}

@@ -21,10 +21,3 @@ export function touchPages(page: usize, apart: usize, last: usize): void {
   all |= load<i32>(a, 192) | load<i32>(b, 192) | load<i32>(c, 192) | load<i32>(d, 192);
   touched = all;
 }
-
-/** The same for all pages of `bytes` bytes that are read as four streams. */
-export function touchQuarters(from: usize, bytes: usize): void {
-  if (bytes < 4 * PAGE) return;
-  const apart = bytes >> 2;
-  for (let at: usize = 0; at < apart; at += PAGE) touchPages(from + at, apart, from + bytes - 256);
-}

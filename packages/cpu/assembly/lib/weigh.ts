@@ -1,8 +1,9 @@
 import { HALF_ROOT } from "./activations";
+import { AHEAD, ahead } from "./ahead";
 import { DType } from "./arguments";
 import { halfBits, upper } from "./dots";
 import { evens, load1, odds, sizeOf } from "./half";
-import { madd2 } from "./math";
+import { madd } from "./math";
 import { scaleRow } from "./softmax";
 
 // Rows of values, weighted for the few query heads that share them.
@@ -10,74 +11,83 @@ import { scaleRow } from "./softmax";
 /** Rows of values that are weighted at once; rows of weights lie as many numbers apart. */
 export const CHUNK = 256;
 
-/** Adds four weighted rows to eight sums of one query head: those of even place, then the odd ones. */
-// @ts-ignore: decorator
-@inline
-function add4(
-  w: usize, quarter: usize, to: usize, x0: v128, x1: v128, x2: v128, x3: v128, y0: v128, y1: v128, y2: v128, y3: v128,
-): void {
-  let u = v128.load32_splat(w);
-  let v = v128.load32_splat(w + quarter);
-  let even = madd2(u, x0, v, x1, v128.load(to));
-  let odd = madd2(u, y0, v, y1, v128.load(to, 16));
-  w += quarter << 1;
-  u = v128.load32_splat(w);
-  v = v128.load32_splat(w + quarter);
-  even = madd2(u, x2, v, x3, even);
-  odd = madd2(u, y2, v, y3, odd);
-  v128.store(to, even);
-  v128.store(to, odd, 16);
-}
+const BLOCK: usize = 32; // Rows that stay near while their columns are added up, eight at a time.
 
-/**
- * Adds weights x values to `heads` (1 to 4) rows of sums. Rows are taken by fours that lie a quarter of all apart, so that memory is read in order and as
- * four streams: one alone waits for memory more often. 16 bits: of each eight sums those of even place lie before the odd ones.
- */
+/** Adds weights x values to `heads` (1 to 4) rows of sums. 16 bits: of each eight sums those of even place lie before the odd ones. */
 // @ts-ignore: decorator
 @inline
 function columns(dtype: i32, heads: i32, values: usize, rowBytes: usize, width: i32, count: i32, weights: usize, to: usize, toStride: usize): void {
   const mask = i32x4.splat(dtype == DType.BF16 ? upper : halfBits);
-  const rows = <usize>((count + 3) >> 2);
-  const quarter = rows << 2;
-  const final = values + <usize>(count - 1) * rowBytes;
-  const end = weights + quarter;
-  for (let w = weights; w < end; w += 4, values += rowBytes) {
-    // Where there are too few rows the last is taken again: the weights behind the last are 0.
-    let p0 = values;
-    const p1 = min(p0 + rows * rowBytes, final) - p0;
-    const p2 = min(p0 + 2 * rows * rowBytes, final) - p0;
-    const p3 = min(p0 + 3 * rows * rowBytes, final) - p0;
-    const last = to + (<usize>width << 2);
-    for (let sums = to; sums < last; sums += 32) {
-      let x0 = v128.load(p0);
-      let x1 = v128.load(p0 + p1);
-      let x2 = v128.load(p0 + p2);
-      let x3 = v128.load(p0 + p3);
-      let y0 = x0;
-      let y1 = x1;
-      let y2 = x2;
-      let y3 = x3;
-      if (dtype == DType.F32) {
-        y0 = v128.load(p0, 16);
-        y1 = v128.load(p0 + p1, 16);
-        y2 = v128.load(p0 + p2, 16);
-        y3 = v128.load(p0 + p3, 16);
-        p0 += 32;
-      } else {
-        y0 = odds(dtype, x0, mask);
-        y1 = odds(dtype, x1, mask);
-        y2 = odds(dtype, x2, mask);
-        y3 = odds(dtype, x3, mask);
-        x0 = evens(dtype, x0, mask);
-        x1 = evens(dtype, x1, mask);
-        x2 = evens(dtype, x2, mask);
-        x3 = evens(dtype, x3, mask);
-        p0 += 16;
+  const step: usize = dtype == DType.F32 ? 32 : 16;
+  const last = to + (<usize>width << 2);
+  const final = values + <usize>count * rowBytes;
+  for (; values < final; values += BLOCK * rowBytes, weights += BLOCK * 4) {
+    const end = min(values + BLOCK * rowBytes, final);
+    let from = values;
+    for (let sums = to; sums < last; sums += 32, from += step) {
+      for (let n: usize = 0; n < BLOCK * step; n += AHEAD) ahead();
+      let a = v128.load(sums);
+      let b = v128.load(sums, 16);
+      let c = a;
+      let d = b;
+      let e = a;
+      let f = b;
+      let g = a;
+      let h = b;
+      if (heads > 1) {
+        c = v128.load(sums + toStride);
+        d = v128.load(sums + toStride, 16);
       }
-      add4(w, quarter, sums, x0, x1, x2, x3, y0, y1, y2, y3);
-      if (heads > 1) add4(w + CHUNK * 4, quarter, sums + toStride, x0, x1, x2, x3, y0, y1, y2, y3);
-      if (heads > 2) add4(w + CHUNK * 8, quarter, sums + 2 * toStride, x0, x1, x2, x3, y0, y1, y2, y3);
-      if (heads > 3) add4(w + CHUNK * 12, quarter, sums + 3 * toStride, x0, x1, x2, x3, y0, y1, y2, y3);
+      if (heads > 2) {
+        e = v128.load(sums + 2 * toStride);
+        f = v128.load(sums + 2 * toStride, 16);
+      }
+      if (heads > 3) {
+        g = v128.load(sums + 3 * toStride);
+        h = v128.load(sums + 3 * toStride, 16);
+      }
+      let w = weights;
+      for (let v = from; v < end; v += rowBytes, w += 4) {
+        let x = v128.load(v);
+        let y = x;
+        if (dtype == DType.F32) y = v128.load(v, 16);
+        else {
+          y = odds(dtype, x, mask);
+          x = evens(dtype, x, mask);
+        }
+        let p = v128.load32_splat(w);
+        a = madd(p, x, a);
+        b = madd(p, y, b);
+        if (heads > 1) {
+          p = v128.load32_splat(w, CHUNK * 4);
+          c = madd(p, x, c);
+          d = madd(p, y, d);
+        }
+        if (heads > 2) {
+          p = v128.load32_splat(w, CHUNK * 8);
+          e = madd(p, x, e);
+          f = madd(p, y, f);
+        }
+        if (heads > 3) {
+          p = v128.load32_splat(w, CHUNK * 12);
+          g = madd(p, x, g);
+          h = madd(p, y, h);
+        }
+      }
+      v128.store(sums, a);
+      v128.store(sums, b, 16);
+      if (heads > 1) {
+        v128.store(sums + toStride, c);
+        v128.store(sums + toStride, d, 16);
+      }
+      if (heads > 2) {
+        v128.store(sums + 2 * toStride, e);
+        v128.store(sums + 2 * toStride, f, 16);
+      }
+      if (heads > 3) {
+        v128.store(sums + 3 * toStride, g);
+        v128.store(sums + 3 * toStride, h, 16);
+      }
     }
   }
 }
@@ -115,8 +125,8 @@ function reorder(dtype: i32, row: usize, width: i32): void {
 }
 
 /**
- * to[g] = sum over j < count of weights[g, j] x value[j]; rows of `to` are `toStride` bytes apart. `values` is where the first row is. The weights
- * behind the last are 0, to a multiple of 4. F16: the weights are used up.
+ * to[g] = sum over j < count of weights[g, j] x value[j]; rows of `to` are `toStride` bytes apart. `values` is where the first row is. F16: the
+ * weights are used up.
  */
 export function weighValues(dtype: i32, values: usize, headSize: i32, count: i32, weights: usize, group: i32, to: usize, toStride: usize): void {
   const size = sizeOf(dtype);

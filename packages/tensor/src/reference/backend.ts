@@ -14,8 +14,10 @@ export interface ReferenceOptions {
 
 interface Held {
   readonly labels: Readonly<Record<string, number>>;
-  /** The bytes, or why there are none. */
-  readonly data: ArrayBuffer | OutOfMemoryError;
+  /** Undefined where there was no memory for it. */
+  readonly data: ArrayBuffer | undefined;
+  /** Why its bytes are not what they should be. */
+  lost?: unknown;
 }
 
 type Given = Readonly<Record<string, Slice | undefined>>;
@@ -23,27 +25,21 @@ type Command = readonly [kernel: Kernel, operands: Given];
 
 /**
  * The float64 reference backend: the meaning of every op, computed one number at a time. Commands run when they are enqueued, but what goes wrong in
- * one is told where another backend would tell it: by the next `synchronise` or `read`.
+ * one is told where another backend would tell it: by the `read` of bytes that it concerns, or the next `synchronise`.
  */
 export function reference({ maxBytes = Number.POSITIVE_INFINITY }: ReferenceOptions = {}): Backend {
   const ledger = new Ledger();
   const buffers = new Map<Buffer, Held>();
   const programs = new Map<Program, readonly Command[]>();
   let recording: Command[] | undefined;
-  let failure: unknown;
+  /** The first loss since somebody was told of one. */
+  let untold: unknown;
   let disposed = false;
 
-  const enqueue = (command: () => void) => {
-    try {
-      command();
-    } catch (error) {
-      failure ??= error;
-    }
-  };
-  const settle = () => {
-    const error = failure;
-    failure = undefined;
-    if (error !== undefined) throw error;
+  /** What could not be done is told to who reads the bytes that are not there, and by the next `synchronise`. */
+  const lose = (error: unknown, bytes: readonly Held[]) => {
+    untold ??= error;
+    for (const entry of bytes) entry.lost ??= error;
   };
   const ready = (what: string) => {
     if (disposed) throw new BufferError(`${what}: this backend was disposed of`);
@@ -53,10 +49,6 @@ export function reference({ maxBytes = Number.POSITIVE_INFINITY }: ReferenceOpti
     const found = buffers.get(buffer);
     if (!found) throw new BufferError(`${what}: this buffer of ${buffer.bytes} bytes was freed, or is of another backend`);
     return found;
-  };
-  const dataOf = ({ data }: Held): ArrayBuffer => {
-    if (data instanceof OutOfMemoryError) throw data;
-    return data;
   };
   const checkRange = (what: string, { buffer, offset }: Slice, bytes: number) => {
     if (offset % 4 === 0 && offset >= 0 && bytes >= 0 && offset + bytes <= buffer.bytes) return;
@@ -74,13 +66,23 @@ export function reference({ maxBytes = Number.POSITIVE_INFINITY }: ReferenceOpti
     const sizes = spec as unknown as Readonly<Record<string, number>>;
     const dtypes = spec as unknown as Readonly<Record<string, DType>>;
     const views: Record<string, View> = {};
+    const written: Held[] = [];
+    let lost: unknown;
     for (const [name, rule] of Object.entries<OperandRule>(catalogue[op].operands)) {
       if (!operandIsUsed(rule.when, sizes)) continue;
       const { buffer, offset } = operands[name]!;
+      const entry = held(op, buffer);
+      if (rule.access !== "read") written.push(entry);
+      lost ??= entry.lost;
       const dtype = dtypes[rule.dtype] ?? (rule.dtype as DType);
-      views[name] = view(dtype, rule.shape(sizes), dataOf(held(op, buffer)), offset);
+      if (entry.data) views[name] = view(dtype, rule.shape(sizes), entry.data, offset);
     }
-    (meanings[op] as (spec: unknown, views: unknown) => void)(spec, views);
+    if (lost !== undefined) return lose(lost, written);
+    try {
+      (meanings[op] as (spec: unknown, views: unknown) => void)(spec, views);
+    } catch (error) {
+      lose(error, written);
+    }
   };
 
   return {
@@ -92,40 +94,45 @@ export function reference({ maxBytes = Number.POSITIVE_INFINITY }: ReferenceOpti
       ready("allocate");
       const labels = labelsOf(bytes, label);
       const buffer: Buffer = { bytes };
-      enqueue(() => {
-        const error = new OutOfMemoryError(
-          `allocate: ${bytes} bytes for ${Object.keys(labels).join(", ")}, with ${ledger.live} of ${maxBytes} in use`,
-        );
-        const fits = ledger.live + bytes <= maxBytes;
-        buffers.set(buffer, fits ? { labels, data: new ArrayBuffer(bytes) } : { labels: {}, data: error });
-        if (!fits) throw error;
+      const data = ledger.live + bytes <= maxBytes ? memory(bytes) : undefined;
+      if (data) {
+        buffers.set(buffer, { labels, data });
         ledger.count(labels, 1);
-      });
+        return buffer;
+      }
+      const names = Object.keys(labels).join(", ");
+      const entry: Held = { labels: {}, data };
+      buffers.set(buffer, entry);
+      lose(new OutOfMemoryError(`allocate: ${bytes} bytes for ${names}, with ${ledger.live} of ${maxBytes} in use`), [entry]);
       return buffer;
     },
 
     free(buffer) {
       ready("free");
-      ledger.count(held("free", buffer).labels, -1);
+      const { labels, lost } = held("free", buffer);
+      // Who gives lost bytes back waits for them no more.
+      if (lost !== undefined && lost === untold) untold = undefined;
+      ledger.count(labels, -1);
       buffers.delete(buffer);
     },
 
     write(target, data) {
       ready("write");
       checkRange("write", target, data.byteLength);
-      const to = held("write", target.buffer);
-      enqueue(() => {
-        const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-        new Uint8Array(dataOf(to)).set(bytes, target.offset);
-      });
+      const entry = held("write", target.buffer);
+      if (!entry.data) return lose(entry.lost, [entry]);
+      new Uint8Array(entry.data).set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), target.offset);
     },
 
     async read(source, bytes) {
       ready("read");
       checkRange("read", source, bytes);
-      const from = held("read", source.buffer);
-      settle();
-      return new Uint8Array(dataOf(from).slice(source.offset, source.offset + bytes));
+      const { data, lost } = held("read", source.buffer);
+      if (lost !== undefined) {
+        untold = undefined;
+        throw lost;
+      }
+      return new Uint8Array(data!.slice(source.offset, source.offset + bytes));
     },
 
     async prepare(op, spec) {
@@ -139,7 +146,7 @@ export function reference({ maxBytes = Number.POSITIVE_INFINITY }: ReferenceOpti
       checkHeld(kernel.op, operands as Given);
       const command: Command = [kernel as unknown as Kernel, { ...(operands as Given) }];
       if (recording) recording.push(command);
-      else enqueue(() => run(...command));
+      else run(...command);
     },
 
     record(body) {
@@ -161,7 +168,7 @@ export function reference({ maxBytes = Number.POSITIVE_INFINITY }: ReferenceOpti
       const commands = programs.get(program);
       if (!commands) throw new OpError("replay: this program was released, or is of another backend");
       for (const [{ op }, operands] of commands) checkHeld(op, operands);
-      for (const command of commands) enqueue(() => run(...command));
+      for (const command of commands) run(...command);
     },
 
     release(program) {
@@ -171,7 +178,9 @@ export function reference({ maxBytes = Number.POSITIVE_INFINITY }: ReferenceOpti
 
     async synchronise() {
       ready("synchronise");
-      settle();
+      const error = untold;
+      untold = undefined;
+      if (error !== undefined) throw error;
     },
 
     memory: () => ledger.report(ledger.live),
@@ -185,4 +194,13 @@ export function reference({ maxBytes = Number.POSITIVE_INFINITY }: ReferenceOpti
       disposed = true;
     },
   };
+}
+
+/** Zeroed bytes; undefined where the system has no more. */
+function memory(bytes: number): ArrayBuffer | undefined {
+  try {
+    return new ArrayBuffer(bytes);
+  } catch {
+    return undefined;
+  }
 }
