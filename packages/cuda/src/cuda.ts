@@ -275,7 +275,11 @@ function backendOf(device: Device, ceiling: number | undefined, { buffers, byId,
       ready("replay");
       const recorded = programs.get(program);
       if (!recorded) throw new OpError("replay: this program was released, or is of another backend");
-      for (const { id } of recorded.held) {
+      for (const { id, lost } of recorded.held) {
+        if (lost) {
+          failure ??= lost;
+          return;
+        }
         if (!byId.has(id)) throw new OpError("replay: a buffer that this program uses was freed");
       }
       device.replay(recorded.id);
