@@ -35,8 +35,8 @@ const needs: Partial<Record<OpName, (dims: Dims) => Scratch>> = {
   },
   decodeAttention: ({ sequences, queryHeads, kvHeads, headSize, capacity }) => {
     const padded = up(headSize!, 4);
-    const parts = sequences! * queryHeads! * Math.ceil(capacity! / 256);
-    return { shared: 4 * parts * (4 + padded), thread: 4 * (queryHeads! / kvHeads!) * (up(headSize!, 8) + 256) + 16 * up(headSize!, 8) + 256 };
+    const parts = sequences! * queryHeads! * Math.ceil(capacity! / 512);
+    return { shared: 4 * parts * (4 + padded), thread: 4 * (queryHeads! / kvHeads!) * (up(headSize!, 8) + 512) + 16 * up(headSize!, 8) + 256 };
   },
   watch: ({ headSize }) => ({ shared: 0, thread: 4 * (64 * up(headSize!, 8) + 48 * 64 + 64 + 8 * up(headSize!, 8)) + 128 }),
 };

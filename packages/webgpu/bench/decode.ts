@@ -5,7 +5,6 @@ import type { Backend, WeightDType } from "@ziggurat/tensor";
 import { type LlamaShape, llama1b, llama8b, pebble, prefillOperations, randomLlama, smollm2 } from "../../../apps/bench/src/random-llama.js";
 
 const shapes: Readonly<Record<string, LlamaShape>> = { pebble, smol: smollm2, "1b": llama1b, "8b": llama8b };
-const rounds = 3;
 /** Tokens between two looks at the ids. */
 const every = 32;
 /** Tokens before the clock starts, which record the step, and all. */
@@ -21,16 +20,23 @@ export async function load(backend: Backend, shape: string, weights: WeightDType
   return { model, prompt, what };
 }
 
-/** What speeds are set beside. */
+/** What speeds are set beside, and how often they are measured. */
 export interface Beside {
   /** Bytes a second that a plain loop reads. */
   readonly bandwidth: number;
   /** Tokens a second of another program with the full cache. */
   readonly peer: { readonly prefill: number; readonly decode: number } | undefined;
+  readonly rounds: number;
 }
 
 /** Prefill and decode with the full cache and with 12 % of it, in turn; medians. Random weights: speed only. */
-export async function decode(backend: Backend, shape: string, weights: WeightDType, tokens: number, { bandwidth, peer }: Beside): Promise<void> {
+export async function decode(
+  backend: Backend,
+  shape: string,
+  weights: WeightDType,
+  tokens: number,
+  { bandwidth, peer, rounds }: Beside,
+): Promise<void> {
   let dispatches = 0;
   const watched: Backend = {
     ...backend,

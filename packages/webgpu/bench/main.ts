@@ -10,7 +10,7 @@ import { attention, matrix } from "./matrix.js";
 import { peerOf } from "./peer.js";
 import { profileModel } from "./profile.js";
 
-const help = `node bench.mjs COMMAND... [--webgpu FOLDER] [--dawn FLAG]... [--op NAME]... [--shape pebble|smol|1b|8b] [--weights bf16] [--tokens 8192]
+const help = `node bench.mjs COMMAND... [--webgpu FOLDER] [--dawn FLAG]... [--op NAME]... [--shape pebble|smol|1b|8b] [--weights bf16] [--tokens 8192] [--rounds 3]
 
   conformance  every op against the float64 reference, with each optional feature masked in turn
   matrix       matrix products alone
@@ -35,6 +35,7 @@ const { positionals, values } = parseArgs({
     shape: { type: "string", default: "1b" },
     weights: { type: "string", default: "bf16" },
     tokens: { type: "string", default: "8192" },
+    rounds: { type: "string", default: "3" },
   },
 });
 
@@ -69,7 +70,11 @@ for (const command of positionals) {
   else if (command === "cost") await cost(backend, values.shape, values.weights as WeightDType, tokens);
   else if (command === "decode") {
     const peer = peerOf(values.peer, values.shape, values.weights, tokens);
-    await decode(backend, values.shape, values.weights as WeightDType, tokens, { bandwidth: await bandwidth(gpu), peer });
+    await decode(backend, values.shape, values.weights as WeightDType, tokens, {
+      bandwidth: await bandwidth(gpu),
+      peer,
+      rounds: Number(values.rounds),
+    });
   } else throw new RangeError(`there is no command ${command}\n${help}`);
   await backend.dispose();
 }

@@ -8,11 +8,13 @@ interface Line {
   readonly decode: number;
 }
 
-/** The peer's speed with a shape and weights after so many tokens, from a file of one JSON object a line; the file's names hold both. Undefined where it has none. */
-export function peerOf(path: string | undefined, shape: string, weights: string, depth: number): Line | undefined {
+/** The peer's best speeds with a shape and weights after so many tokens, from a file of one JSON object a line, whose models' files are named for both. */
+export function peerOf(path: string | undefined, shape: string, weights: string, depth: number): Pick<Line, "prefill" | "decode"> | undefined {
   if (!path) return undefined;
   const lines = readFileSync(path, "utf8")
     .split("\n")
     .filter((line) => line.startsWith("{"));
-  return lines.map((line) => JSON.parse(line) as Line).find((line) => line.depth === depth && line.file.includes(`${shape}-${weights}`));
+  const found = lines.map((line) => JSON.parse(line) as Line).filter((line) => line.depth === depth && line.file.includes(`${shape}-${weights}`));
+  if (found.length === 0) return undefined;
+  return { prefill: Math.max(...found.map(({ prefill }) => prefill)), decode: Math.max(...found.map(({ decode }) => decode)) };
 }

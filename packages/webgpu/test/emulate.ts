@@ -1,3 +1,18 @@
+/** A GPU without any optional feature that does not tell that it is emulated, so that kernels are those of hardware. */
+export function asHardware(gpu: GPU): { requestAdapter(): Promise<unknown> } {
+  return {
+    async requestAdapter() {
+      const adapter = (await gpu.requestAdapter())!;
+      return {
+        limits: adapter.limits,
+        features: { has: () => false },
+        info: { vendor: "emulated", architecture: "", description: "" },
+        requestDevice: (descriptor: GPUDeviceDescriptor) => adapter.requestDevice(descriptor),
+      };
+    },
+  };
+}
+
 /**
  * A GPU that seems to have matrix units: shaders that use them are rewritten to do the same sums in plain WGSL, eight numbers of a matrix to each
  * of 32 threads. Slow, but the kernels' own logic runs as it is.

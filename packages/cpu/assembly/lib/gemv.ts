@@ -1,6 +1,6 @@
 import { activationBytes, prepareActivations } from "./activations";
 import { DType, Linear } from "./arguments";
-import { barrier, claim, sharedScratch, threadScratch } from "./control";
+import { barrier, claim, sharedScratch, threads, threadScratch } from "./control";
 import { dots32, dotsBFloat16, dotsFloat16 } from "./dots";
 import { sizeOf } from "./half";
 import { dots4Bits, dots8 } from "./quantised-dots";
@@ -28,7 +28,7 @@ export function gemv(a: usize): void {
   const bias = Linear.bias(a) ? Linear.biasAt(a) : 0;
   const residual = Linear.residual(a) ? Linear.residualAt(a) : 0;
   const to = Linear.outAt(a);
-  const size = max(32, min(512, (out >> 4) & ~3)); // There should be enough units to share.
+  const size = unitRows(out, rowBytes);
   const units = (out + size - 1) / size;
   for (let unit = claim(); unit < units; unit = claim()) {
     const first = unit * size;
@@ -55,6 +55,17 @@ export function gemv(a: usize): void {
       }
     }
   }
+}
+
+/**
+ * Rows that are shared out at once. Each unit begins with waits for memory, so they are large, and where their streams are whole pages apart they stay
+ * ahead together; but all threads should have one.
+ */
+function unitRows(out: i32, rowBytes: usize): i32 {
+  const whole = 4 * max(1, <i32>(PAGE >> ctz(rowBytes))); // Four times as many rows as make whole pages.
+  const most = min(768, out / (3 * threads));
+  if (most >= whole) return most / whole * whole;
+  return whole * threads <= out + whole ? whole : max(32, min(512, (out >> 4) & ~3));
 }
 
 // @ts-ignore: decorator

@@ -9,7 +9,7 @@ import { scaleRow } from "./softmax";
 // Rows of values, weighted for the few query heads that share them.
 
 /** Rows of values that are weighted at once; rows of weights lie as many numbers apart. */
-export const CHUNK = 256;
+export const CHUNK = 512;
 
 const BLOCK: usize = 32; // Rows that stay near while their columns are added up, eight at a time.
 

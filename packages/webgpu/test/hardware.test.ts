@@ -1,0 +1,36 @@
+import type { Backend } from "@ziggurat/tensor";
+import { cases, runCase } from "@ziggurat/testing";
+import { afterAll, describe, expect } from "vitest";
+import { testWith } from "../../../scripts/requirements.js";
+import { webgpu } from "../src/index.js";
+import { asHardware } from "./emulate.js";
+import { adapterThere, gpu } from "./gpu.js";
+
+// Kernels as hardware without subgroups gets them, where tests have a device in software, which gets others: rows that are loaded ahead, larger tiles.
+
+const chosen = [
+  "decodeAttention (past 300) sequences=1 queryHeads=4 kvHeads=1 headSize=128 arenaRows=303 capacity=301 kv=bf16",
+  "decodeAttention (past 3 0 0 0) sequences=2 queryHeads=2 kvHeads=2 headSize=96 arenaRows=9 capacity=4 kv=f32",
+  "decodeAttention (past 0 1 64 2 30 7) sequences=3 queryHeads=4 kvHeads=2 headSize=20 arenaRows=112 capacity=65 kv=f16",
+  "decodeAttention (past 5 130) sequences=1 queryHeads=4 kvHeads=2 headSize=64 arenaRows=139 capacity=131 kv=bf16",
+  "linear rows=65 width=64 out=130 weight=q8_0",
+];
+
+describe("kernels for hardware", () => {
+  let backend: Backend | undefined;
+  afterAll(() => backend?.dispose());
+  for (const name of chosen) {
+    testWith(
+      adapterThere,
+      name,
+      async () => {
+        backend ??= await webgpu({ gpu: asHardware(gpu) as GPU });
+        expect(backend.info.features).toMatchObject({ subgroups: false, software: false });
+        const found = cases.filter((test) => test.name.startsWith(name));
+        expect(found).toHaveLength(1);
+        await runCase(backend, found[0]!, 1);
+      },
+      60_000,
+    );
+  }
+});
