@@ -1,10 +1,8 @@
-import type { Backend } from "@ziggurat/tensor";
-import { cases, runCase } from "@ziggurat/testing";
-import { afterAll, describe, expect } from "vitest";
-import { testWith } from "../../../scripts/requirements.js";
+import { expect } from "vitest";
 import { webgpu } from "../src/index.js";
+import { chosenCases } from "./chosen.js";
 import { asHardware } from "./emulate.js";
-import { adapterThere, gpu } from "./gpu.js";
+import { gpu } from "./gpu.js";
 
 // Kernels as hardware without subgroups gets them, where tests have a device in software, which gets others: rows that are loaded ahead, larger tiles.
 
@@ -16,21 +14,9 @@ const chosen = [
   "linear rows=65 width=64 out=130 weight=q8_0",
 ];
 
-describe("kernels for hardware", () => {
-  let backend: Backend | undefined;
-  afterAll(() => backend?.dispose());
-  for (const name of chosen) {
-    testWith(
-      adapterThere,
-      name,
-      async () => {
-        backend ??= await webgpu({ gpu: asHardware(gpu) as GPU });
-        expect(backend.info.features).toMatchObject({ subgroups: false, software: false });
-        const found = cases.filter((test) => test.name.startsWith(name));
-        expect(found).toHaveLength(1);
-        await runCase(backend, found[0]!, 1);
-      },
-      60_000,
-    );
-  }
-});
+chosenCases(
+  "kernels for hardware",
+  chosen,
+  () => webgpu({ gpu: asHardware(gpu) as GPU }),
+  ({ info }) => expect(info.features).toMatchObject({ subgroups: false, software: false }),
+);

@@ -1,10 +1,8 @@
-import type { Backend } from "@ziggurat/tensor";
-import { cases, runCase } from "@ziggurat/testing";
-import { afterAll, describe, expect } from "vitest";
-import { testWith } from "../../../scripts/requirements.js";
+import { expect } from "vitest";
 import { webgpu } from "../src/index.js";
+import { chosenCases } from "./chosen.js";
 import { withMatrixUnits } from "./emulate.js";
-import { adapterThere, gpu } from "./gpu.js";
+import { gpu } from "./gpu.js";
 
 // What runs on a subgroup's matrix units, where no such units are: conformance cases whose operands lie as those kernels need them.
 
@@ -15,21 +13,9 @@ const chosen = [
   "linear rows=130 width=96 out=48 weight=f16 residual",
 ];
 
-describe("matrix units", () => {
-  let backend: Backend | undefined;
-  afterAll(() => backend?.dispose());
-  for (const name of chosen) {
-    testWith(
-      adapterThere,
-      name,
-      async () => {
-        backend ??= await webgpu({ gpu: withMatrixUnits(gpu) });
-        expect(backend.info.features.subgroupMatrix).toBe(true);
-        const found = cases.filter((test) => test.name.startsWith(name));
-        expect(found).toHaveLength(1);
-        await runCase(backend, found[0]!, 1);
-      },
-      120_000,
-    );
-  }
-});
+chosenCases(
+  "matrix units",
+  chosen,
+  () => webgpu({ gpu: withMatrixUnits(gpu) }),
+  ({ info }) => expect(info.features.subgroupMatrix).toBe(true),
+);

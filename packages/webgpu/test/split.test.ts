@@ -1,8 +1,8 @@
-import { type Backend, bytesOf, elementBytes, type RowDType, type Slice } from "@ziggurat/tensor";
-import { cases, runCase } from "@ziggurat/testing";
-import { afterAll, describe, expect } from "vitest";
+import { bytesOf, elementBytes, type RowDType, type Slice } from "@ziggurat/tensor";
+import { expect } from "vitest";
 import { testWith } from "../../../scripts/requirements.js";
 import { webgpu } from "../src/index.js";
+import { chosenCases } from "./chosen.js";
 import { adapterThere, gpu } from "./gpu.js";
 
 /** Numbers of small size that differ along both axes. */
@@ -75,26 +75,17 @@ const arenas = [
   "evict (65 7 of 130 3) sequences=2 kvHeads=1 capacity=130 most=66 headSize=96 arenaRows=135 planes=3 kv=f16 ordered ranks",
 ];
 
-describe("arenas that one binding does not hold are bound in windows", () => {
-  const limit = 2 ** 14;
-  let backend: Backend | undefined;
-  afterAll(() => backend?.dispose());
-  for (const name of arenas) {
-    testWith(
-      adapterThere,
-      name,
-      async () => {
-        backend ??= await webgpu({ gpu, maxBindingBytes: limit });
-        const found = cases.filter((test) => test.name.startsWith(name));
-        expect(found).toHaveLength(1);
-        const { arenaRows, headSize, kv } = found[0]!.spec as unknown as { arenaRows: number; headSize: number; kv: RowDType };
-        expect(arenaRows * headSize * elementBytes[kv]).toBeGreaterThan(limit);
-        await runCase(backend, found[0]!, 1);
-      },
-      60_000,
-    );
-  }
-});
+const limit = 2 ** 14;
+
+chosenCases(
+  "arenas that one binding does not hold are bound in windows",
+  arenas,
+  () => webgpu({ gpu, maxBindingBytes: limit }),
+  (_, { spec }) => {
+    const { arenaRows, headSize, kv } = spec as unknown as { arenaRows: number; headSize: number; kv: RowDType };
+    expect(arenaRows * headSize * elementBytes[kv]).toBeGreaterThan(limit);
+  },
+);
 
 testWith(adapterThere, "a dispatch with more windows than a device binds is refused, and says which operands they are of", async () => {
   const backend = await webgpu({ gpu, maxBindingBytes: 2 ** 14 });
