@@ -95,7 +95,7 @@ export async function listRepository({ name, revision, folder, access, signal }:
     }
     return { commit: sha, files };
   } catch (error) {
-    if (signal?.aborted) throw error;
+    signal?.throwIfAborted();
     throw explained(error, name, `revision ${show(revision)}`, access);
   }
 }

@@ -156,7 +156,7 @@ async function download(
     }
     await rename(part, join(at, path));
   } catch (error) {
-    if (signal?.aborted) throw error;
+    signal?.throwIfAborted();
     throw explained(error, name, path, access);
   }
 }

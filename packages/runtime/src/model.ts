@@ -34,6 +34,8 @@ export interface LoadOptions {
   readonly onProgress?: (done: number, total: number) => void;
   /** Told while files of the hub are downloaded: bytes done, of all of that file. */
   readonly onDownload?: NonNullable<HubOptions["onProgress"]>;
+  /** Ends the loading, downloads included: it rejects with the signal's reason, and what was allocated is freed. Of a server that says nothing more nobody else tires. */
+  readonly signal?: AbortSignal;
 }
 
 /** A model on a device, with its tokenizer. Made by {@link loadModel}; all generations and sessions of it share its weights. */
@@ -91,12 +93,13 @@ export function checkModel(model: unknown): void {
  */
 export async function openModel(
   source: ModelSource,
-  { contextLength, onDownload }: Pick<LoadOptions, "contextLength" | "onDownload"> = {},
+  { contextLength, onDownload, signal }: Pick<LoadOptions, "contextLength" | "onDownload" | "signal"> = {},
 ): Promise<OpenedModel & Pick<Checkpoint, "name" | "tokenizer" | "weights">> {
   if (contextLength !== undefined && (!Number.isSafeInteger(contextLength) || contextLength < 1)) {
     throw new RequestError(`contextLength is ${show(contextLength)}; it must be a whole number of tokens, at least 1`);
   }
-  const files = await modelFiles(source, onDownload ? { onProgress: onDownload } : {});
+  signal?.throwIfAborted();
+  const files = await modelFiles(source, { ...(onDownload ? { onProgress: onDownload } : {}), ...(signal ? { signal } : {}) });
   const { name, configuration, tokenizer, weights } = await openCheckpoint(files);
   const named = isRecord(configuration.json) ? configuration.json.architectures : undefined;
   const architecture: unknown = Array.isArray(named) ? named[0] : undefined;
@@ -113,7 +116,7 @@ export async function openModel(
  * place, with a `DownloadError` where it cannot be fetched; what was allocated is freed then.
  */
 export async function loadModel(source: ModelSource, options: LoadOptions): Promise<Model> {
-  const { backend, weights: dtype, onProgress } = options;
+  const { backend, weights: dtype, signal } = options;
   if (dtype !== undefined && !weightDTypes.includes(dtype))
     throw new RequestError(`weights is ${show(dtype)}; it must be ${weightDTypes.join(", ")}`);
   if (options.rows !== undefined && !rowDTypes.includes(options.rows)) {
@@ -131,6 +134,10 @@ export async function loadModel(source: ModelSource, options: LoadOptions): Prom
   const bytes = opened.weightBytes(stored, dtype);
   const free = backend.info.maxBytes - backend.memory().live;
   if (bytes > free) throw new RequestError(`${opened.name}: its weights take ${bytes} bytes; the ${backend.info.name} backend has ${free} left`);
+  const onProgress = (done: number, total: number) => {
+    signal?.throwIfAborted();
+    options.onProgress?.(done, total);
+  };
   const weights = await opened.load(stored, { backend, dtype, onProgress });
   return new Model(opened.name, opened.facts, weights, options, tokenizer, chat);
 }

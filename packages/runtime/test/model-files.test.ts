@@ -296,3 +296,35 @@ describe("on disk", () => {
     expect((await folder(path).list!()).length).toBe(5);
   });
 });
+
+describe("a signal", () => {
+  const loading = (source: ModelSource, signal: AbortSignal, onProgress = () => {}) => {
+    const backend = reference();
+    return { backend, loaded: loadModel(source, { backend, signal, onProgress }) };
+  };
+
+  it("ends loading before it begins, and between two chunks of weights, and leaves nothing behind", async () => {
+    const early = loading(checkpoint().files, AbortSignal.abort(new Error("not now")));
+    await expect(early.loaded).rejects.toThrow("not now");
+    const controller = new AbortController();
+    const amid = loading(checkpoint().files, controller.signal, () => controller.abort(new Error("enough")));
+    await expect(amid.loaded).rejects.toThrow("enough");
+    expect(early.backend.memory().live).toBe(0);
+    expect(amid.backend.memory().live).toBe(0);
+  });
+
+  it.each([
+    ["of a hub", () => "owner/tiny"],
+    ["by URLs", () => ["config.json", "model.safetensors"].map((name) => `${server.url}/plain/${name}`)],
+  ])("ends a download %s whose server says nothing more", async (_, source) => {
+    const controller = new AbortController();
+    server.trouble = (name, response) => {
+      if (!name.endsWith(".safetensors")) return false;
+      response.writeHead(200, { "content-length": 1e6 });
+      response.write("x");
+      controller.abort(new Error("too slow"));
+      return true;
+    };
+    await expect(loading(source(), controller.signal).loaded).rejects.toThrow("too slow");
+  });
+});
