@@ -84,10 +84,11 @@ function chunk(a: usize, chunks: i32, piece: i32, following: i32): void {
 
 /** Has the keys of a piece met, if there is one. */
 function meetKeys(a: usize, chunks: i32, piece: i32): void {
+  if (piece < 0) return lookAhead(0, 0);
   const h = piece / chunks;
   const first = (piece % chunks) * CHUNK;
-  const start = piece < 0 ? 0 : load<i32>(DecodeAttention.offset(a) + (h << 2)) + first;
-  const count = piece < 0 ? 0 : min(CHUNK, countOf(a, h) - first);
+  const start = load<i32>(DecodeAttention.offset(a) + (h << 2)) + first;
+  const count = min(CHUNK, countOf(a, h) - first);
   lookAhead(DecodeAttention.keys(a) + <usize>start * rowBytes(a), <usize>count * rowBytes(a));
 }
 

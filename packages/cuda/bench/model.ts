@@ -4,6 +4,7 @@ import { full, type Policy } from "@ziggurat/policy";
 import { generate, generateBatch, loadModel } from "@ziggurat/runtime";
 import { snapkv } from "@ziggurat/snapkv";
 import { type LlamaShape, llama8b, prefillOperations, randomLlama, rowBytes, smollm2, weightBytes } from "../../../apps/bench/src/random-llama.js";
+import { median } from "../../../apps/bench/src/report.js";
 import { create, cublasLt } from "./create.js";
 import { peersIn } from "./peers.js";
 import { profiled } from "./profile.js";
@@ -76,7 +77,6 @@ async function prefill(model: Loaded, shape: LlamaShape, policy: Policy) {
   const { timings, cache } = await generation.result;
   return { seconds: timings.prefillSeconds, cache };
 }
-const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
 /** Policies in turn, so that all see the device alike. */
 async function prefills(model: Loaded): Promise<void> {

@@ -4,7 +4,8 @@ import { pyramidkv } from "@ziggurat/pyramid";
 import { generate } from "@ziggurat/runtime";
 import { snapkv } from "@ziggurat/snapkv";
 import type { Backend, WeightDType } from "@ziggurat/tensor";
-import { load, median } from "./decode.js";
+import { median } from "../../../apps/bench/src/report.js";
+import { load } from "./decode.js";
 
 const runs = 5;
 

@@ -3,6 +3,7 @@ import { generate, loadModel } from "@ziggurat/runtime";
 import { snapkv } from "@ziggurat/snapkv";
 import type { Backend, WeightDType } from "@ziggurat/tensor";
 import { type LlamaShape, llama1b, llama8b, pebble, prefillOperations, randomLlama, smollm2 } from "../../../apps/bench/src/random-llama.js";
+import { median } from "../../../apps/bench/src/report.js";
 
 const shapes: Readonly<Record<string, LlamaShape>> = { pebble, smol: smollm2, "1b": llama1b, "8b": llama8b };
 /** Tokens between two looks at the ids. */
@@ -79,5 +80,3 @@ export async function decode(
   }
   model.free();
 }
-
-export const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;

@@ -9,7 +9,7 @@ export interface Place {
 }
 
 /** A binding of a dispatch: the stretch of a buffer that holds all operands of the group, in windows where it is longer than one binding may be. */
-export interface Binding extends Group {
+export interface Binding extends Omit<Group, "windows"> {
   readonly buffer: GPUBuffer;
   readonly stretches: readonly Stretch[];
   /** Element at which each operand starts. */
@@ -75,7 +75,7 @@ export function bindingsOf(op: string, stage: Stage, places: Readonly<Record<str
     const window = 2 ** Math.floor(Math.log2(limit));
     const windows = Math.ceil(size / window);
     const stretches = Array.from({ length: windows }, (_, i) => ({ offset: offset + i * window, size: Math.min(window, size - i * window) }));
-    return { ...binding, stretches, windows, window: window / sizeOf({ type }) };
+    return { ...binding, stretches, window: window / sizeOf({ type }) };
   });
 }
 

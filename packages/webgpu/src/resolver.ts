@@ -119,7 +119,9 @@ export class Resolver {
         `${op}: its operands lie in ${places} places${why}, and this device binds ${most}; put tables in one buffer, use smaller arenas`,
       );
     }
-    const groups = bindings.map(({ type, names, written, windows, window }) => ({ type, names, written, windows, window }));
+    const groups = bindings.map(({ type, names, written, window, stretches }) => {
+      return { type, names, written, ...(window === undefined ? {} : { windows: stretches.length, window }) };
+    });
     return { ...this.#pipelines.get(stage, groups), op, bindings, uniforms, grid: stage.grid, work: stage.work };
   }
 }

@@ -10,8 +10,8 @@ export interface Group {
   readonly names: readonly string[];
   readonly written: boolean;
   /** Where one binding does not hold it: how many do, one behind the other, of `window` elements each. */
-  readonly windows?: number | undefined;
-  readonly window?: number | undefined;
+  readonly windows?: number;
+  readonly window?: number;
 }
 
 export interface ShaderParts {

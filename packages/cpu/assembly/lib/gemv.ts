@@ -65,7 +65,7 @@ function unitRows(out: i32, rowBytes: usize): i32 {
   const whole = 4 * max(1, <i32>(PAGE >> ctz(rowBytes))); // Four times as many rows as make whole pages.
   const most = min(768, out / (3 * threads));
   if (most >= whole) return most / whole * whole;
-  return whole * threads <= out + whole ? whole : max(32, min(512, (out >> 4) & ~3));
+  return whole * (threads - 1) < out ? whole : max(32, min(512, (out >> 4) & ~3));
 }
 
 // @ts-ignore: decorator
