@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { defineConfig } from "tsup";
 
-// The one build configuration: run by every package from its own folder. A package may name further entries under `tsup` in its package.json. Declarations
-// are written for all packages at once: scripts/declarations.mjs.
+// The one build configuration: run by every package from its own folder. A package may name further entries under
+// `tsup` in its package.json. Declarations are written for all packages at once: scripts/declarations.mjs.
 const manifest = JSON.parse(readFileSync("package.json", "utf8")) as { tsup?: { entry?: string[] } };
 
 export default defineConfig({

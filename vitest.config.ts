@@ -3,7 +3,8 @@ import { defineConfig } from "vitest/config";
 // Shaders are imported as their text; in packages esbuild does the same.
 const wgsl = {
   name: "wgsl",
-  transform: (code: string, id: string) => (id.endsWith(".wgsl") ? { code: `export default ${JSON.stringify(code)}`, map: null } : undefined),
+  transform: (code: string, id: string) =>
+    id.endsWith(".wgsl") ? { code: `export default ${JSON.stringify(code)}`, map: null } : undefined,
 };
 
 export default defineConfig({

@@ -5,6 +5,7 @@ export const chromiumFlags: readonly string[] = [
   "--use-webgpu-adapter=swiftshader",
   "--enable-features=Vulkan",
   "--ignore-gpu-blocklist",
-  // SwiftShader compiles the clearing of workgroup memory word by word, seconds a kernel; no kernel of ours reads what it has not written.
+  // SwiftShader compiles the clearing of workgroup memory word by word, seconds a kernel; no kernel of ours reads what
+  // it has not written.
   "--enable-dawn-features=disable_workgroup_init",
 ];

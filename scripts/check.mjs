@@ -33,7 +33,8 @@ for (const module of vitest.state.getTestModules()) {
     const { state, note } = test.result();
     const what = `${file} > ${test.fullName}`;
     if (state !== "skipped") count(what, state === "passed");
-    else if (note === undefined) count(`${what}: skips and does not say why; call context.skip("reason") or use scripts/requirements.ts`, false);
+    else if (note === undefined)
+      count(`${what}: skips and does not say why; call context.skip("reason") or use scripts/requirements.ts`, false);
     else {
       tally.skipped++;
       skips.set(note, [...(skips.get(note) ?? []), what]);
@@ -44,7 +45,8 @@ for (const module of vitest.state.getTestModules()) {
   for (const suite of suites) count(`${file} > ${suite.fullName ?? "the file"}`, false);
   if (tests === 0 && suites.length === 0) count(`${file}: holds no test`, false);
 }
-for (const error of vitest.state.getUnhandledErrors()) count(`error outside of the tests: ${error?.message ?? error}`, false);
+for (const error of vitest.state.getUnhandledErrors())
+  count(`error outside of the tests: ${error?.message ?? error}`, false);
 if (tally.passed + tally.failed + tally.skipped < 3) count("vitest ran no test", false);
 await vitest.close();
 

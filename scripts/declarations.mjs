@@ -1,4 +1,5 @@
-// Writes the .d.ts files of every package into its dist. One program for all: one for each package would read the same libraries a dozen times.
+// Writes the .d.ts files of every package into its dist. One program for all: one for each package would read the same
+// libraries a dozen times.
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
@@ -16,6 +17,12 @@ const { diagnostics } = program.emit(undefined, (file, text, mark) =>
   ts.sys.writeFile(file.replace(/(\/packages\/[^/]+)\/src\//, "$1/dist/"), text, mark),
 );
 if (diagnostics.length > 0) {
-  console.error(ts.formatDiagnostics(diagnostics, { getCanonicalFileName: (file) => file, getCurrentDirectory: () => root, getNewLine: () => "\n" }));
+  console.error(
+    ts.formatDiagnostics(diagnostics, {
+      getCanonicalFileName: (file) => file,
+      getCurrentDirectory: () => root,
+      getNewLine: () => "\n",
+    }),
+  );
   process.exit(1);
 }

@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
 import { type TestContext, test } from "vitest";
 
-// What some tests need and a fresh clone lacks. Tests ask here, so that every skip names its reason and `ZIGGURAT_REQUIRE` can forbid it.
+// What some tests need and a fresh clone lacks. Tests ask here, so that every skip names its reason and
+// `ZIGGURAT_REQUIRE` can forbid it.
 
 export interface Requirement {
   readonly name: string;
@@ -11,7 +12,10 @@ export interface Requirement {
   readonly remedy: string;
 }
 
-/** The path that a variable names, or where it is not set a usual one; undefined where nothing is there. Set but empty, the variable hides the usual path. */
+/**
+ * The path that a variable names, or where it is not set a usual one; undefined where nothing is there. Set but empty,
+ * the variable hides the usual path.
+ */
 const find = (variable: string, usual?: string): string | undefined => {
   const path = process.env[variable] ?? usual;
   return path && existsSync(path) ? path : undefined;
@@ -28,7 +32,8 @@ export const chromium: Requirement = {
 export const vulkan: Requirement = {
   name: "vulkan",
   path: find("ZIGGURAT_VULKAN", "/usr/lib/chromium/vk_swiftshader_icd.json"),
-  remedy: "install Debian's chromium and libvulkan1 packages, or name the ICD file of a Vulkan driver in ZIGGURAT_VULKAN",
+  remedy:
+    "install Debian's chromium and libvulkan1 packages, or name the ICD file of a Vulkan driver in ZIGGURAT_VULKAN",
 };
 
 /** A folder of models too large for the repository. */
@@ -61,8 +66,16 @@ for (const name of required) {
   }
 }
 
-/** A test that needs `requirement` and gets its path. Where it is absent the test skips and says why, or fails if `ZIGGURAT_REQUIRE` names it. */
-export const testWith = (requirement: Requirement, title: string, body: (path: string, context: TestContext) => unknown, timeout?: number) =>
+/**
+ * A test that needs `requirement` and gets its path. Where it is absent the test skips and says why, or fails if
+ * `ZIGGURAT_REQUIRE` names it.
+ */
+export const testWith = (
+  requirement: Requirement,
+  title: string,
+  body: (path: string, context: TestContext) => unknown,
+  timeout?: number,
+) =>
   test(title, { ...(timeout === undefined ? {} : { timeout }) }, async (context) => {
     const { name, path, remedy } = requirement;
     if (path !== undefined) return void (await body(path, context));

@@ -7,7 +7,12 @@ import { fileURLToPath } from "node:url";
 export const root = fileURLToPath(new URL("..", import.meta.url));
 
 export type DependencyField = "dependencies" | "peerDependencies" | "optionalDependencies" | "devDependencies";
-export const dependencyFields: readonly DependencyField[] = ["dependencies", "peerDependencies", "optionalDependencies", "devDependencies"];
+export const dependencyFields: readonly DependencyField[] = [
+  "dependencies",
+  "peerDependencies",
+  "optionalDependencies",
+  "devDependencies",
+];
 
 export interface Manifest extends Partial<Record<DependencyField, Readonly<Record<string, string>>>> {
   readonly name: string;
@@ -43,7 +48,9 @@ const under = (parent: string): Workspace[] =>
 
 export const packages: readonly Workspace[] = under("packages");
 export const apps: readonly Workspace[] = under("apps");
-export const publishable: readonly Workspace[] = [...packages, ...apps].filter(({ manifest }) => manifest.private !== true);
+export const publishable: readonly Workspace[] = [...packages, ...apps].filter(
+  ({ manifest }) => manifest.private !== true,
+);
 
 export const backends: readonly string[] = ["cpu", "webgpu", "cuda"];
 /** What backends bring along for a platform. */

@@ -3,7 +3,9 @@ import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { apps, filesUnder, packages, policies, readText, root } from "../workspace.js";
 
-const documents = filesUnder("").filter((file) => file.endsWith(".md") && !/(^|\/)(CHANGELOG\.md|fixtures\/)/.test(file));
+const documents = filesUnder("").filter(
+  (file) => file.endsWith(".md") && !/(^|\/)(CHANGELOG\.md|fixtures\/)/.test(file),
+);
 const exists = (path: string) => existsSync(join(root, path));
 
 /** Text that is a path of this repository, as far as it is not a pattern. */
@@ -14,7 +16,9 @@ const paths = (text: string) =>
 
 test.each(documents)("%s names only files that are there", (document) => {
   const text = readText(document);
-  const links = [...text.matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)/g)].map(([, target]) => join(dirname(document), target!));
+  const links = [...text.matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)/g)].map(([, target]) =>
+    join(dirname(document), target!),
+  );
   // A package's README may also name its own files from its own folder.
   const named = paths(text).filter((path) => !exists(path) && !exists(join(dirname(document), path)));
   expect([...links.filter((path) => !exists(path)), ...named]).toEqual([]);
@@ -66,7 +70,9 @@ describe("ARCHITECTURE.md", () => {
 });
 
 test("CONTRIBUTING.md names every environment variable of ours", () => {
-  const code = ["scripts", "packages", "apps", ".ci"].flatMap(filesUnder).filter((file) => /\.(ts|mjs|js)$|\/run$/.test(file));
+  const code = ["scripts", "packages", "apps", ".ci"]
+    .flatMap(filesUnder)
+    .filter((file) => /\.(ts|mjs|js)$|\/run$/.test(file));
   const variables = new Set(code.flatMap((file) => readText(file).match(/\bZIGGURAT_[A-Z][A-Z_]*/g) ?? []));
   expect(variables.size).toBeGreaterThan(2);
   const contributing = readText("CONTRIBUTING.md");

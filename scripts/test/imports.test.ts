@@ -13,20 +13,27 @@ interface Import {
 function importsOf(file: string): Import[] {
   const found: Import[] = [];
   const add = (specifier: ts.Node | undefined, typeOnly: boolean) => {
-    if (specifier !== undefined && ts.isStringLiteralLike(specifier)) found.push({ from: file, specifier: specifier.text, typeOnly });
+    if (specifier !== undefined && ts.isStringLiteralLike(specifier))
+      found.push({ from: file, specifier: specifier.text, typeOnly });
   };
   const visit = (node: ts.Node): void => {
     if (ts.isImportDeclaration(node)) {
       const { importClause: clause } = node;
       const named = clause?.namedBindings;
-      const allTypes = named !== undefined && ts.isNamedImports(named) && !clause?.name && named.elements.every((element) => element.isTypeOnly);
+      const allTypes =
+        named !== undefined &&
+        ts.isNamedImports(named) &&
+        !clause?.name &&
+        named.elements.every((element) => element.isTypeOnly);
       add(node.moduleSpecifier, clause?.phaseModifier === ts.SyntaxKind.TypeKeyword || allTypes);
     } else if (ts.isExportDeclaration(node)) {
       const named = node.exportClause;
-      const allTypes = named !== undefined && ts.isNamedExports(named) && named.elements.every((element) => element.isTypeOnly);
+      const allTypes =
+        named !== undefined && ts.isNamedExports(named) && named.elements.every((element) => element.isTypeOnly);
       add(node.moduleSpecifier, node.isTypeOnly || allTypes);
     } else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) add(node.argument.literal, true);
-    else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) add(node.arguments[0], false);
+    else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword)
+      add(node.arguments[0], false);
     ts.forEachChild(node, visit);
   };
   visit(ts.createSourceFile(file, readText(file), ts.ScriptTarget.Latest));
@@ -49,7 +56,8 @@ const allowed = (folder: string): { values: readonly string[]; types?: readonly 
   if (folder === "cache") return { values: ["tensor", "policy"] };
   if (folder === "runtime" || folder === "testing") return { values: ["tensor", "policy", "cache"] };
   if (binaries.includes(folder)) return { values: [] };
-  if (backends.includes(folder)) return { values: ["tensor", ...binaries.filter((name) => name.startsWith(`${folder}-`))] };
+  if (backends.includes(folder))
+    return { values: ["tensor", ...binaries.filter((name) => name.startsWith(`${folder}-`))] };
   return { values: ["policy", ...policyNames.filter((name) => name !== folder)], types: ["tensor"] };
 };
 
@@ -97,20 +105,31 @@ describe.each(packages)("$path", ({ path, folder, manifest }) => {
   });
 
   test("depends on nothing else of this repository", () => {
-    const named = dependencyFields.filter((field) => field !== "devDependencies").flatMap((field) => Object.keys(manifest[field] ?? {}));
+    const named = dependencyFields
+      .filter((field) => field !== "devDependencies")
+      .flatMap((field) => Object.keys(manifest[field] ?? {}));
     const inside = named.filter((name) => name.startsWith("@ziggurat/")).map((name) => name.slice("@ziggurat/".length));
     expect(inside.filter((name) => !may.values.includes(name) && !may.types?.includes(name))).toEqual([]);
   });
 
   test("names in its package.json whatever it imports", () => {
-    const declared = new Set(dependencyFields.filter((field) => field !== "devDependencies").flatMap((field) => Object.keys(manifest[field] ?? {})));
-    const outside = own.filter(({ specifier }) => !isRelative(specifier) && !specifier.startsWith("node:") && !declared.has(packageOf(specifier)));
+    const declared = new Set(
+      dependencyFields
+        .filter((field) => field !== "devDependencies")
+        .flatMap((field) => Object.keys(manifest[field] ?? {})),
+    );
+    const outside = own.filter(
+      ({ specifier }) =>
+        !isRelative(specifier) && !specifier.startsWith("node:") && !declared.has(packageOf(specifier)),
+    );
     expect(outside).toEqual([]);
   });
 
   test("stays inside its own src", () => {
     const src = `${path}/src/`;
-    const escapes = own.filter(({ from, specifier }) => isRelative(specifier) && !join(dirname(from), specifier).startsWith(src));
+    const escapes = own.filter(
+      ({ from, specifier }) => isRelative(specifier) && !join(dirname(from), specifier).startsWith(src),
+    );
     expect(escapes).toEqual([]);
   });
 });
@@ -121,7 +140,9 @@ test.each([...packages, ...apps])("$path has no circle of imports", ({ path }) =
   for (const { from, specifier } of imports.get(path)!) {
     if (!isRelative(specifier)) continue;
     const target = join(dirname(from), specifier);
-    const file = [target, target.replace(/\.js$/, ".ts"), target.replace(/\.js$/, ".tsx")].find((name) => files.has(name));
+    const file = [target, target.replace(/\.js$/, ".ts"), target.replace(/\.js$/, ".tsx")].find((name) =>
+      files.has(name),
+    );
     if (file) graph.get(from)!.push(file);
   }
   expect(circleIn(graph)).toBeUndefined();

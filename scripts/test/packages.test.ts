@@ -1,8 +1,19 @@
 import { describe, expect, test } from "vitest";
-import { apps, backends, dependencyFields, filesUnder, packages, publishable, readText, rootManifest } from "../workspace.js";
+import {
+  apps,
+  backends,
+  dependencyFields,
+  filesUnder,
+  packages,
+  publishable,
+  readText,
+  rootManifest,
+} from "../workspace.js";
 
 const catalog = new Map(
-  [...readText("pnpm-workspace.yaml").matchAll(/^ {2}"?([^":\s]+)"?: (.+)$/gm)].map(([, name, range]) => [name!, range!] as const),
+  [...readText("pnpm-workspace.yaml").matchAll(/^ {2}"?([^":\s]+)"?: (.+)$/gm)].map(
+    ([, name, range]) => [name!, range!] as const,
+  ),
 );
 
 describe.each(packages)("$path", ({ path, folder, manifest }) => {
@@ -11,7 +22,9 @@ describe.each(packages)("$path", ({ path, folder, manifest }) => {
     expect(files).toContain("package.json");
     expect(files).toContain("src/index.ts");
     // Tests of what @ziggurat/testing itself imports may live there, lest the two depend on each other.
-    const elsewhere = filesUnder("packages/testing/test").filter((file) => readText(file).includes(`"${manifest.name}"`));
+    const elsewhere = filesUnder("packages/testing/test").filter((file) =>
+      readText(file).includes(`"${manifest.name}"`),
+    );
     expect([...files.filter((file) => /^test\/.*\.test\.ts$/.test(file)), ...elsewhere]).not.toEqual([]);
     expect(readText(`${path}/README.md`)).toMatch(new RegExp(`^# @ziggurat/${folder}\n\n\\S`));
     const build = files.filter((file) => /^(tsconfig|tsup|turbo|vitest|biome).*\.(json|ts)$/.test(file));
@@ -22,14 +35,23 @@ describe.each(packages)("$path", ({ path, folder, manifest }) => {
     expect(manifest.name).toBe(`@ziggurat/${folder}`);
     const main = manifest.exports?.["."];
     expect(Object.keys(main ?? {})[0], "the first condition that matches is taken").toBe("@ziggurat/source");
-    expect(main).toEqual({ "@ziggurat/source": "./src/index.ts", types: "./dist/index.d.ts", import: "./dist/index.js" });
+    expect(main).toEqual({
+      "@ziggurat/source": "./src/index.ts",
+      types: "./dist/index.d.ts",
+      import: "./dist/index.js",
+    });
     expect(manifest.exports?.["./package.json"]).toBe("./package.json");
     expect(manifest.files).toEqual(expect.arrayContaining(["dist", "src", "README.md"]));
   });
 });
 
 test.each(publishable)("$path says what a registry and a bundler need", ({ manifest }) => {
-  expect(manifest).toMatchObject({ license: "Apache-2.0", type: "module", sideEffects: false, engines: { node: rootManifest.engines!.node } });
+  expect(manifest).toMatchObject({
+    license: "Apache-2.0",
+    type: "module",
+    sideEffects: false,
+    engines: { node: rootManifest.engines!.node },
+  });
   expect(manifest.description).toMatch(/\w+ \w+/);
 });
 
@@ -62,7 +84,9 @@ test("this repository's packages are named by the workspace protocol, and tensor
     ),
   );
   expect(ranges.length).toBeGreaterThan(packages.length);
-  expect(ranges.filter(({ field, range }) => range !== (field === "peerDependencies" ? "workspace:0.x" : "workspace:^"))).toEqual([]);
+  expect(
+    ranges.filter(({ field, range }) => range !== (field === "peerDependencies" ? "workspace:0.x" : "workspace:^")),
+  ).toEqual([]);
   for (const { folder, manifest } of packages) {
     if (![...backends, "runtime", "cache", "testing"].includes(folder)) continue;
     expect(Object.keys(manifest.peerDependencies ?? {}), manifest.name).toContain("@ziggurat/tensor");
@@ -75,18 +99,24 @@ test("a version that two packages name is written once, in the catalog", () => {
   for (const manifest of [rootManifest, ...[...packages, ...apps].map((place) => place.manifest)]) {
     for (const field of dependencyFields.filter((name) => name !== "peerDependencies")) {
       for (const [name, range] of Object.entries(manifest[field] ?? {})) {
-        if (!range.startsWith("workspace:")) users.set(name, [...(users.get(name) ?? []), { in: manifest.name, range }]);
+        if (!range.startsWith("workspace:"))
+          users.set(name, [...(users.get(name) ?? []), { in: manifest.name, range }]);
       }
     }
   }
-  const wrong = [...users].filter(([name, uses]) => (uses.length > 1 || catalog.has(name)) && uses.some(({ range }) => range !== "catalog:"));
+  const wrong = [...users].filter(
+    ([name, uses]) => (uses.length > 1 || catalog.has(name)) && uses.some(({ range }) => range !== "catalog:"),
+  );
   expect(wrong).toEqual([]);
-  const missing = [...users].filter(([name, uses]) => uses.some(({ range }) => range === "catalog:") && !catalog.has(name));
+  const missing = [...users].filter(
+    ([name, uses]) => uses.some(({ range }) => range === "catalog:") && !catalog.has(name),
+  );
   expect(missing).toEqual([]);
 });
 
 test("no file holds a path of one machine, or the address of one registry", () => {
-  const text = /\.(ts|mts|mjs|js|json|ya?ml|md|html|css|wgsl|cu|cc|py|sh|txt|toml)$|(^|\/)(run|\.npmrc|\.gitignore|LICENSE)$/;
+  const text =
+    /\.(ts|mts|mjs|js|json|ya?ml|md|html|css|wgsl|cu|cc|py|sh|txt|toml)$|(^|\/)(run|\.npmrc|\.gitignore|LICENSE)$/;
   const start = "(?:^|[\\s\"'`(=:])";
   const machine = new RegExp(`${start}(?:file://)?/(?:work|root|home|Users|mnt|tmp/bash_jobs)[./][^\\s"'\`)]*`, "m");
   const registry =
@@ -95,7 +125,9 @@ test("no file holds a path of one machine, or the address of one registry", () =
     .filter((file) => text.test(file))
     .flatMap((file) => {
       const body = readText(file);
-      return [machine, registry].flatMap((pattern) => body.match(pattern)?.[0] ?? []).map((match) => `${file}: ${match.trim()}`);
+      return [machine, registry]
+        .flatMap((pattern) => body.match(pattern)?.[0] ?? [])
+        .map((match) => `${file}: ${match.trim()}`);
     });
   expect(found).toEqual([]);
 });

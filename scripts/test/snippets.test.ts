@@ -12,7 +12,9 @@ const given: Readonly<Record<string, string>> = {
 const unknownModule = 2307;
 
 const withGiven = (code: string) => {
-  const missing = Object.keys(given).filter((name) => !new RegExp(`(const|let) (${name}\\b|\\{[^}]*\\b${name}\\b)`).test(code));
+  const missing = Object.keys(given).filter(
+    (name) => !new RegExp(`(const|let) (${name}\\b|\\{[^}]*\\b${name}\\b)`).test(code),
+  );
   return [code, ...missing.map((name) => `declare const ${name}: ${given[name]};`), "export {};\n"].join("\n");
 };
 
@@ -20,7 +22,10 @@ const snippets = new Map(
   filesUnder("")
     .filter((file) => file.endsWith(".md") && !file.includes("/fixtures/"))
     .flatMap((file) =>
-      [...readText(file).matchAll(/^```ts\n([\s\S]*?)^```/gm)].map(([, code], index) => [join(root, `${file}.${index}.ts`), withGiven(code!)]),
+      [...readText(file).matchAll(/^```ts\n([\s\S]*?)^```/gm)].map(([, code], index) => [
+        join(root, `${file}.${index}.ts`),
+        withGiven(code!),
+      ]),
     ),
 );
 
@@ -32,7 +37,9 @@ function complaints(): string[] {
   host.fileExists = (path) => snippets.has(path) || fileExists(path);
   host.readFile = (path) => snippets.get(path) ?? readFile(path);
   host.getSourceFile = (path, language, ...rest) =>
-    snippets.has(path) ? ts.createSourceFile(path, snippets.get(path)!, language) : getSourceFile(path, language, ...rest);
+    snippets.has(path)
+      ? ts.createSourceFile(path, snippets.get(path)!, language)
+      : getSourceFile(path, language, ...rest);
   const program = ts.createProgram([...snippets.keys()], options, host);
   return [...snippets.keys()].flatMap((path) => {
     const file = program.getSourceFile(path)!;

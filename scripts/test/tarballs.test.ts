@@ -10,7 +10,8 @@ import ts from "typescript";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type DependencyField, type Manifest, packages, publishable, root, rootManifest } from "../workspace.js";
 
-// Every package as a stranger gets it: packed, and installed by npm into an empty folder with no more than what it depends on.
+// Every package as a stranger gets it: packed, and installed by npm into an empty folder with no more than what it
+// depends on.
 
 const run = promisify(execFile);
 const temp = mkdtempSync(join(tmpdir(), "ziggurat-tarballs-"));
@@ -18,7 +19,8 @@ afterAll(() => rmSync(temp, { recursive: true, force: true }), 60_000);
 
 const installed: readonly DependencyField[] = ["dependencies", "peerDependencies", "optionalDependencies"];
 const byName = new Map(publishable.map((place) => [place.manifest.name, place]));
-const tarballOf = ({ name, version }: Manifest) => join(temp, `${name.replace("@", "").replace("/", "-")}-${version}.tgz`);
+const tarballOf = ({ name, version }: Manifest) =>
+  join(temp, `${name.replace("@", "").replace("/", "-")}-${version}.tgz`);
 
 /** A package of this repository and all of those that it needs. */
 function closure(name: string, found: Set<string> = new Set()): Set<string> {
@@ -33,9 +35,15 @@ function closure(name: string, found: Set<string> = new Set()): Set<string> {
 async function install(folder: string, names: Iterable<string>, more: object = {}): Promise<string> {
   const path = join(temp, folder);
   mkdirSync(path, { recursive: true });
-  const dependencies = Object.fromEntries([...names].map((name) => [name, `file:${tarballOf(byName.get(name)!.manifest)}`]));
+  const dependencies = Object.fromEntries(
+    [...names].map((name) => [name, `file:${tarballOf(byName.get(name)!.manifest)}`]),
+  );
   writeFileSync(join(path, "package.json"), JSON.stringify({ private: true, type: "module", ...more, dependencies }));
-  await run("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock"], { cwd: path });
+  await run(
+    "npm",
+    ["install", "--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock"],
+    { cwd: path },
+  );
   return path;
 }
 
@@ -48,16 +56,23 @@ beforeAll(async () => {
   const unbuilt = packages.filter(({ path }) => !existsSync(join(root, path, "dist")));
   if (unbuilt.length > 0) throw new Error(`${unbuilt[0]!.path} has no dist; run \`npm run setup\` first`);
   const filters = publishable.flatMap(({ manifest }) => ["--filter", manifest.name]);
-  await run("npx", ["--yes", rootManifest.packageManager!, "-r", ...filters, "pack", "--pack-destination", temp], { cwd: root });
+  await run("npx", ["--yes", rootManifest.packageManager!, "-r", ...filters, "pack", "--pack-destination", temp], {
+    cwd: root,
+  });
 }, 120_000);
 
 /** Standard library files are parsed once for all programs. */
 const libraries = new Map<string, ts.SourceFile | undefined>();
 
-/** What TypeScript says to a file that imports `name`, in a folder where it is installed. Library types are checked too. */
+/**
+ * What TypeScript says to a file that imports `name`, in a folder where it is installed. Library types are checked too.
+ */
 function typeErrors(folder: string, name: string, mode: "nodenext" | "bundler"): string[] {
   const file = join(folder, `${mode}.ts`);
-  writeFileSync(file, `import * as everything from "${name}";\nexport const names: string[] = Object.keys(everything);\n`);
+  writeFileSync(
+    file,
+    `import * as everything from "${name}";\nexport const names: string[] = Object.keys(everything);\n`,
+  );
   const options: ts.CompilerOptions = {
     target: ts.ScriptTarget.ES2022,
     lib: ["lib.es2023.d.ts", "lib.dom.d.ts", "lib.dom.iterable.d.ts", "lib.esnext.disposable.d.ts"],
@@ -96,7 +111,9 @@ describe.each(publishable)("$manifest.name", ({ manifest }) => {
     const problems =
       result.types === false
         ? []
-        : result.problems.filter((problem) => !("resolutionKind" in problem && /^node10$|cjs$/.test(problem.resolutionKind)));
+        : result.problems.filter(
+            (problem) => !("resolutionKind" in problem && /^node10$|cjs$/.test(problem.resolutionKind)),
+          );
     expect(problems).toEqual([]);
   });
 
@@ -106,14 +123,23 @@ describe.each(publishable)("$manifest.name", ({ manifest }) => {
     const files = filesIn(own);
 
     expect(files).toEqual(expect.arrayContaining(["package.json", "README.md", "LICENSE"]));
-    expect(files.filter((file) => /(^|\/)(test|bench|node_modules)\/|\.test\.|\.tgz$|\.tsbuildinfo$/.test(file))).toEqual([]);
+    expect(
+      files.filter((file) => /(^|\/)(test|bench|node_modules)\/|\.test\.|\.tgz$|\.tsbuildinfo$/.test(file)),
+    ).toEqual([]);
     const text = readFileSync(join(own, "package.json"), "utf8");
     expect(text).not.toMatch(/"(workspace|catalog):/);
-    const targets = Object.values(manifest.exports ?? {}).flatMap((target) => (typeof target === "string" ? [target] : Object.values(target)));
+    const targets = Object.values(manifest.exports ?? {}).flatMap((target) =>
+      typeof target === "string" ? [target] : Object.values(target),
+    );
     expect(targets.filter((target) => !existsSync(join(own, target)))).toEqual([]);
     for (const map of files.filter((file) => file.endsWith(".map"))) {
-      const { sources, sourcesContent } = JSON.parse(readFileSync(join(own, map), "utf8")) as { sources: string[]; sourcesContent?: unknown[] };
-      const absent = sources.filter((source, i) => typeof sourcesContent?.[i] !== "string" && !existsSync(resolve(own, dirname(map), source)));
+      const { sources, sourcesContent } = JSON.parse(readFileSync(join(own, map), "utf8")) as {
+        sources: string[];
+        sourcesContent?: unknown[];
+      };
+      const absent = sources.filter(
+        (source, i) => typeof sourcesContent?.[i] !== "string" && !existsSync(resolve(own, dirname(map), source)),
+      );
       expect(absent, map).toEqual([]);
     }
 
@@ -158,22 +184,47 @@ console.log(JSON.stringify({ text, promptTokens, policy, rows: cache.rows, kept:
 `;
 
 test("a policy package of someone else, built from the tarballs alone, runs in generate", async () => {
-  const names = new Set(["policy", "runtime", "cpu", "pebble"].flatMap((folder) => [...closure(`@ziggurat/${folder}`)]));
+  const names = new Set(
+    ["policy", "runtime", "cpu", "pebble"].flatMap((folder) => [...closure(`@ziggurat/${folder}`)]),
+  );
   const name = "keydiff-of-someone-else";
-  const folder = await install(name, names, { name, version: "1.0.0", exports: { ".": { types: "./dist/index.d.ts", import: "./dist/index.js" } } });
+  const folder = await install(name, names, {
+    name,
+    version: "1.0.0",
+    exports: { ".": { types: "./dist/index.d.ts", import: "./dist/index.js" } },
+  });
   mkdirSync(join(folder, "src"));
   writeFileSync(join(folder, "src/index.ts"), someonesPolicy);
-  const compilerOptions = { target: "es2022", module: "nodenext", strict: true, declaration: true, types: [], rootDir: "src", outDir: "dist" };
+  const compilerOptions = {
+    target: "es2022",
+    module: "nodenext",
+    strict: true,
+    declaration: true,
+    types: [],
+    rootDir: "src",
+    outDir: "dist",
+  };
   writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["src"] }));
   await run(process.execPath, [join(root, "node_modules/typescript/bin/tsc")], { cwd: folder });
   writeFileSync(join(folder, "main.js"), someonesProgram);
   const { stdout } = await run(process.execPath, ["main.js"], { cwd: folder });
 
-  const result = JSON.parse(stdout) as { text: string; promptTokens: number; policy: object; rows: number[][]; kept: number[][][] };
+  const result = JSON.parse(stdout) as {
+    text: string;
+    promptTokens: number;
+    policy: object;
+    rows: number[][];
+    kept: number[][][];
+  };
   expect(result.promptTokens).toBeGreaterThan(200);
   const heads = result.rows.flat();
   expect(heads).toEqual(heads.map(() => 48));
-  expect(result.policy).toMatchObject({ name: "keydiff", active: true, evicted: heads.length * (result.promptTokens - 48), prefill: "exact" });
+  expect(result.policy).toMatchObject({
+    name: "keydiff",
+    active: true,
+    evicted: heads.length * (result.promptTokens - 48),
+    prefill: "exact",
+  });
   const pinned = [0, 1, 2, 3, ...Array.from({ length: 16 }, (_, i) => result.promptTokens - 16 + i)];
   for (const kept of result.kept.flat()) expect(kept).toEqual(expect.arrayContaining(pinned));
   expect(result.kept[0]).not.toEqual(result.kept[1]);

@@ -7,7 +7,10 @@ import { table } from "./report.js";
 
 const tasks: readonly Task[] = ["needle", "table", "labels"];
 
-/** How many documents of held-out words Pebble answers exactly with its full cache: equal thirds of one needle, tables of numbers, few-shot labels. */
+/**
+ * How many documents of held-out words Pebble answers exactly with its full cache: equal thirds of one needle, tables
+ * of numbers, few-shot labels.
+ */
 export async function accuracy({
   threads,
   runs,
@@ -35,7 +38,11 @@ export async function accuracy({
     console.error(`${task}: ${right.get(task)} of ${each}`);
   }
   const sum = [...right.values()].reduce((a, b) => a + b, 0);
-  const rows = tasks.map((task) => [task, `${right.get(task)} of ${each}`, `${((100 * right.get(task)!) / each).toFixed(1)} %`]);
+  const rows = tasks.map((task) => [
+    task,
+    `${right.get(task)} of ${each}`,
+    `${((100 * right.get(task)!) / each).toFixed(1)} %`,
+  ]);
   console.log(
     table([
       [`task, full cache, ${weights ?? "bf16"}`, "right", "share"],

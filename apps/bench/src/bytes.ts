@@ -8,18 +8,36 @@ import { median, randomIds, table } from "./report.js";
 const tokens = 8192;
 const maxTokens = 32;
 
-/** Measured bytes of every policy's cache at 8,192 tokens beside what arithmetic expects, and what is left after many generations. */
+/**
+ * Measured bytes of every policy's cache at 8,192 tokens beside what arithmetic expects, and what is left after many
+ * generations.
+ */
 export async function bytes({ threads, runs }: { threads: number; runs: number }): Promise<void> {
   const backend = await cpu({ threads });
   const model = await loadModel(pebble(), { backend });
   const { cache: shape, vocabularySize } = model.facts;
   const prompt = randomIds(tokens, vocabularySize, 1);
-  const rows = [["policy, 12 % of 8,192", "cache", "expected", "room", "expected", "tables", "expected", "scratch peak", "expected", "exact"]];
+  const rows = [
+    [
+      "policy, 12 % of 8,192",
+      "cache",
+      "expected",
+      "room",
+      "expected",
+      "tables",
+      "expected",
+      "scratch peak",
+      "expected",
+      "exact",
+    ],
+  ];
   for (const policy of everyPolicy(Math.ceil(tokens * 0.12))) {
     const plan = planTurn(new Progress(shape, policy), [tokens], maxTokens - 1);
     const expected = cacheBytes(shape, model.rowDType, [{ policy, plan }]);
     const { planes } = planesOf([policy]);
-    const scratch = scratchBytes(shape, model.rowDType, plan.scratchRows, [{ planes, slot: policy.positions === "slot" }]);
+    const scratch = scratchBytes(shape, model.rowDType, plan.scratchRows, [
+      { planes, slot: policy.positions === "slot" },
+    ]);
     await backend.synchronise();
     const before = backend.memory().labels;
     backend.resetPeak();
@@ -31,10 +49,16 @@ export async function bytes({ threads, runs }: { threads: number; runs: number }
       live = { cache: of("cache"), room: of("room"), tables: of("tables") };
     }
     const peak = (backend.memory().labels.scratch?.peak ?? 0) - (before.scratch?.live ?? 0);
-    const exact = live.cache === expected.cache && live.room === expected.room && live.tables === expected.tables && peak === scratch;
+    const exact =
+      live.cache === expected.cache &&
+      live.room === expected.room &&
+      live.tables === expected.tables &&
+      peak === scratch;
     rows.push([
       policy.name,
-      ...[live.cache, expected.cache, live.room, expected.room, live.tables, expected.tables, peak, scratch].map(String),
+      ...[live.cache, expected.cache, live.room, expected.room, live.tables, expected.tables, peak, scratch].map(
+        String,
+      ),
       exact ? "yes" : "NO",
     ]);
   }
@@ -45,7 +69,8 @@ export async function bytes({ threads, runs }: { threads: number; runs: number }
   const policies = everyPolicy(16 + 32);
   for (let run = 0; run < runs; run++) {
     const started = performance.now();
-    await generate({ model, policy: policies[run % policies.length]!, prompt: prompt.slice(0, 64), maxTokens: 4 }).result;
+    await generate({ model, policy: policies[run % policies.length]!, prompt: prompt.slice(0, 64), maxTokens: 4 })
+      .result;
     times.push(performance.now() - started);
   }
   console.log(

@@ -6,7 +6,10 @@ import { randomOnCpu, type Setting } from "./setting.js";
 
 const written = 65;
 
-/** GB/s that as many threads read in a plain loop of four row streams each: the yardstick of packages/cpu/bench, which needs the checkout. */
+/**
+ * GB/s that as many threads read in a plain loop of four row streams each: the yardstick of packages/cpu/bench, which
+ * needs the checkout.
+ */
 async function streamRate(threads: number): Promise<number> {
   const { href } = new URL("../../../packages/cpu/bench/yardsticks.mjs", import.meta.url);
   const yardsticks: { streamRate: (threads: number) => Promise<number> } = await import(href);
@@ -22,7 +25,12 @@ export async function decode(setting: Setting): Promise<void> {
   const streams = [await streamRate(threads)];
   const speeds = new Map<string, number[]>();
   const bytes = new Map<string, number>();
-  for await (const result of generateEach({ model, policies, prompt: randomIds(tokens, model.facts.vocabularySize, 3), maxTokens: written })) {
+  for await (const result of generateEach({
+    model,
+    policies,
+    prompt: randomIds(tokens, model.facts.vocabularySize, 3),
+    maxTokens: written,
+  })) {
     speeds.set(result.policy.name, [...(speeds.get(result.policy.name) ?? []), result.timings.decodeTokensPerSecond]);
     bytes.set(result.policy.name, result.cache.bytes);
   }
@@ -31,7 +39,9 @@ export async function decode(setting: Setting): Promise<void> {
   const stream = Math.max(...streams);
   const rate = (name: string) => median(speeds.get(name)!);
   console.log(`${title}, bf16 rows, median of ${runs} interleaved runs of ${written} tokens`);
-  console.log(`a plain loop of four row streams (f32) a thread, the better of before and after: ${stream.toFixed(1)} GB/s`);
+  console.log(
+    `a plain loop of four row streams (f32) a thread, the better of before and after: ${stream.toFixed(1)} GB/s`,
+  );
   const read = (name: string) => ((model.weightBytes + bytes.get(name)!) * rate(name)) / 1e9;
   console.log(
     table([

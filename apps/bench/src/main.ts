@@ -41,7 +41,12 @@ const shape = values.shape === "pebble" ? "pebble" : "smol";
 console.log(machine());
 switch (values.help ? undefined : positionals[0]) {
   case "accuracy":
-    await accuracy({ threads, runs: runs(300), tokens: Number(values.tokens ?? 2048), weights: values.quantise ? "q8_0" : undefined });
+    await accuracy({
+      threads,
+      runs: runs(300),
+      tokens: Number(values.tokens ?? 2048),
+      weights: values.quantise ? "q8_0" : undefined,
+    });
     break;
   case "bytes":
     await bytes({ threads, runs: runs(1000) });
@@ -55,8 +60,10 @@ switch (values.help ? undefined : positionals[0]) {
   case "peers": {
     const { model, text, only, resume } = values;
     const rounds = Number(values.rounds);
-    if (only !== undefined && !["native", "browser", "load"].includes(only)) throw new Error(`--only is ${only}; it must be native, browser or load`);
-    if (!Number.isSafeInteger(rounds) || rounds < 1) throw new Error(`--rounds is ${values.rounds}; it must be a whole number of at least 1`);
+    if (only !== undefined && !["native", "browser", "load"].includes(only))
+      throw new Error(`--only is ${only}; it must be native, browser or load`);
+    if (!Number.isSafeInteger(rounds) || rounds < 1)
+      throw new Error(`--rounds is ${values.rounds}; it must be a whole number of at least 1`);
     await peers({ model, text, threads, rounds, only: only as Part | undefined, resume }).catch((error: Error) => {
       console.error(error.message);
       process.exitCode = 1;

@@ -14,16 +14,56 @@ export interface LlamaShape {
 }
 
 export const pebble: LlamaShape = {
-  ...{ name: "Pebble", layers: 16, hidden: 256, queryHeads: 4, kvHeads: 2, headSize: 64, ffn: 768, vocabulary: 4096, context: 16384 },
+  ...{
+    name: "Pebble",
+    layers: 16,
+    hidden: 256,
+    queryHeads: 4,
+    kvHeads: 2,
+    headSize: 64,
+    ffn: 768,
+    vocabulary: 4096,
+    context: 16384,
+  },
 };
 export const smollm2: LlamaShape = {
-  ...{ name: "SmolLM2-135M", layers: 30, hidden: 576, queryHeads: 9, kvHeads: 3, headSize: 64, ffn: 1536, vocabulary: 49152, context: 32768 },
+  ...{
+    name: "SmolLM2-135M",
+    layers: 30,
+    hidden: 576,
+    queryHeads: 9,
+    kvHeads: 3,
+    headSize: 64,
+    ffn: 1536,
+    vocabulary: 49152,
+    context: 32768,
+  },
 };
 export const llama1b: LlamaShape = {
-  ...{ name: "Llama-3.2-1B", layers: 16, hidden: 2048, queryHeads: 32, kvHeads: 8, headSize: 64, ffn: 8192, vocabulary: 128256, context: 65536 },
+  ...{
+    name: "Llama-3.2-1B",
+    layers: 16,
+    hidden: 2048,
+    queryHeads: 32,
+    kvHeads: 8,
+    headSize: 64,
+    ffn: 8192,
+    vocabulary: 128256,
+    context: 65536,
+  },
 };
 export const llama8b: LlamaShape = {
-  ...{ name: "Llama-3-8B", layers: 32, hidden: 4096, queryHeads: 32, kvHeads: 8, headSize: 128, ffn: 14336, vocabulary: 128256, context: 65536 },
+  ...{
+    name: "Llama-3-8B",
+    layers: 32,
+    hidden: 4096,
+    queryHeads: 32,
+    kvHeads: 8,
+    headSize: 128,
+    ffn: 14336,
+    vocabulary: 128256,
+    context: 65536,
+  },
 };
 
 /** Numbers in all matrices of the layers. */
@@ -37,8 +77,21 @@ export const rowBytes = ({ layers, kvHeads, headSize }: LlamaShape) => layers * 
 export const prefillOperations = (shape: LlamaShape, tokens: number) =>
   2 * layerWeights(shape) * tokens + 2 * shape.layers * shape.queryHeads * shape.headSize * tokens ** 2;
 
-/** A checkpoint of random bf16 weights of about +-0.02 that is made while it is read, from one stretch of noise: for speed and memory only. */
-export function randomLlama({ name, layers, hidden, queryHeads, kvHeads, headSize, ffn, vocabulary, context }: LlamaShape): ModelFiles {
+/**
+ * A checkpoint of random bf16 weights of about +-0.02 that is made while it is read, from one stretch of noise: for
+ * speed and memory only.
+ */
+export function randomLlama({
+  name,
+  layers,
+  hidden,
+  queryHeads,
+  kvHeads,
+  headSize,
+  ffn,
+  vocabulary,
+  context,
+}: LlamaShape): ModelFiles {
   const tensors: [string, number[]][] = [["model.embed_tokens.weight", [vocabulary, hidden]]];
   for (let layer = 0; layer < layers; layer++) {
     const at = (name: string, ...dims: number[]) => tensors.push([`model.layers.${layer}.${name}.weight`, dims]);
@@ -75,7 +128,13 @@ export function randomLlama({ name, layers, hidden, queryHeads, kvHeads, headSiz
   const config = {
     ...{ architectures: ["LlamaForCausalLM"], hidden_size: hidden, intermediate_size: ffn, num_hidden_layers: layers },
     ...{ num_attention_heads: queryHeads, num_key_value_heads: kvHeads, head_dim: headSize, vocab_size: vocabulary },
-    ...{ max_position_embeddings: context, rms_norm_eps: 1e-5, rope_theta: 500000, hidden_act: "silu", tie_word_embeddings: true },
+    ...{
+      max_position_embeddings: context,
+      rms_norm_eps: 1e-5,
+      rope_theta: 500000,
+      hidden_act: "silu",
+      tie_word_embeddings: true,
+    },
   };
   const text = new TextEncoder().encode(JSON.stringify(config));
   const read = async (offset: number, length: number) => {
@@ -93,7 +152,8 @@ export function randomLlama({ name, layers, hidden, queryHeads, kvHeads, headSiz
   return {
     name: `${name} shape, random weights`,
     async open(name) {
-      if (name === "config.json") return { size: text.length, read: async (offset, length) => text.slice(offset, offset + length) };
+      if (name === "config.json")
+        return { size: text.length, read: async (offset, length) => text.slice(offset, offset + length) };
       return name === "model.safetensors" ? { size: start.length + end, read } : undefined;
     },
   };

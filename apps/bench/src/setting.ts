@@ -12,6 +12,9 @@ export interface Setting {
 
 /** A model of random weights of that shape, rounded to 8 bits, on the CPU, and the words that say so. */
 export async function randomOnCpu({ threads, tokens, shape }: Setting): Promise<{ model: Model; title: string }> {
-  const model = await loadModel(randomLlama(shape === "smol" ? smollm2 : pebble), { backend: await cpu({ threads }), weights: "q8_0" });
+  const model = await loadModel(randomLlama(shape === "smol" ? smollm2 : pebble), {
+    backend: await cpu({ threads }),
+    weights: "q8_0",
+  });
   return { model, title: `${model.name}, q8_0, ${tokens} tokens, ${threads} threads` };
 }

@@ -1,10 +1,20 @@
 import { full } from "@ziggurat/policy";
-import { type EachScore, type GenerateResult, generate, generateEach, type Model, Session, scoreEach } from "@ziggurat/runtime";
+import {
+  type EachScore,
+  type GenerateResult,
+  generate,
+  generateEach,
+  type Model,
+  Session,
+  scoreEach,
+} from "@ziggurat/runtime";
 import type { EncodedDocument } from "./document.js";
 import { isRight } from "./haystack/index.js";
 import { makePolicy, type NamedPolicy, type PolicySpec } from "./policies.js";
 
-/** How the policies meet the prompt: in one prefill for all; each alone; or each alone, the question in a second turn. */
+/**
+ * How the policies meet the prompt: in one prefill for all; each alone; or each alone, the question in a second turn.
+ */
 export type Mode = "shared" | "isolated" | "ask-later";
 
 /** What one policy made of one document. */
@@ -19,7 +29,10 @@ export interface Run {
   /** Null where the right answer is not known. */
   readonly expected: string | null;
   readonly correct: boolean | null;
-  /** Of the tokens that follow the prompt, fed to the policy's own cache one by one; null where a question was answered instead. */
+  /**
+   * Of the tokens that follow the prompt, fed to the policy's own cache one by one; null where a question was answered
+   * instead.
+   */
   readonly perplexity: number | null;
   /** How many those were. */
   readonly scoredTokens: number | null;
@@ -31,7 +44,10 @@ export interface Run {
   readonly kvBytes: number;
   /** Bytes that waited for the answer's tokens; not part of `kvBytes`. */
   readonly roomBytes: number;
-  /** The most bytes that rows, room and prefill scratch took. When shared, so is the scratch: run isolated for each policy's own. */
+  /**
+   * The most bytes that rows, room and prefill scratch took. When shared, so is the scratch: run isolated for each
+   * policy's own.
+   */
   readonly kvPeakBytes: number;
   /** The most bytes by label, where the policy ran alone. */
   readonly peakBytesByLabel: Readonly<Record<string, number>> | null;
@@ -41,7 +57,10 @@ export interface Run {
   readonly timedTokens: number;
   readonly prefillTokensPerSecond: number;
   readonly decodeTokensPerSecond: number;
-  /** Seconds in which the policy scored, chose and moved rows; null where the question came in a second turn, which times a message as a whole. */
+  /**
+   * Seconds in which the policy scored, chose and moved rows; null where the question came in a second turn, which
+   * times a message as a whole.
+   */
   readonly policySeconds: number | null;
   readonly finishReason: string;
 }
@@ -59,25 +78,36 @@ export interface ComparisonOptions {
 
 /** Runs what compilers and caches are slow at when it is new, so that the first policy is not charged for it. */
 export async function warmUp(model: Model, document: EncodedDocument, signal: AbortSignal): Promise<void> {
-  await generate({ model, policy: full(), prompt: document.ids.slice(0, 256), maxTokens: 8, ignoreEnd: true, signal }).result;
+  await generate({ model, policy: full(), prompt: document.ids.slice(0, 256), maxTokens: 8, ignoreEnd: true, signal })
+    .result;
 }
 
-/** Answers one document under every policy, greedily, or scores what follows it. Throws what the policies and the runtime throw. */
+/**
+ * Answers one document under every policy, greedily, or scores what follows it. Throws what the policies and the
+ * runtime throw.
+ */
 export async function* compare(options: ComparisonOptions): AsyncGenerator<Run> {
   const named = options.policies.map((spec) => makePolicy(spec, options.document.ids.length));
   if (options.mode === "shared") yield* together(options, named);
   else if (options.mode === "isolated") {
-    for (const [index, policy] of named.entries()) yield* isolated(options, policy, index / named.length, 1 / named.length);
-  } else for (const [index, policy] of named.entries()) yield await askedLater(options, policy, index / named.length, 1 / named.length);
+    for (const [index, policy] of named.entries())
+      yield* isolated(options, policy, index / named.length, 1 / named.length);
+  } else
+    for (const [index, policy] of named.entries())
+      yield await askedLater(options, policy, index / named.length, 1 / named.length);
 }
 
-async function* together({ model, document, maxTokens, signal, onProgress }: ComparisonOptions, named: readonly NamedPolicy[]): AsyncGenerator<Run> {
+async function* together(
+  { model, document, maxTokens, signal, onProgress }: ComparisonOptions,
+  named: readonly NamedPolicy[],
+): AsyncGenerator<Run> {
   const shared = {
     model,
     policies: named.map(({ policy }) => policy),
     prompt: document.ids,
     signal,
-    onProgress: (done: number) => onProgress(done, named.length > 1 ? "reading, once for all policies" : named[0]!.name),
+    onProgress: (done: number) =>
+      onProgress(done, named.length > 1 ? "reading, once for all policies" : named[0]!.name),
   };
   let index = 0;
   const told = () => onProgress(index / named.length, document.following ? "scoring" : "answering");
@@ -89,13 +119,22 @@ async function* together({ model, document, maxTokens, signal, onProgress }: Com
     return;
   }
   for await (const result of generateEach({ ...shared, maxTokens, ignoreEnd: true })) {
-    yield { ...runOf(model, named[index++]!, document, result), policySeconds: result.policySeconds, peakBytesByLabel: null };
+    yield {
+      ...runOf(model, named[index++]!, document, result),
+      policySeconds: result.policySeconds,
+      peakBytesByLabel: null,
+    };
     told();
   }
 }
 
 /** One policy in a prefill of its own, which makes its speed and its peaks its own too. */
-async function* isolated(options: ComparisonOptions, named: NamedPolicy, from: number, share: number): AsyncGenerator<Run> {
+async function* isolated(
+  options: ComparisonOptions,
+  named: NamedPolicy,
+  from: number,
+  share: number,
+): AsyncGenerator<Run> {
   options.model.backend.resetPeak();
   const onProgress = (done: number) => options.onProgress(from + share * done, named.name);
   for await (const run of together({ ...options, onProgress }, [named])) yield { ...run, ...peaksOf(options.model) };
@@ -140,7 +179,10 @@ async function askedLater(options: ComparisonOptions, named: NamedPolicy, from: 
 }
 
 /** What an answer and a score have in common. */
-function factsOf({ name, keep, budget }: NamedPolicy, { cache, policy, promptTokens, timings }: GenerateResult | EachScore) {
+function factsOf(
+  { name, keep, budget }: NamedPolicy,
+  { cache, policy, promptTokens, timings }: GenerateResult | EachScore,
+) {
   return {
     policy: name,
     keep: keep ?? null,
@@ -170,7 +212,8 @@ function scoredRun(named: NamedPolicy, scored: EachScore): Run {
 }
 
 /**
- * Every policy writes as many tokens, so that speeds can be compared; the answer is what comes before the first token that ends one.
+ * Every policy writes as many tokens, so that speeds can be compared; the answer is what comes before the first token
+ * that ends one.
  */
 function runOf(
   model: Model,

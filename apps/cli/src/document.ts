@@ -20,10 +20,14 @@ export interface EncodedDocument extends Document {
   readonly following?: readonly number[];
 }
 
-/** The text of a file, `-` for what comes in by stdin. Rejects with a `UsageError` where it cannot be read, is not UTF-8 or holds nothing. */
+/**
+ * The text of a file, `-` for what comes in by stdin. Rejects with a `UsageError` where it cannot be read, is not UTF-8
+ * or holds nothing.
+ */
 export async function readText(flag: string, path: string): Promise<string> {
   const bytes = await (path === "-" ? readStdin() : readFile(path)).catch((error: NodeJS.ErrnoException) => {
-    const reason = error.code === "ENOENT" ? "there is no such file" : error.code === "EISDIR" ? "it is a folder" : error.message;
+    const reason =
+      error.code === "ENOENT" ? "there is no such file" : error.code === "EISDIR" ? "it is a folder" : error.message;
     throw new UsageError(`${flag}: ${quote(path)} cannot be read: ${reason}; name a text file, or - for stdin`);
   });
   let text: string;
@@ -32,7 +36,8 @@ export async function readText(flag: string, path: string): Promise<string> {
   } catch {
     throw new UsageError(`${flag}: ${quote(path)} is no UTF-8 text`);
   }
-  if (text.trim() === "") throw new UsageError(`${flag}: ${path === "-" ? "stdin" : quote(path)} is empty; it must hold some text`);
+  if (text.trim() === "")
+    throw new UsageError(`${flag}: ${path === "-" ? "stdin" : quote(path)} is empty; it must hold some text`);
   return text;
 }
 
@@ -47,8 +52,8 @@ const shared = (a: readonly number[], b: readonly number[]): number => {
 };
 
 /**
- * One user message, the text, a newline and the question, in the model's template; the plain text where the model has none, or with `raw`. What comes before the question is what
- * the ids share with those of the text alone.
+ * One user message, the text, a newline and the question, in the model's template; the plain text where the model has
+ * none, or with `raw`. What comes before the question is what the ids share with those of the text alone.
  */
 export function encodeDocument(model: Model, document: Document, raw = false): EncodedDocument {
   const { text, question } = document;
@@ -65,19 +70,28 @@ export function encodeDocument(model: Model, document: Document, raw = false): E
 const usual = { tokens: 4096, score: 512 };
 
 /**
- * The first tokens of a text as the prompt, and those that follow, as they are, in no template. Of a text that is too short for the usual lengths the last eighth is scored.
- * Throws a `UsageError` where nothing would be left to read or to score.
+ * The first tokens of a text as the prompt, and those that follow, as they are, in no template. Of a text that is too
+ * short for the usual lengths the last eighth is scored. Throws a `UsageError` where nothing would be left to read or
+ * to score.
  */
-export function encodeStretch(model: Model, text: string, flags: { readonly tokens?: number; readonly score?: number }): EncodedDocument {
+export function encodeStretch(
+  model: Model,
+  text: string,
+  flags: { readonly tokens?: number; readonly score?: number },
+): EncodedDocument {
   const { tokenizer, facts } = model;
   if (!tokenizer) throw new UsageError(`--model: ${model.name} has no tokenizer, and so reads no text`);
   const ids = tokenizer.encode(text, { addSpecialTokens: true });
   const most = Math.min(ids.length, facts.contextLength);
-  const tokens = flags.tokens ?? Math.min(usual.tokens, most - Math.min(flags.score ?? usual.score, Math.max(1, Math.floor(most / 8))));
+  const tokens =
+    flags.tokens ??
+    Math.min(usual.tokens, most - Math.min(flags.score ?? usual.score, Math.max(1, Math.floor(most / 8))));
   const following = ids.slice(tokens, tokens + (flags.score ?? Math.max(0, Math.min(usual.score, most - tokens))));
   if (tokens < 1 || following.length === 0) {
     const right = `--tokens must leave some to follow: at most ${most - 1}`;
-    throw new UsageError(`--text: of ${ids.length} tokens, ${model.name} reading ${facts.contextLength}, none follow the first ${tokens}; ${right}`);
+    throw new UsageError(
+      `--text: of ${ids.length} tokens, ${model.name} reading ${facts.contextLength}, none follow the first ${tokens}; ${right}`,
+    );
   }
   return { text, ids: ids.slice(0, tokens), before: tokens, following };
 }

@@ -20,27 +20,42 @@ export const bytes = (value: number): string => unit(value, ["B", "kB", "MB", "G
 export const rate = (value: number): string =>
   !Number.isFinite(value) || value <= 0 ? "-" : value >= 99.5 ? Math.round(value).toString() : value.toFixed(1);
 
-export const seconds = (value: number): string => (value < 0.9995 ? `${Math.round(1000 * value)} ms` : `${value.toFixed(value < 9.95 ? 2 : 1)} s`);
+export const seconds = (value: number): string =>
+  value < 0.9995 ? `${Math.round(1000 * value)} ms` : `${value.toFixed(value < 9.95 ? 2 : 1)} s`;
 
 export const percent = (share: number): string => `${(100 * share).toFixed(share > 0 && share < 0.0995 ? 1 : 0)} %`;
 
 const blocks = "▁▂▃▄▅▆▇█";
 const widest = 32;
 
-/** What a bar of full height stands for: twice the budget, which a pyramid just reaches; without a budget, the most rows of a layer. */
-export const barScale = ({ keep, rowsPerLayer }: { readonly keep: number | null; readonly rowsPerLayer: readonly number[] }): number =>
-  keep === null ? Math.max(...rowsPerLayer) : 2 * keep;
+/**
+ * What a bar of full height stands for: twice the budget, which a pyramid just reaches; without a budget, the most rows
+ * of a layer.
+ */
+export const barScale = ({
+  keep,
+  rowsPerLayer,
+}: {
+  readonly keep: number | null;
+  readonly rowsPerLayer: readonly number[];
+}): number => (keep === null ? Math.max(...rowsPerLayer) : 2 * keep);
 
 /**
- * One character a layer, as high as its share of `most`; a layer with any rows shows at least the lowest. Of models with more than 32 layers neighbours share a
- * character, which shows their mean.
+ * One character a layer, as high as its share of `most`; a layer with any rows shows at least the lowest. Of models
+ * with more than 32 layers neighbours share a character, which shows their mean.
  */
 export function bars(rows: readonly number[], most: number): string {
   const size = Math.ceil(rows.length / widest);
-  const groups = Array.from({ length: Math.ceil(rows.length / size) }, (_, at) => rows.slice(at * size, (at + 1) * size));
+  const groups = Array.from({ length: Math.ceil(rows.length / size) }, (_, at) =>
+    rows.slice(at * size, (at + 1) * size),
+  );
   return groups
     .map((group) => group.reduce((a, b) => a + b, 0) / group.length)
-    .map((mean) => (mean <= 0 || most <= 0 ? " " : blocks[Math.min(blocks.length, Math.max(1, Math.round((blocks.length * mean) / most))) - 1]!))
+    .map((mean) =>
+      mean <= 0 || most <= 0
+        ? " "
+        : blocks[Math.min(blocks.length, Math.max(1, Math.round((blocks.length * mean) / most))) - 1]!,
+    )
     .join("");
 }
 
@@ -71,7 +86,9 @@ export interface Column {
 
 /** Lines of a table, columns two spaces apart, without spaces at the ends of lines. */
 export function table(columns: readonly Column[], rows: readonly (readonly string[])[]): string[] {
-  const widths = columns.map(({ title }, at) => Math.max(...[title, ...rows.map((row) => row[at]!)].map((cell) => [...cell].length)));
+  const widths = columns.map(({ title }, at) =>
+    Math.max(...[title, ...rows.map((row) => row[at]!)].map((cell) => [...cell].length)),
+  );
   const line = (cells: readonly string[]) =>
     cells
       .map((cell, at) => {

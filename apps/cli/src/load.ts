@@ -17,13 +17,22 @@ export interface LoadFlags {
   readonly weights?: WeightDType;
 }
 
-/** The files of a model: the bundled one, or what --model names. `inPlace`: reads headers of remote weights without downloading them. */
+/**
+ * The files of a model: the bundled one, or what --model names. `inPlace`: reads headers of remote weights without
+ * downloading them.
+ */
 export async function filesOf(model: string | undefined, bar: Progress, inPlace = false): Promise<ModelFiles> {
   if (model === undefined) return pebble();
   try {
-    return await modelFiles(model, { signal, inPlace, onProgress: (file, done, total) => bar.update(done / total, `downloading ${file}`) });
+    return await modelFiles(model, {
+      signal,
+      inPlace,
+      onProgress: (file, done, total) => bar.update(done / total, `downloading ${file}`),
+    });
   } catch (error) {
-    throw error instanceof FormatError || error instanceof DownloadError ? new UsageError(`--model: ${error.message}`) : error;
+    throw error instanceof FormatError || error instanceof DownloadError
+      ? new UsageError(`--model: ${error.message}`)
+      : error;
   }
 }
 
@@ -50,13 +59,15 @@ async function gpu(name: "webgpu" | "cuda"): Promise<Backend> {
   const { webgpu } = await load("@ziggurat/webgpu");
   const { dawn } = await load("@ziggurat/webgpu/node");
   const backend = await webgpu({ gpu: await dawn() });
-  if (backend.info.features.software) process.stderr.write(`no GPU was found: WebGPU computes in software, slowly (${backend.info.device})\n`);
+  if (backend.info.features.software)
+    process.stderr.write(`no GPU was found: WebGPU computes in software, slowly (${backend.info.device})\n`);
   return backend;
 }
 
 async function openBackend({ backend, threads }: LoadFlags): Promise<Backend> {
   if (backend !== "cpu") {
-    if (threads !== undefined) throw new UsageError(`--threads is for the cpu backend; leave it out with --backend ${backend}`);
+    if (threads !== undefined)
+      throw new UsageError(`--threads is for the cpu backend; leave it out with --backend ${backend}`);
     return gpu(backend);
   }
   try {

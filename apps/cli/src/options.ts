@@ -10,7 +10,8 @@ export const whole =
   (text: string): number => {
     const value = Number(text);
     const range = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
-    if (!/^\d+$/.test(text) || value < least || value > most) throw new InvalidArgumentError(`It must be a whole number ${range}.`);
+    if (!/^\d+$/.test(text) || value < least || value > most)
+      throw new InvalidArgumentError(`It must be a whole number ${range}.`);
     return value;
   };
 
@@ -26,9 +27,13 @@ export type CommonFlags = LoadFlags & { readonly json?: boolean; readonly debug?
 
 /** Output flags, which every command has. */
 export const addOutput = (command: Command): Command =>
-  command.optionsGroup("Output:").option("--json", "print one JSON value on stdout and nothing else").option("--debug", "show the stack of an error");
+  command
+    .optionsGroup("Output:")
+    .option("--json", "print one JSON value on stdout and nothing else")
+    .option("--debug", "show the stack of an error");
 
-export const modelHelp = "owner/name of the hub, with @revision or /file.gguf; a folder; a .gguf file; a URL of either (default: the bundled Pebble)";
+export const modelHelp =
+  "owner/name of the hub, with @revision or /file.gguf; a folder; a .gguf file; a URL of either (default: the bundled Pebble)";
 
 /** What model to load, and where. */
 export const addModel = (command: Command): Command =>
@@ -38,7 +43,11 @@ export const addModel = (command: Command): Command =>
     .addOption(new Option("--backend <name>", "where to compute").choices([...backendNames]).default("cpu"))
     .option("--threads <n>", "threads of the cpu backend (default: as many as the machine runs)", whole(1, 64))
     .addOption(new Option("--rows <dtype>", "what K and V are stored in").choices([...rowDTypes]).default("bf16"))
-    .addOption(new Option("--weights <dtype>", "what the weights are stored in (default: as in the files)").choices([...weightNames]));
+    .addOption(
+      new Option("--weights <dtype>", "what the weights are stored in (default: as in the files)").choices([
+        ...weightNames,
+      ]),
+    );
 
 /** Options of policies; each policy takes those that it knows. */
 export const addPolicyOptions = (command: Command): Command =>
@@ -48,10 +57,18 @@ export const addPolicyOptions = (command: Command): Command =>
     .option("--kernel <n>", "snapkv, pyramidkv: rows over which votes are pooled, odd (default 7)", number)
     .addOption(new Option("--pooling <how>", "snapkv, pyramidkv: how (default max)").choices(["average", "max"]))
     .addOption(
-      new Option("--reduce <how>", "h2o, snapkv, pyramidkv: query heads of a group to one score (default mean)").choices(["mean", "max", "sum"]),
+      new Option(
+        "--reduce <how>",
+        "h2o, snapkv, pyramidkv: query heads of a group to one score (default mean)",
+      ).choices(["mean", "max", "sum"]),
     )
     .option("--beta <n>", "pyramidkv: how steep (default 20)", number)
-    .addOption(new Option("--rounding <how>", "pyramidkv: budgets exact, or as in the released code").choices(["exact", "released"]))
+    .addOption(
+      new Option("--rounding <how>", "pyramidkv: budgets exact, or as in the released code").choices([
+        "exact",
+        "released",
+      ]),
+    )
     .option("--sinks <n>", "streaming, sinks: first tokens that stay (default 4)", number)
     .option("--recent <n>", "h2o, random: rows for the newest (default half; 32)", number);
 
@@ -86,7 +103,15 @@ export const addSampling = (command: Command): Command =>
     .option("--stop <text...>", "texts that end the answer");
 
 /** The flags of {@link addSampling} that were given, without `maxTokens`; the runtime checks them. */
-export function sampling({ temperature, topK, topP, minP, repetitionPenalty, seed, stop }: SamplingFlags): Omit<SamplingFlags, "maxTokens"> {
+export function sampling({
+  temperature,
+  topK,
+  topP,
+  minP,
+  repetitionPenalty,
+  seed,
+  stop,
+}: SamplingFlags): Omit<SamplingFlags, "maxTokens"> {
   const given = { temperature, topK, topP, minP, repetitionPenalty, seed, stop };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
@@ -101,5 +126,13 @@ const megabytes = (text: string): number => {
 export const addCeiling = (command: Command): Command =>
   command
     .optionsGroup("Memory:")
-    .option("--max-cache-mb <mb>", "the most that K and V may take; a policy without keep gets as many rows as fit", megabytes)
-    .option("--chunk <n>", "read prompts in pieces of n tokens and evict after each: bounded memory, not as published", whole(1));
+    .option(
+      "--max-cache-mb <mb>",
+      "the most that K and V may take; a policy without keep gets as many rows as fit",
+      megabytes,
+    )
+    .option(
+      "--chunk <n>",
+      "read prompts in pieces of n tokens and evict after each: bounded memory, not as published",
+      whole(1),
+    );

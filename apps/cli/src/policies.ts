@@ -99,7 +99,8 @@ export function parseKeep(where: string, text: string): Keep {
   const share = text.endsWith("%");
   const value = number(where, share ? text.slice(0, -1) : text, right);
   if (share) {
-    if (!(value > 0 && value <= 100)) throw new UsageError(`${where} is ${quote(text)}; it must be above 0% and at most 100% of the prompt`);
+    if (!(value > 0 && value <= 100))
+      throw new UsageError(`${where} is ${quote(text)}; it must be above 0% and at most 100% of the prompt`);
     return { share: value / 100 };
   }
   if (!Number.isSafeInteger(value) || value < 1) {
@@ -110,7 +111,8 @@ export function parseKeep(where: string, text: string): Keep {
 }
 
 /** A list such as `12%,128`. */
-export const parseKeeps = (where: string, text: string): Keep[] => text.split(",").map((part) => parseKeep(where, part.trim()));
+export const parseKeeps = (where: string, text: string): Keep[] =>
+  text.split(",").map((part) => parseKeep(where, part.trim()));
 
 /** One option, typed as `name=value`. */
 function parseOption(where: string, name: OptionName, text: string): number | string {
@@ -130,9 +132,14 @@ export function parsePolicy(text: string): PolicySpec {
     const at = part.indexOf("=");
     const option = part.slice(0, at).trim();
     const value = part.slice(at + 1).trim();
-    if (at < 1 || value === "") throw new UsageError(`${name}: ${quote(part.trim())} is no option; write ${name}:${allowed[0] ?? "option"}=value`);
+    if (at < 1 || value === "")
+      throw new UsageError(
+        `${name}: ${quote(part.trim())} is no option; write ${name}:${allowed[0] ?? "option"}=value`,
+      );
     if (!allowed.includes(option)) {
-      throw new UsageError(`${name}: no option is called ${quote(option)}; there ${allowed.length === 0 ? "are none" : `are ${allowed.join(", ")}`}`);
+      throw new UsageError(
+        `${name}: no option is called ${quote(option)}; there ${allowed.length === 0 ? "are none" : `are ${allowed.join(", ")}`}`,
+      );
     }
     if (option === "keep") keep = parseKeep(`${name}: keep`, value);
     else options[option as OptionName] = parseOption(`${name}:`, option as OptionName, value);
@@ -152,8 +159,8 @@ export function parsePolicies(text: string): PolicySpec[] {
 }
 
 /**
- * Policies with the flags that hold for all of them. Each takes those that it knows; what its own text says goes first. Throws a `UsageError` for a flag that none
- * of them knows.
+ * Policies with the flags that hold for all of them. Each takes those that it knows; what its own text says goes first.
+ * Throws a `UsageError` for a flag that none of them knows.
  */
 export function withShared(specs: readonly PolicySpec[], shared: Options): PolicySpec[] {
   for (const name of Object.keys(shared) as OptionName[]) {
@@ -162,12 +169,17 @@ export function withShared(specs: readonly PolicySpec[], shared: Options): Polic
     throw new UsageError(`--${name} is for ${takers.join(", ")}; none of those is among the policies`);
   }
   return specs.map((spec) => {
-    const own = Object.fromEntries(Object.entries(shared).filter(([name]) => spec.kind.options.includes(name as OptionName)));
+    const own = Object.fromEntries(
+      Object.entries(shared).filter(([name]) => spec.kind.options.includes(name as OptionName)),
+    );
     return { ...spec, options: { ...own, ...spec.options } };
   });
 }
 
-/** A policy for every budget: `full` once, one that names its own `keep` once, the others once for each of `keeps`, budget by budget. */
+/**
+ * A policy for every budget: `full` once, one that names its own `keep` once, the others once for each of `keeps`,
+ * budget by budget.
+ */
 export function withKeeps(specs: readonly PolicySpec[], keeps: readonly Keep[]): PolicySpec[] {
   const fixed = ({ kind, keep }: PolicySpec) => !kind.keeps || keep !== undefined;
   const free = specs.filter((spec) => !fixed(spec));
@@ -191,7 +203,8 @@ export interface NamedPolicy {
 }
 
 /** `12%` or `128`. */
-export const showKeep = (keep: Keep): string => ("rows" in keep ? String(keep.rows) : `${+(100 * keep.share).toFixed(4)}%`);
+export const showKeep = (keep: Keep): string =>
+  "rows" in keep ? String(keep.rows) : `${+(100 * keep.share).toFixed(4)}%`;
 
 /** The policy itself, for a prompt of `tokens` tokens. Throws a `PolicyError` where an option is out of range. */
 export function makePolicy({ name, kind, keep, options }: PolicySpec, tokens: number): NamedPolicy {
@@ -207,7 +220,10 @@ export interface Limits {
   readonly maxCacheBytes?: number;
 }
 
-/** A policy that names no `keep` gets the most rows that stay below the ceiling for a prompt of `tokens` tokens, where there is a ceiling. */
+/**
+ * A policy that names no `keep` gets the most rows that stay below the ceiling for a prompt of `tokens` tokens, where
+ * there is a ceiling.
+ */
 export function withCeiling(
   model: Model,
   spec: PolicySpec,

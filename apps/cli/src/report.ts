@@ -89,7 +89,9 @@ export function report(comparison: Comparison, width: number): string[] {
     return [
       run.policy,
       run.budget,
-      ...(scored ? [run.perplexity!.toFixed(3)] : [several ? rightOf(cell) : run.answer!, several ? "" : mark(run.correct)]),
+      ...(scored
+        ? [run.perplexity!.toFixed(3)]
+        : [several ? rightOf(cell) : run.answer!, several ? "" : mark(run.correct)]),
       bars(run.rowsPerLayer, barScale(run)),
       bytes(of(({ kvBytes }) => kvBytes)),
       bytes(of(({ kvPeakBytes }) => kvPeakBytes)),
@@ -104,7 +106,13 @@ export function report(comparison: Comparison, width: number): string[] {
     const others = Math.max(...table(shown, bare).map((line) => [...line].length)) - shown[answerColumn]!.title.length;
     for (const row of rows) row[answerColumn] = oneLine(row[answerColumn]!, Math.max(12, width - others));
   }
-  return [...heading(comparison, width), "", ...table(shown, rows), "", ...notes(comparison, all).flatMap((note) => wrap(note, width))];
+  return [
+    ...heading(comparison, width),
+    "",
+    ...table(shown, rows),
+    "",
+    ...notes(comparison, all).flatMap((note) => wrap(note, width)),
+  ];
 }
 
 function heading(
@@ -122,10 +130,17 @@ function heading(
   };
   const lines = [`${model} on ${backend} (${device}), K/V in ${rows}; ${tokens}, ${how[mode]}`];
   if (documents > 1 || question === null) return lines;
-  return [...lines, `question: ${oneLine(question, width - 10)}`, ...(expected === null ? [] : [`expected: ${oneLine(expected, width - 10)}`])];
+  return [
+    ...lines,
+    `question: ${oneLine(question, width - 10)}`,
+    ...(expected === null ? [] : [`expected: ${oneLine(expected, width - 10)}`]),
+  ];
 }
 
-function notes({ mode, task, documents, expected, scoredTokens, seconds: took }: Comparison, all: readonly Run[][]): string[] {
+function notes(
+  { mode, task, documents, expected, scoredTokens, seconds: took }: Comparison,
+  all: readonly Run[][],
+): string[] {
   const shared = mode === "shared";
   const lines = [
     "rows per layer: first layer left; half height is the budget. K/V: bytes measured after the prompt, with metadata.",
@@ -138,7 +153,9 @@ function notes({ mode, task, documents, expected, scoredTokens, seconds: took }:
       `perplexity: of the ${scoredTokens} tokens that follow the prompt, fed one by one to each policy's own cache; decode: over the same. One stretch of one text: small differences may be chance.`,
     );
   } else if (all.length > 1)
-    lines.push(`decode: over ${Math.max(...all.flat().map(({ timedTokens }) => timedTokens))} tokens each, however long the answer is.`);
+    lines.push(
+      `decode: over ${Math.max(...all.flat().map(({ timedTokens }) => timedTokens))} tokens each, however long the answer is.`,
+    );
   const inactive = all.filter((cell) => cell[0]!.keep !== null && cell.some(({ active }) => !active));
   if (inactive.length > 0) {
     const names = inactive.map(([run]) => `${run!.policy} ${run!.budget}`).join(", ");
@@ -146,7 +163,9 @@ function notes({ mode, task, documents, expected, scoredTokens, seconds: took }:
   }
   if (documents === 1 && expected !== null) {
     const count = task === undefined ? "--task needles --repeat 20" : "--repeat 20";
-    lines.push(`The table stands for this one document, which says little about a policy: ${count} counts right answers over 20.`);
+    lines.push(
+      `The table stands for this one document, which says little about a policy: ${count} counts right answers over 20.`,
+    );
   }
   return [...lines, `The comparison took ${seconds(took)}.`];
 }

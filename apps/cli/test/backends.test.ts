@@ -9,7 +9,10 @@ const main = fileURLToPath(new URL("../dist/main.js", import.meta.url));
 
 const ziggurat = (args: readonly string[], environment: Readonly<Record<string, string>>) =>
   new Promise<{ code: number | null; out: string; error: string }>((resolve, reject) => {
-    const child = spawn(process.execPath, [main, ...args], { env: { ...process.env, ...environment }, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, [main, ...args], {
+      env: { ...process.env, ...environment },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     let out = "";
     let error = "";
     child.stdout.on("data", (data) => (out += data));
@@ -23,9 +26,12 @@ testWith(
   "--backend webgpu answers, says where it computes, and ends",
   async (path) => {
     const prompt = "Alice lives in Lisbon. Where does Alice live?";
-    const { code, out, error } = await ziggurat(["generate", prompt, "--backend", "webgpu", "--max-tokens", "4", "--json"], {
-      VK_DRIVER_FILES: path,
-    });
+    const { code, out, error } = await ziggurat(
+      ["generate", prompt, "--backend", "webgpu", "--max-tokens", "4", "--json"],
+      {
+        VK_DRIVER_FILES: path,
+      },
+    );
     expect(code, error).toBe(0);
     if (path.includes("swiftshader")) expect(error).toContain("no GPU was found: WebGPU computes in software");
     expect(JSON.parse(out)).toMatchObject({ backend: "webgpu", text: "Lisbon", finishReason: "stop" });
@@ -34,8 +40,12 @@ testWith(
 );
 
 it("--backend webgpu without a driver is an error that says what to do", async () => {
-  const { code, out, error } = await ziggurat(["generate", "Hello", "--backend", "webgpu"], { VK_DRIVER_FILES: "nowhere.json" });
+  const { code, out, error } = await ziggurat(["generate", "Hello", "--backend", "webgpu"], {
+    VK_DRIVER_FILES: "nowhere.json",
+  });
   expect([code, out]).toEqual([1, ""]);
   // Dawn warns on its own account before.
-  expect(error.trim().split("\n").at(-1)).toMatch(/^error: WebGPU has no adapter here: .*; in Node VK_DRIVER_FILES may name the ICD file/);
+  expect(error.trim().split("\n").at(-1)).toMatch(
+    /^error: WebGPU has no adapter here: .*; in Node VK_DRIVER_FILES may name the ICD file/,
+  );
 });

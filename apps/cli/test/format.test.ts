@@ -35,7 +35,14 @@ it("numbers are short", () => {
   expect([0, 999, 1000, 12_345, 1_064_960, 34_012_345, 999_600_000, 5e12].map(bytes)).toEqual(
     ["0 B", "999 B", "1.00 kB", "12.3 kB", "1.06 MB", "34.0 MB", "1.00 GB", "5.00 TB"],
   ); // biome-ignore format: numbers above their texts
-  expect([0, Number.NaN, Number.POSITIVE_INFINITY, 8.24, 99.7, 1234.5].map(rate)).toEqual(["-", "-", "-", "8.2", "100", "1235"]);
+  expect([0, Number.NaN, Number.POSITIVE_INFINITY, 8.24, 99.7, 1234.5].map(rate)).toEqual([
+    "-",
+    "-",
+    "-",
+    "8.2",
+    "100",
+    "1235",
+  ]);
   expect([0.0004, 0.036, 0.9999, 9.99, 61.23].map(seconds)).toEqual(["0 ms", "36 ms", "1.00 s", "10.0 s", "61.2 s"]);
   expect([0, 0.05, 0.333, 1].map(percent)).toEqual(["0 %", "5.0 %", "33 %", "100 %"]);
 });
@@ -69,7 +76,8 @@ it("errors are one line, or all there is", () => {
 
 it("a progress bar writes on terminals alone, and wipes itself", () => {
   const written: string[] = [];
-  const stream = (isTTY: boolean) => ({ isTTY, columns: 40, write: (text: string) => written.push(text) > 0 }) as unknown as NodeJS.WriteStream;
+  const stream = (isTTY: boolean) =>
+    ({ isTTY, columns: 40, write: (text: string) => written.push(text) > 0 }) as unknown as NodeJS.WriteStream;
   const silent = progress("reading", stream(false));
   silent.update(0.5);
   silent.end();

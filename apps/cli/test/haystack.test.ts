@@ -1,7 +1,16 @@
 import { pebble, words } from "@ziggurat/pebble";
 import { loadTokenizer, type Tokenizer } from "@ziggurat/runtime";
 import { beforeAll, describe, expect, it } from "vitest";
-import { type Haystack, HaystackError, haystack, isRight, type Material, material, type Task, tasks } from "../src/haystack/index.js";
+import {
+  type Haystack,
+  HaystackError,
+  haystack,
+  isRight,
+  type Material,
+  material,
+  type Task,
+  tasks,
+} from "../src/haystack/index.js";
 
 let tokenizer: Tokenizer;
 let from: Material;
@@ -52,7 +61,9 @@ describe("needle", () => {
   });
   it("hides several facts, of different keys", () => {
     const { text } = make("needles", 4000, 3, 40);
-    expect(text.match(/secret code|magic number|pass key|lives in|home of|works as|job of/g)!.length).toBeGreaterThanOrEqual(40);
+    expect(
+      text.match(/secret code|magic number|pass key|lives in|home of|works as|job of/g)!.length,
+    ).toBeGreaterThanOrEqual(40);
   });
 });
 
@@ -61,9 +72,12 @@ describe("table", () => {
     const trained = new Set((await words()).train);
     for (const seed of seeds) {
       const { text, question, answer } = make("table", 900, seed);
-      const rows = text.split("\n").map((line) => /^(?:"|line )?([\w-]+)"?(?::|,) (?:REGISTER_CONTENT is <|")?(\d+)/.exec(line)!);
+      const rows = text
+        .split("\n")
+        .map((line) => /^(?:"|line )?([\w-]+)"?(?::|,) (?:REGISTER_CONTENT is <|")?(\d+)/.exec(line)!);
       const found = rows.filter(
-        ([, key]) => question.includes(key!) && question.replace(key!, "").match(/^(What is the value of \?|Look up \.|Key: |)$/),
+        ([, key]) =>
+          question.includes(key!) && question.replace(key!, "").match(/^(What is the value of \?|Look up \.|Key: |)$/),
       );
       expect(
         found.map(([, , value]) => value),

@@ -28,10 +28,17 @@ interface Outcome {
 
 const ziggurat = (
   args: readonly string[],
-  { input = "", interruptOnOutput = false, env = {} }: { input?: string; interruptOnOutput?: boolean; env?: Record<string, string> } = {},
+  {
+    input = "",
+    interruptOnOutput = false,
+    env = {},
+  }: { input?: string; interruptOnOutput?: boolean; env?: Record<string, string> } = {},
 ): Promise<Outcome> =>
   new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [main, ...args], { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, ...env } });
+    const child = spawn(process.execPath, [main, ...args], {
+      stdio: ["pipe", "pipe", "pipe"],
+      env: { ...process.env, ...env },
+    });
     let out = "";
     let error = "";
     child.stdout.on("data", (data) => {
@@ -82,10 +89,19 @@ interface Compared {
   }[];
   readonly scoredTokens?: number;
   readonly question: string | null;
-  readonly summary?: readonly { readonly policy: string; readonly documents: number; readonly right: number; readonly share: number }[];
+  readonly summary?: readonly {
+    readonly policy: string;
+    readonly documents: number;
+    readonly right: number;
+    readonly share: number;
+  }[];
 }
 
-type Scored = Compared["runs"][number] & { readonly perplexity: number; readonly scoredTokens: number; readonly timedTokens: number };
+type Scored = Compared["runs"][number] & {
+  readonly perplexity: number;
+  readonly scoredTokens: number;
+  readonly timedTokens: number;
+};
 
 const compared = async (...args: string[]): Promise<Compared> => {
   const { code, out, error } = await ziggurat(["compare", "--json", ...args]);
@@ -111,7 +127,18 @@ describe("compare", () => {
 
   it("answers a text under every policy, and holds the bytes that it says", async () => {
     const path = await text("story.txt", story());
-    const ask = ["--text", path, "--question", "Where does Clara live?", "--expect", "Vienna", "--keep", "25%", "--policies", policies];
+    const ask = [
+      "--text",
+      path,
+      "--question",
+      "Where does Clara live?",
+      "--expect",
+      "Vienna",
+      "--keep",
+      "25%",
+      "--policies",
+      policies,
+    ];
     const { model, backend, promptTokens, runs } = await compared(...ask);
     expect([model, backend]).toEqual(["pebble", "cpu"]);
     expect(promptTokens).toBeGreaterThan(200);
@@ -137,10 +164,22 @@ describe("compare", () => {
   });
 
   it("runs each alone with the same answers and rows, and peaks of its own", async () => {
-    const task = ["--task", "needles", "--tokens", "400", "--seed", "3", "--policies", "full,snapkv,h2o", "--keep", "20%"];
+    const task = [
+      "--task",
+      "needles",
+      "--tokens",
+      "400",
+      "--seed",
+      "3",
+      "--policies",
+      "full,snapkv,h2o",
+      "--keep",
+      "20%",
+    ];
     const shared = await compared(...task);
     const alone = await compared(...task, "--isolate");
-    const facts = ({ runs }: Compared) => runs.map(({ policy, answer, correct, rowsPerLayer, kvBytes, roomBytes }) => ({ policy, answer, correct, rowsPerLayer, kvBytes, roomBytes })); // biome-ignore format: a list
+    // biome-ignore format: a list
+    const facts = ({ runs }: Compared) => runs.map(({ policy, answer, correct, rowsPerLayer, kvBytes, roomBytes }) => ({ policy, answer, correct, rowsPerLayer, kvBytes, roomBytes }));
     expect(facts(alone)).toEqual(facts(shared));
     for (const [at, run] of alone.runs.entries()) {
       expect(run.policySeconds).toBeGreaterThanOrEqual(0);
@@ -149,7 +188,17 @@ describe("compare", () => {
   });
 
   it("asks later, when the rows have been chosen", async () => {
-    const { runs, promptTokens } = await compared("--task", "table", "--tokens", "300", "--policies", "full,snapkv", "--keep", "20%", "--ask-later");
+    const { runs, promptTokens } = await compared(
+      "--task",
+      "table",
+      "--tokens",
+      "300",
+      "--policies",
+      "full,snapkv",
+      "--keep",
+      "20%",
+      "--ask-later",
+    );
     expect(runs.map(({ active }) => active)).toEqual([false, true]);
     expect(runs[0]!.rowsPerLayer).toEqual(Array(16).fill(promptTokens));
     expect(runs[0]!.correct).toBe(true);
@@ -159,7 +208,18 @@ describe("compare", () => {
 
   it("scores what follows where nothing is asked, alike in one prefill and alone", async () => {
     const path = await text("long.txt", `${story()}\n`.repeat(3));
-    const flags = ["--text", path, "--tokens", "600", "--score", "40", "--policies", "full,h2o,snapkv,snapkv:keep=999", "--keep", "50"];
+    const flags = [
+      "--text",
+      path,
+      "--tokens",
+      "600",
+      "--score",
+      "40",
+      "--policies",
+      "full,h2o,snapkv,snapkv:keep=999",
+      "--keep",
+      "50",
+    ];
     const shared = await compared(...flags);
     expect([shared.promptTokens, shared.scoredTokens, shared.question]).toEqual([600, 40, null]);
     const [whole, h2o, snapkv, inactive] = shared.runs as [Scored, Scored, Scored, Scored];
@@ -168,13 +228,20 @@ describe("compare", () => {
     expect(inactive.perplexity).toBe(whole.perplexity);
     for (const run of [h2o, snapkv]) expect(Math.abs(run.perplexity - whole.perplexity)).toBeGreaterThan(1e-3);
     for (const { scoredTokens, answer, correct, timedTokens } of shared.runs as Scored[]) {
-      expect({ scoredTokens, answer, correct, timedTokens }).toEqual({ scoredTokens: 40, answer: null, correct: null, timedTokens: 40 });
+      expect({ scoredTokens, answer, correct, timedTokens }).toEqual({
+        scoredTokens: 40,
+        answer: null,
+        correct: null,
+        timedTokens: 40,
+      });
     }
     const alone = await compared(...flags, "--isolate");
     expect(alone.runs.map(({ policy, rowsPerLayer, kvBytes }) => ({ policy, rowsPerLayer, kvBytes }))).toEqual(
       shared.runs.map(({ policy, rowsPerLayer, kvBytes }) => ({ policy, rowsPerLayer, kvBytes })),
     );
-    alone.runs.forEach((run, at) => void expect((run as Scored).perplexity).toBeCloseTo((shared.runs[at] as Scored).perplexity, 4));
+    alone.runs.forEach(
+      (run, at) => void expect((run as Scored).perplexity).toBeCloseTo((shared.runs[at] as Scored).perplexity, 4),
+    );
     const { out } = await ziggurat(["compare", "--text", path, "--policies", "full,streaming"]);
     expect(out).toMatch(/and the \d+ that follow, one prefill/);
     expect(out).toMatch(/^full +\d+\.\d{3} +█{16} /m);
@@ -245,7 +312,11 @@ describe("bad input is one line on stderr, and exit code 1", () => {
     ["keep 0", [...needle, "--keep", "0"], "--keep is 0; it must be a whole number"],
     ["keep 12.5", [...needle, "--keep", "12.5"], "--keep is 12.5; it must be a whole number"],
     ["keep NaN", [...needle, "--keep", "NaN"], '--keep is "NaN"; it must be'],
-    ["keep below the window", [...needle, "--keep", "20", "--policies", "snapkv"], "snapkv: keep is 20; it must be more than window, 32"],
+    [
+      "keep below the window",
+      [...needle, "--keep", "20", "--policies", "snapkv"],
+      "snapkv: keep is 20; it must be more than window, 32",
+    ],
     ["an even kernel", [...needle, "--kernel", "4"], "snapkv: kernel is 4; it must be odd"],
     [
       "an unknown policy",
@@ -257,7 +328,11 @@ describe("bad input is one line on stderr, and exit code 1", () => {
     ["an unknown command", ["compere"], "unknown command 'compere' (Did you mean compare?)"],
     ["no text", ["compare"], "there is no text to read; give --text FILE, --task"],
     ["two texts", [...needle, "--demo"], "--demo and --task cannot go together"],
-    ["a missing file", ["compare", "--text", "nowhere.txt", "--question", "Who?"], '"nowhere.txt" cannot be read: there is no such file'],
+    [
+      "a missing file",
+      ["compare", "--text", "nowhere.txt", "--question", "Who?"],
+      '"nowhere.txt" cannot be read: there is no such file',
+    ],
     ["an empty text", ["compare", "--text", "-", "--question", "Who?"], "stdin is empty"],
     ["an empty question", ["compare", "--text", "-", "--question", " "], "--question is empty"],
     [
@@ -272,13 +347,21 @@ describe("bad input is one line on stderr, and exit code 1", () => {
     ["a temperature below 0", ["generate", "Hello", "--temperature", "-1"], "temperature is -1; it must be"],
     ["a ceiling too small", ["generate", "Hello", "--max-cache-mb", "0.001"], "maxCacheBytes is 1000"],
     ["a share in a chat", ["chat", "--policy", "h2o:keep=5%"], "a chat has no one prompt to take a share of"],
-    ["a system prompt that the template does not know", ["chat", "--system", "Be kind."], "Pebble knows the roles user and assistant only"],
+    [
+      "a system prompt that the template does not know",
+      ["chat", "--system", "Be kind."],
+      "Pebble knows the roles user and assistant only",
+    ],
     ["a missing model", ["inspect", "--model", "nowhere"], '--model: there is no "nowhere"'],
     ["a model that is none", ["inspect", "--model", main], "--model:"],
     ["a context beyond the model's", ["inspect", "--context", "99999"], "--context is 99999; pebble reads 16384"],
     ["threads of a GPU", [...needle, "--backend", "webgpu", "--threads", "2"], "--threads is for the cpu backend"],
     ["no threads", [...needle, "--threads", "0"], "It must be a whole number from 1 to 64"],
-    ["a prompt beyond the context", ["compare", "--task", "table", "--tokens", "17000", "--policies", "full"], "pebble reads 16384"],
+    [
+      "a prompt beyond the context",
+      ["compare", "--task", "table", "--tokens", "17000", "--policies", "full"],
+      "pebble reads 16384",
+    ],
   ])("%s", async (_, args, message) => {
     const { code, out, error } = await ziggurat(args);
     expect(error).toContain(message);
@@ -289,7 +372,10 @@ describe("bad input is one line on stderr, and exit code 1", () => {
   it("a text that is not UTF-8", async () => {
     const path = await text("binary", Uint8Array.of(0xff, 0xfe, 0x00, 0x41));
     const { code, error } = await ziggurat(["generate", "--text", path]);
-    expect([code, error]).toEqual([1, `error: --text: ${JSON.stringify(path.length > 60 ? `${path.slice(0, 57)}...` : path)} is no UTF-8 text\n`]);
+    expect([code, error]).toEqual([
+      1,
+      `error: --text: ${JSON.stringify(path.length > 60 ? `${path.slice(0, 57)}...` : path)} is no UTF-8 text\n`,
+    ]);
   });
 
   it("shows the stack with --debug", async () => {
@@ -301,13 +387,21 @@ describe("bad input is one line on stderr, and exit code 1", () => {
 
 describe("generate", () => {
   it("streams a text, and tells about it on stderr", async () => {
-    const { code, out, error } = await ziggurat(["generate", "--text", await text("story.txt", story()), "Where does Clara live?"]);
+    const { code, out, error } = await ziggurat([
+      "generate",
+      "--text",
+      await text("story.txt", story()),
+      "Where does Clara live?",
+    ]);
     expect([code, out]).toEqual([0, "Vienna\n"]);
     expect(error).toMatch(/^\[\d+ \+ \d+ tokens, stop; full; K\/V [\d.]+ MB/);
   });
 
   it("reads messages, within a ceiling, as JSON", async () => {
-    const path = await text("chat.json", JSON.stringify([{ role: "user", content: `${story()}\nWhere does Clara live?` }]));
+    const path = await text(
+      "chat.json",
+      JSON.stringify([{ role: "user", content: `${story()}\nWhere does Clara live?` }]),
+    );
     const { code, out } = await ziggurat([
       "generate",
       "--messages",
@@ -321,7 +415,8 @@ describe("generate", () => {
       "--json",
     ]);
     expect(code).toBe(0);
-    const { policy, keep, active, kvPeakBytes, rowsPerLayer } = JSON.parse(out) as { policy: string; keep: number; active: boolean; kvPeakBytes: number; rowsPerLayer: number[] }; // biome-ignore format: names and their types
+    // biome-ignore format: names and their types
+    const { policy, keep, active, kvPeakBytes, rowsPerLayer } = JSON.parse(out) as { policy: string; keep: number; active: boolean; kvPeakBytes: number; rowsPerLayer: number[] };
     expect({ policy, active }).toEqual({ policy: "snapkv", active: true });
     expect(rowsPerLayer).toEqual(Array(16).fill(keep));
     expect(kvPeakBytes).toBeLessThanOrEqual(1.5e6);
@@ -343,7 +438,9 @@ describe("generate", () => {
 describe("chat", () => {
   it("goes on in one session, a line a turn", async () => {
     const input = `${story().replaceAll("\n", " ")} Where does Clara live?\n\nWhere does Clara live?\n/exit\nnever read\n`;
-    const { code, out, error } = await ziggurat(["chat", "--json", "--max-tokens", "8", "--policy", "h2o:keep=120"], { input });
+    const { code, out, error } = await ziggurat(["chat", "--json", "--max-tokens", "8", "--policy", "h2o:keep=120"], {
+      input,
+    });
     expect([code, error]).toEqual([0, ""]);
     const turns = out.trim().split("\n").map((line) => JSON.parse(line) as { text: string; seen: number; active: boolean }); // biome-ignore format: a chain
     expect(turns).toHaveLength(2);
@@ -354,7 +451,17 @@ describe("chat", () => {
 
 describe("inspect", () => {
   it("tells the bytes of a cache without loading anything, the same as are measured", async () => {
-    const measured = await compared("--task", "table", "--tokens", "300", "--policies", "full,h2o,pyramidkv", "--keep", "50", "--isolate");
+    const measured = await compared(
+      "--task",
+      "table",
+      "--tokens",
+      "300",
+      "--policies",
+      "full,h2o,pyramidkv",
+      "--keep",
+      "50",
+      "--isolate",
+    );
     const context = String(measured.promptTokens);
     const { code, out } = await ziggurat([
       "inspect",
@@ -373,7 +480,8 @@ describe("inspect", () => {
     expect(layers.map(({ bytesPerToken }) => bytesPerToken)).toEqual(Array(16).fill(row / 16));
     for (const [at, { policy, rowsPerLayer, kvBytes, roomBytes }] of policies.entries()) {
       const run = measured.runs[at]!;
-      expect({ policy, rowsPerLayer, kvBytes, roomBytes }).toEqual({ policy: run.policy, rowsPerLayer: run.rowsPerLayer, kvBytes: run.kvBytes, roomBytes: run.roomBytes }); // biome-ignore format: two of a kind
+      // biome-ignore format: two of a kind
+      expect({ policy, rowsPerLayer, kvBytes, roomBytes }).toEqual({ policy: run.policy, rowsPerLayer: run.rowsPerLayer, kvBytes: run.kvBytes, roomBytes: run.roomBytes });
     }
   });
 });
@@ -389,7 +497,11 @@ describe("inspect, of models that lie elsewhere", () => {
   const json = async (model: string) => {
     const { code, out, error } = await inspect(model, "--json");
     expect([code, error]).toEqual([0, ""]);
-    return JSON.parse(out) as { model: string; weightTypes: Record<string, number>; layers: { bytesPerToken: number; queryHeads: number }[] };
+    return JSON.parse(out) as {
+      model: string;
+      weightTypes: Record<string, number>;
+      layers: { bytesPerToken: number; queryHeads: number }[];
+    };
   };
 
   it("a repository and a URL: fetches the configuration and the headers of the weights", async () => {
@@ -403,13 +515,20 @@ describe("inspect, of models that lie elsewhere", () => {
       server.sent = 0;
       const { weightTypes, layers } = await json(model);
       expect(weightTypes.F32).toBeGreaterThan(0.99 * size);
-      expect(layers.map(({ bytesPerToken, queryHeads }) => [bytesPerToken, queryHeads])).toEqual(Array(3).fill([2 * (2 * 8 * 2 + 4), 4]));
+      expect(layers.map(({ bytesPerToken, queryHeads }) => [bytesPerToken, queryHeads])).toEqual(
+        Array(3).fill([2 * (2 * 8 * 2 + 4), 4]),
+      );
       expect(server.sent).toBeLessThan(20_000);
     }
   });
 
   it("a GGUF file, of which only the head is fetched", async () => {
-    const tensor = (name: string, shape: number[]) => ({ name, shape, type: 1, bytes: new Uint8Array(2 * shape.reduce((a, b) => a * b)) });
+    const tensor = (name: string, shape: number[]) => ({
+      name,
+      shape,
+      type: 1,
+      bytes: new Uint8Array(2 * shape.reduce((a, b) => a * b)),
+    });
     const layer = (name: string, ...shape: number[]) => tensor(`blk.0.${name}.weight`, shape);
     const projections = ["attn_q", "attn_k", "attn_v", "attn_output"].map((name) => layer(name, 1024, 1024));
     const mlp = [layer("ffn_gate", 8192, 1024), layer("ffn_up", 8192, 1024), layer("ffn_down", 1024, 8192)];
@@ -455,13 +574,17 @@ describe("inspect, of models that lie elsewhere", () => {
       response.writeHead(403).end("{}");
       return true;
     };
-    expect((await inspect("owner/tiny@other")).error).toContain("refuses it: it is gated, private or not there; give a token (HF_TOKEN)");
+    expect((await inspect("owner/tiny@other")).error).toContain(
+      "refuses it: it is gated, private or not there; give a token (HF_TOKEN)",
+    );
     server.trouble = () => false;
   });
 });
 
 it("ctrl-C ends an answer in its middle, cleanly", async () => {
-  const { code, out, error } = await ziggurat(["generate", "--raw", "The", "--max-tokens", "8000"], { interruptOnOutput: true });
+  const { code, out, error } = await ziggurat(["generate", "--raw", "The", "--max-tokens", "8000"], {
+    interruptOnOutput: true,
+  });
   expect([code, error]).toEqual([130, "aborted\n"]);
   expect(out).not.toBe("");
 });

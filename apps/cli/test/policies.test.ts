@@ -1,7 +1,16 @@
 import { PolicyError } from "@ziggurat/policy";
 import { describe, expect, it } from "vitest";
 import { UsageError } from "../src/error.js";
-import { makePolicy, parseKeep, parsePolicies, parsePolicy, policyKinds, showKeep, withKeeps, withShared } from "../src/policies.js";
+import {
+  makePolicy,
+  parseKeep,
+  parsePolicies,
+  parsePolicy,
+  policyKinds,
+  showKeep,
+  withKeeps,
+  withShared,
+} from "../src/policies.js";
 
 describe("a budget", () => {
   it.each([
@@ -37,7 +46,11 @@ describe("a budget", () => {
 describe("a policy", () => {
   it("has a name and options of its own", () => {
     const { name, keep, options } = parsePolicy("snapkv:keep=12%,window=16,pooling=average");
-    expect({ name, keep, options }).toEqual({ name: "snapkv", keep: { share: 0.12 }, options: { window: 16, pooling: "average" } });
+    expect({ name, keep, options }).toEqual({
+      name: "snapkv",
+      keep: { share: 0.12 },
+      options: { window: 16, pooling: "average" },
+    });
   });
 
   it.each([
@@ -75,7 +88,9 @@ describe("a policy", () => {
   );
 
   it("wants to know how many rows", () => {
-    expect(() => makePolicy(parsePolicy("h2o"), 1000)).toThrow("h2o: how many rows? Write h2o:keep=256, or h2o:keep=12%");
+    expect(() => makePolicy(parsePolicy("h2o"), 1000)).toThrow(
+      "h2o: how many rows? Write h2o:keep=256, or h2o:keep=12%",
+    );
   });
 });
 

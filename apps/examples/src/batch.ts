@@ -7,7 +7,9 @@ import { snapkv } from "@ziggurat/snapkv";
 
 const model = await loadModel(pebble(), { backend: await cpu() });
 const walk = "Anna went to the market, bought some bread and walked home along the river.\n".repeat(10);
-const ask = (question: string) => [{ role: "user", content: `Bruno works as a gardener.\nAlice lives in Lisbon.\n${walk}${question}` }];
+const ask = (question: string) => [
+  { role: "user", content: `Bruno works as a gardener.\nAlice lives in Lisbon.\n${walk}${question}` },
+];
 
 const answers = generateBatch({
   model,
@@ -17,4 +19,5 @@ const answers = generateBatch({
   ],
 });
 for await (const { sequence, text } of answers) console.log(`${sequence} writes ${text}`);
-for (const { policy, text, cache } of await answers.result) console.log(`${policy.name}: ${text} from ${cache.rows[0]} rows a layer`);
+for (const { policy, text, cache } of await answers.result)
+  console.log(`${policy.name}: ${text} from ${cache.rows[0]} rows a layer`);

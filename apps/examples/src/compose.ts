@@ -1,5 +1,5 @@
-// A policy is four parts, and a new mixture of them is a new policy: SnapKV's scorer under a pyramid of budgets, with the opening of the text always kept,
-// compressed after the prompt and again after every 64 tokens of the answer.
+// A policy is four parts, and a new mixture of them is a new policy: SnapKV's scorer under a pyramid of budgets, with
+// the opening of the text always kept, compressed after the prompt and again after every 64 tokens of the answer.
 import { cpu } from "@ziggurat/cpu";
 import { pebble } from "@ziggurat/pebble";
 import { afterPrefill, anyOf, every, last, type Policy, pin } from "@ziggurat/policy";

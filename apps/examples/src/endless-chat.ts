@@ -1,4 +1,5 @@
-// A chat that never stops: more text than the model's context, under a ceiling of a few MB, with its opening message always in sight.
+// A chat that never stops: more text than the model's context, under a ceiling of a few MB, with its opening message
+// always in sight.
 import { cpu } from "@ziggurat/cpu";
 import { pebble } from "@ziggurat/pebble";
 import { anyOf, last, pin } from "@ziggurat/policy";

@@ -1,7 +1,10 @@
 // A policy of one's own needs @ziggurat/policy alone. KeyDiff: Park et al., 2025, https://arxiv.org/abs/2504.15364
 import { afterPrefill, last, type Policy, type Scorer, uniform } from "@ziggurat/policy";
 
-/** A key is worth how little it is like the others: minus its cosine with the mean direction of all keys. Looks at no query. */
+/**
+ * A key is worth how little it is like the others: minus its cosine with the mean direction of all keys. Looks at no
+ * query.
+ */
 export const keyDifference: Scorer = {
   score({ keys }) {
     const direction = keys.div(keys.norm(2));

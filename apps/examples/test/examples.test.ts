@@ -72,8 +72,12 @@ describe("what they print", () => {
   test("two sequences with two policies", async () => {
     await import("../src/batch.js");
     const lines = printed.trimEnd().split("\n");
-    expect(lines.slice(-2)).toEqual(["snapkv: Lisbon from 96,96 rows a layer", "h2o: gardener from 160,160 rows a layer"]);
-    const written = (sequence: number) => lines.flatMap((line) => line.match(new RegExp(`^${sequence} writes (.*)`))?.[1] ?? []).join("");
+    expect(lines.slice(-2)).toEqual([
+      "snapkv: Lisbon from 96,96 rows a layer",
+      "h2o: gardener from 160,160 rows a layer",
+    ]);
+    const written = (sequence: number) =>
+      lines.flatMap((line) => line.match(new RegExp(`^${sequence} writes (.*)`))?.[1] ?? []).join("");
     expect([written(0), written(1)]).toEqual(["Lisbon", "gardener"]);
   });
 

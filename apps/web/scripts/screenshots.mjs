@@ -1,11 +1,18 @@
-// Pictures of the built page for the docs, by a headless Chromium: pnpm --filter @ziggurat/web build, then pnpm --filter @ziggurat/web screenshots
+// Pictures of the built page for the docs, by a headless Chromium: pnpm --filter @ziggurat/web build, then pnpm
+// --filter @ziggurat/web screenshots
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import { preview } from "vite";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const executablePath = process.env.ZIGGURAT_CHROMIUM ?? "/usr/bin/chromium";
-const flags = ["--no-sandbox", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan", "--ignore-gpu-blocklist"];
+const flags = [
+  "--no-sandbox",
+  "--enable-unsafe-webgpu",
+  "--use-webgpu-adapter=swiftshader",
+  "--enable-features=Vulkan",
+  "--ignore-gpu-blocklist",
+];
 
 const server = await preview({ root: here(".."), preview: { port: 0, host: "127.0.0.1" }, logLevel: "error" });
 const browser = await chromium.launch({ executablePath, args: flags });
@@ -32,10 +39,14 @@ try {
       await page.getByLabel("Policy").selectOption(policy);
       await page.getByRole("button", { name: "Ask" }).click();
       if (reading && policy === "pyramidkv") {
-        await page.waitForFunction(() => / in (8|9|10) of 16 layers/.test(document.querySelector("#stack-caption").textContent));
+        await page.waitForFunction(() =>
+          / in (8|9|10) of 16 layers/.test(document.querySelector("#stack-caption").textContent),
+        );
         await save("reading");
       }
-      await page.waitForFunction((rows) => document.querySelectorAll("#history tbody tr").length === rows, index + 1, { timeout: 120_000 });
+      await page.waitForFunction((rows) => document.querySelectorAll("#history tbody tr").length === rows, index + 1, {
+        timeout: 120_000,
+      });
     }
     await save("after");
     await page.close();

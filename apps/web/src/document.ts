@@ -26,7 +26,8 @@ export async function readFile(file: File): Promise<string> {
   } catch {
     throw new DocumentError(`${name} is not UTF-8 text. Save it as plain text in UTF-8, and open it again.`);
   }
-  if (text.includes("\0")) throw new DocumentError(`${name} holds zero bytes, so it is not a text. Choose a plain text file.`);
+  if (text.includes("\0"))
+    throw new DocumentError(`${name} holds zero bytes, so it is not a text. Choose a plain text file.`);
   if (text.trim() === "") throw new DocumentError(`${name} is empty. Choose a file with some text.`);
   return text;
 }
@@ -35,5 +36,12 @@ export async function readFile(file: File): Promise<string> {
 export async function sample(tokenizer: Tokenizer, tokens: number, seed: number) {
   const made = await material();
   const length = (text: string) => tokenizer.encode(text).length;
-  return haystack({ task: "needles", tokens, seed, material: made, length, needles: Math.min(8, Math.floor(tokens / 64)) });
+  return haystack({
+    task: "needles",
+    tokens,
+    seed,
+    material: made,
+    length,
+    needles: Math.min(8, Math.floor(tokens / 64)),
+  });
 }

@@ -17,7 +17,10 @@ const fetched = new Map<string, Promise<Blob>>();
 
 async function download(url: URL, onProgress: OnProgress): Promise<Blob> {
   const response = await fetch(url);
-  if (!response.ok) throw new Error(`The server answered ${response.status} for ${url.pathname}. Pebble's files must lie beside this page.`);
+  if (!response.ok)
+    throw new Error(
+      `The server answered ${response.status} for ${url.pathname}. Pebble's files must lie beside this page.`,
+    );
   const total = Number(response.headers.get("Content-Length"));
   // Only the weights are worth a bar.
   if (!response.body || !(total > 1e6)) return response.blob();
@@ -46,21 +49,29 @@ async function load(name: BackendName, onProgress: OnProgress): Promise<Model> {
     },
   });
   try {
-    return await loadModel(files, { backend, onProgress: (done, total) => onProgress("Loading the weights", done / total) });
+    return await loadModel(files, {
+      backend,
+      onProgress: (done, total) => onProgress("Loading the weights", done / total),
+    });
   } catch (error) {
     await backend.dispose();
     throw error;
   }
 }
 
-/** Pebble on one backend at a time: loaded when first asked for, again on another backend, and again after its device was lost. */
+/**
+ * Pebble on one backend at a time: loaded when first asked for, again on another backend, and again after its device
+ * was lost.
+ */
 export class Engine {
   #name: BackendName | undefined;
   #model: Model | undefined;
   /** Whoever asks waits for those before. */
   #turn: Promise<unknown> = Promise.resolve();
 
-  /** The model on that backend; what was loaded on another is given back first, so no generation of it may be under way. */
+  /**
+   * The model on that backend; what was loaded on another is given back first, so no generation of it may be under way.
+   */
   model(name: BackendName, onProgress: OnProgress): Promise<Model> {
     return this.#next(async () => {
       if (this.#model && this.#name === name) return this.#model;
@@ -108,7 +119,8 @@ export async function webgpuMissing(): Promise<string | undefined> {
 /** An error in words for people, and what to do. */
 export function explain(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof DeviceLostError) return `The graphics device was lost: ${message}. The model is loaded again; then ask again.`;
+  if (error instanceof DeviceLostError)
+    return `The graphics device was lost: ${message}. The model is loaded again; then ask again.`;
   if (error instanceof WebGpuError) return `WebGPU: ${message}. Try the CPU.`;
   if (error instanceof CpuError) return `The CPU backend did not start: ${message}`;
   if (error instanceof TypeError && /fetch|network/i.test(message))

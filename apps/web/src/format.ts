@@ -10,6 +10,8 @@ export function bytes(value: number): string {
 
 /** Tokens per second: `8.2 tokens/s`; a dash where there is none yet. */
 export const speed = (perSecond: number): string =>
-  Number.isFinite(perSecond) && perSecond > 0 ? `${perSecond >= 99.5 ? Math.round(perSecond) : perSecond.toPrecision(2)} tokens/s` : "–";
+  Number.isFinite(perSecond) && perSecond > 0
+    ? `${perSecond >= 99.5 ? Math.round(perSecond) : perSecond.toPrecision(2)} tokens/s`
+    : "–";
 
 export const count = (value: number): string => value.toLocaleString("en");

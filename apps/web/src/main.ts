@@ -103,17 +103,26 @@ function show(model: Model, shown: Snapshot, most: number): void {
 
 /** What is asked, checked. Throws a `DocumentError`, and what the policy throws. */
 function request({ chat, facts, name }: Model) {
-  if (text.value.trim() === "") throw new DocumentError("There is no document. Paste a text, open a file, or make a sample.");
+  if (text.value.trim() === "")
+    throw new DocumentError("There is no document. Paste a text, open a file, or make a sample.");
   if (question.value.trim() === "") throw new DocumentError("There is no question. Write one about the document.");
   const tooLong = (size: string) =>
-    new DocumentError(`The document is too long: it has ${size}, and ${name} reads ${count(facts.contextLength)} tokens. Shorten it.`);
+    new DocumentError(
+      `The document is too long: it has ${size}, and ${name} reads ${count(facts.contextLength)} tokens. Shorten it.`,
+    );
   if (text.value.length > mostBytes) throw tooLong(`${count(text.value.length)} characters`);
   const ids = chat!.prompt([{ role: "user", content: `${text.value}\n${question.value}` }]);
   if (ids.length > facts.contextLength) throw tooLong(`${count(ids.length)} tokens with the question`);
   const { name: policyName, keeps, make } = chosen();
   const rows = keeps ? rowsOf(keep.value, ids.length) : ids.length;
   // A pyramid's lowest layer has nearly twice the mean.
-  return { ids, policyName, policy: make(rows), keep: keeps ? keep.value.trim() : "", most: keeps ? Math.min(2 * rows, ids.length) : ids.length };
+  return {
+    ids,
+    policyName,
+    policy: make(rows),
+    keep: keeps ? keep.value.trim() : "",
+    most: keeps ? Math.min(2 * rows, ids.length) : ids.length,
+  };
 }
 
 async function answerQuestion(loaded: Model, signal: AbortSignal): Promise<void> {
@@ -122,7 +131,14 @@ async function answerQuestion(loaded: Model, signal: AbortSignal): Promise<void>
     const { ids, policyName, policy, keep, most } = request(loaded);
     const expected = known?.text === text.value && known.question === question.value ? known.answer : undefined;
     answer.dataset.empty = "false";
-    const result = await run({ model: loaded, policy, ids, maxTokens, signal, onChange: (shown) => show(loaded, shown, most) });
+    const result = await run({
+      model: loaded,
+      policy,
+      ids,
+      maxTokens,
+      signal,
+      onChange: (shown) => show(loaded, shown, most),
+    });
     get("runs").hidden = false;
     remember(get<HTMLTableElement>("history"), { backend: name, policy: policyName, keep, result, expected });
     get("written").textContent = speed(result.timings.decodeTokensPerSecond);
@@ -188,7 +204,11 @@ makeSample.addEventListener("click", async () => {
   update();
   try {
     const { features, name } = model.backend.info;
-    known = await sample(model.tokenizer, sampleTokens[features.software === true ? "software" : (name as BackendName)], seed++);
+    known = await sample(
+      model.tokenizer,
+      sampleTokens[features.software === true ? "software" : (name as BackendName)],
+      seed++,
+    );
     text.value = known.text;
     question.value = known.question;
   } catch (error) {

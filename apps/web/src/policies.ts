@@ -14,10 +14,25 @@ export interface PolicyChoice {
 
 /** What the page offers; a new policy is a line here. */
 export const policies: readonly PolicyChoice[] = [
-  { name: "pyramidkv", about: "PyramidKV: what the question looks at, more rows in lower layers", keeps: true, make: (keep) => pyramidkv({ keep }) },
+  {
+    name: "pyramidkv",
+    about: "PyramidKV: what the question looks at, more rows in lower layers",
+    keeps: true,
+    make: (keep) => pyramidkv({ keep }),
+  },
   { name: "snapkv", about: "SnapKV: what the question looks at", keeps: true, make: (keep) => snapkv({ keep }) },
-  { name: "h2o", about: "H2O: what all tokens looked at most, and the newest", keeps: true, make: (keep) => h2o({ keep }) },
-  { name: "streaming", about: "StreamingLLM: the first tokens and the newest", keeps: true, make: (keep) => streaming({ keep }) },
+  {
+    name: "h2o",
+    about: "H2O: what all tokens looked at most, and the newest",
+    keeps: true,
+    make: (keep) => h2o({ keep }),
+  },
+  {
+    name: "streaming",
+    about: "StreamingLLM: the first tokens and the newest",
+    keeps: true,
+    make: (keep) => streaming({ keep }),
+  },
   { name: "full", about: "Full cache: every row stays", keeps: false, make: () => full() },
 ];
 
@@ -27,5 +42,7 @@ export function rowsOf(text: string, promptTokens: number): number {
   const value = Number(found?.[1]);
   if (found?.[2] === "%" && value > 0 && value <= 100) return Math.max(1, Math.round((value / 100) * promptTokens));
   if (found && found[2] === "" && Number.isSafeInteger(value) && value >= 1) return value;
-  throw new RangeError(`“${text}” is no budget. Write a number of rows such as 256, or a share of the prompt such as 12%.`);
+  throw new RangeError(
+    `“${text}” is no budget. Write a number of rows such as 256, or a share of the prompt such as 12%.`,
+  );
 }

@@ -32,12 +32,16 @@ export interface RunOptions {
   readonly onChange: (snapshot: Snapshot) => void;
 }
 
-const meanOf = (rows: readonly (readonly number[])[]) => rows.map((heads) => heads.reduce((a, b) => a + b, 0) / heads.length);
+const meanOf = (rows: readonly (readonly number[])[]) =>
+  rows.map((heads) => heads.reduce((a, b) => a + b, 0) / heads.length);
 
 /** Milliseconds between two looks at the device's memory. */
 const interval = 100;
 
-/** Answers one prompt and tells on the way what the cache holds. Rejects with whatever the runtime, policy and backend throw. */
+/**
+ * Answers one prompt and tells on the way what the cache holds. Rejects with whatever the runtime, policy and backend
+ * throw.
+ */
 export async function run({ model, policy, ids, maxTokens, signal, onChange }: RunOptions): Promise<GenerateResult> {
   const { backend, facts, rowDType } = model;
   const { layers, kvHeads, headSize } = facts.cache;
@@ -60,7 +64,9 @@ export async function run({ model, policy, ids, maxTokens, signal, onChange }: R
     onChange({
       phase: event ? "answering" : "reading",
       ...{ text, promptTokens: ids.length, written, read, fullBytes },
-      rows: event ? meanOf(event.rows).map((rows) => rows + appended) : planned.slice(0, Math.floor(read * layers.length)),
+      rows: event
+        ? meanOf(event.rows).map((rows) => rows + appended)
+        : planned.slice(0, Math.floor(read * layers.length)),
       bytes: Object.fromEntries(Object.entries(backend.memory().labels).map(([label, { live }]) => [label, live])),
       readSpeed: (read * ids.length * 1000) / ((first ?? now) - started),
       writeSpeed: first === undefined || written < 2 ? 0 : ((written - 1) * 1000) / (now - first),

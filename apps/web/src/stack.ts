@@ -11,7 +11,10 @@ export class Stack {
     this.#caption = caption;
   }
 
-  /** `rows` of the layers that are there, of `layers`; the next one is being read if `reading`. A full bar is `most` rows. */
+  /**
+   * `rows` of the layers that are there, of `layers`; the next one is being read if `reading`. A full bar is `most`
+   * rows.
+   */
   show(rows: readonly number[], { layers, most, reading }: { layers: number; most: number; reading: boolean }): void {
     if (this.#bars.length !== layers) this.#build(layers);
     this.#bars.forEach((bar, layer) => {

@@ -38,7 +38,11 @@ describe("the page", () => {
   });
 
   /** The page once it is ready to answer, on `backend`. */
-  const open = async (executablePath: string, backend: "WebGPU" | "CPU", flags: readonly string[] = chromiumFlags): Promise<Page> => {
+  const open = async (
+    executablePath: string,
+    backend: "WebGPU" | "CPU",
+    flags: readonly string[] = chromiumFlags,
+  ): Promise<Page> => {
     const key = flags.join(" ");
     const browser = browsers.get(key) ?? (await chromium.launch({ executablePath, args: [...flags] }));
     browsers.set(key, browser);
@@ -50,7 +54,10 @@ describe("the page", () => {
     await page.getByRole("button", { name: "Ask" }).isEnabled();
     return page;
   };
-  const ask = async (page: Page, { document = story, question = "Where does Clara live?", policy = "pyramidkv", keep = "60" } = {}) => {
+  const ask = async (
+    page: Page,
+    { document = story, question = "Where does Clara live?", policy = "pyramidkv", keep = "60" } = {},
+  ) => {
     await page.getByLabel("Document").fill(document);
     await page.getByLabel("Question").fill(question);
     await page.getByLabel("Policy").selectOption(policy);
@@ -58,7 +65,8 @@ describe("the page", () => {
     await page.getByRole("button", { name: "Ask" }).click();
   };
   const rows = async (page: Page) => (await page.locator("#stack output").allTextContents()).map(Number);
-  const cell = (page: Page, column: number) => page.locator("#history tbody tr").first().locator("td").nth(column).textContent();
+  const cell = (page: Page, column: number) =>
+    page.locator("#history tbody tr").first().locator("td").nth(column).textContent();
   /** Waits for an answer; fails with what the page says instead of one. */
   const answered = async (page: Page, count = 1) => {
     await page.waitForFunction((wanted) => document.querySelectorAll("#history tbody tr").length >= wanted || !document.querySelector("#error")?.hasAttribute("hidden"), count, { timeout: 300_000 }); // biome-ignore format: one condition
@@ -86,9 +94,17 @@ describe("the page", () => {
       expect(pyramid.at(-1)).toBeGreaterThan(pyramid[0]! + 30);
       const appended = full[0]! - Number(await cell(page, 6));
       expect(pyramid.reduce((sum, held) => sum + held - appended, 0)).toBe(16 * 60);
-      expect([await cell(page, 0), await cell(page, 1), await cell(page, 7)]).toEqual(["pyramidkv 60", "Vienna", "cpu"]);
+      expect([await cell(page, 0), await cell(page, 1), await cell(page, 7)]).toEqual([
+        "pyramidkv 60",
+        "Vienna",
+        "cpu",
+      ]);
       expect(await cell(page, 2)).toBe(kvOf60Rows);
-      expect(await page.locator("#meters dd").allTextContents()).toEqual([expect.stringMatching(/kB$/), expect.stringMatching(/kB$/), "0 B"]);
+      expect(await page.locator("#meters dd").allTextContents()).toEqual([
+        expect.stringMatching(/kB$/),
+        expect.stringMatching(/kB$/),
+        "0 B",
+      ]);
       await page.close();
     },
     300_000,
@@ -104,7 +120,11 @@ describe("the page", () => {
       await page.getByText("Stopped").waitFor();
       await ask(page);
       await answered(page);
-      expect([await cell(page, 0), await cell(page, 1), await cell(page, 7)]).toEqual(["pyramidkv 60", "Vienna", "webgpu"]);
+      expect([await cell(page, 0), await cell(page, 1), await cell(page, 7)]).toEqual([
+        "pyramidkv 60",
+        "Vienna",
+        "webgpu",
+      ]);
       expect(await cell(page, 2)).toBe(kvOf60Rows);
       await page.evaluate("newestDevice.destroy()");
       await ask(page);

@@ -45,7 +45,10 @@ export class Arena {
 
   /** Whether this is what the plans call for in a layer, room and all. */
   fits(
-    plans: readonly { readonly capacity: readonly (readonly number[])[]; readonly held: readonly (readonly number[])[] }[],
+    plans: readonly {
+      readonly capacity: readonly (readonly number[])[];
+      readonly held: readonly (readonly number[])[];
+    }[],
     layer: number,
   ): boolean {
     const same = (mine: readonly number[], part: "capacity" | "held") => {

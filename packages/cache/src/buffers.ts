@@ -1,6 +1,9 @@
 import type { Backend, Buffer, Slice } from "@ziggurat/tensor";
 
-/** Buffers of one owner: allocated one by one, given back together. Where one is refused, those before it are given back. */
+/**
+ * Buffers of one owner: allocated one by one, given back together. Where one is refused, those before it are given
+ * back.
+ */
 export class Buffers {
   readonly #backend: Backend;
   #owned: Buffer[] = [];

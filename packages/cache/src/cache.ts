@@ -12,7 +12,10 @@ export interface CacheOptions {
   readonly backend: Backend;
   readonly shape: CacheShape;
   readonly dtype: RowDType;
-  /** One policy a sequence. Sequences that share a policy object must be neighbours, those with slot positions last. See {@link groupOrder}. */
+  /**
+   * One policy a sequence. Sequences that share a policy object must be neighbours, those with slot positions last. See
+   * {@link groupOrder}.
+   */
   readonly policies: readonly Policy[];
   /** The rotation tables; asked when work is prepared. May be replaced between turns. */
   readonly rope: RopeOf;
@@ -35,7 +38,10 @@ export function groupOrder(policies: readonly Policy[]): number[] {
   return policies.map((_, index) => index).sort((a, b) => key(policies[a]!) - key(policies[b]!) || a - b);
 }
 
-/** The KV cache of one or many sequences: who holds how many rows where. Prefill fills it, decode steps append to it and evict from it. */
+/**
+ * The KV cache of one or many sequences: who holds how many rows where. Prefill fills it, decode steps append to it and
+ * evict from it.
+ */
 export class Cache {
   readonly backend: Backend;
   readonly shape: CacheShape;
@@ -51,12 +57,16 @@ export class Cache {
   readonly #buffers: Buffers;
   readonly #arenas: (Arena | undefined)[];
 
-  /** Throws a `PolicyError` for what is no policy, a `CacheError` for policies out of order; nothing is allocated then. */
+  /**
+   * Throws a `PolicyError` for what is no policy, a `CacheError` for policies out of order; nothing is allocated then.
+   */
   constructor({ backend, shape, dtype, policies, rope }: CacheOptions) {
     this.progress = policies.map((policy) => new Progress(shape, policy));
     const wanted = groupOrder(policies);
     if (wanted.some((from, to) => from !== to)) {
-      throw new CacheError("sequences that share a policy must be neighbours, those with slot positions last; sort them by groupOrder");
+      throw new CacheError(
+        "sequences that share a policy must be neighbours, those with slot positions last; sort them by groupOrder",
+      );
     }
     this.backend = backend;
     this.shape = shape;
@@ -90,11 +100,18 @@ export class Cache {
   #arenaFor(layer: number, plans: readonly CachePlan[]): Arena {
     const capacity = plans.flatMap((plan) => plan.capacity[layer]!);
     const held = plans.flatMap((plan) => plan.held[layer]!);
-    return new Arena(this.backend, { capacity, held, headSize: this.shape.headSize, planes: this.planes, dtype: this.dtype });
+    return new Arena(this.backend, {
+      capacity,
+      held,
+      headSize: this.shape.headSize,
+      planes: this.planes,
+      dtype: this.dtype,
+    });
   }
 
   /**
-   * Makes a layer's regions as large as the plans say, unless they are already. What the old regions held is lost: whoever calls this has it in the scratch.
+   * Makes a layer's regions as large as the plans say, unless they are already. What the old regions held is lost:
+   * whoever calls this has it in the scratch.
    */
   resize(layer: number, plans: readonly CachePlan[]): Arena {
     const old = this.#arenas[layer];
@@ -107,7 +124,10 @@ export class Cache {
     return arena;
   }
 
-  /** Takes over another cache's rows, in regions as large as the plans say. The policies must need the same cells beside K and V. */
+  /**
+   * Takes over another cache's rows, in regions as large as the plans say. The policies must need the same cells beside
+   * K and V.
+   */
   async copyFrom(source: Cache, plans: readonly CachePlan[]): Promise<void> {
     const { planes, ranks, sequences } = this;
     if (source.planes !== planes || source.ranks !== ranks || source.sequences !== sequences) {
@@ -130,7 +150,10 @@ export class Cache {
     });
   }
 
-  /** Moves every layer's rows to regions as large as the plans say, one layer after the other, so that only one is there twice. */
+  /**
+   * Moves every layer's rows to regions as large as the plans say, one layer after the other, so that only one is there
+   * twice.
+   */
   async grow(plans: readonly CachePlan[]): Promise<void> {
     const { tables } = this;
     const pool = new Pool(this.backend, "workspace");
@@ -157,7 +180,10 @@ export class Cache {
     }
   }
 
-  /** Copies a layer's rows, in the order of the text, to another arena, whose heads start at `offset`; `length` is told their numbers. */
+  /**
+   * Copies a layer's rows, in the order of the text, to another arena, whose heads start at `offset`; `length` is told
+   * their numbers.
+   */
   async #move(layer: number, to: Arena, toOffset: Slice, toLength: Slice, pool: Pool): Promise<void> {
     const { backend, shape, planes, ranks, sequences, dtype: kv, tables } = this;
     const from = this.arena(layer);
@@ -172,7 +198,13 @@ export class Cache {
     backend.dispatch(order, { positions: from.plane(0), offset, length: tables.length(layer), rows, count });
     backend.dispatch(gather, {
       ...{ keys: from.keys, values: from.values, cells: from.cells, offset, rows, count },
-      ...{ targetKeys: to.keys, targetValues: to.values, targetCells: to.cells, targetOffset: toOffset, targetLength: toLength },
+      ...{
+        targetKeys: to.keys,
+        targetValues: to.values,
+        targetCells: to.cells,
+        targetOffset: toOffset,
+        targetLength: toLength,
+      },
     });
     pool.free(rows.buffer);
     pool.free(count.buffer);
@@ -199,7 +231,9 @@ export class Cache {
     return Promise.all(
       this.shape.layers.map(async (_, layer) => {
         const arena = this.arena(layer);
-        const lengths = new Int32Array((await this.backend.read(this.tables.length(layer, sequence), 4 * kvHeads)).buffer);
+        const lengths = new Int32Array(
+          (await this.backend.read(this.tables.length(layer, sequence), 4 * kvHeads)).buffer,
+        );
         const heads = Array.from({ length: kvHeads }, async (_, head) => {
           const rows = lengths[head]!;
           if (rows === 0) return [];

@@ -11,7 +11,9 @@ export type FiringPattern = readonly (readonly boolean[])[];
 /** The pattern of one step, from every sequence's firings. */
 export function firingPattern(cache: Cache, firings: readonly Firings[]): FiringPattern {
   return cache.shape.layers.map((_, layer) =>
-    cache.groups.map(({ first, count }) => firings.slice(first, first + count).some((fired) => fired[layer] !== undefined)),
+    cache.groups.map(({ first, count }) =>
+      firings.slice(first, first + count).some((fired) => fired[layer] !== undefined),
+    ),
   );
 }
 
@@ -27,8 +29,9 @@ export interface DecodeOptions {
 }
 
 /**
- * One decode step of all sequences of a cache: append, attend, observe, evict. Prepared once for a firing pattern; `attend` and `end` only dispatch, so they may be
- * recorded and replayed. Before each run the host calls `setKeep` with that step's firings.
+ * One decode step of all sequences of a cache: append, attend, observe, evict. Prepared once for a firing pattern;
+ * `attend` and `end` only dispatch, so they may be recorded and replayed. Before each run the host calls `setKeep` with
+ * that step's firings.
  */
 export class DecodeStep {
   readonly #cache: Cache;
@@ -104,7 +107,12 @@ export class DecodeStep {
       ...{ kv, keys: true, values: true, cells: true, ranks },
     });
     const { keys, values, cells } = arena;
-    const places = { offset: tables.offset(layer), length: tables.length(layer), seen: tables.seen(), ended: tables.ended() };
+    const places = {
+      offset: tables.offset(layer),
+      length: tables.length(layer),
+      seen: tables.seen(),
+      ended: tables.ended(),
+    };
     steps.push(() => backend.dispatch(append, { qkv, keys, values, cells, ...places }));
     for (const range of ranges) steps.push(await this.#attention(layer, range));
     const advanced: Group[] = [];
@@ -130,7 +138,15 @@ export class DecodeStep {
     const table = rope(layer);
     if (!table) return () => {};
     const { queryHeads, kvHeads, headSize } = shape;
-    const sizes = { sequences: count, tokens: 1, queryHeads, kvHeads, headSize, rotary: table.rotary, tableRows: table.rows };
+    const sizes = {
+      sequences: count,
+      tokens: 1,
+      queryHeads,
+      kvHeads,
+      headSize,
+      rotary: table.rotary,
+      tableRows: table.rows,
+    };
     const kernel = await backend.prepare("rope", { ...sizes, keys: !slot });
     const base = slot ? tables.length(layer, first) : tables.seen(first);
     return () => backend.dispatch(kernel, { qkv: this.#qkv(first), table: table.slice, base });
@@ -157,12 +173,27 @@ export class DecodeStep {
     const { queryHeads, kvHeads, headSize, scale, softcap } = shape;
     const { keys, values, rows: arenaRows } = this.#cache.arena(layer);
     const turned = this.#unrotated(layer, slot);
-    const sizes = { sequences: count, queryHeads, kvHeads, headSize, arenaRows, capacity: this.#capacity(layer, first, count) };
+    const sizes = {
+      sequences: count,
+      queryHeads,
+      kvHeads,
+      headSize,
+      arenaRows,
+      capacity: this.#capacity(layer, first, count),
+    };
     const kernel = await backend.prepare("decodeAttention", { ...sizes, kv, scale, softcap, ...turned.spec });
-    const out = { buffer: this.#options.out.buffer, offset: this.#options.out.offset + 4 * first * queryHeads * headSize };
+    const out = {
+      buffer: this.#options.out.buffer,
+      offset: this.#options.out.offset + 4 * first * queryHeads * headSize,
+    };
     const lse = { buffer: this.#lse.buffer, offset: 4 * first * queryHeads };
-    const places = { offset: tables.offset(layer, first), length: tables.length(layer, first), ended: tables.ended(first) };
-    return () => backend.dispatch(kernel, { qkv: this.#qkv(first), keys, values, ...places, out, lse, ...turned.operands });
+    const places = {
+      offset: tables.offset(layer, first),
+      length: tables.length(layer, first),
+      ended: tables.ended(first),
+    };
+    return () =>
+      backend.dispatch(kernel, { qkv: this.#qkv(first), keys, values, ...places, out, lse, ...turned.operands });
   }
 
   async #advance(layer: number, { first, count }: Pick<Group, "first" | "count">): Promise<() => void> {
@@ -196,18 +227,54 @@ export class DecodeStep {
         const sizes = { sequences, tokens: 1, queryHeads, kvHeads, headSize, arenaRows: arena.rows, capacity };
         const watch = await backend.prepare("watch", { ...sizes, kv: dtype, scale, softcap, ...turned.spec });
         const lse = { buffer: this.#lse.buffer, offset: 4 * first * queryHeads };
-        steps.push(() => backend.dispatch(watch, { qkv: this.#qkv(first), keys: arena.keys, lse, offset, length, ended, mass, ...turned.operands }));
+        steps.push(() =>
+          backend.dispatch(watch, {
+            qkv: this.#qkv(first),
+            keys: arena.keys,
+            lse,
+            offset,
+            length,
+            ended,
+            mass,
+            ...turned.operands,
+          }),
+        );
       }
     }
     // Before `end` the counters of tokens read are still those before this step: the position of the newest token.
     const newest = { buffer: this.#newest.buffer, offset: 4 * first * kvHeads };
     const float = await backend.prepare("unary", { elements: heads, x: "i32", kind: "float" });
-    steps.push(() => backend.dispatch(float, { x: tables.seen(first), out: newest }), await this.#advance(layer, group));
+    steps.push(
+      () => backend.dispatch(float, { x: tables.seen(first), out: newest }),
+      await this.#advance(layer, group),
+    );
 
     const plane = (index: number) => arena.plane(index);
     const unrotated = policy.positions === "slot" ? this.#cache.rope(layer) : undefined;
-    const place = { keys: arena.keys, values: arena.values, plane, arenaRows: arena.rows, offset, length, capacity, dtype, unrotated, firstColumn };
-    const work = await observe({ backend, allocator: this.#pool, wish, rows: place, sequences, kvHeads, headSize, ended, newest, mass });
+    const place = {
+      keys: arena.keys,
+      values: arena.values,
+      plane,
+      arenaRows: arena.rows,
+      offset,
+      length,
+      capacity,
+      dtype,
+      unrotated,
+      firstColumn,
+    };
+    const work = await observe({
+      backend,
+      allocator: this.#pool,
+      wish,
+      rows: place,
+      sequences,
+      kvHeads,
+      headSize,
+      ended,
+      newest,
+      mass,
+    });
     steps.push(() => work.run());
     if (work.ranking) {
       const scores = work.ranking;

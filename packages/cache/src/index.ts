@@ -16,5 +16,13 @@ export {
 export { Prefill, type Target } from "./prefill.js";
 export { type Firings, Progress } from "./progress.js";
 export { type OwnedRopeTable, ropeTable, rotaryFrequencies } from "./rope.js";
-export { CacheError, type CacheLayer, type CacheShape, planesOf, type RopeOf, type RopeTable, rowBytes } from "./shape.js";
+export {
+  CacheError,
+  type CacheLayer,
+  type CacheShape,
+  planesOf,
+  type RopeOf,
+  type RopeTable,
+  rowBytes,
+} from "./shape.js";
 export { Tables } from "./tables.js";

@@ -31,12 +31,21 @@ function tensorOf(tensor: Tensor, what: string): Node {
   try {
     return asNode(tensor);
   } catch {
-    throw new PolicyError(`${what} is ${tensor === null ? "null" : typeof tensor}; it must be a tensor made from the view`);
+    throw new PolicyError(
+      `${what} is ${tensor === null ? "null" : typeof tensor}; it must be a tensor made from the view`,
+    );
   }
 }
 
 /** Asks the policy, with tensors that have no values yet. */
-export function wishOf(policy: Policy, shape: CacheShape, layer: number, sequences: number, capacity: number, fires: boolean): Wish {
+export function wishOf(
+  policy: Policy,
+  shape: CacheShape,
+  layer: number,
+  sequences: number,
+  capacity: number,
+  fires: boolean,
+): Wish {
   const { kvHeads, queryHeads, headSize, layers } = shape;
   const heads = sequences * kvHeads;
   const counts = { heads, kvHeads, group: queryHeads / kvHeads };
@@ -66,7 +75,9 @@ export function wishOf(policy: Policy, shape: CacheShape, layer: number, sequenc
   };
   const observed = policy.score.observe?.(view);
   if (observed && observed.length !== view.columns.length) {
-    throw new PolicyError(`${policy.name}: observe gave ${observed.length} columns; the scorer declares ${view.columns.length}`);
+    throw new PolicyError(
+      `${policy.name}: observe gave ${observed.length} columns; the scorer declares ${view.columns.length}`,
+    );
   }
   const columns = (observed ?? []).map((column, index) => check(column, `column ${index}`));
   let ranking: Node | undefined;
@@ -145,10 +156,16 @@ export async function observe(options: ObserveOptions): Promise<Observation> {
   const columnPlanes = [...wish.uses].filter((name) => name.startsWith("column ")).map((name) => Number(name.slice(7)));
   for (const index of columnPlanes) await load(`column ${index}`, rows.plane(rows.firstColumn + index), "f32", 1);
 
-  const plan = await compile(backend, wish.ranking ? [...wish.columns, wish.ranking] : wish.columns, { inputs, length }, allocator);
+  const plan = await compile(
+    backend,
+    wish.ranking ? [...wish.columns, wish.ranking] : wish.columns,
+    { inputs, length },
+    allocator,
+  );
   steps.push(() => plan.run());
 
-  const store = wish.columns.length > 0 ? await backend.prepare("store", { sequences, kvHeads, capacity, arenaRows }) : undefined;
+  const store =
+    wish.columns.length > 0 ? await backend.prepare("store", { sequences, kvHeads, capacity, arenaRows }) : undefined;
   wish.columns.forEach((column, index) => {
     if (column.what.op === "input" && column.what.name === `column ${index}`) return;
     const target = rows.plane(rows.firstColumn + index);

@@ -20,7 +20,10 @@ export interface TurnPlan {
   readonly evicted: number;
 }
 
-/** Looks ahead over the messages and `maxTokens` generated tokens. Throws a `PolicyError` where the policy's numbers cannot be. */
+/**
+ * Looks ahead over the messages and `maxTokens` generated tokens. Throws a `PolicyError` where the policy's numbers
+ * cannot be.
+ */
 export function planTurn(start: Progress, messages: readonly number[], maxTokens: number): TurnPlan {
   const progress = start.clone();
   const slot = progress.policy.positions === "slot";
@@ -49,10 +52,18 @@ export function planTurn(start: Progress, messages: readonly number[], maxTokens
     grow(1);
     read(1, "decode");
   }
-  return { capacity, held, messageRows, scratchRows: Math.max(0, ...messageRows), positions, evicted: progress.evicted - start.evicted };
+  return {
+    capacity,
+    held,
+    messageRows,
+    scratchRows: Math.max(0, ...messageRows),
+    positions,
+    evicted: progress.evicted - start.evicted,
+  };
 }
 
-const total = (rows: readonly (readonly number[])[]) => rows.reduce((sum, heads) => heads.reduce((a, b) => a + b, sum), 0);
+const total = (rows: readonly (readonly number[])[]) =>
+  rows.reduce((sum, heads) => heads.reduce((a, b) => a + b, sum), 0);
 
 /** One sequence of a cache, as far as bytes are concerned. */
 export interface PlannedSequence {
@@ -80,7 +91,8 @@ export function cacheBytes(shape: CacheShape, dtype: RowDType, sequences: readon
 }
 
 /** Bytes of the tables of a cache of `sequences` sequences. */
-export const tableBytes = (shape: CacheShape, sequences: number): number => 4 * tableWords(shape.layers.length, sequences, shape.kvHeads);
+export const tableBytes = (shape: CacheShape, sequences: number): number =>
+  4 * tableWords(shape.layers.length, sequences, shape.kvHeads);
 
 /** One target of a prefill, as far as its scratch is concerned. */
 export interface ScratchTarget {
@@ -89,7 +101,12 @@ export interface ScratchTarget {
 }
 
 /** Bytes of the scratch that prefill needs for K, V and cells of one layer, with `rows` rows per KV head. */
-export function scratchBytes(shape: CacheShape, dtype: RowDType, rows: number, targets: readonly ScratchTarget[]): number {
+export function scratchBytes(
+  shape: CacheShape,
+  dtype: RowDType,
+  rows: number,
+  targets: readonly ScratchTarget[],
+): number {
   const keysAndValues = targets.some(({ slot }) => slot) ? 3 : 2;
   const planes = targets.reduce((sum, target) => sum + target.planes, 0);
   const perRow = keysAndValues * shape.headSize * elementBytes[dtype] + 4 * planes;
@@ -97,8 +114,9 @@ export function scratchBytes(shape: CacheShape, dtype: RowDType, rows: number, t
 }
 
 /**
- * The most bytes that cache and prefill scratch take together in a turn, exactly. `before`: bytes of each layer's arena when the turn starts; none for a new cache.
- * While the first message is read, each layer's arena gives way to one of the planned size; where there is no message, rows move from the old one to the new.
+ * The most bytes that cache and prefill scratch take together in a turn, exactly. `before`: bytes of each layer's arena
+ * when the turn starts; none for a new cache. While the first message is read, each layer's arena gives way to one of
+ * the planned size; where there is no message, rows move from the old one to the new.
  */
 export function peakBytes(
   shape: CacheShape,
@@ -108,7 +126,9 @@ export function peakBytes(
 ): number {
   const { planes } = planesOf(sequences.map(({ policy }) => policy));
   const row = rowBytes(shape.headSize, dtype, planes);
-  const after = shape.layers.map((_, layer) => row * sequences.reduce((sum, { plan }) => sum + total([plan.capacity[layer]!]), 0));
+  const after = shape.layers.map(
+    (_, layer) => row * sequences.reduce((sum, { plan }) => sum + total([plan.capacity[layer]!]), 0),
+  );
   const scratches = sequences.flatMap(({ policy, plan }) =>
     plan.messageRows.map((rows) => scratchBytes(shape, dtype, rows, [{ planes, slot: policy.positions === "slot" }])),
   );

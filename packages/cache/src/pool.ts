@@ -2,7 +2,8 @@ import type { Allocator, Backend, Buffer } from "@ziggurat/tensor";
 import { Buffers } from "./buffers.js";
 
 /**
- * Temporaries that are taken again in the order of the commands: what one layer has done with, the next may use. Buffers are matched by size.
+ * Temporaries that are taken again in the order of the commands: what one layer has done with, the next may use.
+ * Buffers are matched by size.
  */
 export class Pool implements Allocator {
   readonly #label: string;

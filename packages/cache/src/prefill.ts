@@ -18,8 +18,9 @@ export interface Target {
 }
 
 /**
- * Reads one message, layer by layer: `begin`, then `attend` tile by tile over the whole message, then `finish`, which lets every target's policy choose from
- * the same exact scratch. Several targets share one prefill if none of them holds rows yet.
+ * Reads one message, layer by layer: `begin`, then `attend` tile by tile over the whole message, then `finish`, which
+ * lets every target's policy choose from the same exact scratch. Several targets share one prefill if none of them
+ * holds rows yet.
  */
 export class Prefill {
   readonly #backend: Backend;
@@ -37,12 +38,17 @@ export class Prefill {
   readonly #tiles = new Map<number, TileKernels>();
   readonly #watches = new Map<string, Kernel<"watch">>();
 
-  /** `tile`: the most tokens that one `attend` will be given. Throws a `CacheError` or `PolicyError` before anything is allocated. */
+  /**
+   * `tile`: the most tokens that one `attend` will be given. Throws a `CacheError` or `PolicyError` before anything is
+   * allocated.
+   */
   constructor(targets: readonly [Target, ...Target[]], tokens: number, tile: number) {
     const { backend, shape, dtype } = targets[0].cache;
     const before = targets.map(({ cache, sequence }) => cache.progress[sequence]!);
     if (targets.length > 1 && before.some(({ seen }) => seen > 0)) {
-      throw new CacheError("several targets can share a prefill only while all of them are empty; feed later messages one by one");
+      throw new CacheError(
+        "several targets can share a prefill only while all of them are empty; feed later messages one by one",
+      );
     }
     this.#backend = backend;
     this.#shape = shape;
@@ -51,12 +57,16 @@ export class Prefill {
     this.#after = before.map((progress) => progress.clone());
     this.#firings = this.#after.map((progress) => progress.feed(tokens, "prefill"));
     const capacity = before[0]!.most + tokens;
-    const sizes = targets.map(({ cache, sequence }) => ({ planes: cache.planes, slot: cache.progress[sequence]!.policy.positions === "slot" }));
+    const sizes = targets.map(({ cache, sequence }) => ({
+      planes: cache.planes,
+      slot: cache.progress[sequence]!.policy.positions === "slot",
+    }));
     this.#pool = new Pool(backend, "scores");
     this.#buffers = new Buffers(backend);
     for (const { policy } of before) {
       const watch = Math.min(policy.score.watch ?? 0, tokens);
-      if (watch > 0 && !this.#masses.has(watch)) this.#masses.set(watch, this.#buffers.allocate(4 * shape.queryHeads * capacity, "scores"));
+      if (watch > 0 && !this.#masses.has(watch))
+        this.#masses.set(watch, this.#buffers.allocate(4 * shape.queryHeads * capacity, "scores"));
     }
     this.#newest = this.#buffers.allocate(4 * shape.kvHeads, "scores");
     this.#lse = this.#buffers.allocate(4 * shape.queryHeads * Math.min(tile, tokens), "workspace");
@@ -88,7 +98,10 @@ export class Prefill {
       const key = `${tokens} ${from}`;
       if (from >= tokens || this.#watches.has(key)) continue;
       const sizes = { sequences: 1, tokens, queryHeads, kvHeads, headSize, arenaRows, capacity };
-      this.#watches.set(key, await this.#backend.prepare("watch", { ...sizes, from, scale, softcap, kv: this.#targets[0]!.cache.dtype }));
+      this.#watches.set(
+        key,
+        await this.#backend.prepare("watch", { ...sizes, from, scale, softcap, kv: this.#targets[0]!.cache.dtype }),
+      );
     }
   }
 
@@ -128,10 +141,23 @@ export class Prefill {
     const { planes, ranks, dtype: kv } = cache;
     const spec = { heads, most, headSize, arenaRows: arena.rows, targetRows, planes, kv };
     const table = this.#slot ? cache.rope(layer) : undefined;
-    const places = { keys: arena.keys, offset, rows: sorted, count, targetOffset: tables.offset(0), targetLength: tables.length(0) };
+    const places = {
+      keys: arena.keys,
+      offset,
+      rows: sorted,
+      count,
+      targetOffset: tables.offset(0),
+      targetLength: tables.length(0),
+    };
     const turned = table ? { rotate: true, rotary: table.rotary, tableRows: table.rows } : {};
     const all = await backend.prepare("gather", { ...spec, values: true, ranks, ...turned });
-    const both = { values: arena.values, cells: arena.cells, targetKeys: keys, targetValues: values, targetCells: cells[0]! };
+    const both = {
+      values: arena.values,
+      cells: arena.cells,
+      targetKeys: keys,
+      targetValues: values,
+      targetCells: cells[0]!,
+    };
     backend.dispatch(all, { ...places, ...both, ...(table ? { table: table.slice } : {}) });
     if (plainKeys) backend.dispatch(await backend.prepare("gather", spec), { ...places, targetKeys: plainKeys });
     this.#pool.free(sorted.buffer);
@@ -139,15 +165,25 @@ export class Prefill {
   }
 
   /**
-   * Attention of `tokens` tokens, the message's `first` and those after it, in order. qkv: f32 [tokens, (queryHeads + 2 kvHeads) x headSize], unrotated, rotated
-   * in place; out: f32 [tokens, queryHeads x headSize]. `prepare` and `begin(layer)` come first. Only enqueues.
+   * Attention of `tokens` tokens, the message's `first` and those after it, in order. qkv: f32 [tokens, (queryHeads + 2
+   * kvHeads) x headSize], unrotated, rotated in place; out: f32 [tokens, queryHeads x headSize]. `prepare` and
+   * `begin(layer)` come first. Only enqueues.
    */
   attend(layer: number, first: number, tokens: number, qkv: Slice, out: Slice): void {
     const backend = this.#backend;
     const kernels = this.#tiles.get(tokens);
-    if (!kernels) throw new CacheError(`attend: no kernels for a tile of ${tokens} tokens; prepare(tile) comes first, and tiles follow one another`);
+    if (!kernels)
+      throw new CacheError(
+        `attend: no kernels for a tile of ${tokens} tokens; prepare(tile) comes first, and tiles follow one another`,
+      );
     const { keys, values, plainKeys, cells, tables } = this.#scratch;
-    const places = { qkv, offset: tables.offset(0), length: tables.length(0), seen: tables.seen(), ended: tables.ended() };
+    const places = {
+      qkv,
+      offset: tables.offset(0),
+      length: tables.length(0),
+      seen: tables.seen(),
+      ended: tables.ended(),
+    };
     if (kernels.appendPlain) backend.dispatch(kernels.appendPlain, { ...places, keys: plainKeys! });
     const rope = kernels.rope[layer];
     if (rope) {
@@ -157,7 +193,15 @@ export class Prefill {
     backend.dispatch(kernels.append, { ...places, keys, values, cells: cells[0]! });
     kernels.appendCells.forEach((kernel, index) => backend.dispatch(kernel, { ...places, cells: cells[index + 1]! }));
     const lse = this.#lse;
-    backend.dispatch(kernels.attention[layer]!, { qkv, keys, values, offset: places.offset, length: places.length, out, lse });
+    backend.dispatch(kernels.attention[layer]!, {
+      qkv,
+      keys,
+      values,
+      offset: places.offset,
+      length: places.length,
+      out,
+      lse,
+    });
     if (this.#shape.layers[layer]!.kind === "global") this.#watch(first, tokens, qkv, lse);
     backend.dispatch(kernels.advance, { counter: tables.length(0), ended: places.ended });
     backend.dispatch(kernels.advance, { counter: tables.seen(), ended: places.ended });
@@ -169,14 +213,16 @@ export class Prefill {
       const from = Math.max(0, this.#tokens - watch - first);
       if (from >= tokens) continue;
       const kernel = this.#watches.get(`${tokens} ${from}`);
-      if (!kernel) throw new CacheError(`attend: the watch over tokens ${first + from} to ${first + tokens} was not prepared`);
+      if (!kernel)
+        throw new CacheError(`attend: the watch over tokens ${first + from} to ${first + tokens} was not prepared`);
       const places = { qkv, keys, lse, offset: tables.offset(0), length: tables.length(0), ended: tables.ended() };
       this.#backend.dispatch(kernel, { ...places, mass });
     }
   }
 
   /**
-   * Ends a layer: every target observes, scores, and keeps its rows. `clock`, where given, is told the seconds that each target took; the device is waited for then.
+   * Ends a layer: every target observes, scores, and keeps its rows. `clock`, where given, is told the seconds that
+   * each target took; the device is waited for then.
    */
   async finish(layer: number, clock?: (target: number, seconds: number) => void): Promise<void> {
     // By reading what is this prefill's own: synchronise would tell it of what goes wrong elsewhere.
@@ -211,7 +257,18 @@ export class Prefill {
       backend,
       allocator: this.#pool,
       wish,
-      rows: { keys, values, plane, arenaRows, offset, length, capacity, dtype: cache.dtype, unrotated: undefined, firstColumn: cache.firstColumn },
+      rows: {
+        keys,
+        values,
+        plane,
+        arenaRows,
+        offset,
+        length,
+        capacity,
+        dtype: cache.dtype,
+        unrotated: undefined,
+        firstColumn: cache.firstColumn,
+      },
       sequences: 1,
       kvHeads: heads,
       headSize,
@@ -227,14 +284,32 @@ export class Prefill {
     if (keep) {
       tables.write(tables.keep(0), keep);
       const topk = await backend.prepare("topk", { heads, capacity, most, arenaRows });
-      backend.dispatch(topk, { scores: work.ranking!, positions: plane(0), offset, length, keep: tables.keep(0), rows, count });
+      backend.dispatch(topk, {
+        scores: work.ranking!,
+        positions: plane(0),
+        offset,
+        length,
+        keep: tables.keep(0),
+        rows,
+        count,
+      });
     } else {
       const order = await backend.prepare("order", { heads, capacity, arenaRows });
       backend.dispatch(order, { positions: plane(0), offset, length, rows, count });
     }
     const arena = cache.resize(layer, plans);
     const { planes, ranks, dtype: kv } = cache;
-    const gather = await backend.prepare("gather", { heads, most, headSize, arenaRows, targetRows: arena.rows, planes, kv, values: true, ranks });
+    const gather = await backend.prepare("gather", {
+      heads,
+      most,
+      headSize,
+      arenaRows,
+      targetRows: arena.rows,
+      planes,
+      kv,
+      values: true,
+      ranks,
+    });
     backend.dispatch(gather, {
       keys: progress.policy.positions === "slot" ? plainKeys! : keys,
       values,
@@ -266,7 +341,10 @@ export class Prefill {
   commit(): readonly Firings[] {
     this.#targets.forEach(({ cache, sequence }, index) => {
       cache.progress[sequence]!.assign(this.#after[index]!);
-      cache.tables.write(cache.tables.seen(sequence), new Array<number>(this.#shape.kvHeads).fill(this.#after[index]!.seen));
+      cache.tables.write(
+        cache.tables.seen(sequence),
+        new Array<number>(this.#shape.kvHeads).fill(this.#after[index]!.seen),
+      );
       cache.tables.write(cache.tables.ended(sequence), [0]);
     });
     return this.#firings;

@@ -5,8 +5,8 @@ import type { CacheShape } from "./shape.js";
 export type Firings = readonly (readonly number[] | undefined)[];
 
 /**
- * How many rows a sequence holds, by arithmetic alone: budgets and schedules are pure, so the host knows every length without asking the device, and can
- * look ahead to size memory.
+ * How many rows a sequence holds, by arithmetic alone: budgets and schedules are pure, so the host knows every length
+ * without asking the device, and can look ahead to size memory.
  */
 export class Progress {
   readonly shape: CacheShape;
@@ -55,7 +55,10 @@ export class Progress {
     return this.rows.reduce((most, heads) => heads.reduce((a, b) => Math.max(a, b), most), 0);
   }
 
-  /** Reads `tokens` more, then compresses where the schedule says so. Throws a `PolicyError` where the policy's numbers cannot be. */
+  /**
+   * Reads `tokens` more, then compresses where the schedule says so. Throws a `PolicyError` where the policy's numbers
+   * cannot be.
+   */
   feed(tokens: number, phase: "prefill" | "decode"): Firings {
     const { layers } = this.shape;
     this.seen += tokens;
@@ -74,7 +77,8 @@ export class Progress {
         rows = Math.max(rows, now);
         excess = Math.max(excess, now - keepOf(head));
       }
-      if (kind === "global" && !policy.schedule({ phase, layer, seen, rows, excess, sinceCompressed })) return undefined;
+      if (kind === "global" && !policy.schedule({ phase, layer, seen, rows, excess, sinceCompressed }))
+        return undefined;
       this.since[layer] = 0;
       if (excess === 0) return undefined;
       this.chosenAt = seen;

@@ -5,8 +5,9 @@ import type { CacheShape } from "./shape.js";
 import { Tables } from "./tables.js";
 
 /**
- * One layer's full K and V while a message is read, used by every layer in turn. Head h owns rows h x capacity on, in the order of the text: first the rows
- * that survived from before, then the message's. K is rotated; where a target counts positions by slot there is an unrotated copy as well.
+ * One layer's full K and V while a message is read, used by every layer in turn. Head h owns rows h x capacity on, in
+ * the order of the text: first the rows that survived from before, then the message's. K is rotated; where a target
+ * counts positions by slot there is an unrotated copy as well.
  */
 export class Scratch {
   readonly capacity: number;
@@ -20,7 +21,13 @@ export class Scratch {
   readonly tables: Tables;
   readonly #buffers: Buffers;
 
-  constructor(backend: Backend, shape: CacheShape, dtype: RowDType, capacity: number, targets: readonly ScratchTarget[]) {
+  constructor(
+    backend: Backend,
+    shape: CacheShape,
+    dtype: RowDType,
+    capacity: number,
+    targets: readonly ScratchTarget[],
+  ) {
     this.#buffers = new Buffers(backend);
     this.capacity = capacity;
     this.rows = shape.kvHeads * capacity;

@@ -19,7 +19,10 @@ export interface CacheShape {
   readonly softcap: number;
 }
 
-/** Cosines and sines by position, f32 [rows, rotary]: row p holds those of position p's rotary / 2 angles, cosines first. */
+/**
+ * Cosines and sines by position, f32 [rows, rotary]: row p holds those of position p's rotary / 2 angles, cosines
+ * first.
+ */
 export interface RopeTable {
   readonly slice: Slice;
   readonly rows: number;
@@ -29,8 +32,15 @@ export interface RopeTable {
 /** The table that a layer rotates with; none for models (and raw tensors) that are not rotated. */
 export type RopeOf = (layer: number) => RopeTable | undefined;
 
-/** Planes of 4-byte cells beside K and V: the position, the rank where a policy counts positions by slot, the scorer's columns. */
-export function planesOf(policies: readonly Policy[]): { readonly ranks: boolean; readonly planes: number; readonly firstColumn: number } {
+/**
+ * Planes of 4-byte cells beside K and V: the position, the rank where a policy counts positions by slot, the scorer's
+ * columns.
+ */
+export function planesOf(policies: readonly Policy[]): {
+  readonly ranks: boolean;
+  readonly planes: number;
+  readonly firstColumn: number;
+} {
   const ranks = policies.some((policy) => policy.positions === "slot");
   const columns = Math.max(0, ...policies.map((policy) => policy.score.columns ?? 0));
   const firstColumn = ranks ? 2 : 1;
@@ -38,7 +48,8 @@ export function planesOf(policies: readonly Policy[]): { readonly ranks: boolean
 }
 
 /** Bytes that one row of one KV head takes: K, V and its cells. */
-export const rowBytes = (headSize: number, dtype: RowDType, planes: number): number => 2 * headSize * elementBytes[dtype] + 4 * planes;
+export const rowBytes = (headSize: number, dtype: RowDType, planes: number): number =>
+  2 * headSize * elementBytes[dtype] + 4 * planes;
 
 /** A cache was asked for something that cannot be: names the place, the numbers and what would be right. */
 export class CacheError extends Error {

@@ -8,4 +8,5 @@ const slidingWindow: Pick<Policy, "score" | "protect"> = {
 };
 
 /** The policy that decides about a layer. */
-export const policyFor = (layer: CacheLayer, policy: Policy): Policy => (layer.kind === "sliding" ? { ...policy, ...slidingWindow } : policy);
+export const policyFor = (layer: CacheLayer, policy: Policy): Policy =>
+  layer.kind === "sliding" ? { ...policy, ...slidingWindow } : policy;

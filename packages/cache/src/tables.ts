@@ -2,9 +2,12 @@ import type { Backend, Slice } from "@ziggurat/tensor";
 import type { Buffers } from "./buffers.js";
 
 /** Words of the tables of so many layers and sequences. */
-export const tableWords = (layers: number, sequences: number, kvHeads: number): number => sequences * (kvHeads * (3 * layers + 1) + 1);
+export const tableWords = (layers: number, sequences: number, kvHeads: number): number =>
+  sequences * (kvHeads * (3 * layers + 1) + 1);
 
-/** i32 tables in device memory that tell kernels where rows are and how many; what changes from step to step is here. */
+/**
+ * i32 tables in device memory that tell kernels where rows are and how many; what changes from step to step is here.
+ */
 export class Tables {
   readonly sequences: number;
   readonly kvHeads: number;

@@ -17,7 +17,11 @@ export interface TileKernels {
 }
 
 /** The kernels for tiles of `tokens` tokens that caches share. */
-export async function tileKernels(caches: readonly [Cache, ...Cache[]], scratch: Scratch, tokens: number): Promise<TileKernels> {
+export async function tileKernels(
+  caches: readonly [Cache, ...Cache[]],
+  scratch: Scratch,
+  tokens: number,
+): Promise<TileKernels> {
   const { backend, shape, dtype: kv, rope } = caches[0];
   const { queryHeads, kvHeads, headSize, scale, softcap, layers } = shape;
   const sizes = { tokens, queryHeads, kvHeads, headSize, arenaRows: scratch.rows };
@@ -28,7 +32,9 @@ export async function tileKernels(caches: readonly [Cache, ...Cache[]], scratch:
     appendPlain: scratch.plainKeys ? await append(caches[0], { keys: true }) : undefined,
     appendCells: await Promise.all(caches.slice(1).map((cache) => append(cache, { cells: true }))),
     attention: await Promise.all(
-      layers.map(({ kind, window = 0 }) => backend.prepare("attention", { ...sizes, kv, scale, softcap, window: kind === "sliding" ? window : 0 })),
+      layers.map(({ kind, window = 0 }) =>
+        backend.prepare("attention", { ...sizes, kv, scale, softcap, window: kind === "sliding" ? window : 0 }),
+      ),
     ),
     advance: await backend.prepare("advance", { repeat: 1, sequences: 1, width: kvHeads, by: tokens }),
     rope: await Promise.all(

@@ -1,4 +1,14 @@
-import { Buffers, Cache, CacheError, type CacheShape, groupOrder, Prefill, planTurn, ropeTable, rotaryFrequencies } from "@ziggurat/cache";
+import {
+  Buffers,
+  Cache,
+  CacheError,
+  type CacheShape,
+  groupOrder,
+  Prefill,
+  planTurn,
+  ropeTable,
+  rotaryFrequencies,
+} from "@ziggurat/cache";
 import { full, none, type Policy, PolicyError, recency, uniform, whenOver } from "@ziggurat/policy";
 import { type Backend, reference } from "@ziggurat/tensor";
 import { describe, expect, it } from "vitest";
@@ -7,10 +17,17 @@ const shape: CacheShape = {
   layers: Array.from({ length: 2 }, () => ({ kind: "global" as const, kvHeads: 2, headSize: 4 })),
   ...{ queryHeads: 2, kvHeads: 2, headSize: 4, scale: 0.5, softcap: 0 },
 };
-const keeping = (rows: number): Policy => ({ name: `keeping ${rows}`, budget: uniform(rows), score: recency, protect: none, schedule: whenOver() });
+const keeping = (rows: number): Policy => ({
+  name: `keeping ${rows}`,
+  budget: uniform(rows),
+  score: recency,
+  protect: none,
+  schedule: whenOver(),
+});
 const slots: Policy = { ...keeping(4), positions: "slot" };
 
-const newCache = (backend: Backend, ...policies: Policy[]) => new Cache({ backend, shape, dtype: "f32", policies, rope: () => undefined });
+const newCache = (backend: Backend, ...policies: Policy[]) =>
+  new Cache({ backend, shape, dtype: "f32", policies, rope: () => undefined });
 
 /** Reads `tokens` tokens of made-up numbers into a sequence. */
 async function fill(cache: Cache, sequence: number, tokens: number, room = 0): Promise<void> {
@@ -46,7 +63,9 @@ async function rowsOf(cache: Cache, layer: number): Promise<number[][]> {
   return Promise.all(
     cache.progress[0]!.rows[layer]!.map(async (rows, head) => {
       const offset = 4 * 4 * arena.offsets[head]!;
-      const parts = await Promise.all([arena.keys, arena.values].map(({ buffer }) => cache.backend.read({ buffer, offset }, 16 * rows)));
+      const parts = await Promise.all(
+        [arena.keys, arena.values].map(({ buffer }) => cache.backend.read({ buffer, offset }, 16 * rows)),
+      );
       return parts.flatMap((bytes) => [...new Float32Array(bytes.buffer)]);
     }),
   );
@@ -86,11 +105,16 @@ describe("Cache", () => {
     await fill(cache, 0, 11, 3);
     const row = 2 * 4 * 4 + 4;
     const { labels } = backend.memory();
-    expect([labels.cache!.live, labels.room!.live, labels.tables!.live]).toEqual([4 * 5 * row, 4 * 1 * row, 4 * (3 * 4 + 2 + 1)]);
+    expect([labels.cache!.live, labels.room!.live, labels.tables!.live]).toEqual([
+      4 * 5 * row,
+      4 * 1 * row,
+      4 * (3 * 4 + 2 + 1),
+    ]);
     expect(cache.bytes).toBe(backend.memory().live);
     expect(cache.room).toBe(4 * row);
     expect(cache.arenaBytes).toEqual([12 * row, 12 * row]);
-    expect(await cache.kept()).toEqual(new Array(2).fill([[6, 7, 8, 9, 10], [6, 7, 8, 9, 10]])); // biome-ignore format: rows
+    // biome-ignore format: rows
+    expect(await cache.kept()).toEqual(new Array(2).fill([[6, 7, 8, 9, 10], [6, 7, 8, 9, 10]]));
     cache.free();
     cache.free();
     expect(backend.memory().live).toBe(0);
@@ -111,7 +135,9 @@ describe("Cache", () => {
       expect(one.progress[0]).toMatchObject({ seen: 11, evicted: 24 });
     }
     expect(cache.arena(1).capacity).toEqual([6, 6]);
-    await expect(newCache(backend, slots).copyFrom(cache, [])).rejects.toThrow(/1 cells cannot be copied to rows with 2/);
+    await expect(newCache(backend, slots).copyFrom(cache, [])).rejects.toThrow(
+      /1 cells cannot be copied to rows with 2/,
+    );
     cache.free();
     copy.free();
   });
@@ -123,7 +149,8 @@ describe("Prefill", () => {
     const [a, b] = [newCache(backend, full()), newCache(backend, full())];
     await fill(a, 0, 3);
     const { live } = backend.memory();
-    expect(() => new Prefill([{ cache: a, sequence: 0, plans: [] }, { cache: b, sequence: 0, plans: [] }], 3, 4)).toThrow(CacheError); // biome-ignore format: two targets
+    // biome-ignore format: two targets
+    expect(() => new Prefill([{ cache: a, sequence: 0, plans: [] }, { cache: b, sequence: 0, plans: [] }], 3, 4)).toThrow(CacheError);
     expect(backend.memory().live).toBe(live);
   });
 
@@ -140,7 +167,12 @@ describe("Prefill", () => {
           return backend.allocate(bytes, label);
         },
       };
-      const make = () => new Prefill([{ cache: Object.assign(Object.create(cache), { backend: refusing }), sequence: 0, plans: [] }], 9, 4);
+      const make = () =>
+        new Prefill(
+          [{ cache: Object.assign(Object.create(cache), { backend: refusing }), sequence: 0, plans: [] }],
+          9,
+          4,
+        );
       expect(make).toThrow("no more");
       expect(backend.memory().live).toBe(live);
     }
@@ -163,10 +195,14 @@ describe("rotation tables", () => {
     expect([...frequencies]).toEqual([1, Math.fround(0.1)]);
     const table = ropeTable(backend, frequencies, 3, 2);
     const numbers = [...new Float32Array((await backend.read(table.slice, 48)).buffer)];
-    const expected = [0, 1, 2].flatMap((p) => [...[p, p / 10].map((a) => 2 * Math.cos(a)), ...[p, p / 10].map((a) => 2 * Math.sin(a))]);
+    const expected = [0, 1, 2].flatMap((p) => [
+      ...[p, p / 10].map((a) => 2 * Math.cos(a)),
+      ...[p, p / 10].map((a) => 2 * Math.sin(a)),
+    ]);
     numbers.forEach((value, index) => expect(value).toBeCloseTo(expected[index]!, 6));
     table.free();
-    for (const theta of [0, -1, Number.NaN, Number.POSITIVE_INFINITY]) expect(() => rotaryFrequencies(theta, 4)).toThrow(CacheError);
+    for (const theta of [0, -1, Number.NaN, Number.POSITIVE_INFINITY])
+      expect(() => rotaryFrequencies(theta, 4)).toThrow(CacheError);
     for (const rotary of [0, 3, 1.5, -2]) expect(() => rotaryFrequencies(10, rotary)).toThrow(CacheError);
   });
 });

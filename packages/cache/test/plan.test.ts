@@ -1,5 +1,28 @@
-import { type CacheShape, cacheBytes, Progress, peakBytes, planesOf, planTurn, rowBytes, scratchBytes, tableBytes } from "@ziggurat/cache";
-import { afterPrefill, every, first, full, last, none, type Policy, PolicyError, perHead, recency, uniform, whenOver } from "@ziggurat/policy";
+import {
+  type CacheShape,
+  cacheBytes,
+  Progress,
+  peakBytes,
+  planesOf,
+  planTurn,
+  rowBytes,
+  scratchBytes,
+  tableBytes,
+} from "@ziggurat/cache";
+import {
+  afterPrefill,
+  every,
+  first,
+  full,
+  last,
+  none,
+  type Policy,
+  PolicyError,
+  perHead,
+  recency,
+  uniform,
+  whenOver,
+} from "@ziggurat/policy";
 import { describe, expect, it } from "vitest";
 
 const shape: CacheShape = {
@@ -28,7 +51,14 @@ describe("Progress", () => {
       [4, 4],
       [7, 7],
     ]);
-    expect(progress).toMatchObject({ seen: 20, total: 36, most: 7, chosenAt: 20, evicted: 6 * 20 - 36, since: [0, 0, 0] });
+    expect(progress).toMatchObject({
+      seen: 20,
+      total: 36,
+      most: 7,
+      chosenAt: 20,
+      evicted: 6 * 20 - 36,
+      since: [0, 0, 0],
+    });
     progress.feed(1, "decode");
     expect(progress.rows).toEqual([
       [7, 7],
@@ -116,7 +146,11 @@ describe("planTurn", () => {
 
   it("counts ranks where positions are slots", () => {
     const slots: Policy = { ...keeping(10), positions: "slot" };
-    expect(planTurn(new Progress(global, slots), [30, 5], 8)).toMatchObject({ positions: 30, messageRows: [30, 15], scratchRows: 30 });
+    expect(planTurn(new Progress(global, slots), [30, 5], 8)).toMatchObject({
+      positions: 30,
+      messageRows: [30, 15],
+      scratchRows: 30,
+    });
     expect(planTurn(new Progress(global, slots), [6], 100)).toMatchObject({ positions: 11, scratchRows: 6 });
   });
 
@@ -138,7 +172,12 @@ describe("planTurn", () => {
         every(1 + next(5)),
         (step: { seen: number; layer: number }) => (step.seen + step.layer) % 3 === 0,
       ];
-      const policy: Policy = { ...keeping(1), budget: perHead(4 + next(9), 4 + next(9)), protect: first(next(4)), schedule: schedules[next(4)]! };
+      const policy: Policy = {
+        ...keeping(1),
+        budget: perHead(4 + next(9), 4 + next(9)),
+        protect: first(next(4)),
+        schedule: schedules[next(4)]!,
+      };
       const messages = Array.from({ length: 1 + next(3) }, () => 1 + next(20));
       const start = new Progress(shape, policy);
       if (next(2)) start.feed(1 + next(20), "prefill");
@@ -146,7 +185,9 @@ describe("planTurn", () => {
       const run = start.clone();
       const most = shape.layers.map(() => [0, 0]);
       const note = (extra: number) =>
-        run.rows.forEach((heads, layer) => heads.forEach((rows, head) => void (most[layer]![head] = Math.max(most[layer]![head]!, rows + extra))));
+        run.rows.forEach((heads, layer) =>
+          heads.forEach((rows, head) => void (most[layer]![head] = Math.max(most[layer]![head]!, rows + extra))),
+        );
       for (const tokens of messages) {
         run.feed(tokens, "prefill");
         note(0);
@@ -177,7 +218,11 @@ describe("bytes", () => {
     const plan = { held: [[3, 4], [5, 6]], capacity: [[10, 10], [10, 10]] }; // biome-ignore format: rows
     const row = 2 * 8 * 2 + 4;
     const tables = (sequences: number) => 4 * sequences * (2 * 2 * 3 + 2 + 1);
-    expect(cacheBytes(global, "bf16", [{ policy: full(), plan }])).toEqual({ cache: 18 * row, room: 22 * row, tables: tables(1) });
+    expect(cacheBytes(global, "bf16", [{ policy: full(), plan }])).toEqual({
+      cache: 18 * row,
+      room: 22 * row,
+      tables: tables(1),
+    });
     const two = cacheBytes(global, "bf16", [{ policy: full(), plan }, { policy: slots, plan }]); // biome-ignore format: two sequences
     expect(two).toEqual({ cache: 36 * (row + 4), room: 44 * (row + 4), tables: tables(2) });
     expect(tableBytes(global, 3)).toBe(tables(3));
@@ -193,7 +238,8 @@ describe("bytes", () => {
 
   it("at the peak are scratch and arenas, while old arenas give way to new ones", () => {
     const row = rowBytes(8, "bf16", 1);
-    const plan = (rows: number, ...messageRows: number[]) => ({ policy: full(), plan: { held: [], capacity: [[rows, rows], [rows, rows]], messageRows } }); // biome-ignore format: rows
+    // biome-ignore format: rows
+    const plan = (rows: number, ...messageRows: number[]) => ({ policy: full(), plan: { held: [], capacity: [[rows, rows], [rows, rows]], messageRows } });
     const scratch = (rows: number) => scratchBytes(global, "bf16", rows, [{ planes: 1, slot: false }]);
     const tables = tableBytes(global, 1);
     // A new cache: all arenas and the largest scratch.
@@ -201,9 +247,13 @@ describe("bytes", () => {
     expect(peakBytes(global, "bf16", [plan(10, 50, 90)])).toBe(40 * row + scratch(90) + tables);
     // Larger old arenas are there when reading starts, with the first message's scratch.
     expect(peakBytes(global, "bf16", [plan(10, 50)], [400 * row, 300 * row])).toBe(700 * row + scratch(50) + tables);
-    expect(peakBytes(global, "bf16", [plan(10, 50, 5000)], [400 * row, 300 * row])).toBe(40 * row + scratch(5000) + tables);
+    expect(peakBytes(global, "bf16", [plan(10, 50, 5000)], [400 * row, 300 * row])).toBe(
+      40 * row + scratch(5000) + tables,
+    );
     // One layer's gives way before the next grows.
-    expect(peakBytes(global, "bf16", [plan(10, 50)], [4 * row, 300 * row])).toBe((20 + 300) * row + scratch(50) + tables);
+    expect(peakBytes(global, "bf16", [plan(10, 50)], [4 * row, 300 * row])).toBe(
+      (20 + 300) * row + scratch(50) + tables,
+    );
     // Rows that move are in both for a while, one layer at a time.
     expect(peakBytes(global, "bf16", [plan(10)], [30 * row, 4 * row])).toBe((30 + 4 + 20) * row + tables);
     expect(peakBytes(global, "bf16", [plan(10)], [4 * row, 18 * row])).toBe((20 + 18 + 20) * row + tables);

@@ -6,8 +6,9 @@ import { exp1 } from "./lib/math";
 import { exponentials, prepareLogits, scaleRow } from "./lib/softmax";
 import { tile } from "./lib/tile";
 
-// Tiles of queries walk over tiles of keys with a running maximum and sum (FlashAttention, arXiv 2205.14135). All query heads of a KV head go
-// together, so that its keys and values are unpacked once. `src/scratch.ts` knows how much room that takes.
+// Tiles of queries walk over tiles of keys with a running maximum and sum (FlashAttention, arXiv 2205.14135). All query
+// heads of a KV head go together, so that its keys and values are unpacked once. `src/scratch.ts` knows how much room
+// that takes.
 
 const QUERIES = 48;
 const KEYS = 64;

@@ -9,8 +9,8 @@ import { scores } from "./lib/scores";
 import { addRow, boundLogits, greatest, LOG2_E, powers, scaleRow } from "./lib/softmax";
 import { CHUNK, weighValues } from "./lib/weigh";
 
-// A head's rows are cut into chunks by their number alone, so that any number of workers gives the same bits. Each chunk leaves its maximum, its sum
-// and its weighted values in shared scratch; a second phase adds them up in order.
+// A head's rows are cut into chunks by their number alone, so that any number of workers gives the same bits. Each
+// chunk leaves its maximum, its sum and its weighted values in shared scratch; a second phase adds them up in order.
 
 /** Where a part lies: its maximum, its sum, two words of room, then its values. */
 // @ts-ignore: decorator
@@ -51,7 +51,9 @@ function prepare(a: usize, h: i32): void {
   scaleRow(queries, <i32>(bytes >> 2), <f32>(DecodeAttention.scale(a) * (softcap > 0 ? 1 / softcap : LOG2_E)));
 }
 
-/** One chunk of a head's rows. While its keys are read its values are met, and then the keys of the chunk that follows. */
+/**
+ * One chunk of a head's rows. While its keys are read its values are met, and then the keys of the chunk that follows.
+ */
 function chunk(a: usize, chunks: i32, piece: i32, following: i32): void {
   const headSize = DecodeAttention.headSize(a);
   const dtype = DecodeAttention.kv(a);

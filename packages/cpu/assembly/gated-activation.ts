@@ -2,7 +2,10 @@ import { GatedActivation, GatedActivationKind } from "./lib/arguments";
 import { begin, end } from "./lib/control";
 import { gated, madd } from "./lib/math";
 
-/** silu(x) = x / (1 + e^-x); gelu's tanh form is x / (1 + e^-2u), u = sqrt(2 / pi) (x + 0.044715 x^3) (arXiv 1606.08415). */
+/**
+ * silu(x) = x / (1 + e^-x); gelu's tanh form is x / (1 + e^-2u), u = sqrt(2 / pi) (x + 0.044715 x^3) (arXiv
+ * 1606.08415).
+ */
 // @ts-ignore: decorator
 @inline
 function activation(gelu: bool, x: v128): v128 {

@@ -30,7 +30,8 @@ import { watch } from "./watch";
 import { where } from "./where";
 
 export { join } from "./lib/control";
-// Exported so that the optimiser leaves them functions of their own: V8 allocates registers badly in one that holds them all.
+// Exported so that the optimiser leaves them functions of their own: V8 allocates registers badly in one that holds
+// them all.
 export { attention, decodeAttention, gatedActivation, linear, rmsNorm, sample, watch };
 export { tileBytes4, tileBytes6, tileMinimums4, tileMinimums6 } from "./lib/byte-tile";
 export { zeroPoint } from "./lib/byte-dot";

@@ -1,5 +1,6 @@
-// Speed of the kernels against what the machine can do, in one interleaved run: pnpm --filter @ziggurat/cpu bench [--rounds 7] [--simd base] [--only gemm] [--threads 1] [--best]
-// Needs the built packages (pnpm build). Prints medians; times on a busy machine mean little.
+// Speed of the kernels against what the machine can do, in one interleaved run: pnpm --filter @ziggurat/cpu bench
+// [--rounds 7] [--simd base] [--only gemm] [--threads 1] [--best] Needs the built packages (pnpm build). Prints
+// medians; times on a busy machine mean little.
 import { availableParallelism, cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { bytesOf } from "@ziggurat/tensor";
@@ -26,14 +27,18 @@ const seconds = async (work) => {
 const typical = (x) => [...x].sort((a, b) => a - b)[options.best ? 0 : x.length >> 1];
 
 const one = await cpu({ threads: 1, simd: options.simd });
-const two = options.threads !== "1" && availableParallelism() > 1 ? await cpu({ threads: 2, simd: options.simd }) : undefined;
+const two =
+  options.threads !== "1" && availableParallelism() > 1 ? await cpu({ threads: 2, simd: options.simd }) : undefined;
 const simd = one.info.features.simd;
 const { bare, streams } = await yardsticks(simd);
 
 /** Words that are harmless as floats, halves, scales and whole numbers. */
 const somewhat = Uint32Array.from({ length: 1 << 20 }, (_, i) => 0x2c002c00 + ((i * 2654435761) >>> 29) * 0x00010001);
 
-/** A program that runs one op `times` times, on each backend. `fill` gives the first bytes of an operand where zeros will not do. */
+/**
+ * A program that runs one op `times` times, on each backend. `fill` gives the first bytes of an operand where zeros
+ * will not do.
+ */
 async function program(backend, op, spec, sizes, times, fill = {}) {
   const operands = Object.fromEntries(
     Object.entries(sizes).map(([name, bytes]) => {
@@ -124,7 +129,14 @@ for (const kv of ["bf16", "f32"]) {
       scale: 0.125,
       softcap: 0,
     },
-    { qkv: 4 * 256 * 15 * 64, keys: arena * rowBytes(kv), values: arena * rowBytes(kv), ...place, out: 4 * 256 * 9 * 64, lse: 4 * 9 * 256 },
+    {
+      qkv: 4 * 256 * 15 * 64,
+      keys: arena * rowBytes(kv),
+      values: arena * rowBytes(kv),
+      ...place,
+      out: 4 * 256 * 9 * 64,
+      lse: 4 * 9 * 256,
+    },
     1,
     {
       ...at,
@@ -145,7 +157,15 @@ for (const kv of ["bf16", "f32"]) {
       scale: 0.125,
       softcap: 0,
     },
-    { qkv: 4 * 15 * 64, keys: arena * rowBytes(kv), values: arena * rowBytes(kv), ...place, ended: 4, out: 4 * 9 * 64, lse: 36 },
+    {
+      qkv: 4 * 15 * 64,
+      keys: arena * rowBytes(kv),
+      values: arena * rowBytes(kv),
+      ...place,
+      ended: 4,
+      out: 4 * 9 * 64,
+      lse: 36,
+    },
     8,
     {
       ...at,
@@ -176,7 +196,14 @@ for (const kv of ["bf16", "f32"]) {
         softcap: 0,
         from,
       },
-      { qkv: 4 * tokens * 15 * 64, keys: arena * rowBytes(kv), lse: 4 * 9 * tokens, ...place, ended: 4, mass: 4 * 9 * rows },
+      {
+        qkv: 4 * tokens * 15 * 64,
+        keys: arena * rowBytes(kv),
+        lse: 4 * 9 * tokens,
+        ...place,
+        ended: 4,
+        mass: 4 * 9 * rows,
+      },
       tokens === 1 ? 2 : 1,
       {
         ...at,
@@ -210,7 +237,10 @@ const yard = { bare: [], streams: [] };
 const results = tests.map(() => ({ one: [], two: [] }));
 const programs = [];
 for (const { op, spec, sizes, times, fill } of tests) {
-  programs.push({ one: await program(one, op, spec, sizes, times, fill), two: two && (await program(two, op, spec, sizes, times, fill)) });
+  programs.push({
+    one: await program(one, op, spec, sizes, times, fill),
+    two: two && (await program(two, op, spec, sizes, times, fill)),
+  });
 }
 bare(100, 512, 65536);
 streams();
@@ -238,7 +268,9 @@ console.log(
 );
 const flops = yard.work / typical(yard.bare);
 const rate = streamBytes / 1e9 / typical(yard.streams);
-console.log(`bare kernel, 1 thread: ${flops.toFixed(1)} GFLOP/s; a plain loop of four row streams (f32), 1 thread: ${rate.toFixed(1)} GB/s`);
+console.log(
+  `bare kernel, 1 thread: ${flops.toFixed(1)} GFLOP/s; a plain loop of four row streams (f32), 1 thread: ${rate.toFixed(1)} GB/s`,
+);
 for (const [i, { name, unit, amount }] of tests.entries()) {
   const single = amount / typical(results[i].one);
   const both = two ? amount / typical(results[i].two) : Number.NaN;

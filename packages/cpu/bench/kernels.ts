@@ -13,8 +13,8 @@ export function bare(times: i32, k: i32, at: usize): f64 {
 const row: usize = 16384 * 4; // The longer, the faster this is.
 
 /**
- * The plain loop: the numbers at `x` times a matrix of f32 at `at`, four rows at a time; returns the sum of all. Reads whole fours of rows from `bytes`
- * bytes, which should be more than caches hold.
+ * The plain loop: the numbers at `x` times a matrix of f32 at `at`, four rows at a time; returns the sum of all. Reads
+ * whole fours of rows from `bytes` bytes, which should be more than caches hold.
  */
 export function streams(x: usize, at: usize, bytes: usize): f32 {
   let total: f32 = 0;
@@ -31,7 +31,8 @@ export function streams(x: usize, at: usize, bytes: usize): f32 {
       d = f32x4.add(d, f32x4.mul(v, v128.load(at + 3 * row + i)));
     }
     const all = f32x4.add(f32x4.add(a, b), f32x4.add(c, d));
-    total += f32x4.extract_lane(all, 0) + f32x4.extract_lane(all, 1) + f32x4.extract_lane(all, 2) + f32x4.extract_lane(all, 3);
+    total +=
+      f32x4.extract_lane(all, 0) + f32x4.extract_lane(all, 1) + f32x4.extract_lane(all, 2) + f32x4.extract_lane(all, 3);
   }
   return total;
 }

@@ -6,7 +6,10 @@ import { fileURLToPath } from "node:url";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import asc from "assemblyscript/asc";
 
-/** Bytes that the plain loop reads: as much as a decode step of a small model, and so more than a machine keeps near one processor. */
+/**
+ * Bytes that the plain loop reads: as much as a decode step of a small model, and so more than a machine keeps near one
+ * processor.
+ */
 export const streamBytes = 320 * 2 ** 20;
 const first = 2 ** 20;
 const pages = (streamBytes + first) / 2 ** 16;
@@ -15,7 +18,17 @@ async function compiled(simd) {
   const file = join(tmpdir(), `ziggurat-bench-${simd}-${process.pid}.wasm`);
   const { error, stderr } = await asc.main([
     fileURLToPath(new URL("kernels.ts", import.meta.url)),
-    ...["--outFile", file, "-O3", "--noAssert", "--runtime", "stub", "--importMemory", "--initialMemory", String(pages)],
+    ...[
+      "--outFile",
+      file,
+      "-O3",
+      "--noAssert",
+      "--runtime",
+      "stub",
+      "--importMemory",
+      "--initialMemory",
+      String(pages),
+    ],
     ...["--enable", simd === "relaxed" ? "simd,relaxed-simd" : "simd"],
   ]);
   if (error) throw new Error(stderr.toString());
@@ -35,7 +48,10 @@ export async function yardsticks(simd) {
   return { bare, streams: () => streams(0, first, streamBytes) };
 }
 
-/** GB/s that the plain loop reads, by `threads` workers at once, each on bytes of its own, for two seconds: the medians of their passes, added up. */
+/**
+ * GB/s that the plain loop reads, by `threads` workers at once, each on bytes of its own, for two seconds: the medians
+ * of their passes, added up.
+ */
 export async function streamRate(threads) {
   const module = await compiled("base");
   const rates = Array.from(

@@ -1,6 +1,6 @@
-// A command is words: the op's number and its length, then its arguments in the order of the catalogue: dims, options, dtypes (by number),
-// attributes (numbers as two words of f64, booleans 0 or 1, kinds by number), operands (addresses; 0 for one that is left out).
-// `src/encode.ts` writes them in this order; here the kernels get a reader for each.
+// A command is words: the op's number and its length, then its arguments in the order of the catalogue: dims, options,
+// dtypes (by number), attributes (numbers as two words of f64, booleans 0 or 1, kinds by number), operands (addresses;
+// 0 for one that is left out). `src/encode.ts` writes them in this order; here the kernels get a reader for each.
 
 const dtypes = ["f32", "f16", "bf16", "i32", "q8_0", "q4_0", "q4_1"];
 const kebab = (name) => name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
@@ -28,7 +28,11 @@ export function argumentsSource(catalogue) {
     lines.push("", `/** ${kebab(name)} */`, `export namespace ${capital(name)} {`);
     let word = 1;
     const reader = (argument, type, expression) =>
-      lines.push("  // @ts-ignore: decorator", "  @inline", `  export function ${argument}(a: usize): ${type} { return ${expression}; }`);
+      lines.push(
+        "  // @ts-ignore: decorator",
+        "  @inline",
+        `  export function ${argument}(a: usize): ${type} { return ${expression}; }`,
+      );
     const integer = (argument) => reader(argument, "i32", `load<i32>(a, ${4 * word++})`);
     for (const dim of [...rule.dims, ...(rule.options ?? []), ...Object.keys(rule.dtypes)]) integer(dim);
     for (const [attribute, kind] of Object.entries(rule.attributes)) {

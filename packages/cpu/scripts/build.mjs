@@ -14,7 +14,9 @@ const bundle = await build({
   write: false,
   logLevel: "error",
 });
-const { catalogue } = await import(`data:text/javascript;base64,${Buffer.from(bundle.outputFiles[0].contents).toString("base64")}`);
+const { catalogue } = await import(
+  `data:text/javascript;base64,${Buffer.from(bundle.outputFiles[0].contents).toString("base64")}`
+);
 
 const path = "assembly/lib/arguments.ts";
 const source = argumentsSource(catalogue);

@@ -50,8 +50,8 @@ type Given = Readonly<Record<string, Slice | undefined>>;
 const prefillTokens = 256;
 
 /**
- * The CPU backend: kernels in WASM SIMD, run by worker threads, in Node (20.19 and up) and browsers. The caller's thread never computes.
- * Rejects with a `CpuError` where the workers cannot be started or an option makes no sense.
+ * The CPU backend: kernels in WASM SIMD, run by worker threads, in Node (20.19 and up) and browsers. The caller's
+ * thread never computes. Rejects with a `CpuError` where the workers cannot be started or an option makes no sense.
  */
 export async function cpu(options: CpuOptions = {}): Promise<Backend> {
   return backendOf(await start(options));
@@ -74,12 +74,15 @@ function backendOf({ device, simd, shared, maxBytes }: Started): Backend {
   };
   const held = (what: string, buffer: Buffer): Held => {
     const found = buffers.get(buffer);
-    if (!found) throw new BufferError(`${what}: this buffer of ${buffer.bytes} bytes was freed, or is of another backend`);
+    if (!found)
+      throw new BufferError(`${what}: this buffer of ${buffer.bytes} bytes was freed, or is of another backend`);
     return found;
   };
   const checkRange = (what: string, { buffer, offset }: Slice, bytes: number) => {
     if (offset % 4 === 0 && offset >= 0 && bytes >= 0 && offset + bytes <= buffer.bytes) return;
-    throw new BufferError(`${what}: ${bytes} bytes from byte ${offset} (a multiple of 4) are not in a buffer of ${buffer.bytes}`);
+    throw new BufferError(
+      `${what}: ${bytes} bytes from byte ${offset} (a multiple of 4) are not in a buffer of ${buffer.bytes}`,
+    );
   };
 
   /** What could not be done is told to who waits for its bytes, and by the next `synchronise`. */

@@ -15,8 +15,8 @@ import {
 import { extraCommands } from "./layout.js";
 import { type Scratch, scratchOf } from "./scratch.js";
 
-// Commands as words: number of the op and length in words, then dims, options, dtypes, attributes and operands in the order of the catalogue.
-// scripts/arguments.mjs makes the kernels' readers from the same order.
+// Commands as words: number of the op and length in words, then dims, options, dtypes, attributes and operands in the
+// order of the catalogue. scripts/arguments.mjs makes the kernels' readers from the same order.
 
 const dtypes: readonly DType[] = ["f32", "f16", "bf16", "i32", "q8_0", "q4_0", "q4_1"];
 
@@ -66,7 +66,11 @@ export class CpuKernel<N extends OpName = OpName> implements Kernel<N> {
           name,
           word: words.length,
           written: operand.access !== "read",
-          bytes: operandBytes(operand, given as Readonly<Record<string, DType>>, given as Readonly<Record<string, number>>),
+          bytes: operandBytes(
+            operand,
+            given as Readonly<Record<string, DType>>,
+            given as Readonly<Record<string, number>>,
+          ),
         });
       }
       words.push(0);

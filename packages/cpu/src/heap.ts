@@ -27,8 +27,8 @@ const alignment = 64;
 export type Grow = (bytes: number) => void;
 
 /**
- * Addresses in the workers' memory, given out by the host. What is freed may be given out again at once, because commands run in order; only who
- * writes from the host, beside the commands, needs a stretch that no command waits for.
+ * Addresses in the workers' memory, given out by the host. What is freed may be given out again at once, because
+ * commands run in order; only who writes from the host, beside the commands, needs a stretch that no command waits for.
  */
 export class Heap {
   readonly #limit: number;
@@ -51,7 +51,10 @@ export class Heap {
     return this.#size;
   }
 
-  /** Best fit. With `completed`, only memory that no batch after that number touches. Throws an {@link OutOfMemoryError}. */
+  /**
+   * Best fit. With `completed`, only memory that no batch after that number touches. Throws an {@link
+   * OutOfMemoryError}.
+   */
   allocate(bytes: number, completed = Number.POSITIVE_INFINITY): Found {
     const need = Math.max(alignment, Math.ceil(bytes / alignment) * alignment);
     let best = -1;

@@ -1,8 +1,9 @@
 import { CpuError } from "./error.js";
 import type { Report } from "./messages.js";
 
-// What differs between Node and browsers: reading the kernels and starting workers. The addresses below are written out because bundlers look for
-// just this form. They are the same from src/ and from dist/: the worker is always the built one.
+// What differs between Node and browsers: reading the kernels and starting workers. The addresses below are written out
+// because bundlers look for just this form. They are the same from src/ and from dist/: the worker is always the built
+// one.
 
 /** A worker thread. */
 export interface Thread {
@@ -26,21 +27,27 @@ const kernelUrls: Record<Build, () => URL> = {
   "relaxed-single": () => new URL("../wasm/relaxed-single.wasm", import.meta.url),
 };
 
-/** Node's built-in modules, or undefined elsewhere. Not imported, because bundlers for browsers would stumble over it. */
+/**
+ * Node's built-in modules, or undefined elsewhere. Not imported, because bundlers for browsers would stumble over it.
+ */
 const node = globalThis.process?.versions?.node ? globalThis.process : undefined;
 
 /** Threads that the machine runs at once. */
 export function parallelism(): number {
-  return node ? node.getBuiltinModule("node:os").availableParallelism() : (globalThis.navigator?.hardwareConcurrency ?? 1);
+  return node
+    ? node.getBuiltinModule("node:os").availableParallelism()
+    : (globalThis.navigator?.hardwareConcurrency ?? 1);
 }
 
 /** Whether threads can share memory. */
-export const canShare = (): boolean => typeof SharedArrayBuffer !== "undefined" && (node !== undefined || globalThis.crossOriginIsolated === true);
+export const canShare = (): boolean =>
+  typeof SharedArrayBuffer !== "undefined" && (node !== undefined || globalThis.crossOriginIsolated === true);
 
 /** V8 before 12 gives wrong int8 dot products where its flag for relaxed SIMD is set, so it is not asked. */
 export const trustsRelaxed = (): boolean => node === undefined || Number.parseInt(node.versions.v8 ?? "0", 10) >= 12;
 
-const notBuilt = (url: URL) => `${url.href} is not there: build the package first (pnpm --filter @ziggurat/cpu build), or serve its wasm folder`;
+const notBuilt = (url: URL) =>
+  `${url.href} is not there: build the package first (pnpm --filter @ziggurat/cpu build), or serve its wasm folder`;
 
 /** Reads and compiles a build of the kernels. Rejects with a {@link CpuError}. */
 export async function compileKernels(build: Build): Promise<WebAssembly.Module> {
@@ -59,7 +66,8 @@ export async function compileKernels(build: Build): Promise<WebAssembly.Module> 
   return await WebAssembly.compile(await response.arrayBuffer());
 }
 
-export const startThread = (name: string, listeners: Listeners): Thread => (node ? nodeThread(name, listeners) : browserThread(listeners));
+export const startThread = (name: string, listeners: Listeners): Thread =>
+  node ? nodeThread(name, listeners) : browserThread(listeners);
 
 function nodeThread(name: string, { report, failed }: Listeners): Thread {
   const { Worker } = globalThis.process.getBuiltinModule("node:worker_threads");

@@ -9,7 +9,10 @@ export const FIRST_BATCH = 512;
 /** Where buffers may begin. */
 export const HEAP_START = 65536;
 
-/** A batch: address of the next one's header, words of commands, whether the host waits for its end, nothing; then the commands. */
+/**
+ * A batch: address of the next one's header, words of commands, whether the host waits for its end, nothing; then the
+ * commands.
+ */
 export const HEADER_BYTES = 16;
 
 /** Commands beside the ops of the catalogue come after them in number; see `Op` in assembly/lib/arguments.ts. */

@@ -7,7 +7,10 @@ const inlineBytes = 4096;
 /** Commands are handed over when there are this many words, or at the end of the present microtask. */
 const batchWords = 1 << 15;
 
-/** Commands on their way to the workers, in order, and the memory that they use. Methods throw an `OutOfMemoryError` where there is none; no command is lost then. */
+/**
+ * Commands on their way to the workers, in order, and the memory that they use. Methods throw an `OutOfMemoryError`
+ * where there is none; no command is lost then.
+ */
 export class Queue {
   /** What is not handed over yet. After adding to it call {@link enqueued}. */
   readonly words = new Words();
@@ -84,10 +87,14 @@ export class Queue {
     const scratch = this.#scratch;
     const stride = Math.ceil(thread / 64) * 64 + 64;
     if (scratch && scratch.shared >= shared && scratch.thread >= stride) return;
-    const room = { shared: Math.max(scratch?.shared ?? 0, Math.ceil(shared / 64) * 64), thread: Math.max(scratch?.thread ?? 0, stride) };
+    const room = {
+      shared: Math.max(scratch?.shared ?? 0, Math.ceil(shared / 64) * 64),
+      thread: Math.max(scratch?.thread ?? 0, stride),
+    };
     const { block } = this.#device.heap.allocate(room.shared + this.#device.threads * room.thread);
     if (scratch) {
-      // Any command enqueued so far may still use it, while batches and what the host writes are put where no command is at work.
+      // Any command enqueued so far may still use it, while batches and what the host writes are put where no command
+      // is at work.
       scratch.block.used = this.#device.next;
       this.free(scratch.block);
     }

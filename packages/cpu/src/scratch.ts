@@ -19,7 +19,8 @@ const needs: Partial<Record<OpName, (dims: Dims) => Scratch>> = {
   linear: ({ rows, width, quantised }) => {
     const activations = 4 * up(width!, 8) + 32 * Math.ceil(width! / 128);
     if (rows! < 4) return { shared: rows! * activations, thread: 16 * rows! + 64 };
-    // Three rows more: the last tile of four may reach beyond. Products by bytes need no more: 2.625 bytes a number, and 52 * 768 + 192 a thread.
+    // Three rows more: the last tile of four may reach beyond. Products by bytes need no more: 2.625 bytes a number,
+    // and 52 * 768 + 192 a thread.
     if (quantised) return { shared: (rows! + 3) * activations, thread: 4 * (16 * 512 + 16 * 64) + 128 + 16 * 512 };
     return { shared: 0, thread: 4 * (32 * 512 + 8 * 512 + 12 * 8) };
   },
@@ -36,9 +37,15 @@ const needs: Partial<Record<OpName, (dims: Dims) => Scratch>> = {
   decodeAttention: ({ sequences, queryHeads, kvHeads, headSize, capacity }) => {
     const padded = up(headSize!, 4);
     const parts = sequences! * queryHeads! * Math.ceil(capacity! / 512);
-    return { shared: 4 * parts * (4 + padded), thread: 4 * (queryHeads! / kvHeads!) * (up(headSize!, 8) + 512) + 16 * up(headSize!, 8) + 256 };
+    return {
+      shared: 4 * parts * (4 + padded),
+      thread: 4 * (queryHeads! / kvHeads!) * (up(headSize!, 8) + 512) + 16 * up(headSize!, 8) + 256,
+    };
   },
-  watch: ({ headSize }) => ({ shared: 0, thread: 4 * (64 * up(headSize!, 8) + 48 * 64 + 64 + 8 * up(headSize!, 8)) + 128 }),
+  watch: ({ headSize }) => ({
+    shared: 0,
+    thread: 4 * (64 * up(headSize!, 8) + 48 * 64 + 64 + 8 * up(headSize!, 8)) + 128,
+  }),
 };
 
 export const scratchOf = (op: OpName, dims: Dims): Scratch => needs[op]?.(dims) ?? none;

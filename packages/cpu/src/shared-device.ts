@@ -8,8 +8,8 @@ import type { Waiting } from "./waiting.js";
 const pageBytes = 65536;
 
 /**
- * Workers on one shared memory. Batches of commands lie in that memory, each pointing to the next; the host counts one up and wakes the workers, who
- * need no message to start. They send one when a batch is done that somebody waits for.
+ * Workers on one shared memory. Batches of commands lie in that memory, each pointing to the next; the host counts one
+ * up and wakes the workers, who need no message to start. They send one when a batch is done that somebody waits for.
  */
 export class SharedDevice implements Device {
   readonly threads: number;

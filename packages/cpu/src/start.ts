@@ -9,9 +9,15 @@ import { Waiting } from "./waiting.js";
 export type SimdLevel = "base" | "relaxed";
 
 export interface CpuOptions {
-  /** Worker threads: 1 to 64; default as many as the machine runs at once, 16 at most. Always 1 where memory cannot be shared. */
+  /**
+   * Worker threads: 1 to 64; default as many as the machine runs at once, 16 at most. Always 1 where memory cannot be
+   * shared.
+   */
   readonly threads?: number;
-  /** Relaxed SIMD where the engine has it and computes it rightly ("auto"), or one of the two; "relaxed" rejects where it cannot be had. */
+  /**
+   * Relaxed SIMD where the engine has it and computes it rightly ("auto"), or one of the two; "relaxed" rejects where
+   * it cannot be had.
+   */
   readonly simd?: "auto" | SimdLevel;
   /** Bytes that all buffers together, padding and workspace included, may take: default and most 4 GiB. */
   readonly maxBytes?: number;
@@ -45,8 +51,10 @@ export async function start(options: CpuOptions): Promise<Started> {
   const { simd = "auto", shared = canShare() } = options;
   const maxBytes = whole("maxBytes", options.maxBytes ?? mostPages * pageBytes, 2 ** 20, mostPages * pageBytes);
   const threads = whole("threads", options.threads ?? Math.min(parallelism(), 16), 1, 64);
-  if (shared && !canShare()) throw new CpuError("cpu: memory cannot be shared here; the page must be cross-origin isolated");
-  if (!["auto", "base", "relaxed"].includes(simd)) throw new CpuError(`cpu: simd is ${simd}; it must be auto, base or relaxed`);
+  if (shared && !canShare())
+    throw new CpuError("cpu: memory cannot be shared here; the page must be cross-origin isolated");
+  if (!["auto", "base", "relaxed"].includes(simd))
+    throw new CpuError(`cpu: simd is ${simd}; it must be auto, base or relaxed`);
   const relaxed = trustsRelaxed() && WebAssembly.validate(relaxedProbe);
   if (simd === "relaxed" && !relaxed) throw new CpuError("cpu: this engine has no relaxed SIMD that can be relied on");
 
@@ -58,7 +66,12 @@ export async function start(options: CpuOptions): Promise<Started> {
   return await startAt("base", shared, shared ? threads : 1, maxBytes);
 }
 
-async function startAt(simd: SimdLevel, shared: boolean, threads: number, maxBytes: number): Promise<Started & { wrong: string | undefined }> {
+async function startAt(
+  simd: SimdLevel,
+  shared: boolean,
+  threads: number,
+  maxBytes: number,
+): Promise<Started & { wrong: string | undefined }> {
   const module = await compileKernels(`${simd}-${shared ? "shared" : "single"}` as Build);
   const memory = shared ? sharedMemory() : undefined;
   const waiting = new Waiting();
@@ -89,11 +102,15 @@ async function startAt(simd: SimdLevel, shared: boolean, threads: number, maxByt
   waiting.threads = workers.map(({ worker }) => worker);
   await Promise.all(workers.map(({ ready }) => ready));
   for (const thread of waiting.threads) thread.hold(false);
-  const device = memory ? new SharedDevice(memory, threads, maxBytes, waiting) : new SingleDevice(waiting.threads[0]!, maxBytes, waiting);
+  const device = memory
+    ? new SharedDevice(memory, threads, maxBytes, waiting)
+    : new SingleDevice(waiting.threads[0]!, maxBytes, waiting);
   return { device, simd, shared, maxBytes, wrong };
 }
 
-/** A shared memory must name its greatest size; where the system will not reserve as much address space, less has to do. */
+/**
+ * A shared memory must name its greatest size; where the system will not reserve as much address space, less has to do.
+ */
 function sharedMemory(): WebAssembly.Memory {
   for (let maximum = mostPages; ; maximum /= 2) {
     try {

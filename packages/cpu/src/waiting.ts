@@ -5,7 +5,8 @@ import type { Report } from "./messages.js";
 type Answer = Uint8Array<ArrayBuffer> | undefined;
 
 /**
- * Promises for the workers' answers, by number. While one is open the workers keep the process alive. Once a worker fails, or all are stopped, they are rejected.
+ * Promises for the workers' answers, by number. While one is open the workers keep the process alive. Once a worker
+ * fails, or all are stopped, they are rejected.
  */
 export class Waiting {
   readonly #open = new Map<number, { resolve(answer: Answer): void; reject(error: Error): void }[]>();

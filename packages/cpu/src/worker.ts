@@ -1,7 +1,7 @@
 import type { Order, Report, Start } from "./messages.js";
 
-// What runs in each worker thread, of Node or of a browser: it instantiates the kernels and serves the host. Only types are imported, so that the
-// built file stands alone.
+// What runs in each worker thread, of Node or of a browser: it instantiates the kernels and serves the host. Only types
+// are imported, so that the built file stands alone.
 
 interface Kernels {
   join(thread: number, threads: number): void;

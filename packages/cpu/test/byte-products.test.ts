@@ -5,7 +5,8 @@ import { byteErrors, Kernels } from "./fixtures/byte-products.js";
 
 // What pages.test.ts does in Chromium, with the builds that this version of Node can run.
 
-const compiled = async (build: string) => WebAssembly.compile(await readFile(new URL(`../wasm/${build}.wasm`, import.meta.url)));
+const compiled = async (build: string) =>
+  WebAssembly.compile(await readFile(new URL(`../wasm/${build}.wasm`, import.meta.url)));
 const seed = 11;
 
 describe("matrix products by bytes", () => {
@@ -28,7 +29,8 @@ describe("matrix products by bytes", () => {
       expect([-1, 0, 128]).toContain(kernels.found);
       const other = kernels.found !== zeroPoint;
       if (other && zeroPoint > 0) return skip("this machine does not take bytes for unsigned");
-      // Whatever the machine does with signs, it cannot tell where there are none; what is left over from rounding outliers has them.
+      // Whatever the machine does with signs, it cannot tell where there are none; what is left over from rounding
+      // outliers has them.
       const { plain, outliers, alone } = byteErrors(kernels, zeroPoint, seed, other);
       expect(plain, `seed ${seed}`).toBeLessThan(0.02);
       if (!other) expect(outliers, `seed ${seed}`).toBeLessThan(0.02);

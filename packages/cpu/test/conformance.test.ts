@@ -15,9 +15,11 @@ const relaxed = await cpu({ threads: 1, simd: "relaxed" }).then(
   (backend) => backend.dispose().then(() => true),
   () => false,
 );
-if (relaxed) testBackend({ name: "cpu, two threads, relaxed SIMD", create: () => cpu({ threads: 2, simd: "relaxed" }) });
+if (relaxed)
+  testBackend({ name: "cpu, two threads, relaxed SIMD", create: () => cpu({ threads: 2, simd: "relaxed" }) });
 else {
   describe("cpu, two threads, relaxed SIMD", () => {
-    it("conforms", ({ skip }) => skip("this version of Node has no relaxed SIMD (22 has); pages.test.ts runs it in Chromium"));
+    it("conforms", ({ skip }) =>
+      skip("this version of Node has no relaxed SIMD (22 has); pages.test.ts runs it in Chromium"));
   });
 }

@@ -27,13 +27,19 @@ function numbers(count: number, salt: number): Float32Array {
 
 /** Words whose halves are harmless halves, bfloat16s and bytes of weights. */
 function weights(bytes: number, salt: number): Uint8Array {
-  const small = Uint16Array.from(numbers(Math.ceil(bytes / 2), salt), (x) => (x < 0 ? 0xb000 : 0x3000) + Math.floor(Math.abs(x) * 0x7ff));
+  const small = Uint16Array.from(
+    numbers(Math.ceil(bytes / 2), salt),
+    (x) => (x < 0 ? 0xb000 : 0x3000) + Math.floor(Math.abs(x) * 0x7ff),
+  );
   return new Uint8Array(small.buffer, 0, bytes);
 }
 
 type Values = Readonly<Record<string, ArrayBufferView | number>>;
 
-/** Runs one op on operands given by their values, or by their number of bytes where the op writes; resolves to what it wrote. */
+/**
+ * Runs one op on operands given by their values, or by their number of bytes where the op writes; resolves to what it
+ * wrote.
+ */
 async function result<N extends OpName>(backend: Backend, op: N, spec: Spec<N>, values: Values): Promise<Uint8Array[]> {
   const slices = Object.entries(values).map(([name, value]): [string, Slice] => {
     const bytes = typeof value === "number" ? value : value.byteLength;
@@ -70,14 +76,19 @@ describe("the same bits with one thread, two and three", () => {
         const [width, out] = [608, 203];
         const bytes = bytesOf(weight, [out, width]);
         const matrix = weight === "f32" ? numbers(out * width, 1) : weights(bytes, 1);
-        await same("linear", { rows, width, out, weight }, { x: numbers(rows * width, 2), weight: matrix, out: 4 * rows * out });
+        await same(
+          "linear",
+          { rows, width, out, weight },
+          { x: numbers(rows * width, 2), weight: matrix, out: 4 * rows * out },
+        );
       });
     }
   }
 
   const heads = { queryHeads: 6, kvHeads: 2, headSize: 24 };
   const arenaRows = 3000;
-  const rowsOf = (kv: "f32" | "bf16" | "f16", salt: number) => (kv === "f32" ? numbers(arenaRows * 24, salt) : weights(2 * arenaRows * 24, salt));
+  const rowsOf = (kv: "f32" | "bf16" | "f16", salt: number) =>
+    kv === "f32" ? numbers(arenaRows * 24, salt) : weights(2 * arenaRows * 24, salt);
   const place = { offset: Int32Array.of(0, 1500), length: Int32Array.of(1402, 933) };
   for (const kv of ["f32", "bf16", "f16"] as const) {
     it(`decodeAttention, ${kv}`, async () => {
@@ -94,14 +105,27 @@ describe("the same bits with one thread, two and three", () => {
       it(`watch, ${kv}, ${tokens} queries`, async () => {
         const spec = { sequences: 1, tokens, ...heads, arenaRows, capacity: 1500, kv, scale: 0.2, softcap: 0, from: 0 };
         const rows = { keys: rowsOf(kv, 3), ...place, ended: Int32Array.of(0) };
-        await same("watch", spec, { qkv: numbers(tokens * 10 * 24, 5), lse: numbers(tokens * 6, 6), ...rows, mass: 4 * 6 * 1500 });
+        await same("watch", spec, {
+          qkv: numbers(tokens * 10 * 24, 5),
+          lse: numbers(tokens * 6, 6),
+          ...rows,
+          mass: 4 * 6 * 1500,
+        });
       });
     }
   }
   it("rmsNorm, gatedActivation, logProbability", async () => {
-    await same("rmsNorm", { rows: 5, width: 601, epsilon: 1e-6 }, { x: numbers(5 * 601, 1), weight: numbers(601, 2), out: 4 * 5 * 601 });
+    await same(
+      "rmsNorm",
+      { rows: 5, width: 601, epsilon: 1e-6 },
+      { x: numbers(5 * 601, 1), weight: numbers(601, 2), out: 4 * 5 * 601 },
+    );
     await same("gatedActivation", { rows: 3, width: 701, kind: "gelu" }, { x: numbers(3 * 1402, 1), out: 4 * 3 * 701 });
-    await same("logProbability", { rows: 3, vocabulary: 5003 }, { logits: numbers(3 * 5003, 1), ids: Int32Array.of(1, 2, 3), out: 12 });
+    await same(
+      "logProbability",
+      { rows: 3, vocabulary: 5003 },
+      { logits: numbers(3 * 5003, 1), ids: Int32Array.of(1, 2, 3), out: 12 },
+    );
   });
 });
 
@@ -135,7 +159,8 @@ describe("memory", () => {
       }
       await backend.synchronise().catch(() => {});
       backend.write({ buffer: x, offset: 0 }, Int32Array.of(7));
-      for (let index = 0; index < 6000; index++) backend.dispatch(kernel, { x: { buffer: x, offset: 0 }, out: { buffer: out, offset: 0 } });
+      for (let index = 0; index < 6000; index++)
+        backend.dispatch(kernel, { x: { buffer: x, offset: 0 }, out: { buffer: out, offset: 0 } });
       await expect(backend.read({ buffer: out, offset: 0 }, 4)).rejects.toBeInstanceOf(OutOfMemoryError);
       for (const buffer of fullUp) backend.free(buffer);
       expect(new Int32Array((await backend.read({ buffer: out, offset: 0 }, 4)).buffer)[0]).toBe(7);
@@ -181,7 +206,8 @@ describe("memory", () => {
     for (let i = 0; i < 50; i++) backend.dispatch(fill, { out: target });
     backend.dispatch(linear, operands);
     await backend.prepare("linear", { rows: 1, width: 4 * width, out, weight: "f32" });
-    // The target is at work, so what is written waits elsewhere: not in the old scratch memory, which it would fit best.
+    // The target is at work, so what is written waits elsewhere: not in the old scratch memory, which it would fit
+    // best.
     const data = new Uint8Array(numbers(1500, 1).buffer);
     backend.write(target, data);
     expect(await backend.read(target, data.length), `seed ${seed}`).toEqual(data);

@@ -25,11 +25,22 @@ const product = Array.from({ length: 8 * 40 }, (_, at) => {
 
 const bundlers: Record<string, (folder: string) => Promise<void>> = {
   async vite(folder) {
-    await vite({ root: fixtures, base: "./", configFile: false, logLevel: "error", build: { outDir: folder, target: "es2022" } });
+    await vite({
+      root: fixtures,
+      base: "./",
+      configFile: false,
+      logLevel: "error",
+      build: { outDir: folder, target: "es2022" },
+    });
   },
   async webpack(folder) {
     const entry = { page: join(fixtures, "smoke.js") };
-    const compiler = webpack({ mode: "production", entry, output: { path: join(folder, "assets") }, performance: false });
+    const compiler = webpack({
+      mode: "production",
+      entry,
+      output: { path: join(folder, "assets") },
+      performance: false,
+    });
     await new Promise<void>((resolve, reject) => {
       compiler?.run((error, stats) => {
         const problem = error ?? (stats?.hasErrors() ? new Error(stats.toString("errors-only")) : undefined);
@@ -55,7 +66,9 @@ const bundlers: Record<string, (folder: string) => Promise<void>> = {
 const types: Record<string, string> = { ".html": "text/html", ".js": "text/javascript", ".wasm": "application/wasm" };
 
 function serve(folder: string, isolated: boolean): Promise<Server> {
-  const headers = isolated ? { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" } : {};
+  const headers = isolated
+    ? { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" }
+    : {};
   const server = createServer(async ({ url = "/" }, response) => {
     const path = new URL(url, "http://127.0.0.1").pathname;
     const body = await readFile(join(folder, path === "/" ? "index.html" : path)).catch(() => undefined);

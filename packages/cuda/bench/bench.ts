@@ -1,5 +1,13 @@
 import { writeFileSync } from "node:fs";
-import { type Backend, bytesOf, type Operands, type OpName, type Slice, type Spec, type WeightDType } from "@ziggurat/tensor";
+import {
+  type Backend,
+  bytesOf,
+  type Operands,
+  type OpName,
+  type Slice,
+  type Spec,
+  type WeightDType,
+} from "@ziggurat/tensor";
 import { create } from "./create.js";
 
 // Single ops at the shapes of a Llama-3-8B: node bench.mjs [file for the results] [products]
@@ -29,7 +37,8 @@ function noise(bytes: number): Uint8Array {
 const sample = noise(1 << 20);
 function filled(bytes: number): Slice {
   const buffer = backend.allocate(bytes, "bench");
-  for (let at = 0; at < bytes; at += sample.length) backend.write({ buffer, offset: at }, sample.subarray(0, Math.min(sample.length, bytes - at)));
+  for (let at = 0; at < bytes; at += sample.length)
+    backend.write({ buffer, offset: at }, sample.subarray(0, Math.min(sample.length, bytes - at)));
   return { buffer, offset: 0 };
 }
 const words = (values: readonly number[]): Slice => {
@@ -38,7 +47,10 @@ const words = (values: readonly number[]): Slice => {
   return { buffer, offset: 0 };
 };
 
-/** Milliseconds of one call, the median of five runs of a recorded program of `count` calls over `sets` of operands in turn. */
+/**
+ * Milliseconds of one call, the median of five runs of a recorded program of `count` calls over `sets` of operands in
+ * turn.
+ */
 async function time<N extends OpName>(op: N, spec: Spec<N>, sets: readonly Operands<N>[], count = 50): Promise<number> {
   const kernel = await backend.prepare(op, spec);
   const program = backend.record(() => {
@@ -70,7 +82,9 @@ async function copyBandwidth(): Promise<void> {
 
 async function launches(): Promise<void> {
   const out = filled(256);
-  report("fill of 64 words, in a graph", { us: 1000 * (await time("fill", { words: 64, dtype: "f32", value: 0 }, [{ out }], 500)) });
+  report("fill of 64 words, in a graph", {
+    us: 1000 * (await time("fill", { words: 64, dtype: "f32", value: 0 }, [{ out }], 500)),
+  });
   freeAll(out);
 }
 
@@ -105,8 +119,20 @@ async function decode(sequences: number, rows: number, slot = false): Promise<vo
     out: filled(4 * sequences * queryHeads * headSize),
     lse: filled(4 * sequences * queryHeads),
   };
-  const places = slot ? { cells: words(Array.from({ length: 2 * arenaRows }, (_, i) => i % rows)), table: filled(4 * rows * headSize) } : {};
-  const spec = { sequences, queryHeads, kvHeads, headSize, arenaRows, capacity: rows, kv: "bf16", scale: headSize ** -0.5, softcap: 0 } as const;
+  const places = slot
+    ? { cells: words(Array.from({ length: 2 * arenaRows }, (_, i) => i % rows)), table: filled(4 * rows * headSize) }
+    : {};
+  const spec = {
+    sequences,
+    queryHeads,
+    kvHeads,
+    headSize,
+    arenaRows,
+    capacity: rows,
+    kv: "bf16",
+    scale: headSize ** -0.5,
+    softcap: 0,
+  } as const;
   const turned = slot ? { slot, planes: 2, rotary: headSize, tableRows: rows } : {};
   const ms = await time(
     "decodeAttention",
@@ -114,7 +140,10 @@ async function decode(sequences: number, rows: number, slot = false): Promise<vo
     arenas.map((arena) => ({ ...arena, ...rest, ...places })),
     32,
   );
-  report(`decodeAttention bf16 ${sequences} x 32/8 x 128, ${rows} rows${slot ? ", slots" : ""}`, { us: 1000 * ms, "GB/s": (2 * bytes) / ms / 1e6 });
+  report(`decodeAttention bf16 ${sequences} x 32/8 x 128, ${rows} rows${slot ? ", slots" : ""}`, {
+    us: 1000 * ms,
+    "GB/s": (2 * bytes) / ms / 1e6,
+  });
   freeAll(...Object.values(rest), ...Object.values(places), ...arenas.flatMap(({ keys, values }) => [keys, values]));
 }
 
@@ -131,7 +160,16 @@ async function prefill(tokens: number, past: number): Promise<void> {
     out: filled(4 * tokens * queryHeads * headSize),
     lse: filled(4 * tokens * queryHeads),
   };
-  const spec = { tokens, queryHeads, kvHeads, headSize, arenaRows, kv: "bf16", scale: headSize ** -0.5, softcap: 0 } as const;
+  const spec = {
+    tokens,
+    queryHeads,
+    kvHeads,
+    headSize,
+    arenaRows,
+    kv: "bf16",
+    scale: headSize ** -0.5,
+    softcap: 0,
+  } as const;
   const ms = await time("attention", spec, [operands], 2);
   const flops = 4 * queryHeads * headSize * tokens * (past + tokens / 2);
   report(`attention bf16 32/8 x 128, ${tokens} tokens after ${past}`, { us: 1000 * ms, "TFLOP/s": flops / ms / 1e9 });
@@ -176,8 +214,18 @@ async function observing(tokens: number, past: number, queries: number): Promise
   const scores = filled(4 * kvHeads * rows);
   const [chosen, count] = [filled(4 * kvHeads * most), filled(4 * kvHeads)];
   const positions = words(Array.from({ length: arenaRows }, (_, i) => i % rows));
-  const choice = { scores, positions, offset: heads, length, keep: words(new Array<number>(kvHeads).fill(most)), rows: chosen, count };
-  report(`topk ${most} of ${rows}, 8 heads`, { us: 1000 * (await time("topk", { heads: kvHeads, capacity: rows, most, arenaRows }, [choice], 20)) });
+  const choice = {
+    scores,
+    positions,
+    offset: heads,
+    length,
+    keep: words(new Array<number>(kvHeads).fill(most)),
+    rows: chosen,
+    count,
+  };
+  report(`topk ${most} of ${rows}, 8 heads`, {
+    us: 1000 * (await time("topk", { heads: kvHeads, capacity: rows, most, arenaRows }, [choice], 20)),
+  });
   const target = {
     targetKeys: filled(2 * targetRows * headSize),
     targetValues: filled(2 * targetRows * headSize),
@@ -185,10 +233,22 @@ async function observing(tokens: number, past: number, queries: number): Promise
     targetOffset: words(Array.from({ length: kvHeads }, (_, h) => h * most)),
     targetLength: words(new Array<number>(kvHeads).fill(0)),
   };
-  const moved = { keys: operands.keys, values: operands.keys, cells: positions, offset: heads, rows: chosen, count, ...target };
+  const moved = {
+    keys: operands.keys,
+    values: operands.keys,
+    cells: positions,
+    offset: heads,
+    rows: chosen,
+    count,
+    ...target,
+  };
   const spec = { heads: kvHeads, most, headSize, arenaRows, targetRows, planes: 1, kv: "bf16", values: true } as const;
   report(`gather ${most} of ${rows}, 8 heads`, { us: 1000 * (await time("gather", spec, [moved], 20)) });
-  freeAll(...Object.values(operands).filter((slice) => slice !== heads), ...Object.values(choice), ...Object.values(target));
+  freeAll(
+    ...Object.values(operands).filter((slice) => slice !== heads),
+    ...Object.values(choice),
+    ...Object.values(target),
+  );
 }
 
 async function products(): Promise<void> {
@@ -226,7 +286,8 @@ async function all(_: Backend): Promise<void> {
     [14336, 4096],
   ] as const)
     await linear("bf16", 64, width, outs);
-  for (const weight of ["q8_0", "q4_0"] as const) for (const rows of [8, 16, 64, 2048]) await linear(weight, rows, 4096, 28672);
+  for (const weight of ["q8_0", "q4_0"] as const)
+    for (const rows of [8, 16, 64, 2048]) await linear(weight, rows, 4096, 28672);
   for (const [width, outs] of [
     [576, 576],
     [576, 3072],

@@ -1,6 +1,9 @@
 import type { Backend, Kernel, Operands, OpName, Program, Slice } from "@ziggurat/tensor";
 
-/** For each firing in order, for each head, positions of rows whose score is all but that of the last row kept: which of them stay is chance. */
+/**
+ * For each firing in order, for each head, positions of rows whose score is all but that of the last row kept: which of
+ * them stay is chance.
+ */
 export type CloseRows = number[][];
 
 interface Dispatch {
@@ -8,8 +11,14 @@ interface Dispatch {
   readonly operands: Operands<OpName>;
 }
 
-/** The same backend, which looks at the scores of every topk. Recorded programs run command by command. `take` gives what was seen since the last call. */
-export function lookingAtScores(backend: Backend, relative: number): { readonly backend: Backend; take(): Promise<CloseRows[]> } {
+/**
+ * The same backend, which looks at the scores of every topk. Recorded programs run command by command. `take` gives
+ * what was seen since the last call.
+ */
+export function lookingAtScores(
+  backend: Backend,
+  relative: number,
+): { readonly backend: Backend; take(): Promise<CloseRows[]> } {
   let seen: Promise<CloseRows>[] = [];
   let recording: Dispatch[] | undefined;
   const programs = new Map<Program, readonly Dispatch[]>();
@@ -28,7 +37,9 @@ export function lookingAtScores(backend: Backend, relative: number): { readonly 
     return Array.from({ length: heads }, (_, h) => {
       const own = [...scores.subarray(h * capacity, h * capacity + length[h]!)];
       const least = [...own].sort((a, b) => b - a)[count[h]! - 1]!;
-      return own.flatMap((score, row) => (Math.abs(score - least) <= relative * Math.abs(least) ? [positions[offset[h]! + row]!] : []));
+      return own.flatMap((score, row) =>
+        Math.abs(score - least) <= relative * Math.abs(least) ? [positions[offset[h]! + row]!] : [],
+      );
     });
   }
   const run = (dispatch: Dispatch) => {

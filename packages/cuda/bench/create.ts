@@ -7,6 +7,9 @@ export const cublasLt = process.env.CUBLAS_LT || undefined;
 export const create = (path: string | false = cublasLt ?? false, options: { readonly maxBytes?: number } = {}) =>
   cuda({
     ...options,
-    binaries: { addon: new URL("ziggurat.node", import.meta.url), kernels: new URL(process.env.KERNELS || "kernels.bin", import.meta.url) },
+    binaries: {
+      addon: new URL("ziggurat.node", import.meta.url),
+      kernels: new URL(process.env.KERNELS || "kernels.bin", import.meta.url),
+    },
     cublasLt: path,
   });

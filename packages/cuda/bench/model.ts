@@ -3,15 +3,23 @@ import { h2o } from "@ziggurat/h2o";
 import { full, type Policy } from "@ziggurat/policy";
 import { generate, generateBatch, loadModel } from "@ziggurat/runtime";
 import { snapkv } from "@ziggurat/snapkv";
-import { type LlamaShape, llama8b, prefillOperations, randomLlama, rowBytes, smollm2, weightBytes } from "../../../apps/bench/src/random-llama.js";
+import {
+  type LlamaShape,
+  llama8b,
+  prefillOperations,
+  randomLlama,
+  rowBytes,
+  smollm2,
+  weightBytes,
+} from "../../../apps/bench/src/random-llama.js";
 import { median } from "../../../apps/bench/src/report.js";
 import { create, cublasLt } from "./create.js";
 import { peersIn } from "./peers.js";
 import { profiled } from "./profile.js";
 
-// Models of random weights, speeds beside the roofline of 4.3 TB/s and 790 TFLOP/s: node model.mjs [file for the results] [prefill|decode|batch|fit|small]...
-// small: a SmolLM2-135M after 8,192 tokens, with the time of every kernel of a step. The others: a Llama-3-8B after 32,768 tokens; fit: as many sequences
-// as fit with all rows.
+// Models of random weights, speeds beside the roofline of 4.3 TB/s and 790 TFLOP/s: node model.mjs [file for the
+// results] [prefill|decode|batch|fit|small]... small: a SmolLM2-135M after 8,192 tokens, with the time of every kernel
+// of a step. The others: a Llama-3-8B after 32,768 tokens; fit: as many sequences as fit with all rows.
 const [file, ...chosen] = process.argv.slice(2);
 const parts = chosen.length > 0 ? chosen : ["prefill", "decode", "batch", "fit", "small"];
 const bandwidth = 4.3e12;
@@ -27,12 +35,17 @@ const report = (what: string, figures: Readonly<Record<string, number>>) => {
 /** Tokens from a fixed sequence. */
 const ids = ({ vocabulary }: LlamaShape, count: number, seed: number) => {
   let state = seed;
-  return Int32Array.from({ length: count }, () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) % vocabulary);
+  return Int32Array.from(
+    { length: count },
+    () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) % vocabulary,
+  );
 };
 const every = 32;
 /** The first token comes alone. */
 const [warm, steps] = [1 + every, 1 + 5 * every];
-/** Seconds of one step past the first `warm`: those prepare and record. Ids of a step of all sequences come together. */
+/**
+ * Seconds of one step past the first `warm`: those prepare and record. Ids of a step of all sequences come together.
+ */
 async function secondsPerStep(
   pieces: AsyncIterable<{ readonly ids: readonly number[] }>,
   sequences: number,
@@ -66,14 +79,23 @@ async function load(shape: LlamaShape) {
   const began = performance.now();
   const model = await loadModel(randomLlama(shape), { backend });
   await backend.synchronise();
-  console.log(`${model.name}: ${(model.weightBytes / 1e9).toFixed(2)} GB of weights in ${((performance.now() - began) / 1000).toFixed(1)} s`);
+  console.log(
+    `${model.name}: ${(model.weightBytes / 1e9).toFixed(2)} GB of weights in ${((performance.now() - began) / 1000).toFixed(1)} s`,
+  );
   return model;
 }
 type Loaded = Awaited<ReturnType<typeof load>>;
 
 /** Seconds of a prefill alone, and the most bytes of cache and scratch. */
 async function prefill(model: Loaded, shape: LlamaShape, policy: Policy) {
-  const generation = generate({ model, policy, prompt: ids(shape, tokens, 7), maxTokens: 1, ignoreEnd: true, temperature: 0 });
+  const generation = generate({
+    model,
+    policy,
+    prompt: ids(shape, tokens, 7),
+    maxTokens: 1,
+    ignoreEnd: true,
+    temperature: 0,
+  });
   const { timings, cache } = await generation.result;
   return { seconds: timings.prefillSeconds, cache };
 }
@@ -83,7 +105,8 @@ async function prefills(model: Loaded): Promise<void> {
   const policies = [full(), snapkv({ keep: kept }), h2o({ keep: kept })];
   for (const policy of policies) await prefill(model, llama8b, policy);
   const seconds: number[][] = policies.map(() => []);
-  for (let run = 0; run < 3; run++) for (const [i, policy] of policies.entries()) seconds[i]!.push((await prefill(model, llama8b, policy)).seconds);
+  for (let run = 0; run < 3; run++)
+    for (const [i, policy] of policies.entries()) seconds[i]!.push((await prefill(model, llama8b, policy)).seconds);
   const [base] = seconds.map(median);
   for (const [i, policy] of policies.entries()) {
     const { cache } = await prefill(model, llama8b, policy);
@@ -105,8 +128,23 @@ async function prefills(model: Loaded): Promise<void> {
 }
 
 /** One sequence. `atEnd` runs while it still has its cache. */
-async function one(model: Loaded, shape: LlamaShape, count: number, policy: Policy, rows: number, atEnd?: () => Promise<void>): Promise<number> {
-  const generation = generate({ model, policy, prompt: ids(shape, count, 7), maxTokens: steps, ignoreEnd: true, temperature: 0, readEvery: every });
+async function one(
+  model: Loaded,
+  shape: LlamaShape,
+  count: number,
+  policy: Policy,
+  rows: number,
+  atEnd?: () => Promise<void>,
+): Promise<number> {
+  const generation = generate({
+    model,
+    policy,
+    prompt: ids(shape, count, 7),
+    maxTokens: steps,
+    ignoreEnd: true,
+    temperature: 0,
+    readEvery: every,
+  });
   const seconds = await secondsPerStep(generation, 1, atEnd);
   const { cache } = await generation.result;
   report(`decode after ${count}, ${policy.name}, ${cache.rows[0]![0]} rows`, {
@@ -126,12 +164,16 @@ async function many(model: Loaded, sequences: number, rows: number): Promise<num
   report(`decode of ${sequences} sequences, ${rows} rows`, {
     ms: 1000 * seconds,
     "tokens/s": sequences / seconds,
-    "of the roofline": (weightBytes(llama8b) + sequences * (rows + steps / 2) * rowBytes(llama8b)) / bandwidth / seconds,
+    "of the roofline":
+      (weightBytes(llama8b) + sequences * (rows + steps / 2) * rowBytes(llama8b)) / bandwidth / seconds,
   });
   return sequences / seconds;
 }
 
-/** How many sequences of `rows` rows, and room for their answers, fit beside what is in use; one layer's prompt is in full length while it is read. */
+/**
+ * How many sequences of `rows` rows, and room for their answers, fit beside what is in use; one layer's prompt is in
+ * full length while it is read.
+ */
 const fitting = (rows: number) => {
   const scratch = (rowBytes(llama8b) / llama8b.layers) * tokens + 2 ** 30;
   return Math.floor((backend.info.maxBytes - backend.memory().live - scratch) / ((rows + steps) * rowBytes(llama8b)));
@@ -163,8 +205,12 @@ if (parts.includes("small")) {
   await one(model, smollm2, 8192, full(), 8192);
   await one(model, smollm2, 8192, snapkv({ keep: 983 }), 983, async () => {
     const { kernels, dispatches } = await profile();
-    report("SmolLM2 shape, a step with 983 rows", { "launches of ops": dispatches, "us in them": sum(kernels.map(({ count, us }) => count * us)) });
-    for (const { name, count, us } of kernels) report(`  ${name}`, { "times a token": count, "us each": us, "us together": count * us });
+    report("SmolLM2 shape, a step with 983 rows", {
+      "launches of ops": dispatches,
+      "us in them": sum(kernels.map(({ count, us }) => count * us)),
+    });
+    for (const { name, count, us } of kernels)
+      report(`  ${name}`, { "times a token": count, "us each": us, "us together": count * us });
   });
   model.free();
 }

@@ -10,11 +10,12 @@ import { streaming } from "@ziggurat/streaming";
 import type { Backend } from "@ziggurat/tensor";
 import { lookingAtScores } from "./close-rows.js";
 
-// What a model keeps and says on the GPU beside what it does on the CPU: ten prompts, every policy, weights and rows in f32, greedy tokens.
+// What a model keeps and says on the GPU beside what it does on the CPU: ten prompts, every policy, weights and rows in
+// f32, greedy tokens.
 //   pnpm parity expect FILE TEXT MODEL             on the CPU backend: prompts from a text, answers into FILE
 //   node parity.mjs compare FILE... --models DIR   on the GPU, of models of the same names in a folder
-// Rows may differ where their score is within `close` of that of the last row kept, tokens where the two greatest logits are that close; what follows in
-// that answer is not compared then.
+// Rows may differ where their score is within `close` of that of the last row kept, tokens where the two greatest
+// logits are that close; what follows in that answer is not compared then.
 const close = 1e-4;
 const [promptCount, promptTokens, answerTokens] = [10, 160, 12];
 const policies: readonly Policy[] = [
@@ -46,7 +47,16 @@ const load = (path: string, backend: Backend) => loadModel(filesOf(path), { back
 type Loaded = Awaited<ReturnType<typeof load>>;
 
 async function answer(model: Loaded, policy: Policy, prompt: readonly number[]): Promise<Omit<Answer, "closeRows">> {
-  const generation = generate({ model, policy, prompt, maxTokens: answerTokens, ignoreEnd: true, temperature: 0, kept: true, logits: true });
+  const generation = generate({
+    model,
+    policy,
+    prompt,
+    maxTokens: answerTokens,
+    ignoreEnd: true,
+    temperature: 0,
+    kept: true,
+    logits: true,
+  });
   const gaps: number[] = [];
   for await (const { logits } of generation) {
     const [first, second] = [...logits!].sort((a, b) => b - a) as [number, number];
@@ -72,7 +82,9 @@ async function expected(to: string, text: string, path: string): Promise<void> {
       const layers = found.kept.atEnd.length;
       // Layers fire in turn; where none does, no row is in doubt.
       const closeRows = found.kept.atEnd.map((heads, layer) =>
-        heads.map((_, head) => [...new Set(firings.filter((_, at) => at % layers === layer).flatMap((firing) => firing[head]!))]),
+        heads.map((_, head) => [
+          ...new Set(firings.filter((_, at) => at % layers === layer).flatMap((firing) => firing[head]!)),
+        ]),
       );
       row.push({ ...found, closeRows });
     }
@@ -89,7 +101,10 @@ function unlike(mine: number[][][], theirs: number[][][], excused: number[][][])
     heads.flatMap((own, head) => {
       const [a, b] = [new Set(own), new Set(mine[layer]![head])];
       const apart = [...own.filter((row) => !b.has(row)), ...mine[layer]![head]!.filter((row) => !a.has(row))];
-      return apart.map((row) => ({ where: `layer ${layer} head ${head} row ${row}`, close: excused[layer]![head]!.includes(row) }));
+      return apart.map((row) => ({
+        where: `layer ${layer} head ${head} row ${row}`,
+        close: excused[layer]![head]!.includes(row),
+      }));
     }),
   );
   return { close: rows.filter((row) => row.close), wrong: rows.filter((row) => !row.close) };
@@ -111,16 +126,23 @@ async function compare(from: string, models: string): Promise<boolean> {
       const end = token < 0 ? unlike(mine.kept.atEnd, theirs.kept.atEnd, theirs.closeRows) : { close: [], wrong: [] };
       const closeRows = prefill.close.length + end.close.length;
       const closeToken = token >= 0 && theirs.gaps[token]! < close;
-      if (closeRows > 0) say(`close scores decide ${[...prefill.close, ...end.close].map(({ where }) => where).join(", ")}`);
+      if (closeRows > 0)
+        say(`close scores decide ${[...prefill.close, ...end.close].map(({ where }) => where).join(", ")}`);
       if (closeToken) say(`close logits decide token ${token}: relative gap ${theirs.gaps[token]!.toExponential(1)}`);
-      const bad = prefill.wrong.length > 0 || (closeRows === 0 && ((token >= 0 && !closeToken) || end.wrong.length > 0));
-      if (bad) say(`WRONG: ${[...prefill.wrong, ...end.wrong].map(({ where }) => where).join(", ")} token ${token} gap ${theirs.gaps[token] ?? "-"}`);
+      const bad =
+        prefill.wrong.length > 0 || (closeRows === 0 && ((token >= 0 && !closeToken) || end.wrong.length > 0));
+      if (bad)
+        say(
+          `WRONG: ${[...prefill.wrong, ...end.wrong].map(({ where }) => where).join(", ")} token ${token} gap ${theirs.gaps[token] ?? "-"}`,
+        );
       if (bad) wrong++;
       else if (closeRows > 0 || closeToken) excepted++;
       else same++;
     }
   }
-  console.log(`${want.model}: ${same} answers the same in rows and tokens, ${excepted} but for close scores, ${wrong} wrong`);
+  console.log(
+    `${want.model}: ${same} answers the same in rows and tokens, ${excepted} but for close scores, ${wrong} wrong`,
+  );
   model.free();
   await backend.dispose();
   return wrong === 0;

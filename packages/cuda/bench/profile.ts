@@ -13,8 +13,14 @@ export interface Timed {
   readonly us: number;
 }
 
-/** The same backend, remembering the last program that was recorded; `profile` times its dispatches one kind at a time. They run again and again, counters last: nothing may be decoded after that. */
-export function profiled(backend: Backend): { readonly backend: Backend; profile(): Promise<{ kernels: Timed[]; dispatches: number }> } {
+/**
+ * The same backend, remembering the last program that was recorded; `profile` times its dispatches one kind at a time.
+ * They run again and again, counters last: nothing may be decoded after that.
+ */
+export function profiled(backend: Backend): {
+  readonly backend: Backend;
+  profile(): Promise<{ kernels: Timed[]; dispatches: number }>;
+} {
   let last: Dispatch[] = [];
   let recording: Dispatch[] | undefined;
   const watched: Backend = {
@@ -37,7 +43,8 @@ export function profiled(backend: Backend): { readonly backend: Backend; profile
   async function microseconds(dispatches: readonly Dispatch[]): Promise<number> {
     const rounds = Math.ceil(200 / dispatches.length);
     const program = backend.record(() => {
-      for (let round = 0; round < rounds; round++) for (const { kernel, operands } of dispatches) backend.dispatch(kernel, operands as never);
+      for (let round = 0; round < rounds; round++)
+        for (const { kernel, operands } of dispatches) backend.dispatch(kernel, operands as never);
     });
     const times: number[] = [];
     for (let run = 0; run < 4; run++) {

@@ -7,14 +7,19 @@ import { run } from "./vitest.js";
 // The conformance suite on this machine's GPU: node suite.mjs [part of a test's name] [file for the results]
 const [filter = "", file] = process.argv.slice(2);
 const first = await create();
-console.log(first.info.device, JSON.stringify(first.info.features), `${(first.info.maxBytes / 2 ** 30).toFixed(1)} GiB`);
+console.log(
+  first.info.device,
+  JSON.stringify(first.info.features),
+  `${(first.info.maxBytes / 2 ** 30).toFixed(1)} GiB`,
+);
 await first.dispose();
 
 // Aligned operands get the fast kernels, others the general ones.
 testBackend({ name: "cuda, seed 1, aligned", create, seed: 1, aligned: true });
 testBackend({ name: "cuda, seed 2, unaligned", create, seed: 2, aligned: false });
 testBackend({ name: "cuda, seed 3", create, seed: 3 });
-if (cublasLt) testBackend({ name: "cuda without cuBLASLt, seed 4, aligned", create: () => create(false), seed: 4, aligned: true });
+if (cublasLt)
+  testBackend({ name: "cuda without cuBLASLt, seed 4, aligned", create: () => create(false), seed: 4, aligned: true });
 testOutOfMemory();
 const start = performance.now();
 const { passed, skipped, failures } = await run(filter, console.log);

@@ -1,6 +1,7 @@
 import { deepStrictEqual, strictEqual } from "node:assert";
 
-// As much of vitest as the conformance suite uses, for machines that have Node alone: the same suite runs, in its order, in one process.
+// As much of vitest as the conformance suite uses, for machines that have Node alone: the same suite runs, in its
+// order, in one process.
 
 type Body = (context: { skip: (why: string) => never }) => unknown;
 interface Suite {
@@ -51,7 +52,10 @@ export const expect = (value: unknown, about = "") => ({
   toBeGreaterThan: (other: number) => truth((value as number) > other, `${value} is not above ${other}`),
   toBeGreaterThanOrEqual: (other: number) => truth((value as number) >= other, `${value} is below ${other}`),
   toHaveProperty: (name: string, other: unknown) =>
-    truth((value as Record<string, unknown> | undefined)?.[name] === other, `${name} of ${show(value)} is not ${other}`),
+    truth(
+      (value as Record<string, unknown> | undefined)?.[name] === other,
+      `${name} of ${show(value)} is not ${other}`,
+    ),
   not: { toBe: (other: unknown) => truth(!Object.is(value, other), `is ${show(other)}`) },
 });
 
@@ -71,13 +75,20 @@ export async function run(filter: string, log: (line: string) => void): Promise<
   const failures: { name: string; message: string }[] = [];
   let [passed, skipped] = [0, 0];
   const holds = (names: string): boolean => names.includes(filter);
-  const visit = async (node: Suite, name: string, each: { before: (() => unknown)[]; after: (() => unknown)[] }): Promise<void> => {
+  const visit = async (
+    node: Suite,
+    name: string,
+    each: { before: (() => unknown)[]; after: (() => unknown)[] },
+  ): Promise<void> => {
     const wanted = (child: Suite["children"][number], path: string): boolean =>
       "children" in child ? child.children.some((next) => wanted(next, `${path} > ${next.name}`)) : holds(path);
     const path = (child: Suite["children"][number]) => (name === "" ? child.name : `${name} > ${child.name}`);
     const chosen = node.children.filter((child) => wanted(child, path(child)));
     if (chosen.length === 0) return;
-    const hooks = { before: [...each.before, ...node.hooks.beforeEach], after: [...node.hooks.afterEach, ...each.after] };
+    const hooks = {
+      before: [...each.before, ...node.hooks.beforeEach],
+      after: [...node.hooks.afterEach, ...each.after],
+    };
     const attempt = async (what: string, body: () => unknown): Promise<boolean> => {
       try {
         await body();

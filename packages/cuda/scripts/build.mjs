@@ -1,8 +1,10 @@
-// Builds what @ziggurat/cuda-linux-x64 holds: the addon, with a C++ compiler, and the kernels, with nvcc. Says so where one of them is missing, and goes on.
+// Builds what @ziggurat/cuda-linux-x64 holds: the addon, with a C++ compiler, and the kernels, with nvcc. Says so where
+// one of them is missing, and goes on.
 //   node scripts/build.mjs [--targets all|quick|ptx] [--out DIR]
-// Targets, also in ZIGGURAT_CUDA_TARGETS: all that is released; compute capability 9.0 alone; PTX for 8.0 alone. nvcc is looked for in the virtual environment that ZIGGURAT_NVCC_ENV names (Python packages
-// nvidia-cuda-nvcc, nvidia-nvvm, nvidia-cuda-crt, nvidia-cuda-runtime, nvidia-cuda-cccl), then on the PATH; the C++ compiler in CXX, then as c++.
-// What is newer than its sources stays.
+// Targets, also in ZIGGURAT_CUDA_TARGETS: all that is released; compute capability 9.0 alone; PTX for 8.0 alone. nvcc
+// is looked for in the virtual environment that ZIGGURAT_NVCC_ENV names (Python packages nvidia-cuda-nvcc, nvidia-nvvm,
+// nvidia-cuda-crt, nvidia-cuda-runtime, nvidia-cuda-cccl), then on the PATH; the C++ compiler in CXX, then as c++. What
+// is newer than its sources stays.
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,7 +13,10 @@ import { buildAddon, buildKernel, findCompiler, findNvcc, targets } from "./tool
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const { values } = parseArgs({
-  options: { targets: { type: "string", default: process.env.ZIGGURAT_CUDA_TARGETS || "all" }, out: { type: "string" } },
+  options: {
+    targets: { type: "string", default: process.env.ZIGGURAT_CUDA_TARGETS || "all" },
+    out: { type: "string" },
+  },
 });
 const out = values.out ?? join(root, "../cuda-linux-x64/bin");
 const time = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0);
@@ -44,7 +49,10 @@ if (!nvcc) {
   const level = targets[values.targets];
   if (!level) throw new Error(`--targets is ${values.targets}; it must be one of ${Object.keys(targets).join(", ")}`);
   // <file>.sm90a.cu holds kernels for compute capability 9.0 alone.
-  const levels = files.map((name) => [name, name.endsWith(".sm90a") ? level.filter((target) => target.endsWith("sm_90a")) : level]);
+  const levels = files.map((name) => [
+    name,
+    name.endsWith(".sm90a") ? level.filter((target) => target.endsWith("sm_90a")) : level,
+  ]);
   const built = levels.filter(([, level]) => level.length > 0);
   const images = built.map(([name, level]) => {
     const source = join(root, "native", `${name}.cu`);

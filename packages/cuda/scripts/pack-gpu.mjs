@@ -1,7 +1,9 @@
-// Packs what a bare Linux GPU machine needs to run the conformance suite and the bench: Node, the addon, the kernels and the programs, each one file.
+// Packs what a bare Linux GPU machine needs to run the conformance suite and the bench: Node, the addon, the kernels
+// and the programs, each one file.
 //   node scripts/pack-gpu.mjs DIR [--no-node] [--file FILE]... [--peers DIR]      about 30 MB; 8 MB without Node
-// --file: kernels-ptx.bin (built with --targets ptx --out), parity-*.json (`pnpm parity expect`), models that those name. --peers: a folder with llama-cpp.tar.xz,
-// build-llama-cpp, random_gguf.py and hf.py, other programs to measure in the same run. There: `DIR/run RESULTS suite bench ...`.
+// --file: kernels-ptx.bin (built with --targets ptx --out), parity-*.json (`pnpm parity expect`), models that those
+// name. --peers: a folder with llama-cpp.tar.xz, build-llama-cpp, random_gguf.py and hf.py, other programs to measure
+// in the same run. There: `DIR/run RESULTS suite bench ...`.
 
 import { spawnSync } from "node:child_process";
 import { copyFileSync, cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
@@ -11,7 +13,11 @@ import { parseArgs } from "node:util";
 import { build } from "esbuild";
 
 const { values, positionals } = parseArgs({
-  options: { "no-node": { type: "boolean", default: false }, file: { type: "string", multiple: true, default: [] }, peers: { type: "string" } },
+  options: {
+    "no-node": { type: "boolean", default: false },
+    file: { type: "string", multiple: true, default: [] },
+    peers: { type: "string" },
+  },
   allowPositionals: true,
 });
 const [folder = ".gpu"] = positionals;

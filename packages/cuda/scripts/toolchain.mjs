@@ -23,7 +23,9 @@ export const targets = {
 
 const runs = (command, ...args) => spawnSync(command, args, { stdio: "ignore" }).status === 0;
 
-/** nvcc of the virtual environment that ZIGGURAT_NVCC_ENV names, or the one on the PATH; undefined where there is none. */
+/**
+ * nvcc of the virtual environment that ZIGGURAT_NVCC_ENV names, or the one on the PATH; undefined where there is none.
+ */
 export function findNvcc() {
   const environment = process.env.ZIGGURAT_NVCC_ENV;
   if (environment) {
@@ -38,9 +40,11 @@ export function findNvcc() {
 /** A C++ compiler, and the folder of Node's headers; undefined where one of them is missing. */
 export function findCompiler() {
   const command = [process.env.CXX, "c++", "g++", "clang++"].find((name) => name && runs(name, "--version"));
-  const headers = [join(dirname(process.execPath), "../include/node"), "/usr/include/node", join(root, "node_modules/node-api-headers/include")].find(
-    (folder) => existsSync(join(folder, "node_api.h")),
-  );
+  const headers = [
+    join(dirname(process.execPath), "../include/node"),
+    "/usr/include/node",
+    join(root, "node_modules/node-api-headers/include"),
+  ].find((folder) => existsSync(join(folder, "node_api.h")));
   return command && headers ? { command, headers } : undefined;
 }
 
@@ -56,7 +60,18 @@ export function buildAddon({ command, headers }, to) {
   const sources = readdirSync(folder)
     .filter((name) => name.endsWith(".cc"))
     .map((name) => join(folder, name));
-  const flags = ["-std=c++17", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-fvisibility=hidden", "-DNAPI_VERSION=8", `-I${headers}`];
+  const flags = [
+    "-std=c++17",
+    "-O2",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-fPIC",
+    "-shared",
+    "-fvisibility=hidden",
+    "-DNAPI_VERSION=8",
+    `-I${headers}`,
+  ];
   run(command, [...flags, "-o", to, ...sources, "-static-libstdc++", "-static-libgcc", "-ldl", "-lpthread", "-s"]);
 }
 
@@ -69,12 +84,26 @@ export function buildKernel(nvcc, source, to, level) {
 
 /** What ptxas says of each kernel of a file, for compute capability 9.0. */
 export function resources(nvcc, source) {
-  const text = run(nvcc, ["-cubin", ...nvccFlags, "-gencode=arch=compute_90a,code=sm_90a", "-Xptxas", "-v", "-o", "/dev/null", source]);
+  const text = run(nvcc, [
+    "-cubin",
+    ...nvccFlags,
+    "-gencode=arch=compute_90a,code=sm_90a",
+    "-Xptxas",
+    "-v",
+    "-o",
+    "/dev/null",
+    source,
+  ]);
   return [
     ...text.matchAll(
       /Compiling entry function '(\w+)'[\s\S]*?(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads[\s\S]*?Used (\d+) registers/g,
     ),
-  ].map(([, kernel, stack, stores, loads, registers]) => ({ kernel, stack: +stack, spills: +stores + +loads, registers: +registers }));
+  ].map(([, kernel, stack, stores, loads, registers]) => ({
+    kernel,
+    stack: +stack,
+    spills: +stores + +loads,
+    registers: +registers,
+  }));
 }
 
 /** Bytes of each parameter of each kernel of a file, in order, from its PTX. */
@@ -83,8 +112,8 @@ export function parameters(nvcc, source, to) {
   const sizes = { u64: 8, u32: 4, s32: 4, f32: 4, b32: 4 };
   return [...readFileSync(to, "utf8").matchAll(/\.entry (\w+)\(([^)]*)\)/g)].map(([, kernel, list]) => ({
     kernel,
-    bytes: [...list.matchAll(/\.param (?:\.align \d+ )?\.(\w+) (?:\.ptr[^,]*? )?\w+(?:\[(\d+)\])?/g)].map(([, type, count]) =>
-      type === "b8" ? Number(count) : sizes[type],
+    bytes: [...list.matchAll(/\.param (?:\.align \d+ )?\.(\w+) (?:\.ptr[^,]*? )?\w+(?:\[(\d+)\])?/g)].map(
+      ([, type, count]) => (type === "b8" ? Number(count) : sizes[type]),
     ),
   }));
 }

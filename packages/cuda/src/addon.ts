@@ -25,9 +25,18 @@ export interface DeviceFacts {
 
 /** 0: all well; 1: out of memory; 2: the device or its driver failed. */
 export type FailureKind = 0 | 1 | 2;
-export type Complete = (ticket: number, kind: FailureKind, message: string, lost: readonly number[], data: Uint8Array<ArrayBuffer>) => void;
+export type Complete = (
+  ticket: number,
+  kind: FailureKind,
+  message: string,
+  lost: readonly number[],
+  data: Uint8Array<ArrayBuffer>,
+) => void;
 
-/** addon/addon.cc. Everything but `open`, `reserved` and `destroy` only enqueues. Ids are given by the caller, from 1 on. */
+/**
+ * addon/addon.cc. Everything but `open`, `reserved` and `destroy` only enqueues. Ids are given by the caller, from 1
+ * on.
+ */
 export interface Addon {
   /** Why there is no driver; undefined where there is one. */
   probe(): string | undefined;
@@ -63,12 +72,17 @@ const because = (error: unknown) => (error instanceof Error ? error.message : St
 export async function findBinaries(): Promise<Binaries> {
   const { platform, arch } = process;
   if (platform !== "linux" || arch !== "x64") {
-    throw new CudaError(`there are no CUDA binaries for ${platform} on ${arch}, only for linux on x64; use another backend`);
+    throw new CudaError(
+      `there are no CUDA binaries for ${platform} on ${arch}, only for linux on x64; use another backend`,
+    );
   }
   try {
     return await import("@ziggurat/cuda-linux-x64");
   } catch (cause) {
-    throw new CudaError(`${packageOf(platform, arch)} is not installed, which holds the CUDA binaries: ${because(cause)}`, { cause });
+    throw new CudaError(
+      `${packageOf(platform, arch)} is not installed, which holds the CUDA binaries: ${because(cause)}`,
+      { cause },
+    );
   }
 }
 
@@ -88,8 +102,8 @@ export function loadAddon(place: string | URL): Addon {
 }
 
 /**
- * The kernels, an image (fatbin) for each file of native/, by its name. The file is a JSON object of [offset, bytes] by name, a zero byte, and the images
- * one after the other, offsets counted from the first.
+ * The kernels, an image (fatbin) for each file of native/, by its name. The file is a JSON object of [offset, bytes] by
+ * name, a zero byte, and the images one after the other, offsets counted from the first.
  */
 export async function loadKernels(place: string | URL): Promise<ReadonlyMap<string, Uint8Array>> {
   const path = pathOf(place);
@@ -97,7 +111,12 @@ export async function loadKernels(place: string | URL): Promise<ReadonlyMap<stri
     const file = await readFile(path);
     const end = file.indexOf(0);
     const table = JSON.parse(file.subarray(0, end).toString("utf8")) as Record<string, [offset: number, bytes: number]>;
-    return new Map(Object.entries(table).map(([name, [offset, bytes]]) => [name, file.subarray(end + 1 + offset, end + 1 + offset + bytes)]));
+    return new Map(
+      Object.entries(table).map(([name, [offset, bytes]]) => [
+        name,
+        file.subarray(end + 1 + offset, end + 1 + offset + bytes),
+      ]),
+    );
   } catch (cause) {
     throw new CudaError(
       `the CUDA kernels could not be read from ${path}; a checkout builds them with packages/cuda/scripts/build.mjs: ${because(cause)}`,

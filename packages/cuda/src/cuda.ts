@@ -28,8 +28,8 @@ export interface CudaOptions {
   /** Bytes that all buffers together may take; default: what is free on the device now. */
   readonly maxBytes?: number;
   /**
-   * NVIDIA's cuBLASLt, for large products of 16-bit matrices: the path of libcublasLt.so, or false for none; default: the one that the system's loader
-   * finds, if there is one. Without it own kernels do the same work, slower.
+   * NVIDIA's cuBLASLt, for large products of 16-bit matrices: the path of libcublasLt.so, or false for none; default:
+   * the one that the system's loader finds, if there is one. Without it own kernels do the same work, slower.
    */
   readonly cublasLt?: string | false;
   /** The addon and its kernels; default: those of `@ziggurat/cuda-<platform>-<arch>`. */
@@ -55,18 +55,23 @@ type Given = Readonly<Record<string, Slice | undefined>>;
 const prefillTokens = 2048;
 
 /**
- * The CUDA backend: an NVIDIA GPU of compute capability 8.0 or more, in Node on Linux. Nothing but the driver need be installed. The caller's thread
- * never waits for the device. Rejects with a {@link CudaError} where there is no driver, no such device or no binaries for this machine.
+ * The CUDA backend: an NVIDIA GPU of compute capability 8.0 or more, in Node on Linux. Nothing but the driver need be
+ * installed. The caller's thread never waits for the device. Rejects with a {@link CudaError} where there is no driver,
+ * no such device or no binaries for this machine.
  */
 export async function cuda(options: CudaOptions = {}): Promise<Backend> {
   const { device = 0, maxBytes, cublasLt = "" } = options;
-  if (!Number.isSafeInteger(device) || device < 0) throw new CudaError(`device is ${device}; it must be a whole number of at least 0`);
-  if (maxBytes !== undefined && !(maxBytes > 0)) throw new CudaError(`maxBytes is ${maxBytes}; it must be a number above 0`);
-  if (cublasLt !== false && typeof cublasLt !== "string") throw new CudaError(`cublasLt is ${String(cublasLt)}; it must be a path, or false`);
+  if (!Number.isSafeInteger(device) || device < 0)
+    throw new CudaError(`device is ${device}; it must be a whole number of at least 0`);
+  if (maxBytes !== undefined && !(maxBytes > 0))
+    throw new CudaError(`maxBytes is ${maxBytes}; it must be a number above 0`);
+  if (cublasLt !== false && typeof cublasLt !== "string")
+    throw new CudaError(`cublasLt is ${String(cublasLt)}; it must be a path, or false`);
   const binaries = options.binaries ?? (await findBinaries());
   const addon = loadAddon(binaries.addon);
   const reason = addon.probe();
-  if (reason !== undefined) throw new CudaError(`CUDA cannot be used here: ${reason}; use another backend, or install NVIDIA's driver`);
+  if (reason !== undefined)
+    throw new CudaError(`CUDA cannot be used here: ${reason}; use another backend, or install NVIDIA's driver`);
   const images = await loadKernels(binaries.kernels);
   const buffers = new Map<Buffer, Held>();
   const byId = new Map<number, Held>();
@@ -78,11 +83,15 @@ export async function cuda(options: CudaOptions = {}): Promise<Backend> {
       held.lost = new OutOfMemoryError("this buffer got no memory from the device");
     }
   };
-  return backendOf(new Device(addon, images, { ordinal: device, cublasLt: cublasLt === false ? undefined : cublasLt }, lose), maxBytes, {
-    buffers,
-    byId,
-    ledger,
-  });
+  return backendOf(
+    new Device(addon, images, { ordinal: device, cublasLt: cublasLt === false ? undefined : cublasLt }, lose),
+    maxBytes,
+    {
+      buffers,
+      byId,
+      ledger,
+    },
+  );
 }
 
 interface Books {
@@ -111,12 +120,15 @@ function backendOf(device: Device, ceiling: number | undefined, { buffers, byId,
   };
   const held = (what: string, buffer: Buffer): Held => {
     const found = buffers.get(buffer);
-    if (!found) throw new BufferError(`${what}: this buffer of ${buffer.bytes} bytes was freed, or is of another backend`);
+    if (!found)
+      throw new BufferError(`${what}: this buffer of ${buffer.bytes} bytes was freed, or is of another backend`);
     return found;
   };
   const checkRange = (what: string, { buffer, offset }: Slice, bytes: number) => {
     if (offset % 4 === 0 && offset >= 0 && bytes >= 0 && offset + bytes <= buffer.bytes) return;
-    throw new BufferError(`${what}: ${bytes} bytes from byte ${offset} (a multiple of 4) are not in a buffer of ${buffer.bytes}`);
+    throw new BufferError(
+      `${what}: ${bytes} bytes from byte ${offset} (a multiple of 4) are not in a buffer of ${buffer.bytes}`,
+    );
   };
   const settle = () => {
     const error = failure;
@@ -191,7 +203,9 @@ function backendOf(device: Device, ceiling: number | undefined, { buffers, byId,
       const id = device.id();
       if (ledger.live + bytes > maxBytes) {
         const names = Object.keys(labels).join(", ");
-        const lost = new OutOfMemoryError(`allocate: ${bytes} bytes for ${names}, with ${ledger.live} of ${maxBytes} in use`);
+        const lost = new OutOfMemoryError(
+          `allocate: ${bytes} bytes for ${names}, with ${ledger.live} of ${maxBytes} in use`,
+        );
         failure ??= lost;
         buffers.set(buffer, { id, labels: {}, lost });
         return buffer;

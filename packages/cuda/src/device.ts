@@ -22,7 +22,10 @@ export class Device {
   readonly #waiting = new Map<number, (answer: Answer) => void>();
   #next = 1;
 
-  /** cublasLt: see `Addon.open`. `lost` is told of buffers that turned out to have no memory. Throws a {@link CudaError} where the device cannot be opened. */
+  /**
+   * cublasLt: see `Addon.open`. `lost` is told of buffers that turned out to have no memory. Throws a {@link CudaError}
+   * where the device cannot be opened.
+   */
   constructor(
     addon: Addon,
     images: ReadonlyMap<string, Uint8Array>,
@@ -45,7 +48,10 @@ export class Device {
       this.#handle = device;
       this.facts = facts;
     } catch (cause) {
-      throw new CudaError(`device ${ordinal} could not be opened: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+      throw new CudaError(
+        `device ${ordinal} could not be opened: ${cause instanceof Error ? cause.message : String(cause)}`,
+        { cause },
+      );
     }
   }
 
@@ -99,7 +105,9 @@ export class Device {
     const known = this.#kernels.get(key);
     if (known !== undefined) return known;
     if (shared > this.facts.sharedBytes) {
-      throw new CudaError(`${kernel} needs ${shared} bytes of shared memory; ${this.facts.name} has ${this.facts.sharedBytes} a block`);
+      throw new CudaError(
+        `${kernel} needs ${shared} bytes of shared memory; ${this.facts.name} has ${this.facts.sharedBytes} a block`,
+      );
     }
     let module = this.#modules.get(file);
     if (module === undefined) {

@@ -29,7 +29,10 @@ export class CudaKernel<N extends OpName = OpName> implements Kernel<N> {
   readonly #kernelId: (launch: Launch) => number;
   readonly #encoded: [unaligned?: Encoded, aligned?: Encoded] = [];
 
-  /** Throws an `OpError` where the spec breaks the catalogue or a limit of the kernels. `kernelId` makes the kernel of a launch known to the device. */
+  /**
+   * Throws an `OpError` where the spec breaks the catalogue or a limit of the kernels. `kernelId` makes the kernel of a
+   * launch known to the device.
+   */
   constructor(op: N, spec: Spec<N>, place: Omit<Place, "aligned">, kernelId: (launch: Launch) => number) {
     this.op = op;
     this.spec = checkSpec(op, spec) as Spec<N>;

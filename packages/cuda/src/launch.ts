@@ -1,15 +1,23 @@
 import type { OpName, Spec } from "@ziggurat/tensor";
 
-// What a dispatch is made of: launches of kernels, as data. A plan turns a spec into launches; `encode` turns those into the words that the addon reads.
+// What a dispatch is made of: launches of kernels, as data. A plan turns a spec into launches; `encode` turns those
+// into the words that the addon reads.
 
-/** A kernel's argument: the address of an operand (null where the spec leaves it out), or a number of 4 bytes. Addresses come first. */
-export type Argument = { readonly operand: string; readonly offset: number } | { readonly integer: number } | { readonly float: number };
+/**
+ * A kernel's argument: the address of an operand (null where the spec leaves it out), or a number of 4 bytes. Addresses
+ * come first.
+ */
+export type Argument =
+  | { readonly operand: string; readonly offset: number }
+  | { readonly integer: number }
+  | { readonly float: number };
 
 /** The name under which a launch finds its own temporary memory. */
 export const scratch = "scratch";
 
 export const at = (operand: string, offset = 0): Argument => ({ operand, offset });
-export const int = (...values: readonly (number | boolean)[]): Argument[] => values.map((value) => ({ integer: Number(value) }));
+export const int = (...values: readonly (number | boolean)[]): Argument[] =>
+  values.map((value) => ({ integer: Number(value) }));
 export const float = (...values: readonly number[]): Argument[] => values.map((value) => ({ float: value }));
 
 export interface Launch {
@@ -23,9 +31,18 @@ export interface Launch {
   readonly args: readonly Argument[];
 }
 
-/** A matrix product through cuBLASLt: out[rows, outs] of x[rows, width] and weight[outs, width], which are 16-bit numbers in scratch memory and an operand. */
+/**
+ * A matrix product through cuBLASLt: out[rows, outs] of x[rows, width] and weight[outs, width], which are 16-bit
+ * numbers in scratch memory and an operand.
+ */
 export interface Product {
-  readonly product: { readonly rows: number; readonly width: number; readonly outs: number; readonly half: boolean; readonly workspace: number };
+  readonly product: {
+    readonly rows: number;
+    readonly width: number;
+    readonly outs: number;
+    readonly half: boolean;
+    readonly workspace: number;
+  };
   /** Addresses: x, weight, bias, residual, out, workspace. */
   readonly args: readonly Argument[];
 }
@@ -65,7 +82,10 @@ export interface Encoded {
   readonly scratch: number;
 }
 
-/** Launches as words: see `Device::launchAll` in addon/device.cc. `kernelId` makes a kernel known; `used` says which operands there are. */
+/**
+ * Launches as words: see `Device::launchAll` in addon/device.cc. `kernelId` makes a kernel known; `used` says which
+ * operands there are.
+ */
 export function encode(work: Work, kernelId: (launch: Launch) => number, used: (operand: string) => boolean): Encoded {
   const words: number[] = [];
   const floats: [word: number, value: number][] = [];
@@ -86,7 +106,8 @@ export function encode(work: Work, kernelId: (launch: Launch) => number, used: (
     words.push(4 * argumentWords, addresses.length);
     addresses.forEach(({ operand, offset }, i) => {
       words.push(8 * i);
-      if (operand === scratch ? (work.scratch ?? 0) > 0 : used(operand)) patches.push({ byte: 4 * words.length, operand, offset });
+      if (operand === scratch ? (work.scratch ?? 0) > 0 : used(operand))
+        patches.push({ byte: 4 * words.length, operand, offset });
       words.push(0, 0, 0);
     });
     for (const _ of addresses) words.push(0, 0);

@@ -1,8 +1,8 @@
 import type { Device } from "./device.js";
 
 /**
- * Temporary memory that ops share: commands run one after the other, so one buffer serves all. It grows where an op needs more; one that a recorded
- * program uses stays until the program is released.
+ * Temporary memory that ops share: commands run one after the other, so one buffer serves all. It grows where an op
+ * needs more; one that a recorded program uses stays until the program is released.
  */
 export class Scratch {
   readonly #device: Device;

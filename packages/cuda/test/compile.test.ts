@@ -42,7 +42,10 @@ test("every op has a file of kernels of its name, and there are no others", () =
   ).toEqual(Object.keys(plans).map(kebab).sort());
 });
 
-/** Registers that a thread may have, so that as many blocks fit on a multiprocessor (65536 registers) as a kernel counts on. */
+/**
+ * Registers that a thread may have, so that as many blocks fit on a multiprocessor (65536 registers) as a kernel counts
+ * on.
+ */
 const limits: readonly (readonly [kernel: RegExp, registers: number])[] = [
   [/^(topk|sample|evict|rms_norm|log_probability)/, 64],
   // Two blocks of 128 threads, or one of 256, fit.
@@ -92,7 +95,12 @@ testWith(
         [true, false].flatMap((b) => [true, false].map((c) => [a, b, c] as const)),
       )) {
         const plan = plans[op] as Plan<OpName>;
-        for (const launch of plan(checkSpec(op, spec as never) as never, { aligned, hopper, cublasLt, multiprocessors: 132 }).launches) {
+        for (const launch of plan(checkSpec(op, spec as never) as never, {
+          aligned,
+          hopper,
+          cublasLt,
+          multiprocessors: 132,
+        }).launches) {
           if ("product" in launch) {
             expect(launch.args, name).toHaveLength(6);
             continue;
@@ -100,7 +108,8 @@ testWith(
           const kernel = kernels.get(launch.kernel);
           expect(kernel?.file, name).toBe(`${launch.file}.cu`);
           const given = launch.args.map((argument) => ("operand" in argument ? 8 : 4));
-          const words = (bytes: readonly number[]) => bytes.flatMap((size) => (size === 8 ? [8] : new Array<number>(size / 4).fill(4)));
+          const words = (bytes: readonly number[]) =>
+            bytes.flatMap((size) => (size === 8 ? [8] : new Array<number>(size / 4).fill(4)));
           expect(words(given), `${launch.kernel} for ${name}`).toEqual(words(kernel!.bytes));
           for (const axis of launch.grid) expect(axis, name).toBeGreaterThan(0);
           launched.add(launch.kernel);
@@ -146,7 +155,13 @@ describe("the addon", () => {
 
 test("options and binaries that are not there fail with a typed error", async () => {
   const missing = { addon: join(folder, "nothing.node"), kernels: join(folder, "nothing.bin") };
-  for (const options of [{ device: -1 }, { device: 0.5 }, { maxBytes: 0 }, { cublasLt: true as never }, { binaries: missing }]) {
+  for (const options of [
+    { device: -1 },
+    { device: 0.5 },
+    { maxBytes: 0 },
+    { cublasLt: true as never },
+    { binaries: missing },
+  ]) {
     const error: unknown = await cuda(options).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(CudaError);
   }

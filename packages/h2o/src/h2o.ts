@@ -13,17 +13,24 @@ import {
 import { heavyHitters } from "./heavy-hitters.js";
 
 export interface H2OOptions {
-  /** Rows that each layer keeps, heavy hitters and newest: `hh_size` + `recent_size` of the authors' code. Whole, at least 1. */
+  /**
+   * Rows that each layer keeps, heavy hitters and newest: `hh_size` + `recent_size` of the authors' code. Whole, at
+   * least 1.
+   */
   readonly keep: number;
   /** How many of the rows are the newest tokens, `recent_size`. From 0 to `keep`. Default: half, as published. */
   readonly recent?: number;
-  /** How the query heads that share a KV head are reduced to one score; the authors' code has no shared heads. Default "mean". */
+  /**
+   * How the query heads that share a KV head are reduced to one score; the authors' code has no shared heads. Default
+   * "mean".
+   */
   readonly reduce?: GroupReduction;
 }
 
 /**
- * H2O, the heavy-hitter oracle: the rows that have received most attention so far, and the newest. Evicts after every message and every generated token
- * that leaves a layer over its budget; a row that was evicted never returns. More `recent` leaves fewer rows for heavy hitters.
+ * H2O, the heavy-hitter oracle: the rows that have received most attention so far, and the newest. Evicts after every
+ * message and every generated token that leaves a layer over its budget; a row that was evicted never returns. More
+ * `recent` leaves fewer rows for heavy hitters.
  *
  * Zhang et al., 2023, https://arxiv.org/abs/2306.14048. Throws a PolicyError for options out of range.
  */

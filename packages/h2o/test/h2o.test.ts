@@ -15,7 +15,12 @@ describe("selection.json: one message, causal", () => {
     ["h2o_prefill_causal", queryHead],
     ["h2o_prefill_causal_kv_head_mean", kvHead],
   ] as const)("%s", async (name, { layer, ...heads }) => {
-    const { prefill } = await runPolicy({ policy: h2o({ keep, recent }), backend: reference(), ...heads, layers: [layer] });
+    const { prefill } = await runPolicy({
+      policy: h2o({ keep, recent }),
+      backend: reference(),
+      ...heads,
+      layers: [layer],
+    });
     expect(prefill.kept).toEqual([entry(name).heads.map((head) => rowsOf(head, L, recent))]);
   });
 
@@ -34,11 +39,14 @@ describe("h2o_stream.json: evicting after every token", () => {
   const { inputs, trace, q, k, tokens } = h2oStream();
   const { heads, D, prompt, steps, hh_size, recent_size } = inputs;
   const policy = h2o({ keep: hh_size + recent_size, recent: recent_size });
-  const rowOf = (numbers: Float32Array, head: number, token: number) => numbers.subarray((token * heads + head) * D, (token * heads + head + 1) * D);
+  const rowOf = (numbers: Float32Array, head: number, token: number) =>
+    numbers.subarray((token * heads + head) * D, (token * heads + head + 1) * D);
   /** Tokens-first to [heads, tokens, D]. */
   const cut = (numbers: Float32Array, from: number, to: number) =>
     Float32Array.from(
-      Array.from({ length: heads }, (_, head) => Array.from({ length: to - from }, (_, i) => [...rowOf(numbers, head, from + i)])).flat(2),
+      Array.from({ length: heads }, (_, head) =>
+        Array.from({ length: to - from }, (_, i) => [...rowOf(numbers, head, from + i)]),
+      ).flat(2),
     );
 
   test("kept rows, through the cache", async () => {
@@ -89,7 +97,9 @@ describe("h2o_stream.json: evicting after every token", () => {
       positions = survivors.map((rows, h) => rows.map((row) => positions[h]![row]!));
       expect(positions, `step ${step}`).toEqual(kept);
       totals.forEach((head, h) =>
-        head.forEach((total, row) => expect(total, `step ${step}, head ${h}, row ${row}`).toBeCloseTo(scores[h]![row]!, 5)),
+        head.forEach((total, row) =>
+          expect(total, `step ${step}, head ${h}, row ${row}`).toBeCloseTo(scores[h]![row]!, 5),
+        ),
       );
     }
   });
@@ -121,15 +131,23 @@ describe("shared KV heads, evicting while decoding", () => {
         const sums = [0, 1].map((member) => {
           const mass = rows.map(() => 0);
           for (const token of fed) {
-            const keys = rows.filter(({ position }) => position <= token).map(({ position }) => text.k[kvHead]![position]!);
+            const keys = rows
+              .filter(({ position }) => position <= token)
+              .map(({ position }) => text.k[kvHead]![position]!);
             softmax(text.q[2 * kvHead + member]![token]!, keys).forEach((weight, j) => (mass[j]! += weight));
           }
           return mass;
         });
-        rows = rows.map(({ position, total }, j) => ({ position, total: total + reducers[reduce](sums.map((mass) => mass[j]!)) }));
-        const worth = ({ position, total }: { position: number; total: number }) => (position >= upTo - recent ? Number.POSITIVE_INFINITY : total);
+        rows = rows.map(({ position, total }, j) => ({
+          position,
+          total: total + reducers[reduce](sums.map((mass) => mass[j]!)),
+        }));
+        const worth = ({ position, total }: { position: number; total: number }) =>
+          position >= upTo - recent ? Number.POSITIVE_INFINITY : total;
         if (rows.length > keep) {
-          const best = [...rows].sort((a, b) => (worth(b) === worth(a) ? 0 : worth(b) - worth(a)) || a.position - b.position);
+          const best = [...rows].sort(
+            (a, b) => (worth(b) === worth(a) ? 0 : worth(b) - worth(a)) || a.position - b.position,
+          );
           rows = best.slice(0, keep).sort((a, b) => a.position - b.position);
         }
         outcomes.push(rows.map(({ position }) => position));
@@ -144,11 +162,18 @@ describe("shared KV heads, evicting while decoding", () => {
     const next = mulberry32(seed);
     // Later keys are louder: with plain random ones the first rows stay for ever, and nothing is shown.
     const rows = (count: number, scale: number, rise = 0) =>
-      Array.from({ length: count }, () => Array.from({ length: tokens }, (_, token) => [...draw(next, 8, scale + rise * token)]));
+      Array.from({ length: count }, () =>
+        Array.from({ length: tokens }, (_, token) => [...draw(next, 8, scale + rise * token)]),
+      );
     const text = { q: rows(4, 4), k: rows(2, 1, 0.3), v: rows(2, 1) };
     const cut = (from: number, to: number) =>
       [
-        Object.fromEntries(Object.entries(text).map(([name, x]) => [name, Float32Array.from(x.map((head) => head.slice(from, to)).flat(2))])),
+        Object.fromEntries(
+          Object.entries(text).map(([name, x]) => [
+            name,
+            Float32Array.from(x.map((head) => head.slice(from, to)).flat(2)),
+          ]),
+        ),
       ] as never;
     const options = { keep: 12, recent: 4 };
     const result = await runPolicy({
@@ -173,7 +198,12 @@ describe("shared KV heads, evicting while decoding", () => {
 
 test("recent is half of keep unless given", async () => {
   const recent = (options: H2OOptions) => h2o(options).protect.count(1000);
-  expect([recent({ keep: 13 }), recent({ keep: 1 }), recent({ keep: 12, recent: 0 }), recent({ keep: 12, recent: 12 })]).toEqual([6, 0, 0, 12]);
+  expect([
+    recent({ keep: 13 }),
+    recent({ keep: 1 }),
+    recent({ keep: 12, recent: 0 }),
+    recent({ keep: 12, recent: 12 }),
+  ]).toEqual([6, 0, 0, 12]);
 });
 
 test.each<readonly [unknown, string]>([
@@ -191,5 +221,7 @@ test.each<readonly [unknown, string]>([
 });
 
 test("heavyHitters refuses a reduction that there is not", () => {
-  expect(() => heavyHitters("median" as GroupReduction)).toThrow('heavyHitters: reduce is "median"; it must be "mean" or "max" or "sum"');
+  expect(() => heavyHitters("median" as GroupReduction)).toThrow(
+    'heavyHitters: reduce is "median"; it must be "mean" or "max" or "sum"',
+  );
 });

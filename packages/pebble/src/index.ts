@@ -23,13 +23,22 @@ export interface PebbleFiles {
 }
 
 export interface PebbleOptions {
-  /** What fetches the files where they are not in a folder: for a page that shows how far a download is, or keeps its own copies. Default: the global one. */
+  /**
+   * What fetches the files where they are not in a folder: for a page that shows how far a download is, or keeps its
+   * own copies. Default: the global one.
+   */
   readonly fetch?: (url: URL) => Promise<Response>;
 }
 
-/** The files of Pebble: read from the package's folder in Node, fetched in browsers. Nothing is read before it is asked for. */
+/**
+ * The files of Pebble: read from the package's folder in Node, fetched in browsers. Nothing is read before it is asked
+ * for.
+ */
 export function pebble({ fetch }: PebbleOptions = {}): PebbleFiles {
-  return { name: "pebble", open: async (file) => (Object.hasOwn(files, file) ? openUrl(files[file]!, fetch) : undefined) };
+  return {
+    name: "pebble",
+    open: async (file) => (Object.hasOwn(files, file) ? openUrl(files[file]!, fetch) : undefined),
+  };
 }
 
 /** Words that documents for Pebble are made of; the `heldout` ones never were keys or values in its training. */

@@ -5,7 +5,8 @@ import { anyOf, first, last, none } from "./protections.js";
 import { afterPrefill, never } from "./schedules.js";
 import { randomScore, recency } from "./scorers.js";
 
-// What a policy is held against. `random` and `sinksAndRecent` evict at the same moment as SnapKV, so that only the choice of rows differs.
+// What a policy is held against. `random` and `sinksAndRecent` evict at the same moment as SnapKV, so that only the
+// choice of rows differs.
 
 /** Keeps every row. */
 export const full = (): Policy => ({
@@ -21,7 +22,10 @@ export interface RandomOptions {
   readonly keep: number;
   /** Another seed, other rows. Whole, from 0 to 2147483647. Default 0. */
   readonly seed?: number;
-  /** How many of the rows are the newest tokens. From 0 to `keep`. Default: 32, SnapKV's window, or half of `keep` if that is less. */
+  /**
+   * How many of the rows are the newest tokens. From 0 to `keep`. Default: 32, SnapKV's window, or half of `keep` if
+   * that is less.
+   */
   readonly recent?: number;
 }
 
@@ -49,8 +53,9 @@ export interface SinksAndRecentOptions {
 }
 
 /**
- * The first and the newest tokens where they were in the text; after every message. This is what KVCache-Factory and kvpress run under the name
- * StreamingLLM; as published, StreamingLLM counts positions in the cache and evicts while it generates: see @ziggurat/streaming.
+ * The first and the newest tokens where they were in the text; after every message. This is what KVCache-Factory and
+ * kvpress run under the name StreamingLLM; as published, StreamingLLM counts positions in the cache and evicts while it
+ * generates: see @ziggurat/streaming.
  */
 export function sinksAndRecent(options: SinksAndRecentOptions): Policy {
   checkOptions("sinksAndRecent", options, ["keep", "sinks"]);

@@ -1,10 +1,13 @@
 import type { Tensor } from "@ziggurat/tensor";
 
-// What a cache policy is. A policy decides, it does not act: it knows neither backend nor runtime, and what it returns are counts and expressions.
+// What a cache policy is. A policy decides, it does not act: it knows neither backend nor runtime, and what it returns
+// are counts and expressions.
 
 /** One layer of a model, as far as its cache is concerned. */
 export interface LayerShape {
-  /** `global` layers attend to the whole text; `sliding` ones to the last rows only, and no policy is asked about those. */
+  /**
+   * `global` layers attend to the whole text; `sliding` ones to the last rows only, and no policy is asked about those.
+   */
   readonly kind: "global" | "sliding";
   readonly kvHeads: number;
   /** Numbers in one key. */
@@ -12,8 +15,9 @@ export interface LayerShape {
 }
 
 /**
- * One layer's cache as a policy sees it when it observes or scores. Axis 0 is (sequence, KV head): sequences that share a policy object are seen in one
- * call. Numbers here are the same at every step; whatever changes from step to step is a tensor, so that a recorded step can be replayed.
+ * One layer's cache as a policy sees it when it observes or scores. Axis 0 is (sequence, KV head): sequences that share
+ * a policy object are seen in one call. Numbers here are the same at every step; whatever changes from step to step is
+ * a tensor, so that a recorded step can be replayed.
  */
 export interface LayerView {
   readonly layer: number;
@@ -31,7 +35,10 @@ export interface LayerView {
   readonly positions: Tensor;
   /** [heads, rows]: tokens read since this one, 0 = newest. */
   readonly age: Tensor;
-  /** [query heads, rows]: attention that each row received, summed over the newest `watch` of the queries fed in this step. See {@link Scorer.watch}. */
+  /**
+   * [query heads, rows]: attention that each row received, summed over the newest `watch` of the queries fed in this
+   * step. See {@link Scorer.watch}.
+   */
   readonly mass: Tensor;
   /** [heads, rows] each: this scorer's own. See {@link Scorer.columns}. */
   readonly columns: readonly Tensor[];
@@ -47,21 +54,26 @@ export interface BudgetInput {
 }
 
 /**
- * How many rows each layer keeps, protected ones included: per layer one number for every KV head, or one number per KV head. Whole numbers of at
- * least 1; a layer that holds fewer keeps them all. Pure: the runtime also asks ahead of time, to size memory.
+ * How many rows each layer keeps, protected ones included: per layer one number for every KV head, or one number per KV
+ * head. Whole numbers of at least 1; a layer that holds fewer keeps them all. Pure: the runtime also asks ahead of
+ * time, to size memory.
  */
 export type Budget = (input: BudgetInput) => readonly (number | readonly number[])[];
 
 /** How much each row matters. */
 export interface Scorer {
   /**
-   * How many of the newest queries `view.mass` sums over: 0 (default) for none, Infinity for all. Counted within the message that was just fed, or the one
-   * token of a decode step. Watching costs one pass over the keys for those queries.
+   * How many of the newest queries `view.mass` sums over: 0 (default) for none, Infinity for all. Counted within the
+   * message that was just fed, or the one token of a decode step. Watching costs one pass over the keys for those
+   * queries.
    */
   readonly watch?: number;
   /** Numbers to keep beside each row: 0 on append, moved with their row. Default 0. */
   readonly columns?: number;
-  /** The columns after this step, [heads, rows] each. Runs after every message and every decode step, before the schedule is asked. */
+  /**
+   * The columns after this step, [heads, rows] each. Runs after every message and every decode step, before the
+   * schedule is asked.
+   */
   observe?(view: LayerView): readonly Tensor[];
   /** [heads, rows]; higher stays. Runs when the schedule fires. */
   score(view: LayerView): Tensor;
@@ -69,9 +81,15 @@ export interface Scorer {
 
 /** Which rows stay whatever their score. */
 export interface Protection {
-  /** The most rows per head that `mask` can set once `seen` tokens are read, so that budgets can be checked before work starts. */
+  /**
+   * The most rows per head that `mask` can set once `seen` tokens are read, so that budgets can be checked before work
+   * starts.
+   */
   count(seen: number): number;
-  /** The same as stretches of the text, [from, to) each, where the mask is made of such: who joins protections then counts what they share once. Agrees with `count`. */
+  /**
+   * The same as stretches of the text, [from, to) each, where the mask is made of such: who joins protections then
+   * counts what they share once. Agrees with `count`.
+   */
   stretches?(seen: number): readonly (readonly [from: number, to: number])[];
   /** [heads, rows]: 1 where the row stays. */
   mask(view: LayerView): Tensor;
@@ -104,12 +122,16 @@ export interface Policy {
   readonly protect: Protection;
   readonly schedule: Schedule;
   /**
-   * Where a token is, for rotary embedding. `text` (default): where it was in the text; keys are stored rotated. `slot`: its rank in the cache, as StreamingLLM
-   * published it; keys are stored unrotated and rotated when read, so the text may be longer than the model's context.
+   * Where a token is, for rotary embedding. `text` (default): where it was in the text; keys are stored rotated.
+   * `slot`: its rank in the cache, as StreamingLLM published it; keys are stored unrotated and rotated when read, so
+   * the text may be longer than the model's context.
    */
   readonly positions?: "text" | "slot";
 }
 
-/** What decides who stays, [heads, rows]: scores, with Infinity for protected rows. The one place where a score meets a mask. */
+/**
+ * What decides who stays, [heads, rows]: scores, with Infinity for protected rows. The one place where a score meets a
+ * mask.
+ */
 export const select = ({ score, protect }: Pick<Policy, "score" | "protect">, view: LayerView): Tensor =>
   protect.mask(view).where(Number.POSITIVE_INFINITY, score.score(view));

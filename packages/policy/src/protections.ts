@@ -46,7 +46,10 @@ export function last(n: number): Protection {
   );
 }
 
-/** The tokens from position `start` up to, not including, `end` of the text: a system prompt, a definition. For several stretches see {@link anyOf}. */
+/**
+ * The tokens from position `start` up to, not including, `end` of the text: a system prompt, a definition. For several
+ * stretches see {@link anyOf}.
+ */
 export function pin(start: number, end: number): Protection {
   checkWhole("pin", "start", start, 0);
   checkWhole("pin", "end", end, 0);
@@ -57,7 +60,10 @@ export function pin(start: number, end: number): Protection {
   );
 }
 
-/** Every row that one of `parts` protects. Rows that several protect are counted once, save for parts that tell no `stretches`: `count` is a bound then. */
+/**
+ * Every row that one of `parts` protects. Rows that several protect are counted once, save for parts that tell no
+ * `stretches`: `count` is a bound then.
+ */
 export function anyOf(...parts: readonly [Protection, ...Protection[]]): Protection {
   if (parts.length === 0) refuse("anyOf", "parts", parts, "at least one protection");
   const known = parts.filter((part) => part.stretches);

@@ -13,7 +13,9 @@ export const whenOver =
   ({ excess }) =>
     excess > 0;
 
-/** At a generated token, once `n` or more tokens were read since the layer was last compressed. `n`: whole, at least 1. */
+/**
+ * At a generated token, once `n` or more tokens were read since the layer was last compressed. `n`: whole, at least 1.
+ */
 export function every(n: number): Schedule {
   checkWhole("every", "n", n, 1);
   return ({ phase, sinceCompressed }) => phase === "decode" && sinceCompressed >= n;

@@ -18,7 +18,11 @@ import { expect, test } from "vitest";
 import { mulberry32, whole } from "../../testing/fixtures/vectors.js";
 
 const layer = (kind: LayerShape["kind"], kvHeads = 2): LayerShape => ({ kind, kvHeads, headSize: 8 });
-const input = (seen: number, protectedRows = 0, layers = [layer("global"), layer("global")]): BudgetInput => ({ layers, seen, protectedRows });
+const input = (seen: number, protectedRows = 0, layers = [layer("global"), layer("global")]): BudgetInput => ({
+  layers,
+  seen,
+  protectedRows,
+});
 const named = (budget: Policy["budget"]) => ({ name: "h2o", budget });
 
 test("uniform and perHead become one number per layer and head", () => {
@@ -35,7 +39,8 @@ test("uniform and perHead become one number per layer and head", () => {
 });
 
 test("a fraction is of what was read, in whole rows, never below what is protected", () => {
-  const rows = (share: number, seen: number, protectedRows = 0) => layerBudgets(named(fraction(share)), input(seen, protectedRows))[0]![0];
+  const rows = (share: number, seen: number, protectedRows = 0) =>
+    layerBudgets(named(fraction(share)), input(seen, protectedRows))[0]![0];
   expect(rows(0.12, 2000)).toBe(240);
   expect(rows(0.07, 100)).toBe(7);
   expect(rows(0.5, 3)).toBe(2);
@@ -45,7 +50,8 @@ test("a fraction is of what was read, in whole rows, never below what is protect
 });
 
 test("full keeps what was read", () => {
-  for (const seen of [0, 1, 5000]) expect(layerBudgets(full(), input(seen))[1]).toEqual([Math.max(1, seen), Math.max(1, seen)]);
+  for (const seen of [0, 1, 5000])
+    expect(layerBudgets(full(), input(seen))[1]).toEqual([Math.max(1, seen), Math.max(1, seen)]);
 });
 
 test.each<readonly [Policy["budget"], BudgetInput, string]>([
@@ -55,7 +61,11 @@ test.each<readonly [Policy["budget"], BudgetInput, string]>([
   [() => 8 as never, input(20), "h2o: the budget is number; it must be an array, one entry per layer"],
   [perHead(1, 2, 3), input(20), "h2o: layer 0 has 3 budgets; it must have one for each of its 2 KV heads"],
   [() => [8, 0], input(20), "h2o: layer 1 may keep 0 rows; it must be a whole number of at least 1"],
-  [() => [8, [8, 0.5]], input(20), "h2o: layer 1, KV head 1 may keep 0.5 rows; it must be a whole number of at least 1"],
+  [
+    () => [8, [8, 0.5]],
+    input(20),
+    "h2o: layer 1, KV head 1 may keep 0.5 rows; it must be a whole number of at least 1",
+  ],
   [() => [8, Number.NaN], input(20), "h2o: layer 1 may keep NaN rows; it must be a whole number of at least 1"],
   [() => [8, "8" as never], input(20), "h2o: layer 1 may keep 8 rows; it must be a whole number of at least 1"],
 ])("%# a budget that cannot be is refused", (budget, given, message) => {
@@ -84,7 +94,12 @@ test("count is what a protection can hold of any text, rows that several protect
   const seed = 41;
   const next = mulberry32(seed);
   for (let draw = 0; draw < 500; draw++) {
-    const [n, start, length, seen] = [whole(next, 0, 12), whole(next, 0, 30), whole(next, 1, 20), whole(next, 0, 60)] as const;
+    const [n, start, length, seen] = [
+      whole(next, 0, 12),
+      whole(next, 0, 30),
+      whole(next, 1, 20),
+      whole(next, 0, 60),
+    ] as const;
     const text = Array.from({ length: seen }, (_, position) => position);
     const inFirst = (p: number) => p < n;
     const inLast = (p: number) => seen - 1 - p < n;

@@ -48,25 +48,46 @@ const refusals: readonly (readonly [build: () => unknown, message: string])[] = 
   [() => randomScore(-1), "randomScore: seed is -1; it must be a whole number of at least 0"],
   [() => blend(recency, recency, 1.5), "blend: weight is 1.5; it must be a number from 0 to 1"],
   [() => blend(recency, recency, any("1")), 'blend: weight is "1"; it must be a number from 0 to 1'],
-  [() => blend(watching(8), watching(16)), "blend: the scorers watch 8 and 16 queries; where both watch, the numbers must be equal"],
+  [
+    () => blend(watching(8), watching(16)),
+    "blend: the scorers watch 8 and 16 queries; where both watch, the numbers must be equal",
+  ],
   [() => random({ keep: 0 }), "random: keep is 0; it must be a whole number of at least 1"],
   [() => random({ keep: 4, recent: 5 }), "random: keep is 4; it must be at least recent, 5"],
   [() => random({ keep: 4, seed: 0.5 }), "random: seed is 0.5; it must be a whole number of at least 0"],
   [() => random(any(undefined)), "random: options is undefined; it must be an object with keep, seed, recent"],
   [() => random(any({ keep: 4, sed: 1 })), 'random: no option is called "sed"; there are keep, seed, recent'],
   [() => sinksAndRecent({ keep: 4 }), "sinksAndRecent: keep is 4; it must be more than sinks, 4"],
-  [() => sinksAndRecent({ keep: 4, sinks: -1 }), "sinksAndRecent: sinks is -1; it must be a whole number of at least 0"],
-  [() => checkPolicy(any(null)), "policy: policy is null; it must be an object { name, budget, score, protect, schedule }"],
+  [
+    () => sinksAndRecent({ keep: 4, sinks: -1 }),
+    "sinksAndRecent: sinks is -1; it must be a whole number of at least 0",
+  ],
+  [
+    () => checkPolicy(any(null)),
+    "policy: policy is null; it must be an object { name, budget, score, protect, schedule }",
+  ],
   [() => checkPolicy({ ...full(), name: "" }), 'policy: name is ""; it must be a text that is not empty'],
   [() => checkPolicy({ ...full(), name: "mine", budget: any(128) }), "mine: budget is 128; it must be a function"],
-  [() => checkPolicy({ ...full(), name: "mine", score: any(undefined) }), "mine: score.score is undefined; it must be a function"],
-  [() => checkPolicy({ ...full(), name: "mine", protect: any({ count: 3 }) }), "mine: protect.count is 3; it must be a function"],
-  [() => checkPolicy({ ...full(), name: "mine", score: watching(-1) }), "mine: score.watch is -1; it must be a whole number of at least 0"],
+  [
+    () => checkPolicy({ ...full(), name: "mine", score: any(undefined) }),
+    "mine: score.score is undefined; it must be a function",
+  ],
+  [
+    () => checkPolicy({ ...full(), name: "mine", protect: any({ count: 3 }) }),
+    "mine: protect.count is 3; it must be a function",
+  ],
+  [
+    () => checkPolicy({ ...full(), name: "mine", score: watching(-1) }),
+    "mine: score.watch is -1; it must be a whole number of at least 0",
+  ],
   [
     () => checkPolicy({ ...full(), name: "mine", score: { ...recency, columns: 0.5 } }),
     "mine: score.columns is 0.5; it must be a whole number of at least 0",
   ],
-  [() => checkPolicy({ ...full(), name: "mine", positions: any("rank") }), 'mine: positions is "rank"; it must be "text" or "slot"'],
+  [
+    () => checkPolicy({ ...full(), name: "mine", positions: any("rank") }),
+    'mine: positions is "rank"; it must be "text" or "slot"',
+  ],
 ];
 
 describe("refusals name the part, the option, the value and what would be right", () => {
@@ -76,9 +97,11 @@ describe("refusals name the part, the option, the value and what would be right"
   });
 });
 
-test.each<Policy>([full(), random({ keep: 1 }), random({ keep: 64, recent: 64 }), sinksAndRecent({ keep: 1, sinks: 0 })])(
-  "checkPolicy accepts $name",
-  (policy) => {
-    expect(() => checkPolicy(policy)).not.toThrow();
-  },
-);
+test.each<Policy>([
+  full(),
+  random({ keep: 1 }),
+  random({ keep: 64, recent: 64 }),
+  sinksAndRecent({ keep: 1, sinks: 0 }),
+])("checkPolicy accepts $name", (policy) => {
+  expect(() => checkPolicy(policy)).not.toThrow();
+});

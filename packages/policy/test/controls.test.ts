@@ -9,7 +9,11 @@ const range = (start: number, end: number) => Array.from({ length: end - start }
 
 function run(policy: Policy) {
   const next = mulberry32(seed);
-  const raw = (tokens: number) => ({ q: draw(next, 16 * tokens, 3), k: draw(next, 8 * tokens, 3), v: draw(next, 8 * tokens, 1) });
+  const raw = (tokens: number) => ({
+    q: draw(next, 16 * tokens, 3),
+    k: draw(next, 8 * tokens, 3),
+    v: draw(next, 8 * tokens, 1),
+  });
   const layers = [raw(prompt), raw(prompt)];
   const later = Array.from({ length: steps }, () => [raw(1), raw(1)]);
   return runPolicy({ policy, backend: reference(), queryHeads: 4, kvHeads: 2, headSize: 4, layers, steps: later });
@@ -40,7 +44,8 @@ test("random keeps the newest and a draw of its own for each layer, head and see
 test("random draws every row about equally often", async () => {
   const counts = new Array<number>(prompt).fill(0);
   for (let seed = 0; seed < 60; seed++) {
-    for (const head of (await run(random({ keep: 10, recent: 0, seed }))).prefill.kept.flat()) for (const row of head) counts[row]! += 1;
+    for (const head of (await run(random({ keep: 10, recent: 0, seed }))).prefill.kept.flat())
+      for (const row of head) counts[row]! += 1;
   }
   // 240 draws of a third each: 80 on average, standard deviation 7.3.
   expect(Math.min(...counts)).toBeGreaterThan(80 - 5 * 7.3);
@@ -57,6 +62,9 @@ test("sinksAndRecent keeps the first and the newest, and evicts nothing while ge
   expect(later.at(-1)!.kept[1]![1]).toEqual([...expected, ...range(30, 34)]);
 });
 
-test.each([random({ keep: 31 }), sinksAndRecent({ keep: 30 })])("a prompt no longer than the budget of $name stays whole", async (policy) => {
-  expect((await run(policy)).prefill.kept[0]).toEqual([range(0, prompt), range(0, prompt)]);
-});
+test.each([random({ keep: 31 }), sinksAndRecent({ keep: 30 })])(
+  "a prompt no longer than the budget of $name stays whole",
+  async (policy) => {
+    expect((await run(policy)).prefill.kept[0]).toEqual([range(0, prompt), range(0, prompt)]);
+  },
+);

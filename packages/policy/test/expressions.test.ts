@@ -56,9 +56,9 @@ test("the newest tokens are counted from what was read, also where they were evi
 });
 
 test("select gives protected rows Infinity and others their score", async () => {
-  expect(await one((view) => select({ score: recency, protect: first(2) }, view), { positions: [[0, 1, 2, 9]] })).toEqual([
-    [Infinity, Infinity, 2, 9],
-  ]);
+  expect(
+    await one((view) => select({ score: recency, protect: first(2) }, view), { positions: [[0, 1, 2, 9]] }),
+  ).toEqual([[Infinity, Infinity, 2, 9]]);
 });
 
 test("random scores stay in [0, 1), follow the position, and differ by head, layer and seed", async () => {
@@ -91,17 +91,23 @@ test("random scores stay in [0, 1), follow the position, and differ by head, lay
 test("random scores of neighbouring layers and seeds have nothing to do with each other", async () => {
   const text = [Array.from({ length: 400 }, (_, i) => i), Array.from({ length: 400 }, (_, i) => i)];
   const draws: number[][] = [];
-  for (const seed of [0, 1]) for (const layer of [0, 1, 2]) draws.push(...(await one(randomScore(seed).score, { positions: text, layer })));
+  for (const seed of [0, 1])
+    for (const layer of [0, 1, 2]) draws.push(...(await one(randomScore(seed).score, { positions: text, layer })));
   for (const [i, a] of draws.entries()) {
     for (const b of draws.slice(i + 1)) {
       const covariance = a.reduce((sum, x, j) => sum + (x - 0.5) * (b[j]! - 0.5), 0) / a.length;
-      expect(Math.abs(covariance * 12)).toBeLessThan(0.25); // Five standard deviations of a correlation of 400 independent pairs.
+      // Five standard deviations of a correlation of 400 independent pairs.
+      expect(Math.abs(covariance * 12)).toBeLessThan(0.25);
     }
   }
 });
 
 test("blend weighs two scorers and gives each its own columns", async () => {
-  const counting = (by: number): Scorer => ({ columns: 1, observe: ({ columns: [c] }) => [c!.add(by)], score: ({ columns: [c] }) => c! });
+  const counting = (by: number): Scorer => ({
+    columns: 1,
+    observe: ({ columns: [c] }) => [c!.add(by)],
+    score: ({ columns: [c] }) => c!,
+  });
   const mixed = blend(counting(1), counting(-3), 0.25);
   expect(mixed.columns).toBe(2);
   const given: Rows = { positions: [[0, 1]], columns: [[[10, 20]], [[100, 200]]] };
@@ -111,7 +117,12 @@ test("blend weighs two scorers and gives each its own columns", async () => {
 
 test("blend leaves the columns of a scorer that does not observe alone, and watches what either watches", async () => {
   const still: Scorer = { columns: 1, score: ({ columns: [c] }) => c! };
-  const seen: Scorer = { watch: 4, columns: 1, observe: ({ mass, columns: [c] }) => [c!.add(mass)], score: ({ columns: [c] }) => c! };
+  const seen: Scorer = {
+    watch: 4,
+    columns: 1,
+    observe: ({ mass, columns: [c] }) => [c!.add(mass)],
+    score: ({ columns: [c] }) => c!,
+  };
   const given: Rows = { positions: [[0, 1]], columns: [[[1, 2]], [[3, 4]]], mass: [[0.5, 0.25]] };
   const mixed = blend(still, seen);
   expect(mixed.watch).toBe(4);

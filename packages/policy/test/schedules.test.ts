@@ -1,7 +1,15 @@
 import { afterPrefill, every, never, type Step, whenOver } from "@ziggurat/policy";
 import { expect, test } from "vitest";
 
-const step = (change: Partial<Step>): Step => ({ phase: "decode", layer: 0, seen: 100, rows: 50, excess: 0, sinceCompressed: 1, ...change });
+const step = (change: Partial<Step>): Step => ({
+  phase: "decode",
+  layer: 0,
+  seen: 100,
+  rows: 50,
+  excess: 0,
+  sinceCompressed: 1,
+  ...change,
+});
 
 test("afterPrefill fires at the end of a message only", () => {
   expect(afterPrefill()(step({ phase: "prefill" }))).toBe(true);

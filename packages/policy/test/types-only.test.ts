@@ -10,7 +10,9 @@ const valueImports = (source: string): string[] =>
   [...source.matchAll(/^(?:import|export)\s(?!type\s)([^;]*?)\bfrom\s+"([^"]+)"/gms)]
     .filter(([, clause]) => !/^\{(\s*type\s[^,}]+,?)+\s*\}\s*$/.test(clause!.trim()))
     .map(([, , from]) => from!)
-    .concat([...source.matchAll(/\bimport\(\s*"([^"]+)"\s*\)\s*[^.\s]|^import\s+"([^"]+)"/gm)].map(([, a, b]) => (a ?? b)!));
+    .concat(
+      [...source.matchAll(/\bimport\(\s*"([^"]+)"\s*\)\s*[^.\s]|^import\s+"([^"]+)"/gm)].map(([, a, b]) => (a ?? b)!),
+    );
 
 test("the search tells values from types", () => {
   expect(valueImports('import { type A, type B } from "x";\nimport type { C } from "y";')).toEqual([]);

@@ -4,11 +4,14 @@ const roundings = ["exact", "released"] as const;
 
 export interface PyramidOptions {
   /**
-   * How steep: the top layer keeps 1 / beta of what a layer keeps on average beside its protected rows. 1 is no pyramid; more is steeper. At least 1.
-   * Default 20, as published.
+   * How steep: the top layer keeps 1 / beta of what a layer keeps on average beside its protected rows. 1 is no
+   * pyramid; more is steeper. At least 1. Default 20, as published.
    */
   readonly beta?: number;
-  /** "exact" (default): the layers together keep layers x keep rows. "released": the whole numbers of the authors' code, which keep a few per cent more. */
+  /**
+   * "exact" (default): the layers together keep layers x keep rows. "released": the whole numbers of the authors' code,
+   * which keep a few per cent more.
+   */
   readonly rounding?: "exact" | "released";
 }
 
@@ -21,9 +24,10 @@ interface Ramp {
 }
 
 /**
- * Rows of each layer from the lowest up, beside the protected ones: a straight line from `most` to `least` with most + least = 2 x free, so that its mean is
- * free. `most` is at most what the text has to give; what that cuts off goes to the upper layers. Shares of a row are settled by largest remainder, lower
- * layer first; that keeps the line falling. In whole numbers throughout: layer l's share is the fraction over (layers - 1).
+ * Rows of each layer from the lowest up, beside the protected ones: a straight line from `most` to `least` with most +
+ * least = 2 x free, so that its mean is free. `most` is at most what the text has to give; what that cuts off goes to
+ * the upper layers. Shares of a row are settled by largest remainder, lower layer first; that keeps the line falling.
+ * In whole numbers throughout: layer l's share is the fraction over (layers - 1).
  */
 function exact({ layers, free, beta }: Ramp, { seen, protectedRows }: BudgetInput): number[] {
   // A layer without protected rows still keeps one.
@@ -33,14 +37,17 @@ function exact({ layers, free, beta }: Ramp, { seen, protectedRows }: BudgetInpu
   const shares = Array.from({ length: layers }, (_, layer) => most * (layers - 1) - layer * fall);
   const rows = shares.map((share) => Math.floor(share / (layers - 1)));
   const left = layers * free - rows.reduce((a, b) => a + b, 0);
-  const byRemainder = shares.map((share, layer) => ({ layer, rest: share % (layers - 1) })).sort((a, b) => b.rest - a.rest || a.layer - b.layer);
+  const byRemainder = shares
+    .map((share, layer) => ({ layer, rest: share % (layers - 1) }))
+    .sort((a, b) => b.rest - a.rest || a.layer - b.layer);
   for (const { layer } of byRemainder.slice(0, left)) rows[layer]! += 1;
   return rows;
 }
 
 /**
- * The same for the authors' code: KVCache-Factory at c97f9d7, `pyramidkv_utils.py`, `PyramidKVCluster.update_kv`. A text shorter than 2 x free has
- * the same budget in every layer; the step is rounded down, so the layers together keep too much.
+ * The same for the authors' code: KVCache-Factory at c97f9d7, `pyramidkv_utils.py`, `PyramidKVCluster.update_kv`. A
+ * text shorter than 2 x free has the same budget in every layer; the step is rounded down, so the layers together keep
+ * too much.
  */
 function released({ layers, free, beta }: Ramp, { seen, protectedRows }: BudgetInput): number[] {
   if (seen < 2 * free) return Array(layers).fill(free);
@@ -56,9 +63,10 @@ function released({ layers, free, beta }: Ramp, { seen, protectedRows }: BudgetI
 }
 
 /**
- * `keep` rows per global layer on average, protected ones included: most in the lowest layer, falling in a straight line like the steps of a ziggurat.
- * Every layer keeps at least the protected rows and at most what was read. Sliding layers take no part; theirs is `keep`. A single layer, a text of up to
- * `keep` tokens, and a `keep` that leaves nothing beside the protected rows have no pyramid: `keep` each.
+ * `keep` rows per global layer on average, protected ones included: most in the lowest layer, falling in a straight
+ * line like the steps of a ziggurat. Every layer keeps at least the protected rows and at most what was read. Sliding
+ * layers take no part; theirs is `keep`. A single layer, a text of up to `keep` tokens, and a `keep` that leaves
+ * nothing beside the protected rows have no pyramid: `keep` each.
  *
  * Cai et al., 2024, https://arxiv.org/abs/2406.02069, section 3.2. Throws a PolicyError for options out of range.
  */
@@ -80,6 +88,7 @@ export function pyramid(keep: number, options: PyramidOptions = {}): Budget {
 /** `options` with what was left out filled in. Throws a PolicyError in the name of `policy`. */
 export function checkPyramid(policy: string, options: PyramidOptions): Required<PyramidOptions> {
   const beta = options.beta ?? 20;
-  if (!(typeof beta === "number" && beta >= 1 && beta < Number.POSITIVE_INFINITY)) refuse(policy, "beta", beta, "a finite number of at least 1");
+  if (!(typeof beta === "number" && beta >= 1 && beta < Number.POSITIVE_INFINITY))
+    refuse(policy, "beta", beta, "a finite number of at least 1");
   return { beta, rounding: checkOneOf(policy, "rounding", options.rounding ?? "exact", roundings) };
 }

@@ -5,8 +5,9 @@ import { checkPyramid, type PyramidOptions, pyramid } from "./pyramid.js";
 export interface PyramidKVOptions extends SnapKVOptions, PyramidOptions {}
 
 /**
- * PyramidKV: SnapKV with a budget that falls from layer to layer, since lower layers read the text widely and upper layers have settled on a few rows of
- * it. `keep` is the mean over the layers. See {@link pyramid} for `beta` and `rounding`, `snapkv` for the rest.
+ * PyramidKV: SnapKV with a budget that falls from layer to layer, since lower layers read the text widely and upper
+ * layers have settled on a few rows of it. `keep` is the mean over the layers. See {@link pyramid} for `beta` and
+ * `rounding`, `snapkv` for the rest.
  *
  * Cai et al., 2024, https://arxiv.org/abs/2406.02069. Throws a PolicyError for options out of range.
  */

@@ -3,7 +3,8 @@ import { type PyramidOptions, pyramid } from "@ziggurat/pyramid";
 import { describe, expect, test } from "vitest";
 import { mulberry32, officialBudgets, whole } from "../../testing/fixtures/vectors.js";
 
-const global = (count: number): LayerShape[] => Array.from({ length: count }, () => ({ kind: "global", kvHeads: 1, headSize: 8 }));
+const global = (count: number): LayerShape[] =>
+  Array.from({ length: count }, () => ({ kind: "global", kvHeads: 1, headSize: 8 }));
 const rows = (keep: number, options: PyramidOptions, input: BudgetInput) =>
   layerBudgets({ name: "pyramid", budget: pyramid(keep, options) }, input).map(([n]) => n!);
 const sum = (x: readonly number[]) => x.reduce((a, b) => a + b, 0);
@@ -13,7 +14,8 @@ describe("released: budgets.json, KVCache-Factory at c97f9d7", () => {
   test.each(officialBudgets())(
     "$layers layers, $capacity rows, window $window",
     ({ layers, capacity, window, beta, max_num, kept, total, edge_q_len }) => {
-      const released = (seen: number) => rows(capacity, { beta, rounding: "released" }, { layers: global(layers), seen, protectedRows: window });
+      const released = (seen: number) =>
+        rows(capacity, { beta, rounding: "released" }, { layers: global(layers), seen, protectedRows: window });
       for (const seen of [Math.max(max_num + window + 1, 2 * (capacity - window)), 100_000]) {
         expect(released(seen)).toEqual(kept);
         expect(sum(released(seen))).toBe(total);
@@ -46,7 +48,11 @@ describe("released: budgets.json, KVCache-Factory at c97f9d7", () => {
       const [layers, window, beta] = [whole(next, 1, 40), whole(next, 0, 40), whole(next, 1, 60)] as const;
       const keep = window + whole(next, 1, 400);
       const seen = whole(next, 1, 2000);
-      const held = rows(keep, { beta, rounding: "released" }, { layers: global(layers), seen, protectedRows: Math.min(window, seen) });
+      const held = rows(
+        keep,
+        { beta, rounding: "released" },
+        { layers: global(layers), seen, protectedRows: Math.min(window, seen) },
+      );
       const where = `seed ${seed}, draw ${draw}: ${JSON.stringify({ layers, window, beta, keep, seen, held })}`;
       expect(falls(held), where).toBe(true);
       expect(held.at(-1)!, where).toBeGreaterThanOrEqual(Math.max(1, Math.min(window, seen)));
@@ -111,14 +117,19 @@ describe("exact", () => {
   test("a text of up to keep tokens and a keep without free rows have no pyramid", () => {
     expect(rows(64, {}, { layers: global(4), seen: 64, protectedRows: 8 })).toEqual([64, 64, 64, 64]);
     expect(rows(64, {}, { layers: global(4), seen: 900, protectedRows: 64 })).toEqual([64, 64, 64, 64]);
-    expect(() => rows(64, {}, { layers: global(4), seen: 900, protectedRows: 65 })).toThrow("layer 0 may keep 64 rows but protects 65");
+    expect(() => rows(64, {}, { layers: global(4), seen: 900, protectedRows: 65 })).toThrow(
+      "layer 0 may keep 64 rows but protects 65",
+    );
   });
 });
 
 test.each(["exact", "released"] as const)("%s: sliding layers take no part", (rounding) => {
   const kinds = ["sliding", "global", "sliding", "sliding", "global", "global"] as const;
   const layers = kinds.map((kind): LayerShape => ({ kind, kvHeads: 2, headSize: 8 }));
-  const held = layerBudgets({ name: "pyramid", budget: pyramid(50, { rounding }) }, { layers, seen: 5000, protectedRows: 8 });
+  const held = layerBudgets(
+    { name: "pyramid", budget: pyramid(50, { rounding }) },
+    { layers, seen: 5000, protectedRows: 8 },
+  );
   const alone = rows(50, { rounding }, { layers: global(3), seen: 5000, protectedRows: 8 });
   expect(held.filter((_, i) => kinds[i] === "global")).toEqual(alone.map((n) => [n, n]));
   expect(held.filter((_, i) => kinds[i] === "sliding")).toEqual(Array(3).fill([50, 50]));

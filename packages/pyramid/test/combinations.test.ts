@@ -45,7 +45,11 @@ const scorers: Record<string, Scorer> = {
   average: observationWindow({ window: 4, kernel: 3, pooling: "average" }),
   max: observationWindow({ window: 4, kernel: 5, reduce: "max" }),
   heavyAndRandom: blend(heavyHitters("max"), randomScore(4)),
-  twoWindows: blend(observationWindow({ window: 4, kernel: 1 }), observationWindow({ window: 4, kernel: 3, pooling: "average" }), 0.3),
+  twoWindows: blend(
+    observationWindow({ window: 4, kernel: 1 }),
+    observationWindow({ window: 4, kernel: 3, pooling: "average" }),
+    0.3,
+  ),
 };
 /** With the same rule in plain words, to check against. */
 type Told = Protection & { holds(position: number, seen: number): boolean };
@@ -56,19 +60,32 @@ const protections: Record<string, Told> = {
   pin: { ...pin(5, 9), holds: (p) => p >= 5 && p < 9 },
   anyOf: { ...anyOf(first(2), pin(6, 8), last(4)), holds: (p, seen) => p < 2 || (p >= 6 && p < 8) || p >= seen - 4 },
 };
-const schedules: Record<string, Schedule> = { afterPrefill: afterPrefill(), whenOver: whenOver(), every: every(3), never: never() };
+const schedules: Record<string, Schedule> = {
+  afterPrefill: afterPrefill(),
+  whenOver: whenOver(),
+  every: every(3),
+  never: never(),
+};
 
 const steps = 5;
 const heads = { queryHeads: 4, kvHeads: 2, headSize: 4 };
 const shapes = [0, 1].map(() => ({ kind: "global", kvHeads: heads.kvHeads, headSize: heads.headSize }) as const);
 
 function text(next: () => number, prompt: number) {
-  const raw = (tokens: number) => shapes.map(() => ({ q: draw(next, 16 * tokens, 4), k: draw(next, 8 * tokens, 4), v: draw(next, 8 * tokens, 1) }));
+  const raw = (tokens: number) =>
+    shapes.map(() => ({ q: draw(next, 16 * tokens, 4), k: draw(next, 8 * tokens, 4), v: draw(next, 8 * tokens, 1) }));
   return { prompt, layers: raw(prompt), steps: Array.from({ length: steps }, () => raw(1)) };
 }
 
-/** Runs a policy and checks after the prompt and every step: counts as budget and schedule say, protected rows there, nothing back from the dead. Gives the rows evicted. */
-async function check(policy: Policy & { protect: Told }, { prompt, ...raw }: ReturnType<typeof text>, what: string): Promise<number> {
+/**
+ * Runs a policy and checks after the prompt and every step: counts as budget and schedule say, protected rows there,
+ * nothing back from the dead. Gives the rows evicted.
+ */
+async function check(
+  policy: Policy & { protect: Told },
+  { prompt, ...raw }: ReturnType<typeof text>,
+  what: string,
+): Promise<number> {
   const result = await runPolicy({ policy, backend: reference(), ...heads, ...raw });
   let before: readonly (readonly (readonly number[])[])[] = shapes.map(() => [[], []]);
   const since = shapes.map(() => 0);
@@ -130,7 +147,12 @@ test("protected rows stay and budgets hold for parts drawn at random", async () 
   let evicted = 0;
   for (let draw = 0; draw < 150; draw++) {
     const prompt = whole(next, 1, 48);
-    const [sinks, recent, start, length] = [whole(next, 0, 4), whole(next, 0, 6), whole(next, 0, prompt), whole(next, 1, 5)] as const;
+    const [sinks, recent, start, length] = [
+      whole(next, 0, 4),
+      whole(next, 0, 6),
+      whole(next, 0, prompt),
+      whole(next, 1, 5),
+    ] as const;
     const protect: Told = {
       ...anyOf(first(sinks), last(recent), pin(start, start + length)),
       holds: (p, seen) => p < sinks || p >= seen - recent || (p >= start && p < start + length),

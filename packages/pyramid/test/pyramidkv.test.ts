@@ -7,11 +7,17 @@ import { expect, test } from "vitest";
 import { draw, mulberry32, selection } from "../../testing/fixtures/vectors.js";
 
 const heads = { queryHeads: 4, kvHeads: 2, headSize: 8 };
-const raw = (next: () => number, tokens: number) => ({ q: draw(next, 32 * tokens, 3), k: draw(next, 16 * tokens, 3), v: draw(next, 16 * tokens, 1) });
+const raw = (next: () => number, tokens: number) => ({
+  q: draw(next, 32 * tokens, 3),
+  k: draw(next, 16 * tokens, 3),
+  v: draw(next, 16 * tokens, 1),
+});
 
 test("selection.json: the authors' integers over four layers", async () => {
   const { inputs, queryHead, raw: read } = selection();
-  const entry = read<{ num_layers: number; budget: { kept: number[] }; layers: number[][][] }>("pyramidkv_query_head_maxpool");
+  const entry = read<{ num_layers: number; budget: { kept: number[] }; layers: number[][][] }>(
+    "pyramidkv_query_head_maxpool",
+  );
   const { capacity: keep, window, kernel, L } = inputs;
   const { layer, ...shape } = queryHead;
   const policy = pyramidkv({ keep, window, kernel, pooling: "max", rounding: "released" });
@@ -54,10 +60,16 @@ test("is SnapKV but for name and budget", () => {
 test.each<readonly [unknown, string]>([
   [{ keep: 0 }, "pyramidkv: keep is 0; it must be a whole number of at least 1"],
   [{ keep: 32 }, "pyramidkv: keep is 32; it must be more than window, 32"],
-  [{ keep: 64, kernel: 4 }, "pyramidkv: kernel is 4; it must be odd, so that a row lies in the middle of its neighbours"],
+  [
+    { keep: 64, kernel: 4 },
+    "pyramidkv: kernel is 4; it must be odd, so that a row lies in the middle of its neighbours",
+  ],
   [{ keep: 64, beta: 0 }, "pyramidkv: beta is 0; it must be a finite number of at least 1"],
   [{ keep: 64, rounding: "paper" }, 'pyramidkv: rounding is "paper"; it must be "exact" or "released"'],
-  [{ keep: 64, kernel_size: 5 }, 'pyramidkv: no option is called "kernel_size"; there are keep, window, kernel, pooling, reduce, beta, rounding'],
+  [
+    { keep: 64, kernel_size: 5 },
+    'pyramidkv: no option is called "kernel_size"; there are keep, window, kernel, pooling, reduce, beta, rounding',
+  ],
   ["64", 'pyramidkv: options is "64"; it must be an object with keep, window, kernel, pooling, reduce, beta, rounding'],
 ])("%# refuses %o in its own name", (options, message) => {
   expect(() => pyramidkv(options as PyramidKVOptions)).toThrow(new PolicyError(message));

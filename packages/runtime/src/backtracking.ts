@@ -1,7 +1,10 @@
 /** Repeats from so many on count as any number. */
 const many = 10;
 
-/** Length of the quantifier that the text begins with, and whether it repeats any number of times; undefined where there is none. */
+/**
+ * Length of the quantifier that the text begins with, and whether it repeats any number of times; undefined where there
+ * is none.
+ */
 function quantifier(text: string): { readonly length: number; readonly isMany: boolean } | undefined {
   if (/^[*+]/.test(text)) return { length: 1, isMany: true };
   const [all, least, comma, most] = /^\{(\d+)(,?)(\d*)\}/.exec(text) ?? [];
@@ -11,8 +14,8 @@ function quantifier(text: string): { readonly length: number; readonly isMany: b
 }
 
 /**
- * Whether a regular expression repeats any number of times what itself repeats any number of times, as `(a+)+` does: on a text that does not match, the engine tries
- * every way to share it out, exponentially many. No tokenizer needs that.
+ * Whether a regular expression repeats any number of times what itself repeats any number of times, as `(a+)+` does: on
+ * a text that does not match, the engine tries every way to share it out, exponentially many. No tokenizer needs that.
  */
 export function repeatsRepeats(source: string): boolean {
   const groups = [{ repeats: false }];

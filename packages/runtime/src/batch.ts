@@ -22,8 +22,8 @@ interface Recorded {
 }
 
 /**
- * The sequences of one cache, decoding together. A step is recorded once for each pattern of layers that are compressed in it, then replayed; token, position and
- * lengths live in device memory, and only token ids come back.
+ * The sequences of one cache, decoding together. A step is recorded once for each pattern of layers that are compressed
+ * in it, then replayed; token, position and lengths live in device memory, and only token ids come back.
  */
 export class Batch {
   readonly #model: Model;
@@ -45,7 +45,14 @@ export class Batch {
   #sampling: Program | undefined;
   #sampled = 0;
 
-  private constructor(model: Model, cache: Cache, forward: Forward, sample: Kernel<"sample">, members: readonly BatchMember[], ring: number) {
+  private constructor(
+    model: Model,
+    cache: Cache,
+    forward: Forward,
+    sample: Kernel<"sample">,
+    members: readonly BatchMember[],
+    ring: number,
+  ) {
     const { backend, facts } = model;
     const sequences = members.length;
     this.#model = model;
@@ -66,7 +73,10 @@ export class Batch {
     this.#ids = allocate(sequences * ring);
     const params = members.flatMap(({ sampling: s }) => [s.temperature, s.topK, s.topP, s.minP, s.repetitionPenalty]);
     const stopCount = sample.spec.stopCount;
-    const stops = members.flatMap(({ stopTokens }) => [...stopTokens, ...new Array<number>(stopCount - stopTokens.length).fill(-1)]);
+    const stops = members.flatMap(({ stopTokens }) => [
+      ...stopTokens,
+      ...new Array<number>(stopCount - stopTokens.length).fill(-1),
+    ]);
     this.#samplingOperands = {
       params: allocate(params.length, Float32Array.from(params)),
       seeds: allocate(
@@ -75,11 +85,16 @@ export class Batch {
       ),
       stops: allocate(stops.length, Int32Array.from(stops)),
       steps: allocate(sequences),
-      ...(sample.spec.history ? { history: allocate(sequences * facts.vocabularySize, counts(members, facts.vocabularySize)) } : {}),
+      ...(sample.spec.history
+        ? { history: allocate(sequences * facts.vocabularySize, counts(members, facts.vocabularySize)) }
+        : {}),
     };
   }
 
-  /** `ring`: how many tokens may be sampled before their ids are collected. The cache's sequences and `members` correspond. */
+  /**
+   * `ring`: how many tokens may be sampled before their ids are collected. The cache's sequences and `members`
+   * correspond.
+   */
   static async create(model: Model, cache: Cache, members: readonly BatchMember[], ring: number): Promise<Batch> {
     const sequences = members.length;
     const stopCount = Math.max(1, ...members.map(({ stopTokens }) => stopTokens.length));
@@ -115,7 +130,10 @@ export class Batch {
     this.#sampled++;
   }
 
-  /** Feeds `tokens` to every sequence that has not ended, and evicts as `firings` say: new logits. Enqueues, once the step is prepared. */
+  /**
+   * Feeds `tokens` to every sequence that has not ended, and evicts as `firings` say: new logits. Enqueues, once the
+   * step is prepared.
+   */
   async feed(firings: readonly Firings[]): Promise<void> {
     const { program } = await this.#step(firings);
     DecodeStep.setKeep(this.#cache, firings);
@@ -153,7 +171,10 @@ export class Batch {
     step.free();
   }
 
-  /** Ids sampled since the last call, [sample][sequence]; those of a sequence that has ended mean nothing. At most `ring` of them. */
+  /**
+   * Ids sampled since the last call, [sample][sequence]; those of a sequence that has ended mean nothing. At most
+   * `ring` of them.
+   */
   async collect(): Promise<number[][]> {
     const sequences = this.#cache.sequences;
     const ids = new Int32Array((await this.#backend.read(this.#ids, 4 * sequences * this.ring)).buffer);

@@ -2,7 +2,8 @@ import { show, TemplateError } from "./error.js";
 import { compileTemplate } from "./template.js";
 import type { Tokenizer } from "./tokenizer.js";
 
-// Chat messages to token ids. What a message says is text whatever it looks like; special tokens come from the template alone.
+// Chat messages to token ids. What a message says is text whatever it looks like; special tokens come from the template
+// alone.
 
 export interface Message {
   /** Whom the template knows, as a rule "system", "user" and "assistant". */
@@ -11,19 +12,27 @@ export interface Message {
 }
 
 export interface Chat {
-  /** The ids of a whole conversation, up to where the assistant's next message starts unless `generationPrompt` is false. Throws {@link TemplateError}. */
+  /**
+   * The ids of a whole conversation, up to where the assistant's next message starts unless `generationPrompt` is
+   * false. Throws {@link TemplateError}.
+   */
   prompt(messages: readonly Message[], options?: { generationPrompt?: boolean }): number[];
   /**
-   * What a model that was prompted with `previous` and then answered must read before it answers again: the end of its own message, `added`, and the start of its
-   * next one. Begins where the text of the answer ends, so that its first id is as a rule the token that ended the answer: drop that one if the model has read it.
-   * Throws {@link TemplateError} where the template would write `previous` in another way once more messages follow.
+   * What a model that was prompted with `previous` and then answered must read before it answers again: the end of its
+   * own message, `added`, and the start of its next one. Begins where the text of the answer ends, so that its first id
+   * is as a rule the token that ended the answer: drop that one if the model has read it. Throws {@link TemplateError}
+   * where the template would write `previous` in another way once more messages follow.
    */
   next(previous: readonly Message[], added: readonly Message[]): number[];
 }
 
-/** The chat format of a tokenizer. Throws {@link TemplateError} where it has no chat template, or one that cannot be parsed. */
+/**
+ * The chat format of a tokenizer. Throws {@link TemplateError} where it has no chat template, or one that cannot be
+ * parsed.
+ */
 export function chatOf(tokenizer: Tokenizer): Chat {
-  if (tokenizer.chatTemplate === undefined) throw new TemplateError("the tokenizer has no chat template; prompt the model with text or token ids");
+  if (tokenizer.chatTemplate === undefined)
+    throw new TemplateError("the tokenizer has no chat template; prompt the model with text or token ids");
   const template = compileTemplate(tokenizer.chatTemplate);
   const render = (messages: readonly Message[], mark: string, generationPrompt: boolean): string =>
     template.render({
@@ -66,10 +75,12 @@ export function chatOf(tokenizer: Tokenizer): Chat {
 }
 
 function checkMessages(messages: readonly Message[], what: string): void {
-  if (!Array.isArray(messages) || messages.length === 0) throw new TemplateError(`${what}: ${show(messages)}; there must be one at least`);
+  if (!Array.isArray(messages) || messages.length === 0)
+    throw new TemplateError(`${what}: ${show(messages)}; there must be one at least`);
   for (const [i, message] of (messages as readonly (Message | undefined)[]).entries()) {
     const at = `${what}: number ${i}`;
-    if (typeof message?.content !== "string") throw new TemplateError(`${at} has the content ${show(message?.content)}; it must be a string`);
+    if (typeof message?.content !== "string")
+      throw new TemplateError(`${at} has the content ${show(message?.content)}; it must be a string`);
     // The role is written by the template as it stands.
     if (typeof message.role !== "string" || !/^[\w .-]{1,64}$/.test(message.role)) {
       throw new TemplateError(`${at} has the role ${show(message.role)}; it must be a word such as "user"`);
@@ -87,8 +98,9 @@ function unused(messages: readonly Message[], taken?: string): string {
 }
 
 /**
- * A text with `mark` in every special token that it holds, and at its start or end where that could make a special token with what the template writes
- * there. Where a text has white space around it, the mark is within, so that a template may trim.
+ * A text with `mark` in every special token that it holds, and at its start or end where that could make a special
+ * token with what the template writes there. Where a text has white space around it, the mark is within, so that a
+ * template may trim.
  */
 function breakSpecials(content: string, specials: readonly string[], mark: string): string {
   let text = content;
@@ -99,7 +111,9 @@ function breakSpecials(content: string, specials: readonly string[], mark: strin
   const inner = text.trim();
   if (inner === "") return text;
   const joins = (test: (special: string, length: number) => boolean) =>
-    specials.some((special) => Array.from({ length: special.length - 1 }, (_, i) => i + 1).some((length) => test(special, length)));
+    specials.some((special) =>
+      Array.from({ length: special.length - 1 }, (_, i) => i + 1).some((length) => test(special, length)),
+    );
   const start = joins((special, length) => inner.startsWith(special.slice(-length))) ? mark : "";
   const end = joins((special, length) => inner.endsWith(special.slice(0, length))) ? mark : "";
   const at = text.indexOf(inner);

@@ -15,7 +15,10 @@ export interface Configuration {
   readonly generationFile: string;
 }
 
-/** A model's files, whatever their format: a folder as transformers writes it, or a GGUF file, in parts or not. Nothing of the weights is read yet. */
+/**
+ * A model's files, whatever their format: a folder as transformers writes it, or a GGUF file, in parts or not. Nothing
+ * of the weights is read yet.
+ */
 export interface Checkpoint {
   /** For reports. */
   readonly name: string;
@@ -26,7 +29,10 @@ export interface Checkpoint {
   weights(): Promise<WeightSource>;
 }
 
-/** Rejects with a `ConfigError` where there is neither a config.json nor one model in GGUF files, with a `FormatError` where what there is cannot be read. */
+/**
+ * Rejects with a `ConfigError` where there is neither a config.json nor one model in GGUF files, with a `FormatError`
+ * where what there is cannot be read.
+ */
 export async function openCheckpoint(files: ModelFiles): Promise<Checkpoint> {
   const json = await readJson(files, "config.json");
   if (json === undefined) return openGguf(files);

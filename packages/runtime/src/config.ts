@@ -1,6 +1,7 @@
 import { type Fields, fieldsOf } from "./fields.js";
 
-// Facts that every model's `config.json` and `generation_config.json` have, under names of our own. The files are hostile until checked: every number is bounded.
+// Facts that every model's `config.json` and `generation_config.json` have, under names of our own. The files are
+// hostile until checked: every number is bounded.
 
 /** Sizes are counts of numbers; heads are per layer. */
 export interface Sizes {
@@ -16,9 +17,16 @@ export interface Sizes {
   readonly normEpsilon: number;
 }
 
-/** Throws a `ConfigError`, which names the field, its value and what would be right. `headSize`: what a family takes where `head_dim` is absent. */
-export function readSizes({ has, fail, whole, number }: Fields, { headSize: missing }: { headSize?: number } = {}): Sizes {
-  if (has("quantization_config")) fail("quantization_config", "absent: weights are read in F32, F16 or BF16, or from a GGUF file");
+/**
+ * Throws a `ConfigError`, which names the field, its value and what would be right. `headSize`: what a family takes
+ * where `head_dim` is absent.
+ */
+export function readSizes(
+  { has, fail, whole, number }: Fields,
+  { headSize: missing }: { headSize?: number } = {},
+): Sizes {
+  if (has("quantization_config"))
+    fail("quantization_config", "absent: weights are read in F32, F16 or BF16, or from a GGUF file");
   const hiddenSize = whole("hidden_size", 1, 2 ** 17);
   const queryHeads = whole("num_attention_heads", 1, 2 ** 10);
   const kvHeads = whole("num_key_value_heads", 1, queryHeads, queryHeads);
@@ -47,7 +55,12 @@ export interface GenerationConfig {
 }
 
 /** Token ids of a checked configuration. Throws a `ConfigError`. */
-export function parseGeneration(json: unknown, config: unknown, vocabularySize: number, file = "generation_config.json"): GenerationConfig {
+export function parseGeneration(
+  json: unknown,
+  config: unknown,
+  vocabularySize: number,
+  file = "generation_config.json",
+): GenerationConfig {
   const own = fieldsOf(json ?? {}, file);
   const model = fieldsOf(config ?? {}, "config.json");
   const ids = (field: string): number[] => {

@@ -23,10 +23,16 @@ export interface Piece {
 const idle: Firings = [];
 
 /**
- * Writes the answers of all sequences of a batch, from the logits that are in it. Steps are enqueued `readEvery` at a time; a sequence that ended on the way has
- * done nothing in the steps after, so the outcome does not depend on it.
+ * Writes the answers of all sequences of a batch, from the logits that are in it. Steps are enqueued `readEvery` at a
+ * time; a sequence that ended on the way has done nothing in the steps after, so the outcome does not depend on it.
  */
-export async function* decode(model: Model, cache: Cache, batch: Batch, writers: readonly Writer[], options: DecodeOptions): AsyncGenerator<Piece> {
+export async function* decode(
+  model: Model,
+  cache: Cache,
+  batch: Batch,
+  writers: readonly Writer[],
+  options: DecodeOptions,
+): AsyncGenerator<Piece> {
   const alive = () => writers.flatMap((writer, sequence) => (writer.finishReason ? [] : [sequence]));
   let first = true;
   while (true) {
@@ -36,9 +42,14 @@ export async function* decode(model: Model, cache: Cache, batch: Batch, writers:
     options.signal?.throwIfAborted();
     const before = cache.progress.map((progress) => progress.clone());
     // The first token is shown as soon as it is there.
-    const samples = first ? 1 : Math.min(options.readEvery, batch.ring, ...running.map((sequence) => writers[sequence]!.left));
+    const samples = first
+      ? 1
+      : Math.min(options.readEvery, batch.ring, ...running.map((sequence) => writers[sequence]!.left));
     for (let sample = 0; sample < samples; sample++) {
-      if (!first) await batch.feed(cache.progress.map((progress, sequence) => (running.includes(sequence) ? progress.feed(1, "decode") : idle)));
+      if (!first)
+        await batch.feed(
+          cache.progress.map((progress, sequence) => (running.includes(sequence) ? progress.feed(1, "decode") : idle)),
+        );
       batch.sample();
     }
     const fed = first ? 0 : 1;

@@ -19,8 +19,9 @@ const byteOf = new Map<string, number>();
 }
 
 /**
- * For byte-level vocabularies, whose tokens spell bytes. `lookUp` gives a token's spelling and whether it is left out. A token with a character that spells no byte
- * stands for itself. Bytes that are no UTF-8 become U+FFFD, as they do when the whole is decoded at once.
+ * For byte-level vocabularies, whose tokens spell bytes. `lookUp` gives a token's spelling and whether it is left out.
+ * A token with a character that spells no byte stands for itself. Bytes that are no UTF-8 become U+FFFD, as they do
+ * when the whole is decoded at once.
  */
 export function byteStream(lookUp: (id: number) => { text: string; skipped: boolean }): TextStream {
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -38,8 +39,8 @@ export function byteStream(lookUp: (id: number) => { text: string; skipped: bool
 }
 
 /**
- * For SentencePiece's vocabularies, whose pieces write spaces as U+2581 and single bytes as `<0x0A>`. Bytes that are no UTF-8 become U+FFFD, as sentencepiece itself has it.
- * `strip`: the first space is no part of the text.
+ * For SentencePiece's vocabularies, whose pieces write spaces as U+2581 and single bytes as `<0x0A>`. Bytes that are no
+ * UTF-8 become U+FFFD, as sentencepiece itself has it. `strip`: the first space is no part of the text.
  */
 export function pieceStream(lookUp: (id: number) => { text: string; skipped: boolean }, strip: boolean): TextStream {
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -55,7 +56,8 @@ export function pieceStream(lookUp: (id: number) => { text: string; skipped: boo
       const { text, skipped } = lookUp(id);
       if (skipped) return "";
       const byte = /^<0x([0-9A-F]{2})>$/.exec(text)?.[1];
-      const bytes = byte === undefined ? encoder.encode(text.replaceAll("\u2581", " ")) : Uint8Array.of(Number.parseInt(byte, 16));
+      const bytes =
+        byte === undefined ? encoder.encode(text.replaceAll("\u2581", " ")) : Uint8Array.of(Number.parseInt(byte, 16));
       return given(decoder.decode(bytes, { stream: true }));
     },
     end() {
@@ -72,8 +74,8 @@ const patience = 4;
 const context = 6;
 
 /**
- * For any other vocabulary: decodes the newest ids with a few before them and gives what came on top. Text that ends in U+FFFD may be a character in the making and is
- * held back for up to four tokens.
+ * For any other vocabulary: decodes the newest ids with a few before them and gives what came on top. Text that ends in
+ * U+FFFD may be a character in the making and is held back for up to four tokens.
  */
 export function textStream(decode: (ids: readonly number[]) => string, skipped: (id: number) => boolean): TextStream {
   let before: number[] = [];

@@ -23,7 +23,8 @@ export function fieldsOf(json: unknown, file: string) {
     },
     number(field: string, least: number, most: number, missing?: number): number {
       const value = json[field] ?? missing;
-      if (typeof value !== "number" || !(value >= least && value <= most)) fail(field, `a number from ${least} to ${most}`);
+      if (typeof value !== "number" || !(value >= least && value <= most))
+        fail(field, `a number from ${least} to ${most}`);
       return value as number;
     },
     flag(field: string, missing: boolean): boolean {

@@ -5,13 +5,16 @@ export interface FileSource {
   /** Bytes. */
   readonly size: number;
   /**
-   * Exactly `length` bytes from byte `offset` on, in memory that the caller may keep and change. Rejects where the file has fewer. A source may put them at the start
-   * of `into` where that is large enough, which spares a caller who reads many parts the memory for each.
+   * Exactly `length` bytes from byte `offset` on, in memory that the caller may keep and change. Rejects where the file
+   * has fewer. A source may put them at the start of `into` where that is large enough, which spares a caller who reads
+   * many parts the memory for each.
    */
   read(offset: number, length: number, into?: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>>;
 }
 
-/** The files of a model, by name: a folder, a record of blobs, what a package ships. Whatever fits this shape will do. */
+/**
+ * The files of a model, by name: a folder, a record of blobs, what a package ships. Whatever fits this shape will do.
+ */
 export interface ModelFiles {
   /** For reports and errors. */
   readonly name: string;
@@ -64,7 +67,13 @@ export function blobs(files: Readonly<Record<string, Blob>>, name = "blobs"): Mo
 
 /** Throws {@link FormatError} where `length` bytes from `offset` on are not all within `size`. */
 export function checkRange(file: string, size: number, offset: number, length: number): void {
-  if (!Number.isSafeInteger(offset) || !Number.isSafeInteger(length) || offset < 0 || length < 0 || offset + length > size) {
+  if (
+    !Number.isSafeInteger(offset) ||
+    !Number.isSafeInteger(length) ||
+    offset < 0 ||
+    length < 0 ||
+    offset + length > size
+  ) {
     throw new FormatError(`${file}: cannot read ${length} bytes from byte ${offset}; the file has ${size}`);
   }
 }
@@ -72,12 +81,17 @@ export function checkRange(file: string, size: number, offset: number, length: n
 /** The most bytes of a JSON file that is read whole; the largest tokenizers known have about 35 MB. */
 const largestJson = 256 * 2 ** 20;
 
-/** A file as UTF-8 text; undefined where there is no such file. Rejects with {@link FormatError} where it is too large or not UTF-8. */
+/**
+ * A file as UTF-8 text; undefined where there is no such file. Rejects with {@link FormatError} where it is too large
+ * or not UTF-8.
+ */
 export async function readText(files: ModelFiles, file: string): Promise<string | undefined> {
   const source = await files.open(file);
   if (!source) return undefined;
   if (source.size > largestJson) {
-    throw new FormatError(`${files.name}/${file}: ${source.size} bytes; a text file of a model may have ${largestJson}`);
+    throw new FormatError(
+      `${files.name}/${file}: ${source.size} bytes; a text file of a model may have ${largestJson}`,
+    );
   }
   const bytes = await source.read(0, source.size);
   try {
@@ -99,4 +113,5 @@ export async function readJson(files: ModelFiles, file: string): Promise<unknown
 }
 
 /** Whether parsed JSON is an object. */
-export const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);

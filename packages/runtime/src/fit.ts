@@ -23,8 +23,10 @@ export interface Fit {
 }
 
 /**
- * The largest `keep`, up to the number of tokens, whose cache stays within `maxCacheBytes`: arithmetic, nothing is allocated. A `keep` that the policy refuses counts
- * as too small, one that the model's context refuses as too large. Where the policy takes no `keep` as small as the prompt, the least that it takes is tried. Throws a `CeilingError` where none fits, a `RequestError` where a number cannot be.
+ * The largest `keep`, up to the number of tokens, whose cache stays within `maxCacheBytes`: arithmetic, nothing is
+ * allocated. A `keep` that the policy refuses counts as too small, one that the model's context refuses as too large.
+ * Where the policy takes no `keep` as small as the prompt, the least that it takes is tried. Throws a `CeilingError`
+ * where none fits, a `RequestError` where a number cannot be.
  */
 export function fit({ model, tokens, maxTokens, chunk, maxCacheBytes, policy }: FitOptions): Fit {
   checkModel(model);

@@ -4,7 +4,10 @@ import { FormatError } from "./error.js";
 import { checkRange, type ModelFiles } from "./files.js";
 import { onlyParts } from "./gguf/parts.js";
 
-/** The files of a folder on disk. Names that leave the folder are refused. A file is open only while reads of it are under way. */
+/**
+ * The files of a folder on disk. Names that leave the folder are refused. A file is open only while reads of it are
+ * under way.
+ */
 export function folder(path: string): ModelFiles {
   return {
     name: path,
@@ -37,7 +40,10 @@ export function folder(path: string): ModelFiles {
             const handle = await own;
             for (let done = 0; done < length; ) {
               const { bytesRead } = await handle.read(bytes, done, length - done, offset + done);
-              if (bytesRead === 0) throw new FormatError(`${full}: ended at byte ${offset + done}; it had ${info.size} when it was opened`);
+              if (bytesRead === 0)
+                throw new FormatError(
+                  `${full}: ended at byte ${offset + done}; it had ${info.size} when it was opened`,
+                );
               done += bytesRead;
             }
           } finally {

@@ -20,16 +20,27 @@ export interface GenerateEachOptions extends Omit<Request, "policy" | "chunk"> {
 
 /** One policy's answer. Prefill time and scratch are those of the one prefill that all share. */
 export interface EachResult extends GenerateResult {
-  /** Seconds that the policy took after the prompt's attention: to observe, score, choose and move rows. The watching itself is part of the shared prefill. */
+  /**
+   * Seconds that the policy took after the prompt's attention: to observe, score, choose and move rows. The watching
+   * itself is part of the shared prefill.
+   */
   readonly policySeconds: number;
 }
 
 /**
- * Answers one prompt under several policies from a single prefill: the prompt's attention is exact and so the same for all, and every policy keeps what it chooses of
- * it. Answers come one after the other, so that their speeds can be compared.
+ * Answers one prompt under several policies from a single prefill: the prompt's attention is exact and so the same for
+ * all, and every policy keeps what it chooses of it. Answers come one after the other, so that their speeds can be
+ * compared.
  */
-export async function* generateEach({ model, policies, signal, onProgress, ...request }: GenerateEachOptions): AsyncGenerator<EachResult> {
-  if (!Array.isArray(policies) || policies.length === 0) throw new RequestError("there are no policies; give at least one");
+export async function* generateEach({
+  model,
+  policies,
+  signal,
+  onProgress,
+  ...request
+}: GenerateEachOptions): AsyncGenerator<EachResult> {
+  if (!Array.isArray(policies) || policies.length === 0)
+    throw new RequestError("there are no policies; give at least one");
   checkModel(model);
   if ((request as Partial<Request>).chunk !== undefined) {
     throw new RequestError(
@@ -46,17 +57,29 @@ export async function* generateEach({ model, policies, signal, onProgress, ...re
     const logits = buffers.allocate(4 * facts.vocabularySize, "workspace");
     const members: TurnMember[] = [];
     for (const policy of policies) {
-      const cache = new Cache({ backend, shape: facts.cache, dtype: rowDType, policies: [policy], rope: (layer) => lease!.rope(layer) });
+      const cache = new Cache({
+        backend,
+        shape: facts.cache,
+        dtype: rowDType,
+        policies: [policy],
+        rope: (layer) => lease!.rope(layer),
+      });
       caches.push(cache);
       members.push(planMember(model, cache.progress[0]!, ids, request));
     }
     lease = await model.ropes.lease(Math.max(...members.map(({ plan }) => plan.positions)));
     const plans = members.map(({ plan }) => plan);
-    const { prefillSeconds, policySeconds, scratchBytes } = await readForEach(model, caches, plans, members[0]!.messages[0]!, {
-      logits,
-      signal,
-      onProgress,
-    });
+    const { prefillSeconds, policySeconds, scratchBytes } = await readForEach(
+      model,
+      caches,
+      plans,
+      members[0]!.messages[0]!,
+      {
+        logits,
+        signal,
+        onProgress,
+      },
+    );
     const copy = await backend.prepare("copy", { words: facts.vocabularySize });
 
     for (const [index, policy] of policies.entries()) {

@@ -20,18 +20,25 @@ export interface Request extends SamplingOptions {
   readonly stop?: readonly string[];
   /** Tokens that end the answer, beside the model's own. */
   readonly stopTokens?: readonly number[];
-  /** Writes on past the model's own end tokens, which then are part of the answer's ids: for timings over equally many tokens. */
+  /**
+   * Writes on past the model's own end tokens, which then are part of the answer's ids: for timings over equally many
+   * tokens.
+   */
   readonly ignoreEnd?: boolean;
   /**
-   * Reads the prompt in pieces of so many tokens and evicts after each: bounded memory, and with slot positions texts beyond the context. Not as the policies were
-   * published: attention within the prompt is no longer exact. Results say so.
+   * Reads the prompt in pieces of so many tokens and evicts after each: bounded memory, and with slot positions texts
+   * beyond the context. Not as the policies were published: attention within the prompt is no longer exact. Results say
+   * so.
    */
   readonly chunk?: number;
 }
 
 export interface GenerateOptions extends Request, TurnOptions {
   readonly model: Model;
-  /** The most bytes that K and V may take at any time, prefill scratch included. Refused with a `CeilingError` before work starts where they would not do. */
+  /**
+   * The most bytes that K and V may take at any time, prefill scratch included. Refused with a `CeilingError` before
+   * work starts where they would not do.
+   */
   readonly maxCacheBytes?: number;
 }
 
@@ -77,7 +84,10 @@ export interface GenerateResult {
 /** Text and ids that are new. */
 export type GeneratePiece = Omit<Piece, "sequence">;
 
-/** Answers one prompt inside a cache that its policy keeps small. Errors arrive where the generation is iterated or its result awaited. */
+/**
+ * Answers one prompt inside a cache that its policy keeps small. Errors arrive where the generation is iterated or its
+ * result awaited.
+ */
 export function generate(options: GenerateOptions): Generation<GeneratePiece, GenerateResult> {
   const { model, maxCacheBytes, ...rest } = options;
   return new Generation(single(answerAll(model, [rest], { ...rest, maxCacheBytes })));
@@ -108,8 +118,15 @@ export interface GenerateBatchOptions extends TurnOptions {
   readonly maxCacheBytes?: number;
 }
 
-/** Answers several prompts, each under its own policy, decoding them together. `sequence` of a piece is the request's index; results are in the requests' order. */
-export function generateBatch({ model, requests, ...options }: GenerateBatchOptions): Generation<Piece, GenerateResult[]> {
+/**
+ * Answers several prompts, each under its own policy, decoding them together. `sequence` of a piece is the request's
+ * index; results are in the requests' order.
+ */
+export function generateBatch({
+  model,
+  requests,
+  ...options
+}: GenerateBatchOptions): Generation<Piece, GenerateResult[]> {
   return new Generation(answerAll(model, requests, options));
 }
 
@@ -119,20 +136,27 @@ async function* answerAll(
   options: TurnOptions & { readonly maxCacheBytes?: number | undefined },
 ): AsyncGenerator<Piece, GenerateResult[]> {
   checkModel(model);
-  if (!Array.isArray(requests) || requests.length === 0) throw new RequestError("there are no requests; a batch needs at least one");
+  if (!Array.isArray(requests) || requests.length === 0)
+    throw new RequestError("there are no requests; a batch needs at least one");
   checkTurn(options);
   const { backend, facts, rowDType } = model;
   // Everything is checked and planned before anything is allocated.
   const starts = requests.map(({ policy }) => new Progress(facts.cache, policy));
   const order = groupOrder(requests.map(({ policy }) => policy));
   const place = new Map(order.map((request, sequence) => [request, sequence]));
-  const members = order.map((index) => planMember(model, starts[index]!, encodePrompt(model, requests[index]!.prompt), requests[index]!));
+  const members = order.map((index) =>
+    planMember(model, starts[index]!, encodePrompt(model, requests[index]!.prompt), requests[index]!),
+  );
   const needed = turnBytes(
     model,
     order.map((index) => starts[index]!),
     members.map(({ plan }) => plan),
   );
-  checkCeiling(needed, options.maxCacheBytes, "Keep fewer rows (`fit` finds how many), write fewer tokens, or read the prompt in chunks");
+  checkCeiling(
+    needed,
+    options.maxCacheBytes,
+    "Keep fewer rows (`fit` finds how many), write fewer tokens, or read the prompt in chunks",
+  );
   const policies = order.map((index) => requests[index]!.policy);
   const cache = new Cache({ backend, shape: facts.cache, dtype: rowDType, policies, rope: () => undefined });
   try {
@@ -140,7 +164,9 @@ async function* answerAll(
       ...piece,
       sequence: order[piece.sequence]!,
     }));
-    return requests.map((request, index) => resultOf(request.policy, members[place.get(index)!]!, place.get(index)!, cache, outcome));
+    return requests.map((request, index) =>
+      resultOf(request.policy, members[place.get(index)!]!, place.get(index)!, cache, outcome),
+    );
   } finally {
     cache.free();
   }
@@ -148,24 +174,40 @@ async function* answerAll(
 
 /** Events tell the request's index as well. */
 const inRequestOrder = (options: TurnOptions, order: readonly number[]): TurnOptions =>
-  options.onEvent ? { ...options, onEvent: (event) => options.onEvent!({ ...event, sequence: order[event.sequence]! }) } : options;
+  options.onEvent
+    ? { ...options, onEvent: (event) => options.onEvent!({ ...event, sequence: order[event.sequence]! }) }
+    : options;
 
-/** What {@link runTurn} needs for a sequence that reads `ids` next, checked and planned. Throws a `RequestError` and whatever the policy throws. */
-export function planMember(model: Model, progress: Progress, ids: readonly number[], request: Omit<Request, "policy" | "prompt">): TurnMember {
+/**
+ * What {@link runTurn} needs for a sequence that reads `ids` next, checked and planned. Throws a `RequestError` and
+ * whatever the policy throws.
+ */
+export function planMember(
+  model: Model,
+  progress: Progress,
+  ids: readonly number[],
+  request: Omit<Request, "policy" | "prompt">,
+): TurnMember {
   const messages = cut(ids, request.chunk);
   const { plan, most, mostReason } = planWithin(model, progress, messages, checkMaxTokens(request.maxTokens));
   const { vocabularySize, endTokens } = model.facts;
   const given: unknown = request.stopTokens ?? [];
   const isToken = (id: unknown) => Number.isSafeInteger(id) && (id as number) >= 0 && (id as number) < vocabularySize;
   if (!Array.isArray(given) || !Array.from(given).every(isToken)) {
-    throw new RequestError(`stopTokens is ${show(given)}; it must be a list of token ids, from 0 to ${vocabularySize - 1}`);
+    throw new RequestError(
+      `stopTokens is ${show(given)}; it must be a list of token ids, from 0 to ${vocabularySize - 1}`,
+    );
   }
   const stopTokens = [...new Set([...(request.ignoreEnd ? [] : endTokens), ...(given as number[])])];
   const stopStrings: unknown = request.stop ?? [];
-  if (!Array.isArray(stopStrings) || !Array.from(stopStrings).every((stop) => typeof stop === "string" && stop !== "")) {
+  if (
+    !Array.isArray(stopStrings) ||
+    !Array.from(stopStrings).every((stop) => typeof stop === "string" && stop !== "")
+  ) {
     throw new RequestError(`stop is ${show(stopStrings)}; it must be a list of texts, none of them empty`);
   }
-  if (stopStrings.length > 0 && !model.tokenizer) throw new RequestError(`${model.name} has no tokenizer and so no text to stop at; use stopTokens`);
+  if (stopStrings.length > 0 && !model.tokenizer)
+    throw new RequestError(`${model.name} has no tokenizer and so no text to stop at; use stopTokens`);
   const writer = new Writer({ tokenizer: model.tokenizer, stopTokens, stopStrings, most, mostReason });
   return { plan, messages, sampling: checkSampling(request), stopTokens, writer };
 }

@@ -1,8 +1,8 @@
 import { RequestError } from "./error.js";
 
 /**
- * An answer while it is written: iterate it for its pieces, or await `result`; both, in that order, is fine too. Leaving the loop early ends the work and frees its
- * memory; `result` rejects then.
+ * An answer while it is written: iterate it for its pieces, or await `result`; both, in that order, is fine too.
+ * Leaving the loop early ends the work and frees its memory; `result` rejects then.
  */
 export class Generation<Piece, Result> implements AsyncIterable<Piece> {
   readonly #pieces: AsyncGenerator<Piece, Result>;

@@ -21,13 +21,17 @@ import {
   sizeError,
 } from "./hub-repository.js";
 
-// Models of a Hugging Face hub, kept on disk. A repository is looked up once: which commit its revision was, and which files that has. From then on a revision means
-// that commit, and nothing is asked of the network but files that are not there yet.
+// Models of a Hugging Face hub, kept on disk. A repository is looked up once: which commit its revision was, and which
+// files that has. From then on a revision means that commit, and nothing is asked of the network but files that are not
+// there yet.
 
 export interface HubOptions extends RepositoryOptions {
   /** The folder that downloads go to. Default: `$ZIGGURAT_CACHE`, or `.cache/ziggurat` in the user's home. */
   readonly cache?: string;
-  /** Reads weights that are not on disk yet in place, by ranges, instead of downloading them: for a look at their headers. */
+  /**
+   * Reads weights that are not on disk yet in place, by ranges, instead of downloading them: for a look at their
+   * headers.
+   */
   readonly inPlace?: boolean;
   /** Told while files are downloaded: bytes done, of all. */
   readonly onProgress?: (file: string, done: number, total: number) => void;
@@ -39,14 +43,18 @@ const piece = 8 * 2 ** 20;
 const attempts = 3;
 
 /**
- * The files of a repository, such as `hub("HuggingFaceTB/SmolLM2-135M-Instruct")`; `"owner/name@revision"` names a revision, `"owner/name/file.gguf"` one GGUF file of
- * several. Each file is downloaded when it is opened, resumed where an earlier download stopped, and checked against its size and, where the hub gives one, its SHA-256.
- * Its methods reject with a {@link DownloadError}. Throws one where the name cannot be.
+ * The files of a repository, such as `hub("HuggingFaceTB/SmolLM2-135M-Instruct")`; `"owner/name@revision"` names a
+ * revision, `"owner/name/file.gguf"` one GGUF file of several. Each file is downloaded when it is opened, resumed where
+ * an earlier download stopped, and checked against its size and, where the hub gives one, its SHA-256. Its methods
+ * reject with a {@link DownloadError}. Throws one where the name cannot be.
  */
 export function hub(given: string, options: HubOptions = {}): ModelFiles {
   const repository = repositoryOf(given, options);
   const { name, folder: within, signal } = repository;
-  const cache = join(options.cache ?? process.env.ZIGGURAT_CACHE ?? join(homedir(), ".cache", "ziggurat"), name.replace("/", "--"));
+  const cache = join(
+    options.cache ?? process.env.ZIGGURAT_CACHE ?? join(homedir(), ".cache", "ziggurat"),
+    name.replace("/", "--"),
+  );
   let listing: Promise<Listing> | undefined;
   const known = () => {
     listing ??= look(repository, cache).catch((error: unknown) => {
@@ -69,7 +77,9 @@ export function hub(given: string, options: HubOptions = {}): ModelFiles {
         if (options.inPlace && /\.(safetensors|gguf)$/i.test(file)) return openInPlace(repository, commit, entry);
         const running =
           downloads.get(file) ??
-          download(repository, { commit, at, signal, onProgress: options.onProgress }, entry).finally(() => downloads.delete(file));
+          download(repository, { commit, at, signal, onProgress: options.onProgress }, entry).finally(() =>
+            downloads.delete(file),
+          );
         downloads.set(file, running);
         await running;
       }
@@ -130,7 +140,12 @@ async function download(
     if (size === 0) await writeFile(part, "");
     if (done < size) {
       const { downloadFile } = await import("@huggingface/hub");
-      const blob = await downloadFile({ repo: { type: "model", name }, path: `${within}${path}`, revision: commit, ...access });
+      const blob = await downloadFile({
+        repo: { type: "model", name },
+        path: `${within}${path}`,
+        revision: commit,
+        ...access,
+      });
       if (blob?.size !== size) throw sizeError(`${name}/${path}`, blob?.size, size);
       let fruitless = 0;
       while (done < size) {
@@ -141,7 +156,8 @@ async function download(
         if (done > end) throw new DownloadError(`${name}/${path}: more came than the file's ${size} bytes`);
         // A connection that broke: what has come is good, and the rest is asked for again.
         fruitless = came > 0 ? 0 : fruitless + 1;
-        if (done < end && fruitless === attempts) throw error ?? new DownloadError(`${name}/${path}: byte ${done} did not come`);
+        if (done < end && fruitless === attempts)
+          throw error ?? new DownloadError(`${name}/${path}: byte ${done} did not come`);
         onProgress?.(path, done, size);
       }
     }
@@ -151,7 +167,9 @@ async function download(
       const got = hash.digest("hex");
       if (got !== sha256) {
         await rm(part);
-        throw new DownloadError(`${name}/${path}: what came has the SHA-256 ${got}; it should have ${sha256}. It is gone; try again`);
+        throw new DownloadError(
+          `${name}/${path}: what came has the SHA-256 ${got}; it should have ${sha256}. It is gone; try again`,
+        );
       }
     }
     await rename(part, join(at, path));
@@ -161,7 +179,10 @@ async function download(
   }
 }
 
-/** Appends what a stream gives to a file: how many bytes came, and what ended it early. Rejects where they cannot be written. */
+/**
+ * Appends what a stream gives to a file: how many bytes came, and what ended it early. Rejects where they cannot be
+ * written.
+ */
 async function append(path: string, stream: ReadableStream<Uint8Array>): Promise<{ came: number; error?: unknown }> {
   const target = await open(path, "a");
   const reader = stream.getReader();

@@ -1,8 +1,24 @@
 export { type Chat, chatOf, type Message } from "./chat.js";
 export type { Piece } from "./decode.js";
 export type { TextStream } from "./detokenize.js";
-export { CeilingError, ConfigError, DownloadError, FormatError, RequestError, TemplateError, TokenizerError } from "./error.js";
-export type { Family, Forward, LoadedWeights, LoadWeightsOptions, ModelFacts, OpenedModel, Rope } from "./families/family.js";
+export {
+  CeilingError,
+  ConfigError,
+  DownloadError,
+  FormatError,
+  RequestError,
+  TemplateError,
+  TokenizerError,
+} from "./error.js";
+export type {
+  Family,
+  Forward,
+  LoadedWeights,
+  LoadWeightsOptions,
+  ModelFacts,
+  OpenedModel,
+  Rope,
+} from "./families/family.js";
 export { blobs, type FileSource, type ModelFiles, memoryFiles } from "./files.js";
 export { type Fit, type FitOptions, fit } from "./fit.js";
 export {

@@ -11,33 +11,51 @@ export interface PlannedTurn {
 }
 
 const defaultMaxTokens = 256;
-/** The most steps, pieces read or tokens written, that a turn may have: every one is looked ahead over before work starts. */
+/**
+ * The most steps, pieces read or tokens written, that a turn may have: every one is looked ahead over before work
+ * starts.
+ */
 const mostSteps = 2 ** 20;
 
 /** `maxTokens` as given, checked; undefined where left out. Throws a `RequestError`. */
 export function checkMaxTokens(maxTokens: number | undefined): number {
   const value = maxTokens ?? defaultMaxTokens;
-  if (!Number.isSafeInteger(value) || value < 1) throw new RequestError(`maxTokens is ${String(value)}; it must be a whole number of at least 1`);
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw new RequestError(`maxTokens is ${String(value)}; it must be a whole number of at least 1`);
   return value;
 }
 
-/** Lengths of the pieces of `chunk` tokens that a message is cut into; one piece where `chunk` is undefined. Throws a `RequestError`. */
+/**
+ * Lengths of the pieces of `chunk` tokens that a message is cut into; one piece where `chunk` is undefined. Throws a
+ * `RequestError`.
+ */
 export function pieces(tokens: number, chunk: number | undefined): number[] {
   if (chunk !== undefined && (!Number.isSafeInteger(chunk) || chunk < 1)) {
     throw new RequestError(`chunk is ${String(chunk)}; it must be a whole number of tokens, at least 1`);
   }
   const size = chunk ?? tokens;
   const length = Math.ceil(tokens / size);
-  if (length > mostSteps) throw new RequestError(`chunk is ${size}: ${tokens} tokens would be ${length} pieces; ${mostSteps} are the most`);
+  if (length > mostSteps)
+    throw new RequestError(`chunk is ${size}: ${tokens} tokens would be ${length} pieces; ${mostSteps} are the most`);
   return Array.from({ length }, (_, index) => Math.min(size, tokens - index * size));
 }
 
 /** Cuts a message into pieces of `chunk` tokens. Throws a `RequestError`. */
 export const cut = (ids: readonly number[], chunk: number | undefined): Int32Array[] =>
-  pieces(ids.length, chunk).map((length, index) => Int32Array.from(ids.slice(index * (chunk ?? 0), index * (chunk ?? 0) + length)));
+  pieces(ids.length, chunk).map((length, index) =>
+    Int32Array.from(ids.slice(index * (chunk ?? 0), index * (chunk ?? 0) + length)),
+  );
 
-/** Looks ahead over a turn. Throws a `RequestError` where it would leave the model's context, and whatever the policy throws. */
-export function planWithin(model: Model, progress: Progress, messages: readonly { readonly length: number }[], maxTokens: number): PlannedTurn {
+/**
+ * Looks ahead over a turn. Throws a `RequestError` where it would leave the model's context, and whatever the policy
+ * throws.
+ */
+export function planWithin(
+  model: Model,
+  progress: Progress,
+  messages: readonly { readonly length: number }[],
+  maxTokens: number,
+): PlannedTurn {
   const { contextLength } = model.facts;
   const { policy } = progress;
   const tokens = messages.reduce((sum, message) => sum + message.length, 0);
@@ -65,18 +83,31 @@ export function planWithin(model: Model, progress: Progress, messages: readonly 
   return { plan, most, mostReason: most < maxTokens ? "context" : "length" };
 }
 
-/** The most bytes of K and V that a turn takes, exactly. `before`: bytes of each layer's arena when it starts; none for a new cache. */
-export function turnBytes(model: Model, progress: readonly Progress[], plans: readonly TurnPlan[], before?: readonly number[]): number {
+/**
+ * The most bytes of K and V that a turn takes, exactly. `before`: bytes of each layer's arena when it starts; none for
+ * a new cache.
+ */
+export function turnBytes(
+  model: Model,
+  progress: readonly Progress[],
+  plans: readonly TurnPlan[],
+  before?: readonly number[],
+): number {
   const sequences = plans.map((plan, sequence) => ({ plan, policy: progress[sequence]!.policy }));
   return peakBytes(model.facts.cache, model.rowDType, sequences, before);
 }
 
-/** Throws a `CeilingError` where the turn needs more bytes of K and V than the ceiling allows; `RequestError` where the ceiling is no number. */
+/**
+ * Throws a `CeilingError` where the turn needs more bytes of K and V than the ceiling allows; `RequestError` where the
+ * ceiling is no number.
+ */
 export function checkCeiling(needed: number, maxCacheBytes: number | undefined, advice: string): void {
   if (maxCacheBytes === undefined) return;
   if (typeof maxCacheBytes !== "number" || !(maxCacheBytes > 0)) {
     throw new RequestError(`maxCacheBytes is ${String(maxCacheBytes)}; it must be a number of bytes above 0`);
   }
   if (needed > maxCacheBytes)
-    throw new CeilingError(`the cache would take ${needed} bytes at its peak; maxCacheBytes is ${maxCacheBytes}. ${advice}`);
+    throw new CeilingError(
+      `the cache would take ${needed} bytes at its peak; maxCacheBytes is ${maxCacheBytes}. ${advice}`,
+    );
 }

@@ -11,10 +11,15 @@ import { settle } from "./settle.js";
 const tile = 64;
 
 /**
- * The log-probability (natural) of every token of a text but the first, given all before it: one prefill. exp of the mean, negated, is the perplexity. Rejects with a
- * `RequestError` where there are fewer than two tokens, or more than the model reads.
+ * The log-probability (natural) of every token of a text but the first, given all before it: one prefill. exp of the
+ * mean, negated, is the perplexity. Rejects with a `RequestError` where there are fewer than two tokens, or more than
+ * the model reads.
  */
-export async function logProbabilities(model: Model, ids: readonly number[] | Int32Array, signal?: AbortSignal): Promise<Float32Array> {
+export async function logProbabilities(
+  model: Model,
+  ids: readonly number[] | Int32Array,
+  signal?: AbortSignal,
+): Promise<Float32Array> {
   checkModel(model);
   const tokens = Int32Array.from(encodePrompt(model, ids));
   const count = tokens.length - 1;

@@ -26,19 +26,26 @@ export interface LoadOptions {
   /** What rows of K and V are stored in. Default bf16. */
   readonly rows?: RowDType;
   /**
-   * The most tokens that will be read; default: what the model can. Phi-3's long variants, and others with longrope, have one set of rotary factors for texts within
-   * the length that they were first trained for, and one beyond it: this chooses.
+   * The most tokens that will be read; default: what the model can. Phi-3's long variants, and others with longrope,
+   * have one set of rotary factors for texts within the length that they were first trained for, and one beyond it:
+   * this chooses.
    */
   readonly contextLength?: number;
   /** Told now and then: bytes loaded, of all. */
   readonly onProgress?: (done: number, total: number) => void;
   /** Told while files of the hub are downloaded: bytes done, of all of that file. */
   readonly onDownload?: NonNullable<HubOptions["onProgress"]>;
-  /** Ends the loading, downloads included: it rejects with the signal's reason, and what was allocated is freed. Of a server that says nothing more nobody else tires. */
+  /**
+   * Ends the loading, downloads included: it rejects with the signal's reason, and what was allocated is freed. Of a
+   * server that says nothing more nobody else tires.
+   */
   readonly signal?: AbortSignal;
 }
 
-/** A model on a device, with its tokenizer. Made by {@link loadModel}; all generations and sessions of it share its weights. */
+/**
+ * A model on a device, with its tokenizer. Made by {@link loadModel}; all generations and sessions of it share its
+ * weights.
+ */
 export class Model {
   readonly name: string;
   readonly facts: ModelFacts;
@@ -56,7 +63,14 @@ export class Model {
   readonly ropes: RopeTables;
   readonly #weights: LoadedWeights;
 
-  constructor(name: string, facts: ModelFacts, weights: LoadedWeights, options: LoadOptions, tokenizer?: Tokenizer, chat?: Chat) {
+  constructor(
+    name: string,
+    facts: ModelFacts,
+    weights: LoadedWeights,
+    options: LoadOptions,
+    tokenizer?: Tokenizer,
+    chat?: Chat,
+  ) {
     this.name = name;
     this.facts = facts;
     this.backend = options.backend;
@@ -83,13 +97,17 @@ export class Model {
 /** Throws a `RequestError` for what is no model, such as the promise of one. */
 export function checkModel(model: unknown): void {
   if (typeof (model as Partial<Model> | null | undefined)?.forward === "function") return;
-  const what = model instanceof Promise ? "a promise; await loadModel(...)" : `${show(model)}; it must be what loadModel resolves to`;
+  const what =
+    model instanceof Promise
+      ? "a promise; await loadModel(...)"
+      : `${show(model)}; it must be what loadModel resolves to`;
   throw new RequestError(`the model is ${what}`);
 }
 
 /**
- * A model from its configuration alone: facts, the tokenizer and the weights where they are asked for. Rejects with a `ConfigError` where the architecture is not
- * known or the configuration cannot be, with a `FormatError` where a file cannot be read.
+ * A model from its configuration alone: facts, the tokenizer and the weights where they are asked for. Rejects with a
+ * `ConfigError` where the architecture is not known or the configuration cannot be, with a `FormatError` where a file
+ * cannot be read.
  */
 export async function openModel(
   source: ModelSource,
@@ -99,21 +117,27 @@ export async function openModel(
     throw new RequestError(`contextLength is ${show(contextLength)}; it must be a whole number of tokens, at least 1`);
   }
   signal?.throwIfAborted();
-  const files = await modelFiles(source, { ...(onDownload ? { onProgress: onDownload } : {}), ...(signal ? { signal } : {}) });
+  const files = await modelFiles(source, {
+    ...(onDownload ? { onProgress: onDownload } : {}),
+    ...(signal ? { signal } : {}),
+  });
   const { name, configuration, tokenizer, weights } = await openCheckpoint(files);
   const named = isRecord(configuration.json) ? configuration.json.architectures : undefined;
   const architecture: unknown = Array.isArray(named) ? named[0] : undefined;
   const family = families.find(({ architectures }) => architectures.some((known) => known === architecture));
   if (!family) {
     const known = families.flatMap(({ architectures }) => architectures).join(", ");
-    throw new ConfigError(`${configuration.file}: architecture ${show(architecture ?? null)} is not supported; supported are ${known}`);
+    throw new ConfigError(
+      `${configuration.file}: architecture ${show(architecture ?? null)} is not supported; supported are ${known}`,
+    );
   }
   return { ...family.open(configuration, contextLength), name, tokenizer, weights };
 }
 
 /**
- * Loads a model's weights onto a backend, tensor by tensor, and its tokenizer. Rejects with a `ConfigError`, `FormatError` or `TokenizerError` that names file and
- * place, with a `DownloadError` where it cannot be fetched; what was allocated is freed then.
+ * Loads a model's weights onto a backend, tensor by tensor, and its tokenizer. Rejects with a `ConfigError`,
+ * `FormatError` or `TokenizerError` that names file and place, with a `DownloadError` where it cannot be fetched; what
+ * was allocated is freed then.
  */
 export async function loadModel(source: ModelSource, options: LoadOptions): Promise<Model> {
   const { backend, weights: dtype, signal } = options;
@@ -133,7 +157,10 @@ export async function loadModel(source: ModelSource, options: LoadOptions): Prom
   const stored = await opened.weights();
   const bytes = opened.weightBytes(stored, dtype);
   const free = backend.info.maxBytes - backend.memory().live;
-  if (bytes > free) throw new RequestError(`${opened.name}: its weights take ${bytes} bytes; the ${backend.info.name} backend has ${free} left`);
+  if (bytes > free)
+    throw new RequestError(
+      `${opened.name}: its weights take ${bytes} bytes; the ${backend.info.name} backend has ${free} left`,
+    );
   const onProgress = (done: number, total: number) => {
     signal?.throwIfAborted();
     options.onProgress?.(done, total);

@@ -1,10 +1,16 @@
 import type { Backend, Slice } from "@ziggurat/tensor";
 import { settle } from "./settle.js";
 
-/** The longest stretch of work, in milliseconds, that is enqueued before the caller gets a turn: an abort is noticed within about this. */
+/**
+ * The longest stretch of work, in milliseconds, that is enqueued before the caller gets a turn: an abort is noticed
+ * within about this.
+ */
 const stretch = 100;
 
-/** Waits for the device now and then, so that long work can be aborted and its progress told, without a stall after every piece. */
+/**
+ * Waits for the device now and then, so that long work can be aborted and its progress told, without a stall after
+ * every piece.
+ */
 export class Pace {
   readonly #backend: Backend;
   readonly #signal: AbortSignal | undefined;

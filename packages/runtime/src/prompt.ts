@@ -11,13 +11,19 @@ const isIds = (prompt: Prompt): prompt is readonly number[] | Int32Array =>
 /** Whether a prompt is chat messages. */
 export const isChat = (prompt: Prompt): prompt is readonly Message[] => Array.isArray(prompt) && !isIds(prompt);
 
-/** A prompt's token ids. Text and message contents never become special tokens. Throws a `RequestError`, `TokenizerError` or `TemplateError`. */
+/**
+ * A prompt's token ids. Text and message contents never become special tokens. Throws a `RequestError`,
+ * `TokenizerError` or `TemplateError`.
+ */
 export function encodePrompt(model: Model, prompt: Prompt, { first = true } = {}): number[] {
   const ids = toIds(model, prompt, first);
   if (ids.length === 0) throw new RequestError("the prompt is empty; it must have at least one token");
   const { vocabularySize } = model.facts;
   const at = ids.findIndex((id) => !Number.isSafeInteger(id) || id < 0 || id >= vocabularySize);
-  if (at >= 0) throw new RequestError(`the prompt holds token ${show(ids[at])} at ${at}; ${model.name} has tokens 0 to ${vocabularySize - 1}`);
+  if (at >= 0)
+    throw new RequestError(
+      `the prompt holds token ${show(ids[at])} at ${at}; ${model.name} has tokens 0 to ${vocabularySize - 1}`,
+    );
   return ids;
 }
 

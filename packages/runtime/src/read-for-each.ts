@@ -11,7 +11,10 @@ export interface ReadForEachOptions {
   readonly onProgress: ((done: number) => void) | undefined;
 }
 
-/** Reads one text once for caches of one sequence each, all empty. `policySeconds`: by cache; `prefillSeconds`: without them. */
+/**
+ * Reads one text once for caches of one sequence each, all empty. `policySeconds`: by cache; `prefillSeconds`: without
+ * them.
+ */
 export async function readForEach(
   model: Model,
   caches: readonly Cache[],

@@ -11,7 +11,10 @@ export interface ReadOptions {
   readonly signal: AbortSignal | undefined;
   /** Told now and then: tokens x layers done, of all. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
-  /** Told the seconds that a target's policy took to choose and move its rows, layer by layer; each layer is waited for then. */
+  /**
+   * Told the seconds that a target's policy took to choose and move its rows, layer by layer; each layer is waited for
+   * then.
+   */
   readonly clock?: (target: number, seconds: number) => void;
   /** Given the hidden states of all tokens after the last layer. */
   readonly after?: (hidden: Hidden) => Promise<void>;
@@ -35,10 +38,15 @@ export interface ReadResult {
 }
 
 /**
- * Reads one message layer by layer over all its tokens, and lets every target keep what its policy chooses. Attention within the message, and to the rows held
- * before, is exact. Prefills of one model run one after the other.
+ * Reads one message layer by layer over all its tokens, and lets every target keep what its policy chooses. Attention
+ * within the message, and to the rows held before, is exact. Prefills of one model run one after the other.
  */
-export function readMessage(model: Model, targets: readonly [Target, ...Target[]], ids: Int32Array, options: ReadOptions): Promise<ReadResult> {
+export function readMessage(
+  model: Model,
+  targets: readonly [Target, ...Target[]],
+  ids: Int32Array,
+  options: ReadOptions,
+): Promise<ReadResult> {
   return model.prefills.run(() => read(model, targets, ids, options));
 }
 

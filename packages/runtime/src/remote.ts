@@ -2,7 +2,8 @@ import { DownloadError, reason, show } from "./error.js";
 import { checkRange, type FileSource, type ModelFiles } from "./files.js";
 import { onlyParts } from "./gguf/parts.js";
 
-// Files on a web server, read in place by HTTP range requests: nothing is kept, and nothing is fetched but the parts that are read.
+// Files on a web server, read in place by HTTP range requests: nothing is kept, and nothing is fetched but the parts
+// that are read.
 
 export interface RemoteOptions {
   /** Sent with every request, such as `authorization`. */
@@ -16,8 +17,9 @@ export interface RemoteOptions {
 const attempts = 3;
 
 /**
- * The files below a URL, such as `https://host/models/tiny/`; or the one file that it names, a GGUF file. Methods reject with a {@link DownloadError}, where a file has
- * changed since it was opened too. A server that does not answer ranges makes `open` fetch the whole file.
+ * The files below a URL, such as `https://host/models/tiny/`; or the one file that it names, a GGUF file. Methods
+ * reject with a {@link DownloadError}, where a file has changed since it was opened too. A server that does not answer
+ * ranges makes `open` fetch the whole file.
  */
 export function remote(url: string | URL, { headers = {}, signal, name }: RemoteOptions = {}): ModelFiles {
   const base = new URL(url);
@@ -27,7 +29,10 @@ export function remote(url: string | URL, { headers = {}, signal, name }: Remote
   if (/\.gguf$/i.test(only)) {
     const folder = new URL(base);
     folder.pathname = folder.pathname.replace(/[^/]*$/, "");
-    const beside: ModelFiles = { name: called.replace(/\/[^/]*$/, ""), open: (file) => open(file, below(folder, file)) };
+    const beside: ModelFiles = {
+      name: called.replace(/\/[^/]*$/, ""),
+      open: (file) => open(file, below(folder, file)),
+    };
     return onlyParts(beside, only);
   }
   return { name: called, open: (file) => open(file, below(base, file)) };
@@ -63,7 +68,11 @@ function below(base: URL, file: string): URL {
 }
 
 /** Undefined where the server has no such file. `file`: for errors. */
-export async function openRemote(file: string, url: URL, { headers = {}, signal }: RemoteOptions = {}): Promise<FileSource | undefined> {
+export async function openRemote(
+  file: string,
+  url: URL,
+  { headers = {}, signal }: RemoteOptions = {},
+): Promise<FileSource | undefined> {
   const get = async (range?: string): Promise<Response> => {
     try {
       // A compressed answer would have other offsets.
@@ -78,7 +87,8 @@ export async function openRemote(file: string, url: URL, { headers = {}, signal 
   if (first.status === 404 || first.status === 410) return void (await first.body?.cancel());
   if (first.status === 200) return whole(file, first);
   // An empty file has no first byte.
-  if (first.status === 416 && /\/0$/.test(first.headers.get("content-range") ?? "")) return { size: 0, read: async () => new Uint8Array(0) };
+  if (first.status === 416 && /\/0$/.test(first.headers.get("content-range") ?? ""))
+    return { size: 0, read: async () => new Uint8Array(0) };
   if (first.status !== 206) {
     await first.body?.cancel();
     throw refused(file, url, first.status);
@@ -91,7 +101,8 @@ export async function openRemote(file: string, url: URL, { headers = {}, signal 
   async function sizeByHead(): Promise<number> {
     const head = await get();
     const length = Number(head.headers.get("content-length") ?? Number.NaN);
-    if (!head.ok || !Number.isSafeInteger(length)) throw new DownloadError(`${file}: ${url.origin} does not say how many bytes the file has`);
+    if (!head.ok || !Number.isSafeInteger(length))
+      throw new DownloadError(`${file}: ${url.origin} does not say how many bytes the file has`);
     return length;
   }
 
@@ -136,7 +147,8 @@ export async function openRemote(file: string, url: URL, { headers = {}, signal 
       for (let done = 0; done < length; ) {
         const came = await readSome(bytes.subarray(done), offset + done);
         fruitless = came > 0 ? 0 : fruitless + 1;
-        if (fruitless === attempts) throw new DownloadError(`${file}: byte ${offset + done} did not come, asked for ${attempts} times`);
+        if (fruitless === attempts)
+          throw new DownloadError(`${file}: byte ${offset + done} did not come, asked for ${attempts} times`);
         done += came;
       }
       return bytes;
@@ -163,9 +175,14 @@ const totalOf = (response: Response): number | undefined => {
 };
 
 const refused = (file: string, url: URL, status: number): DownloadError =>
-  new DownloadError(`${file}: ${url.origin} answers ${status}${status === 401 || status === 403 ? "; it may need a token" : ""}`);
+  new DownloadError(
+    `${file}: ${url.origin} answers ${status}${status === 401 || status === 403 ? "; it may need a token" : ""}`,
+  );
 
-/** A URL of the web, from a text or as it is; undefined for any other text. Throws a {@link DownloadError} for a URL of another kind. */
+/**
+ * A URL of the web, from a text or as it is; undefined for any other text. Throws a {@link DownloadError} for a URL of
+ * another kind.
+ */
 export function webUrl(what: string | URL): URL | undefined {
   if (typeof what === "string" && !/^[a-z][a-z\d+.-]+:\/\//i.test(what)) return undefined;
   const url = URL.canParse(String(what)) ? new URL(what) : undefined;

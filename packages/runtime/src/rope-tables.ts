@@ -16,7 +16,10 @@ export interface RopeLease {
   release(): void;
 }
 
-/** A model's rotation tables, shared by its generations. They grow when a longer text is read; a smaller set goes when nobody uses it any more. */
+/**
+ * A model's rotation tables, shared by its generations. They grow when a longer text is read; a smaller set goes when
+ * nobody uses it any more.
+ */
 export class RopeTables {
   readonly #backend: Backend;
   readonly #ropes: readonly Rope[];
@@ -28,7 +31,10 @@ export class RopeTables {
     this.#ropes = ropes;
   }
 
-  /** Tables for at least `positions` positions; `release` says that they are no longer needed. Rejects where there is no memory for them. */
+  /**
+   * Tables for at least `positions` positions; `release` says that they are no longer needed. Rejects where there is no
+   * memory for them.
+   */
   lease(positions: number): Promise<RopeLease> {
     // One at a time: two that find the tables too short share the new ones.
     return this.#lock.run(() => this.#lease(positions));
@@ -64,7 +70,11 @@ export class RopeTables {
 
   #make(rows: number): TableSet {
     const distinct = [...new Set(this.#ropes)];
-    return { rows, leases: 0, byRope: new Map(distinct.map((one) => [one, ropeTable(this.#backend, one.frequencies, rows, one.factor)])) };
+    return {
+      rows,
+      leases: 0,
+      byRope: new Map(distinct.map((one) => [one, ropeTable(this.#backend, one.frequencies, rows, one.factor)])),
+    };
   }
 
   #free(set: TableSet): void {

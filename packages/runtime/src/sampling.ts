@@ -10,7 +10,10 @@ export interface SamplingOptions {
   readonly topP?: number;
   /** Only tokens at least `minP` times as likely as the likeliest; 0 (default) for all. */
   readonly minP?: number;
-  /** Divides positive and multiplies negative logits of tokens that have been read or written; 1 (default) for none (Keskar et al., 2019, arXiv 1909.05858). */
+  /**
+   * Divides positive and multiplies negative logits of tokens that have been read or written; 1 (default) for none
+   * (Keskar et al., 2019, arXiv 1909.05858).
+   */
   readonly repetitionPenalty?: number;
   /** Whole, from 0 to 2^31 - 1. Default: drawn anew, and told in the result. */
   readonly seed?: number;
@@ -27,11 +30,17 @@ export function checkSampling(options: SamplingOptions): Sampling {
     ["topK", topK, Number.isSafeInteger(topK) && topK >= 0, "a whole number of at least 0"],
     ["topP", topP, topP > 0 && topP <= 1, "above 0 and at most 1"],
     ["minP", minP, minP >= 0 && minP <= 1, "from 0 to 1"],
-    ["repetitionPenalty", repetitionPenalty, repetitionPenalty > 0 && Number.isFinite(repetitionPenalty), "a number above 0"],
+    [
+      "repetitionPenalty",
+      repetitionPenalty,
+      repetitionPenalty > 0 && Number.isFinite(repetitionPenalty),
+      "a number above 0",
+    ],
     ["seed", seed, Number.isSafeInteger(seed) && seed >= 0 && seed < 2 ** 31, "a whole number from 0 to 2147483647"],
   ];
   for (const [name, value, right, wanted] of ranges) {
-    if (typeof value !== "number" || !right) throw new RequestError(`${name} is ${String(value)}; it must be ${wanted}`);
+    if (typeof value !== "number" || !right)
+      throw new RequestError(`${name} is ${String(value)}; it must be ${wanted}`);
   }
   return { temperature, topK, topP, minP, repetitionPenalty, seed };
 }

@@ -20,18 +20,32 @@ export interface ScoreEachOptions {
   readonly onProgress?: (done: number) => void;
 }
 
-/** What one policy's cache made of the tokens that follow. Prefill time and scratch are those of the one prefill that all share. */
+/**
+ * What one policy's cache made of the tokens that follow. Prefill time and scratch are those of the one prefill that
+ * all share.
+ */
 export interface EachScore extends Pick<EachResult, "promptTokens" | "policy" | "cache" | "timings" | "policySeconds"> {
-  /** Log-probability (natural) of each given token after all that came before it. exp of the mean, negated, is the perplexity. */
+  /**
+   * Log-probability (natural) of each given token after all that came before it. exp of the mean, negated, is the
+   * perplexity.
+   */
   readonly logProbabilities: Float32Array;
 }
 
 /**
- * Reads one prompt once for all policies, then feeds the same tokens to each policy's cache, one by one, and gives their log-probabilities. Rejects with a `RequestError`
- * where there is nothing to score or the context is too short.
+ * Reads one prompt once for all policies, then feeds the same tokens to each policy's cache, one by one, and gives
+ * their log-probabilities. Rejects with a `RequestError` where there is nothing to score or the context is too short.
  */
-export async function* scoreEach({ model, policies, prompt, ids, signal, onProgress }: ScoreEachOptions): AsyncGenerator<EachScore> {
-  if (!Array.isArray(policies) || policies.length === 0) throw new RequestError("there are no policies; give at least one");
+export async function* scoreEach({
+  model,
+  policies,
+  prompt,
+  ids,
+  signal,
+  onProgress,
+}: ScoreEachOptions): AsyncGenerator<EachScore> {
+  if (!Array.isArray(policies) || policies.length === 0)
+    throw new RequestError("there are no policies; give at least one");
   checkModel(model);
   signal?.throwIfAborted();
   const { backend, facts, rowDType } = model;
@@ -44,7 +58,13 @@ export async function* scoreEach({ model, policies, prompt, ids, signal, onProgr
     const after = buffers.allocate(4 * facts.vocabularySize, "workspace");
     const logits = buffers.allocate(4 * facts.vocabularySize, "workspace");
     const plans = policies.map((policy) => {
-      const cache = new Cache({ backend, shape: facts.cache, dtype: rowDType, policies: [policy], rope: (layer) => lease!.rope(layer) });
+      const cache = new Cache({
+        backend,
+        shape: facts.cache,
+        dtype: rowDType,
+        policies: [policy],
+        rope: (layer) => lease!.rope(layer),
+      });
       caches.push(cache);
       const { plan, most } = planWithin(model, cache.progress[0]!, [read], following.length + 1);
       if (most <= following.length)
@@ -54,7 +74,11 @@ export async function* scoreEach({ model, policies, prompt, ids, signal, onProgr
       return plan;
     });
     lease = await model.ropes.lease(Math.max(...plans.map(({ positions }) => positions)));
-    const { prefillSeconds, policySeconds, scratchBytes } = await readForEach(model, caches, plans, read, { logits: after, signal, onProgress });
+    const { prefillSeconds, policySeconds, scratchBytes } = await readForEach(model, caches, plans, read, {
+      logits: after,
+      signal,
+      onProgress,
+    });
     const copy = await backend.prepare("copy", { words: facts.vocabularySize });
 
     for (const [index, policy] of policies.entries()) {

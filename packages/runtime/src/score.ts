@@ -15,8 +15,9 @@ export interface ScoreOptions {
 }
 
 /**
- * Feeds ids one by one to the single sequence of a cache that has room for them, and gives each one's log-probability (natural) after those before it. `logits` f32
- * [vocabulary]: after the last token read; left as they are after the last one fed.
+ * Feeds ids one by one to the single sequence of a cache that has room for them, and gives each one's log-probability
+ * (natural) after those before it. `logits` f32 [vocabulary]: after the last token read; left as they are after the
+ * last one fed.
  */
 export async function feedAndScore(
   model: Model,
@@ -41,7 +42,11 @@ export async function feedAndScore(
     for (const [index, id] of ids.entries()) {
       signal?.throwIfAborted();
       backend.write(target, Int32Array.of(id));
-      backend.dispatch(logProbability, { logits: batch.logits, ids: target, out: { buffer: scores.buffer, offset: 4 * index } });
+      backend.dispatch(logProbability, {
+        logits: batch.logits,
+        ids: target,
+        out: { buffer: scores.buffer, offset: 4 * index },
+      });
       backend.write(batch.tokens, Int32Array.of(id));
       await batch.feed([progress.feed(1, "decode")]);
       if (onLogits) onLogits(new Float32Array((await backend.read(batch.logits, 4 * vocabulary)).buffer));

@@ -16,7 +16,10 @@ import { checkTurn, runTurn, type TurnOptions } from "./turn.js";
 export interface SessionOptions {
   readonly model: Model;
   readonly policy: Policy;
-  /** The most bytes that K and V may take at any time, prefill scratch included; a turn that would need more is refused with a `CeilingError`. */
+  /**
+   * The most bytes that K and V may take at any time, prefill scratch included; a turn that would need more is refused
+   * with a `CeilingError`.
+   */
   readonly maxCacheBytes?: number;
 }
 
@@ -27,13 +30,17 @@ export interface TurnRequest extends Omit<Request, "policy">, TurnOptions {}
 export interface Origin {
   /** Tokens read when rows were last chosen: the queries are the last of those. 0 where nothing was evicted yet. */
   readonly chosenAt: number;
-  /** Tokens read before the fork, where the session is one: rows from before were chosen without knowing what is asked after it. */
+  /**
+   * Tokens read before the fork, where the session is one: rows from before were chosen without knowing what is asked
+   * after it.
+   */
   readonly forkedAt: number | undefined;
 }
 
 /**
- * A conversation that goes on inside its compressed cache: at the end of every turn the policy keeps what it chooses of all that was read. One piece of work at a
- * time. Close it to free its memory. Where reading fails or is aborted midway, layers no longer agree, and the session is closed.
+ * A conversation that goes on inside its compressed cache: at the end of every turn the policy keeps what it chooses of
+ * all that was read. One piece of work at a time. Close it to free its memory. Where reading fails or is aborted
+ * midway, layers no longer agree, and the session is closed.
  */
 export class Session {
   readonly model: Model;
@@ -106,7 +113,10 @@ export class Session {
       checkTurn(request);
       const fresh = this.#transcript.encode(request.prompt, true);
       const due = [...this.#unread, ...fresh];
-      const member = { ...planMember(this.model, cache.progress[0]!, due, request), earlier: this.#transcript.ids.slice(0, seen) };
+      const member = {
+        ...planMember(this.model, cache.progress[0]!, due, request),
+        earlier: this.#transcript.ids.slice(0, seen),
+      };
       this.#check(member.plan);
       const pieces = runTurn(this.model, cache, [member], request);
       try {
@@ -120,7 +130,8 @@ export class Session {
         }
       } catch (error) {
         // An answer is aborted between two tokens, when nothing is half done.
-        if (request.signal?.aborted && error === request.signal.reason) damaged = cache.progress[0]!.seen < seen + due.length;
+        if (request.signal?.aborted && error === request.signal.reason)
+          damaged = cache.progress[0]!.seen < seen + due.length;
         throw error;
       } finally {
         await pieces.return(undefined as never);
@@ -155,7 +166,8 @@ export class Session {
     const cache = this.#cache;
     try {
       cache.rope = lease.rope;
-      for (const ids of messages) await readMessage(this.model, [{ cache, sequence: 0, plans: [plan] }], ids, { logits: this.#logits, signal });
+      for (const ids of messages)
+        await readMessage(this.model, [{ cache, sequence: 0, plans: [plan] }], ids, { logits: this.#logits, signal });
       this.#logitsAt = this.seen;
     } finally {
       lease.release();
@@ -163,8 +175,8 @@ export class Session {
   }
 
   /**
-   * Log-probability (natural) of each given token after all that came before it. The model reads them one by one, and the schedule is asked after every one. At least
-   * one token must have been read before.
+   * Log-probability (natural) of each given token after all that came before it. The model reads them one by one, and
+   * the schedule is asked after every one. At least one token must have been read before.
    */
   async score(ids: readonly number[] | Int32Array, options: ScoreOptions = {}): Promise<Float32Array> {
     this.#begin();
@@ -172,15 +184,20 @@ export class Session {
     try {
       options.signal?.throwIfAborted();
       const fresh = encodePrompt(this.model, ids, { first: false });
-      if (this.#transcript.ids.length === 0) throw new RequestError("score: nothing comes before the first token; read at least one token first");
+      if (this.#transcript.ids.length === 0)
+        throw new RequestError("score: nothing comes before the first token; read at least one token first");
       if (this.#unread.length === 0 && this.#logitsAt !== this.seen) {
-        throw new RequestError("score: the last token read was followed by an end of turn; read the start of the next turn first");
+        throw new RequestError(
+          "score: the last token read was followed by an end of turn; read the start of the next turn first",
+        );
       }
       const unread = this.#unread;
       const fed = [...unread, ...fresh];
       const { plan, most } = planWithin(this.model, this.#cache.progress[0]!, [], fed.length + 1);
       if (most < fed.length + 1)
-        throw new RequestError(`score: ${fed.length} tokens after ${this.seen} read are more than the context of ${this.model.name}`);
+        throw new RequestError(
+          `score: ${fed.length} tokens after ${this.seen} read are more than the context of ${this.model.name}`,
+        );
       this.#check(plan);
       const lease = await this.model.ropes.lease(plan.positions);
       try {
@@ -200,11 +217,17 @@ export class Session {
     }
   }
 
-  /** A session of its own that goes on from here: a compressed text, used for several questions. Its `origin` says so. */
+  /**
+   * A session of its own that goes on from here: a compressed text, used for several questions. Its `origin` says so.
+   */
   fork(): Promise<Session> {
     return this.#work(async () => {
       const { model, policy } = this;
-      const fork = new Session({ model, policy, ...(this.#maxCacheBytes === undefined ? {} : { maxCacheBytes: this.#maxCacheBytes }) });
+      const fork = new Session({
+        model,
+        policy,
+        ...(this.#maxCacheBytes === undefined ? {} : { maxCacheBytes: this.#maxCacheBytes }),
+      });
       try {
         if (this.seen > 0) {
           const rows = this.rows;
@@ -227,7 +250,8 @@ export class Session {
 
   /** Frees the session's memory; again is fine. Throws where a turn is under way. */
   close(): void {
-    if (this.#state === "busy") throw new RequestError("the session is at work; abort that or wait for it before closing");
+    if (this.#state === "busy")
+      throw new RequestError("the session is at work; abort that or wait for it before closing");
     if (this.#state === "open") this.#free();
   }
 

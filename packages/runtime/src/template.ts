@@ -1,8 +1,8 @@
 import { Environment, Interpreter, parse, tokenize } from "@huggingface/jinja";
 import { reason, show, TemplateError } from "./error.js";
 
-// Chat templates are programs that came with a model. They run in @huggingface/jinja, which bounds nothing; here every evaluated node is counted, and so
-// is the size of what it gives.
+// Chat templates are programs that came with a model. They run in @huggingface/jinja, which bounds nothing; here every
+// evaluated node is counted, and so is the size of what it gives.
 
 const limits = {
   /** Characters of a template; the longest in use have about 20,000. */
@@ -21,14 +21,19 @@ const limits = {
 
 /** A compiled chat template. */
 export interface Template {
-  /** Throws {@link TemplateError}: what the template itself raises, what it gets wrong, and where it goes on for too long. */
+  /**
+   * Throws {@link TemplateError}: what the template itself raises, what it gets wrong, and where it goes on for too
+   * long.
+   */
   render(variables: Readonly<Record<string, unknown>>): string;
 }
 
 /** Throws {@link TemplateError} where the source cannot be parsed. */
 export function compileTemplate(source: string): Template {
   if (source.length > limits.template)
-    throw new TemplateError(`the chat template has ${source.length} characters; ${limits.template} are the most allowed`);
+    throw new TemplateError(
+      `the chat template has ${source.length} characters; ${limits.template} are the most allowed`,
+    );
   if (new RegExp(`\\s{${limits.blank}}`).test(source))
     throw new TemplateError(`the chat template has ${limits.blank} characters of white space in a row`);
   let program: ReturnType<typeof parse>;
@@ -57,7 +62,9 @@ function range(start: number, stop?: number, step = 1): number[] {
   const [from, to] = stop === undefined ? [0, start] : [start, stop];
   const count = Math.max(0, Math.ceil((to - from) / step));
   if (!(count <= limits.range))
-    throw new TemplateError(`the chat template asks for a range of ${count} numbers; ${limits.range} are the most allowed`);
+    throw new TemplateError(
+      `the chat template asks for a range of ${count} numbers; ${limits.range} are the most allowed`,
+    );
   return Array.from({ length: count }, (_, i) => from + i * step);
 }
 
@@ -71,7 +78,9 @@ const builtins = {
   range,
   strftime_now: (format: string) => strftime(new Date(), format),
   raise_exception(message: unknown) {
-    throw new TemplateError(`the chat template refuses these messages: ${typeof message === "string" ? message : show(message)}`);
+    throw new TemplateError(
+      `the chat template refuses these messages: ${typeof message === "string" ? message : show(message)}`,
+    );
   },
 };
 
@@ -114,17 +123,25 @@ function bounded(interpreter: Interpreter, given: number): Interpreter {
   const tooLarge = (what: string, bound: number): never => {
     throw new TemplateError(`the chat template makes ${what} of more than ${bound}`);
   };
-  /** Elements of a list or object, all levels of it. Lists and objects never change; namespaces do, so that none may lie within anything. */
+  /**
+   * Elements of a list or object, all levels of it. Lists and objects never change; namespaces do, so that none may lie
+   * within anything.
+   */
   const sizeOf = (value: Value): number => {
     if (value.type === "StringValue") return 1 + (value.value as string).length / 256;
     const isNamespace = value.type === "NamespaceValue";
-    const parts = Array.isArray(value.value) ? value.value : value.value instanceof Map ? [...value.value.values()] : undefined;
+    const parts = Array.isArray(value.value)
+      ? value.value
+      : value.value instanceof Map
+        ? [...value.value.values()]
+        : undefined;
     if (!parts) return 1;
     const known = isNamespace ? undefined : sizes.get(value);
     if (known !== undefined) return known;
     let size = 1;
     for (const part of parts as Value[]) {
-      if (part.type === "NamespaceValue") throw new TemplateError("the chat template puts a namespace into another value");
+      if (part.type === "NamespaceValue")
+        throw new TemplateError("the chat template puts a namespace into another value");
       size += sizeOf(part);
       if (size > largest) tooLarge("a list or object", largest);
     }

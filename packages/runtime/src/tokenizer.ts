@@ -6,13 +6,19 @@ import { isRecord, type ModelFiles, readJson, readText } from "./files.js";
 import { eachToken, readTokenizer, type TokenizerFile } from "./tokenizer-file.js";
 import { normalizerLikeReference, preTokenizerLikeReference } from "./tokenizer-parts.js";
 
-// tokenizer.json and tokenizer_config.json, by @huggingface/tokenizers. The library looks for special tokens in every text. So that text which only looks
-// like one stays text, the library is told aliases that no text can hold; a special token is then encoded where, and only where, its alias is put.
+// tokenizer.json and tokenizer_config.json, by @huggingface/tokenizers. The library looks for special tokens in every
+// text. So that text which only looks like one stays text, the library is told aliases that no text can hold; a special
+// token is then encoded where, and only where, its alias is put.
 
 export interface EncodeOptions {
-  /** Whether special tokens written in the text become special tokens. Default false: they stay text, as they must in what a user wrote. */
+  /**
+   * Whether special tokens written in the text become special tokens. Default false: they stay text, as they must in
+   * what a user wrote.
+   */
   readonly special?: boolean;
-  /** A character that is no part of the text: it only keeps what stands on both sides of it from being a special token. */
+  /**
+   * A character that is no part of the text: it only keeps what stands on both sides of it from being a special token.
+   */
   readonly ignore?: string;
   /** Whether to add what the tokenizer's post-processor adds around a text, such as a first token. Default false. */
   readonly addSpecialTokens?: boolean;
@@ -48,16 +54,26 @@ interface Special {
   readonly alias: string;
 }
 
-/** Tokenizer files of a model; undefined where there is no tokenizer.json. Rejects with {@link TokenizerError}, or FormatError where a file is not JSON. */
+/**
+ * Tokenizer files of a model; undefined where there is no tokenizer.json. Rejects with {@link TokenizerError}, or
+ * FormatError where a file is not JSON.
+ */
 export async function loadTokenizer(files: ModelFiles): Promise<Tokenizer | undefined> {
   const json = await readJson(files, "tokenizer.json");
   if (json === undefined) return undefined;
   const config = (await readJson(files, "tokenizer_config.json")) ?? {};
   const template = await readText(files, "chat_template.jinja");
-  return makeTokenizer(json, template === undefined || !isRecord(config) ? config : { ...config, chat_template: template }, files.name);
+  return makeTokenizer(
+    json,
+    template === undefined || !isRecord(config) ? config : { ...config, chat_template: template },
+    files.name,
+  );
 }
 
-/** A tokenizer of parsed tokenizer.json and tokenizer_config.json. Throws {@link TokenizerError}. `name` stands before the files' names in errors. */
+/**
+ * A tokenizer of parsed tokenizer.json and tokenizer_config.json. Throws {@link TokenizerError}. `name` stands before
+ * the files' names in errors.
+ */
 export function makeTokenizer(json: unknown, config: unknown = {}, name = "tokenizer"): Tokenizer {
   const file = `${name}/tokenizer.json`;
   const checked = readTokenizer(json, config, name);
@@ -73,7 +89,9 @@ export function makeTokenizer(json: unknown, config: unknown = {}, name = "token
   for (const id of vocabulary.keys()) vocabularySize = Math.max(vocabularySize, id + 1);
   const contents = [...byContent.keys()].sort((a, b) => b.length - a.length);
   const pattern =
-    contents.length === 0 ? undefined : new RegExp(contents.map((text) => text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("|"), "g");
+    contents.length === 0
+      ? undefined
+      : new RegExp(contents.map((text) => text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("|"), "g");
 
   let library: Library;
   try {
@@ -93,7 +111,8 @@ export function makeTokenizer(json: unknown, config: unknown = {}, name = "token
 
   const check = (id: number): string => {
     const token = vocabulary.get(id);
-    if (token === undefined) throw new TokenizerError(`${file}: ${show(id)} is no token id; ids go from 0 to ${vocabularySize - 1}`);
+    if (token === undefined)
+      throw new TokenizerError(`${file}: ${show(id)} is no token id; ids go from 0 to ${vocabularySize - 1}`);
     return token;
   };
   const byteLevel = isRecord(checked.json.decoder) && checked.json.decoder.type === "ByteLevel";
@@ -115,12 +134,15 @@ export function makeTokenizer(json: unknown, config: unknown = {}, name = "token
     chatTemplate: template,
     specialTokens: contents,
     encode(text, { special = false, ignore = "", addSpecialTokens = false } = {}) {
-      if (typeof text !== "string") throw new TokenizerError(`${file}: cannot encode ${show(text)}; it must be a string`);
+      if (typeof text !== "string")
+        throw new TokenizerError(`${file}: cannot encode ${show(text)}; it must be a string`);
       let marked = text;
       if (special && pattern) {
         const isIgnored = (content: string, at: number) =>
           content.length === 1 && ignore !== "" && text[at - 1] === ignore && text[at + 1] === ignore;
-        marked = text.replace(pattern, (content, at: number) => (isIgnored(content, at) ? content : byContent.get(content)!.alias));
+        marked = text.replace(pattern, (content, at: number) =>
+          isIgnored(content, at) ? content : byContent.get(content)!.alias,
+        );
       }
       if (ignore !== "") marked = marked.replaceAll(ignore, "");
       if (marked === "" && !addSpecialTokens) return [];
@@ -130,7 +152,8 @@ export function makeTokenizer(json: unknown, config: unknown = {}, name = "token
       } catch (error) {
         throw new TokenizerError(`${file}: cannot encode ${show(text)}: ${reason(error)}`);
       }
-      // A character that the vocabulary lacks, where there is no unknown token, is dropped, as the reference library does.
+      // A character that the vocabulary lacks, where there is no unknown token, is dropped, as the reference library
+      // does.
       return ids.filter((id) => id !== undefined);
     },
     decode(ids, options) {
@@ -149,13 +172,19 @@ export function makeTokenizer(json: unknown, config: unknown = {}, name = "token
   };
 }
 
-/** A name for a special token that no text can hold but by guessing 96 random bits. Private-use characters keep normalisers and splitters from touching it. */
+/**
+ * A name for a special token that no text can hold but by guessing 96 random bits. Private-use characters keep
+ * normalisers and splitters from touching it.
+ */
 function makeAlias(id: number): string {
   const words = crypto.getRandomValues(new Uint32Array(3));
   return `\ue000${[...words].map((word) => word.toString(36)).join("")}\ue001${id}\ue002`;
 }
 
-/** Settings that change how the library encodes. Spaces are never cleaned up: a stream could not take back a space that it gave. */
+/**
+ * Settings that change how the library encodes. Spaces are never cleaned up: a stream could not take back a space that
+ * it gave.
+ */
 const flags = (config: Readonly<Record<string, unknown>>) => ({
   remove_space: config.remove_space,
   do_lowercase_and_remove_accent: config.do_lowercase_and_remove_accent,
@@ -165,13 +194,18 @@ const flags = (config: Readonly<Record<string, unknown>>) => ({
 const aliasConfig = (named: Readonly<Record<string, string>>, byContent: ReadonlyMap<string, Special>) =>
   Object.fromEntries(Object.entries(named).map(([key, text]) => [key, byContent.get(text)?.alias ?? text]));
 
-/** tokenizer.json with every special token under its alias, and parts that do as the reference library's. A BPE is left without tokens and merges. */
+/**
+ * tokenizer.json with every special token under its alias, and parts that do as the reference library's. A BPE is left
+ * without tokens and merges.
+ */
 function withAliases({ json, added }: TokenizerFile, byContent: ReadonlyMap<string, Special>): Record<string, unknown> {
   const rename = (text: unknown) => (typeof text === "string" ? (byContent.get(text)?.alias ?? text) : text);
   const model: Record<string, unknown> = { ...json.model };
   if (model.type === "BPE") Object.assign(model, { vocab: {}, merges: [] });
-  else if (Array.isArray(model.vocab)) model.vocab = model.vocab.map(([piece, score]: [string, number]) => [rename(piece), score]);
-  else model.vocab = Object.fromEntries(Object.entries(model.vocab as object).map(([token, id]) => [rename(token), id]));
+  else if (Array.isArray(model.vocab))
+    model.vocab = model.vocab.map(([piece, score]: [string, number]) => [rename(piece), score]);
+  else
+    model.vocab = Object.fromEntries(Object.entries(model.vocab as object).map(([token, id]) => [rename(token), id]));
   if (typeof model.unk_token === "string") model.unk_token = rename(model.unk_token);
   return {
     normalizer: normalizerLikeReference(json.normalizer ?? null),
@@ -185,11 +219,15 @@ function withAliases({ json, added }: TokenizerFile, byContent: ReadonlyMap<stri
 
 function renameAll(value: unknown, rename: (text: unknown) => unknown): unknown {
   if (Array.isArray(value)) return value.map((item) => renameAll(item, rename));
-  if (isRecord(value)) return Object.fromEntries(Object.entries(value).map(([key, item]) => [rename(key), renameAll(item, rename)]));
+  if (isRecord(value))
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [rename(key), renameAll(item, rename)]));
   return rename(value);
 }
 
-/** Whether a decoder is the one of SentencePiece models with bytes for what they lack, and whether it strips the first space; undefined for any other. */
+/**
+ * Whether a decoder is the one of SentencePiece models with bytes for what they lack, and whether it strips the first
+ * space; undefined for any other.
+ */
 function sentencePieceDecoder(decoder: unknown): { readonly strip: boolean } | undefined {
   if (!isRecord(decoder) || decoder.type !== "Sequence" || !Array.isArray(decoder.decoders)) return undefined;
   const [replace, bytes, fuse, strip, ...rest] = decoder.decoders as unknown[];

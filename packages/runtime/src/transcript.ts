@@ -6,7 +6,10 @@ import { encodePrompt, isChat, type Prompt } from "./prompt.js";
 /** What a session's model was given and wrote, in order. */
 export class Transcript {
   readonly #model: Model;
-  /** Ids read and written. The cache has read the first `seen` of them; the last one written waits to be read with the next turn. */
+  /**
+   * Ids read and written. The cache has read the first `seen` of them; the last one written waits to be read with the
+   * next turn.
+   */
   readonly ids: number[] = [];
   readonly #messages: Message[] = [];
 
@@ -21,20 +24,29 @@ export class Transcript {
     return copy;
   }
 
-  /** The ids that a prompt adds. `answer`: whether the assistant's message is to start after it. Throws what {@link encodePrompt} throws. */
+  /**
+   * The ids that a prompt adds. `answer`: whether the assistant's message is to start after it. Throws what {@link
+   * encodePrompt} throws.
+   */
   encode(prompt: Prompt, answer: boolean): number[] {
     const { chat } = this.#model;
-    if (!isChat(prompt) || !chat || prompt.length === 0) return encodePrompt(this.#model, prompt, { first: this.ids.length === 0 });
+    if (!isChat(prompt) || !chat || prompt.length === 0)
+      return encodePrompt(this.#model, prompt, { first: this.ids.length === 0 });
     const earlier = this.#messages;
     if (earlier.length === 0) {
-      if (this.ids.length > 0) throw new RequestError("the session has read text or ids, and so has no chat to go on with; go on with text or ids");
+      if (this.ids.length > 0)
+        throw new RequestError(
+          "the session has read text or ids, and so has no chat to go on with; go on with text or ids",
+        );
       return chat.prompt(prompt, { generationPrompt: answer });
     }
     if (earlier.at(-1)!.role === "assistant") return chat.next(earlier.slice(0, -1), prompt);
     const before = chat.prompt(earlier, { generationPrompt: false });
     const all = chat.prompt([...earlier, ...prompt], { generationPrompt: answer });
     if (before.some((id, index) => all[index] !== id)) {
-      throw new RequestError("the chat template writes earlier messages in another way when more follow; start a new session with all messages");
+      throw new RequestError(
+        "the chat template writes earlier messages in another way when more follow; start a new session with all messages",
+      );
     }
     return all.slice(before.length);
   }

@@ -19,7 +19,10 @@ export interface TurnMember {
   readonly earlier?: readonly number[];
 }
 
-/** What the cache did: `read` after every message, `step` after generated tokens, where rows were evicted since the last event. */
+/**
+ * What the cache did: `read` after every message, `step` after generated tokens, where rows were evicted since the last
+ * event.
+ */
 export interface CacheEvent {
   readonly type: "read" | "step";
   readonly sequence: number;
@@ -69,13 +72,20 @@ export interface TurnOutcome {
 /** Throws a `RequestError` for an option that cannot be, and the signal's reason where it is aborted already. */
 export function checkTurn({ readEvery = 8, signal }: TurnOptions): void {
   if (!Number.isSafeInteger(readEvery) || readEvery < 1 || readEvery > mostEvery) {
-    throw new RequestError(`readEvery is ${String(readEvery)}; it must be a whole number of tokens from 1 to ${mostEvery}`);
+    throw new RequestError(
+      `readEvery is ${String(readEvery)}; it must be a whole number of tokens from 1 to ${mostEvery}`,
+    );
   }
   signal?.throwIfAborted();
 }
 
 /** Reads every sequence's messages, then decodes them together. The cache is left as the turn left it. */
-export async function* runTurn(model: Model, cache: Cache, members: readonly TurnMember[], options: TurnOptions): AsyncGenerator<Piece, TurnOutcome> {
+export async function* runTurn(
+  model: Model,
+  cache: Cache,
+  members: readonly TurnMember[],
+  options: TurnOptions,
+): AsyncGenerator<Piece, TurnOutcome> {
   const { readEvery = 8, logits = false, signal } = options;
   const lease = await model.ropes.lease(Math.max(1, ...members.map(({ plan }) => plan.positions)));
   const carefully = logits || members.some(({ writer }) => writer.stopsOnText);
@@ -132,11 +142,24 @@ const keptOf = (cache: Cache) => Promise.all(cache.progress.map((_, sequence) =>
 
 const eventOf = (type: CacheEvent["type"], cache: Cache, sequence: number, evictedBefore: number): CacheEvent => {
   const { seen, rows, evicted } = cache.progress[sequence]!;
-  return { type, sequence, seen, rows: rows.map((heads) => [...heads]), evicted: evicted - evictedBefore, bytes: cache.bytes };
+  return {
+    type,
+    sequence,
+    seen,
+    rows: rows.map((heads) => [...heads]),
+    evicted: evicted - evictedBefore,
+    bytes: cache.bytes,
+  };
 };
 
 /** Reads all messages of all sequences; `peakBytes` is the most that cache and scratch took together. */
-async function readAll(model: Model, cache: Cache, batch: Batch, members: readonly TurnMember[], { signal, onProgress, onEvent }: TurnOptions) {
+async function readAll(
+  model: Model,
+  cache: Cache,
+  batch: Batch,
+  members: readonly TurnMember[],
+  { signal, onProgress, onEvent }: TurnOptions,
+) {
   const plans = members.map(({ plan }) => plan);
   const total = members.reduce((sum, { messages }) => messages.reduce((n, { length }) => n + length, sum), 0);
   let before = 0;

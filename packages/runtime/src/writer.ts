@@ -14,7 +14,10 @@ export interface WriterOptions {
   readonly mostReason: "length" | "context";
 }
 
-/** Turns one sequence's ids into text, and knows when it has ended. Text that may be the beginning of a stop string is held back. */
+/**
+ * Turns one sequence's ids into text, and knows when it has ended. Text that may be the beginning of a stop string is
+ * held back.
+ */
 export class Writer {
   readonly ids: number[] = [];
   text = "";

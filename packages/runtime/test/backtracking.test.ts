@@ -1,12 +1,19 @@
 import { expect, it } from "vitest";
 import { repeatsRepeats } from "../src/backtracking.js";
 
-it.each(["(a+)+", "(?:a*)*b", "((a{2,})b?)+", "(a|b+){3,}", "(x(\\p{L}+)){12}", "([\\])]+)*", "(?=(a+)+)", "a(b(c+d)?)*", "(a+){1,99}"])(
-  "%s repeats repeats",
-  (source) => {
-    expect(repeatsRepeats(source)).toBe(true);
-  },
-);
+it.each([
+  "(a+)+",
+  "(?:a*)*b",
+  "((a{2,})b?)+",
+  "(a|b+){3,}",
+  "(x(\\p{L}+)){12}",
+  "([\\])]+)*",
+  "(?=(a+)+)",
+  "a(b(c+d)?)*",
+  "(a+){1,99}",
+])("%s repeats repeats", (source) => {
+  expect(repeatsRepeats(source)).toBe(true);
+});
 
 // The patterns that tokenizers in use have.
 it.each([

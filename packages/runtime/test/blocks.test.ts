@@ -10,7 +10,9 @@ interface Vector {
   readonly blocks: string;
   readonly values: string;
 }
-const { types } = JSON.parse(readFileSync(new URL("fixtures/gguf-quants.json", import.meta.url), "utf8")) as { types: Record<string, Vector> };
+const { types } = JSON.parse(readFileSync(new URL("fixtures/gguf-quants.json", import.meta.url), "utf8")) as {
+  types: Record<string, Vector>;
+};
 
 const floats = (array: Uint8Array) => new Float32Array(array.buffer, array.byteOffset, array.byteLength / 4);
 const decode = (text: string) => new Uint8Array(Buffer.from(text, "base64"));
@@ -20,7 +22,11 @@ const vectors = Object.entries(types).map(([name, { rows, columns, blocks, value
 });
 
 /** Numbers of the planes that a backend takes. */
-function numbers(planes: Uint8Array, dtype: "q8_0" | "q4_0" | "q4_1", [rows, columns]: readonly [number, number]): Float32Array {
+function numbers(
+  planes: Uint8Array,
+  dtype: "q8_0" | "q4_0" | "q4_1",
+  [rows, columns]: readonly [number, number],
+): Float32Array {
   const { scales, minimums } = weightLayout(dtype, rows, columns);
   const half = (at: number) => fromFloat16(planes[at]! | (planes[at + 1]! << 8));
   return Float32Array.from({ length: rows * columns }, (_, i) => {
@@ -34,13 +40,16 @@ function numbers(planes: Uint8Array, dtype: "q8_0" | "q4_0" | "q4_1", [rows, col
 }
 
 describe("blocks of GGUF", () => {
-  it.each(vectors)("$dtype: has the float32 values of the format's own implementation, to the bit", ({ dtype, shape, blocks, values }) => {
-    expect(floats(convert(blocks, dtype, "f32", shape))).toEqual(values);
-    // From the middle of memory, and from an odd place.
-    const shifted = new Uint8Array(blocks.length + 1);
-    shifted.set(blocks, 1);
-    expect(floats(convert(shifted.subarray(1), dtype, "f32", shape))).toEqual(values);
-  });
+  it.each(vectors)(
+    "$dtype: has the float32 values of the format's own implementation, to the bit",
+    ({ dtype, shape, blocks, values }) => {
+      expect(floats(convert(blocks, dtype, "f32", shape))).toEqual(values);
+      // From the middle of memory, and from an odd place.
+      const shifted = new Uint8Array(blocks.length + 1);
+      shifted.set(blocks, 1);
+      expect(floats(convert(shifted.subarray(1), dtype, "f32", shape))).toEqual(values);
+    },
+  );
 
   it.each([
     ["q8_0", "q8_0"],
@@ -79,14 +88,19 @@ describe("blocks of GGUF", () => {
     }
   });
 
-  it.each(["f16", "bf16", "q4_0"] as const satisfies readonly WeightDType[])("q6_K: converts to %s as its float32 values do", (to) => {
-    const { shape, blocks, values } = vectors.find(({ dtype }) => dtype === "q6_K")!;
-    const plain = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-    expect(convert(blocks, "q6_K", to, shape)).toEqual(convert(plain, "f32", to, shape));
-  });
+  it.each(["f16", "bf16", "q4_0"] as const satisfies readonly WeightDType[])(
+    "q6_K: converts to %s as its float32 values do",
+    (to) => {
+      const { shape, blocks, values } = vectors.find(({ dtype }) => dtype === "q6_K")!;
+      const plain = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+      expect(convert(blocks, "q6_K", to, shape)).toEqual(convert(plain, "f32", to, shape));
+    },
+  );
 
   it("refuses bytes that do not fit the shape, and rows that are no whole blocks", () => {
-    expect(() => convert(new Uint8Array(143), "q4_K", "f32", [1, 256], "w")).toThrow(/w: 143 bytes; shape \[1, 256\] of q4_K takes 144/);
+    expect(() => convert(new Uint8Array(143), "q4_K", "f32", [1, 256], "w")).toThrow(
+      /w: 143 bytes; shape \[1, 256\] of q4_K takes 144/,
+    );
     expect(() => convert(new Uint8Array(144), "q4_K", "f32", [2, 128], "w")).toThrow(FormatError);
     expect(() => convert(new Uint8Array(144), "q4_K", "f32", [2, 128], "w")).toThrow(
       /w: rows of 128 numbers are no whole number of q4_K blocks of 256/,

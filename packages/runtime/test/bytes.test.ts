@@ -2,7 +2,16 @@ import { cpu } from "@ziggurat/cpu";
 import { h2o } from "@ziggurat/h2o";
 import { full, type Policy, random } from "@ziggurat/policy";
 import { pyramidkv } from "@ziggurat/pyramid";
-import { CeilingError, fit, generate, generateBatch, loadModel, type Model, RequestError, Session } from "@ziggurat/runtime";
+import {
+  CeilingError,
+  fit,
+  generate,
+  generateBatch,
+  loadModel,
+  type Model,
+  RequestError,
+  Session,
+} from "@ziggurat/runtime";
 import { snapkv } from "@ziggurat/snapkv";
 import { streaming } from "@ziggurat/streaming";
 import type { Backend, RowDType } from "@ziggurat/tensor";
@@ -15,10 +24,16 @@ const what = checkpoint({ context: 16_384 });
 const load = (backend: Backend, rows: RowDType = "bf16") => loadModel(what.files, { backend, rows });
 const { layers, kvHeads, headSize } = tiny;
 
-/** Bytes of one row of one KV head: K, V, position, rank with slot positions, the scorer's columns. Written out here, not asked of the cache. */
+/**
+ * Bytes of one row of one KV head: K, V, position, rank with slot positions, the scorer's columns. Written out here,
+ * not asked of the cache.
+ */
 const rowOf = (policies: readonly Policy[], element: number) =>
   2 * headSize * element +
-  4 * (1 + (policies.some(({ positions }) => positions === "slot") ? 1 : 0) + Math.max(0, ...policies.map(({ score }) => score.columns ?? 0)));
+  4 *
+    (1 +
+      (policies.some(({ positions }) => positions === "slot") ? 1 : 0) +
+      Math.max(0, ...policies.map(({ score }) => score.columns ?? 0)));
 const sum = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0);
 const tablesOf = (sequences: number) => 4 * (3 * layers * sequences * kvHeads + sequences * kvHeads + sequences);
 
@@ -42,7 +57,10 @@ const policies8k: readonly Policy[] = [
   ragged(700, 1200),
 ];
 
-/** Rows after the prompt, and the most rows while 10 tokens are fed, [layer][KV head], worked out from what each policy is. */
+/**
+ * Rows after the prompt, and the most rows while 10 tokens are fed, [layer][KV head], worked out from what each policy
+ * is.
+ */
 function expected8k({ name }: Policy, tokens: number, fed: number): { held: number[]; capacity: number[] } {
   const heads = layers * kvHeads;
   const all = (rows: number) => new Array<number>(heads).fill(rows);
@@ -75,7 +93,8 @@ async function measure(backend: Backend, model: Model, policy: Policy, tokens: n
   const rope = ropeBytes(policy.positions === "slot" ? tokens : tokens + 10);
   const expected = { cache: row * sum(held), room: row * (sum(capacity) - sum(held)), tables: tablesOf(1) };
   expect({ ...during, live: 0 }).toEqual({ ...expected, rope, scratch: 0, live: 0 });
-  const scratch = kvHeads * tokens * (row + (policy.positions === "slot" ? headSize * element : 0)) + 4 * (4 * kvHeads + 1);
+  const scratch =
+    kvHeads * tokens * (row + (policy.positions === "slot" ? headSize * element : 0)) + 4 * (4 * kvHeads + 1);
   expect(backend.memory().labels.scratch!.peak).toBe(scratch);
   const bytes = expected.cache + expected.room + expected.tables;
   expect(result.cache).toMatchObject({ bytes, roomBytes: expected.room, peakBytes: bytes + scratch });
@@ -105,7 +124,11 @@ describe("bytes are rows x bytes per row, exactly", () => {
     const backend = zerosBackend();
     const model = await load(backend);
     const policies = [streaming({ keep: 100 }), h2o({ keep: 80 }), full()];
-    const requests = policies.map((policy, index) => ({ policy, prompt: randomIds(500 + index, 1), maxTokens: 11 + index }));
+    const requests = policies.map((policy, index) => ({
+      policy,
+      prompt: randomIds(500 + index, 1),
+      maxTokens: 11 + index,
+    }));
     const [result] = await generateBatch({ model, requests }).result;
     const heads = layers * kvHeads;
     const row = rowOf(policies, 2);
@@ -151,7 +174,11 @@ describe("the peak", () => {
         [1, 1],
       ] as const) {
         reset();
-        const { cache } = await session.generate({ prompt: randomIds(tokens, tokens), maxTokens, ...(chunk ? { chunk } : {}) }).result;
+        const { cache } = await session.generate({
+          prompt: randomIds(tokens, tokens),
+          maxTokens,
+          ...(chunk ? { chunk } : {}),
+        }).result;
         expect(highest(), `${policy.name}, ${tokens} tokens`).toBe(cache.peakBytes);
       }
       session.close();
@@ -209,7 +236,9 @@ describe("maxCacheBytes", () => {
     const { live } = backend.memory();
     const refused = generate({ ...request, maxCacheBytes: peakBytes - 1 }).result;
     await expect(refused).rejects.toBeInstanceOf(CeilingError);
-    await expect(refused).rejects.toThrow(`would take ${peakBytes} bytes at its peak; maxCacheBytes is ${peakBytes - 1}`);
+    await expect(refused).rejects.toThrow(
+      `would take ${peakBytes} bytes at its peak; maxCacheBytes is ${peakBytes - 1}`,
+    );
     expect(backend.memory().peak).toBe(live);
     // Smaller pieces need a smaller scratch.
     const chunked = await generate({ ...request, maxCacheBytes: peakBytes - 1, chunk: 100 }).result;
@@ -219,14 +248,18 @@ describe("maxCacheBytes", () => {
   it("may be too small for one token", async () => {
     const model = await load(zerosBackend());
     for (const maxCacheBytes of [1, tablesOf(1)]) {
-      await expect(generate({ model, policy: full(), prompt: [1], maxTokens: 1, maxCacheBytes }).result).rejects.toBeInstanceOf(CeilingError);
+      await expect(
+        generate({ model, policy: full(), prompt: [1], maxTokens: 1, maxCacheBytes }).result,
+      ).rejects.toBeInstanceOf(CeilingError);
       const session = new Session({ model, policy: full(), maxCacheBytes });
       await expect(session.read([1])).rejects.toBeInstanceOf(CeilingError);
       session.close();
       expect(() => fit({ model, tokens: 1, maxCacheBytes, policy: (keep) => snapkv({ keep, window: 1 }) })).toThrow();
     }
     for (const maxCacheBytes of [0, -1, Number.NaN, "1" as never]) {
-      await expect(generate({ model, policy: full(), prompt: [1], maxCacheBytes }).result).rejects.toBeInstanceOf(RequestError);
+      await expect(generate({ model, policy: full(), prompt: [1], maxCacheBytes }).result).rejects.toBeInstanceOf(
+        RequestError,
+      );
     }
   });
 });
@@ -248,25 +281,50 @@ describe("fit", () => {
     for (const maxCacheBytes of [380_000, 450_000, 700_123]) {
       const { keep, peakBytes } = fit({ ...options, maxCacheBytes, policy });
       expect(peakBytes).toBeLessThanOrEqual(maxCacheBytes);
-      const request = { model, prompt: randomIds(tokens, 1), maxTokens: 100, maxCacheBytes, ...(chunk ? { chunk } : {}) };
+      const request = {
+        model,
+        prompt: randomIds(tokens, 1),
+        maxTokens: 100,
+        maxCacheBytes,
+        ...(chunk ? { chunk } : {}),
+      };
       const { cache } = await generate({ ...request, policy: policy(keep) }).result;
       expect(cache.peakBytes).toBe(peakBytes);
-      if (keep < tokens) await expect(generate({ ...request, policy: policy(keep + 1) }).result).rejects.toBeInstanceOf(CeilingError);
+      if (keep < tokens)
+        await expect(generate({ ...request, policy: policy(keep + 1) }).result).rejects.toBeInstanceOf(CeilingError);
     }
     expect(fit({ ...options, maxCacheBytes: 2 ** 30, policy }).keep).toBe(tokens);
   });
 
   it("stays below what slot positions can tell apart", async () => {
     const small = await loadModel(checkpoint({ context: 512 }).files, { backend: zerosBackend() });
-    const { keep } = fit({ model: small, tokens: 5000, chunk: 100, maxCacheBytes: 2 ** 30, policy: (rows) => streaming({ keep: rows }) });
+    const { keep } = fit({
+      model: small,
+      tokens: 5000,
+      chunk: 100,
+      maxCacheBytes: 2 ** 30,
+      policy: (rows) => streaming({ keep: rows }),
+    });
     expect(keep).toBe(412);
   });
 
   it("finds the least that a policy takes where the prompt is shorter, as snapkv's window may be longer than a question", async () => {
     const model = await load(zerosBackend());
-    const { keep, peakBytes } = fit({ model, tokens: 9, maxTokens: 5, maxCacheBytes: 2 ** 20, policy: (rows) => snapkv({ keep: rows }) });
+    const { keep, peakBytes } = fit({
+      model,
+      tokens: 9,
+      maxTokens: 5,
+      maxCacheBytes: 2 ** 20,
+      policy: (rows) => snapkv({ keep: rows }),
+    });
     expect(keep).toBe(33);
-    const answer = await generate({ model, policy: snapkv({ keep }), prompt: randomIds(9, 1), maxTokens: 5, maxCacheBytes: peakBytes }).result;
+    const answer = await generate({
+      model,
+      policy: snapkv({ keep }),
+      prompt: randomIds(9, 1),
+      maxTokens: 5,
+      maxCacheBytes: peakBytes,
+    }).result;
     expect(answer.policy.active).toBe(false);
     expect(answer.cache.peakBytes).toBe(peakBytes);
   });
@@ -275,9 +333,13 @@ describe("fit", () => {
     const model = await load(zerosBackend());
     const policy = (keep: number) => snapkv({ keep });
     expect(() => fit({ model, tokens: 100, maxCacheBytes: 1000, policy })).toThrow(CeilingError);
-    expect(() => fit({ model, tokens: 100_000, maxCacheBytes: 2 ** 30, policy })).toThrow(/100000 tokens; .* reads 16384/);
+    expect(() => fit({ model, tokens: 100_000, maxCacheBytes: 2 ** 30, policy })).toThrow(
+      /100000 tokens; .* reads 16384/,
+    );
     expect(() => fit({ model, tokens: 20, maxCacheBytes: 1000, policy })).toThrow(CeilingError);
-    expect(() => fit({ model, tokens: 20, maxCacheBytes: 2 ** 30, policy: () => snapkv({ keep: 3 }) })).toThrow(/keep is 3; it must be more than/);
+    expect(() => fit({ model, tokens: 20, maxCacheBytes: 2 ** 30, policy: () => snapkv({ keep: 3 }) })).toThrow(
+      /keep is 3; it must be more than/,
+    );
     const long = { tokens: 2 ** 40, chunk: 16, policy: (keep: number) => streaming({ keep }) };
     for (const bad of [
       { tokens: 0 },

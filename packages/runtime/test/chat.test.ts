@@ -18,7 +18,8 @@ const special = (text: string) => pebble.encode(text, { special: true });
 describe("prompt", () => {
   const chat = chatOf(pebble);
   it("gives the ids that transformers gives", () => {
-    for (const { messages, prompt, ids } of fixture.chat) expect(chat.prompt(messages, { generationPrompt: prompt })).toEqual(ids);
+    for (const { messages, prompt, ids } of fixture.chat)
+      expect(chat.prompt(messages, { generationPrompt: prompt })).toEqual(ids);
     expect(fixture.chat.length).toBeGreaterThan(3);
   });
   it("lets nothing that a message says become a special token", () => {
@@ -48,7 +49,11 @@ describe("prompt", () => {
   it("keeps look-alikes apart where the special token is one character, or overlaps itself", () => {
     const odd = {
       ...json,
-      added_tokens: [...json.added_tokens, { id: 5000, content: "※", special: true }, { id: 5001, content: "@@", special: true }],
+      added_tokens: [
+        ...json.added_tokens,
+        { id: 5000, content: "※", special: true },
+        { id: 5001, content: "@@", special: true },
+      ],
     };
     const tokenizer = makeTokenizer(odd, { ...config, chat_template: "※{{ messages[0].content }}@@" });
     const ids = chatOf(tokenizer).prompt([user("a※@@@b※")]);
@@ -58,7 +63,11 @@ describe("prompt", () => {
   it("follows templates that trim, look at, or cut what a message says", () => {
     const trim = chatOf(withTemplate("<|user|>{{ messages[0].content | trim }}<|end|>"));
     expect(trim.prompt([user(" \n a <|end|> ")])).toEqual([4, ...pebble.encode("a <|end|>"), 6]);
-    const looks = chatOf(withTemplate("{% if 'magic' in messages[0].content %}<|system|>{% endif %}{{ messages[0].content.split('|')[-1] }}"));
+    const looks = chatOf(
+      withTemplate(
+        "{% if 'magic' in messages[0].content %}<|system|>{% endif %}{{ messages[0].content.split('|')[-1] }}",
+      ),
+    );
     expect(looks.prompt([user("magic|b")])).toEqual(special("<|system|>b"));
     expect(looks.prompt([user("a|b")])).toEqual(special("b"));
   });
@@ -70,7 +79,9 @@ describe("prompt", () => {
   });
   it("gives the template the named tokens, a date and its globals", () => {
     const chat = chatOf(
-      withTemplate("{{ bos_token }}{{ strftime_now('%Y-%m-%d %b') }}{% for i in range(3) %}{{ i }}{% endfor %}{{ True and None is none }}"),
+      withTemplate(
+        "{{ bos_token }}{{ strftime_now('%Y-%m-%d %b') }}{% for i in range(3) %}{{ i }}{% endfor %}{{ True and None is none }}",
+      ),
     );
     expect(pebble.decode(chat.prompt([user("")]))).toMatch(/^<\|bos\|>\d{4}-\d\d-\d\d [A-Z][a-z]{2}012[tT]rue$/);
   });
@@ -99,8 +110,12 @@ describe("next", () => {
     expect(chat.next(previous, added)[0]).toBe(6);
   });
   it("refuses templates that write the past in another way", () => {
-    const last = chatOf(withTemplate("{% for m in messages %}{% if loop.last %}!{% endif %}{{ m.content }}{% endfor %}"));
-    expect(() => last.next([user("a")], [user("b")])).toThrow(/writes earlier messages in another way when messages follow them/);
+    const last = chatOf(
+      withTemplate("{% for m in messages %}{% if loop.last %}!{% endif %}{{ m.content }}{% endfor %}"),
+    );
+    expect(() => last.next([user("a")], [user("b")])).toThrow(
+      /writes earlier messages in another way when messages follow them/,
+    );
     const drops = chatOf(withTemplate("{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}"));
     expect(() => drops.next([user("a")], [user("b")])).toThrow(/does not write an answer just once/);
     const twice = chatOf(withTemplate("{% for m in messages %}{{ m.content }}{{ m.content }}{% endfor %}"));
@@ -122,16 +137,28 @@ describe("hostile templates", () => {
     ["raises no text", "{{ raise_exception(messages) }}", /refuses these messages/],
     ["unknown filter", "{{ 'a' | frobnicate }}", /failed: Unknown StringValue filter: frobnicate/],
     ["calls what is no function", "{{ messages() }}", /failed/],
-    ["asks for a huge range", "{% for i in range(1000000000) %}{% endfor %}", /range of 1000000000 numbers; 10000 are the most/],
+    [
+      "asks for a huge range",
+      "{% for i in range(1000000000) %}{% endfor %}",
+      /range of 1000000000 numbers; 10000 are the most/,
+    ],
     ["asks for an endless range", "{% for i in range(0, 5, 0) %}{% endfor %}", /range of Infinity/],
-    ["loops in loops", "{% for i in range(9999) %}{% for j in range(9999) %}{% endfor %}{% endfor %}", /more than 10000\d\d steps/],
+    [
+      "loops in loops",
+      "{% for i in range(9999) %}{% for j in range(9999) %}{% endfor %}{% endfor %}",
+      /more than 10000\d\d steps/,
+    ],
     [
       "loops over one list",
       "{% set a = range(9999) %}{% for i in a %}{% for j in a if false %}{% endfor %}{% endfor %}",
       /more than 10000\d\d steps/,
     ],
     ["recurses", "{% macro f(f) %}{{ f(f) }}{% endmacro %}{{ f(f) }}", /failed: Maximum call stack/],
-    ["recurses twice", "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(60) }}", /more than 10000\d\d steps/],
+    [
+      "recurses twice",
+      "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(60) }}",
+      /more than 10000\d\d steps/,
+    ],
     [
       "doubles a text",
       "{% set ns = namespace(s='aaaaaaaa') %}{% for i in range(100) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}",
@@ -147,8 +174,16 @@ describe("hostile templates", () => {
       "{% set ns = namespace(s=[1]) %}{% for i in range(100) %}{% set ns.s = [ns.s, ns.s] %}{% endfor %}{{ ns.s | tojson }}",
       /a list or object of more than 100\d\d\d/,
     ],
-    ["hides a namespace", "{% set n = namespace(a=1) %}{% set m = namespace(a=[n, n]) %}{{ m | tojson }}", /puts a namespace into another value/],
-    ["a namespace in itself", "{% set n = namespace(a=1) %}{% set n.a = n %}{{ n | tojson }}", /puts a namespace into another value/],
+    [
+      "hides a namespace",
+      "{% set n = namespace(a=1) %}{% set m = namespace(a=[n, n]) %}{{ m | tojson }}",
+      /puts a namespace into another value/,
+    ],
+    [
+      "a namespace in itself",
+      "{% set n = namespace(a=1) %}{% set n.a = n %}{{ n | tojson }}",
+      /puts a namespace into another value/,
+    ],
     ["indents without end", "{{ 'a\nb' | indent(99999999) }}", /failed|a text of more/],
     [
       "searches without end",

@@ -20,7 +20,8 @@ const open = async (config: unknown, options = {}) =>
   (await openModel(memoryFiles({ "config.json": JSON.stringify(config) ?? "null" }), options)).facts;
 
 /** Frequencies of the plain rotary embedding. */
-const plain = (theta: number, rotary: number) => Array.from({ length: rotary / 2 }, (_, j) => theta ** ((-2 * j) / rotary));
+const plain = (theta: number, rotary: number) =>
+  Array.from({ length: rotary / 2 }, (_, j) => theta ** ((-2 * j) / rotary));
 const close = (got: Float32Array, wanted: readonly number[]) => {
   expect(got.length).toBe(wanted.length);
   wanted.forEach((value, j) => {
@@ -31,9 +32,23 @@ const close = (got: Float32Array, wanted: readonly number[]) => {
 describe("config.json", () => {
   it("reads a Llama as transformers 4 writes it", async () => {
     const facts = await open({ ...llama, head_dim: 32, rope_scaling: null });
-    expect(facts).toMatchObject({ architecture: "LlamaForCausalLM", hiddenSize: 256, vocabularySize: 4096, contextLength: 16384, endTokens: [] });
-    expect(facts.cache).toMatchObject({ queryHeads: 4, kvHeads: 2, headSize: 32, scale: 1 / Math.sqrt(32), softcap: 0 });
-    expect(facts.cache.layers).toEqual(Array.from({ length: 16 }, () => ({ kind: "global", kvHeads: 2, headSize: 32 })));
+    expect(facts).toMatchObject({
+      architecture: "LlamaForCausalLM",
+      hiddenSize: 256,
+      vocabularySize: 4096,
+      contextLength: 16384,
+      endTokens: [],
+    });
+    expect(facts.cache).toMatchObject({
+      queryHeads: 4,
+      kvHeads: 2,
+      headSize: 32,
+      scale: 1 / Math.sqrt(32),
+      softcap: 0,
+    });
+    expect(facts.cache.layers).toEqual(
+      Array.from({ length: 16 }, () => ({ kind: "global", kvHeads: 2, headSize: 32 })),
+    );
     expect(new Set(facts.ropes).size).toBe(1);
     close(facts.ropes[0]!.frequencies, plain(500000, 32));
   });
@@ -57,7 +72,10 @@ describe("config.json", () => {
   });
 
   it("lets yarn read what its scaling allows", async () => {
-    const facts = await open({ ...llama, rope_scaling: { type: "yarn", factor: 4, original_max_position_embeddings: 16384 } });
+    const facts = await open({
+      ...llama,
+      rope_scaling: { type: "yarn", factor: 4, original_max_position_embeddings: 16384 },
+    });
     expect(facts.contextLength).toBe(65536);
     expect(facts.ropes[0]!.factor).toBeCloseTo(0.1 * Math.log(4) + 1, 12);
   });
@@ -77,18 +95,31 @@ describe("config.json", () => {
       plain(500000, 64).map((x) => x / 2),
     );
     expect(short.contextLength).toBe(4096);
-    await expect(open(config, { contextLength: 16385 })).rejects.toThrow(/the model reads 16384 tokens; contextLength is 16385/);
+    await expect(open(config, { contextLength: 16385 })).rejects.toThrow(
+      /the model reads 16384 tokens; contextLength is 16385/,
+    );
     await expect(open(config, { contextLength: 0 })).rejects.toThrow(/contextLength is 0; it must be a whole number/);
   });
 
   it("tells sliding layers from global ones", async () => {
-    const windows = async (config: object) => (await open({ ...llama, num_hidden_layers: 4, ...config })).cache.layers.map(({ window }) => window);
+    const windows = async (config: object) =>
+      (await open({ ...llama, num_hidden_layers: 4, ...config })).cache.layers.map(({ window }) => window);
     expect(await windows({ architectures: ["MistralForCausalLM"], sliding_window: 9 })).toEqual([9, 9, 9, 9]);
-    expect(await windows({ architectures: ["MistralForCausalLM"], sliding_window: null })).toEqual([undefined, undefined, undefined, undefined]);
+    expect(await windows({ architectures: ["MistralForCausalLM"], sliding_window: null })).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+    ]);
     const qwen = { architectures: ["Qwen2ForCausalLM"], sliding_window: 9, max_window_layers: 3 };
     expect(await windows({ ...qwen, use_sliding_window: false })).toEqual([undefined, undefined, undefined, undefined]);
     expect(await windows({ ...qwen, use_sliding_window: true })).toEqual([undefined, undefined, undefined, 9]);
-    const gemma = { architectures: ["Gemma3ForCausalLM"], hidden_activation: "gelu_pytorch_tanh", head_dim: 64, sliding_window: 9 };
+    const gemma = {
+      architectures: ["Gemma3ForCausalLM"],
+      hidden_activation: "gelu_pytorch_tanh",
+      head_dim: 64,
+      sliding_window: 9,
+    };
     expect(await windows({ ...gemma, sliding_window_pattern: 2 })).toEqual([9, undefined, 9, undefined]);
     const layer_types = ["full_attention", "sliding_attention", "sliding_attention", "full_attention"];
     expect(await windows({ ...gemma, layer_types })).toEqual([undefined, 9, 9, undefined]);
@@ -107,7 +138,10 @@ describe("config.json", () => {
     const four = { ...gemma, rope_theta: 1e6, rope_local_base_freq: 1e4, rope_scaling };
     const five = {
       ...gemma,
-      rope_parameters: { sliding_attention: { rope_type: "default", rope_theta: 1e4 }, full_attention: { ...rope_scaling, rope_theta: 1e6 } },
+      rope_parameters: {
+        sliding_attention: { rope_type: "default", rope_theta: 1e4 },
+        full_attention: { ...rope_scaling, rope_theta: 1e6 },
+      },
     };
     for (const config of [four, five]) {
       const { ropes } = await open(config);
@@ -119,12 +153,16 @@ describe("config.json", () => {
     }
   });
 
-  const named = "LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM, Gemma3ForCausalLM, Phi3ForCausalLM";
+  const named =
+    "LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM, Gemma3ForCausalLM, Phi3ForCausalLM";
   it.each([
     [null, /config\.json: architecture null is not supported/],
     [[], /architecture null/],
     [{}, new RegExp(`architecture null is not supported; supported are ${named}`)],
-    [{ ...llama, architectures: ["GPT2LMHeadModel"] }, new RegExp(`architecture "GPT2LMHeadModel" is not supported; supported are ${named}`)],
+    [
+      { ...llama, architectures: ["GPT2LMHeadModel"] },
+      new RegExp(`architecture "GPT2LMHeadModel" is not supported; supported are ${named}`),
+    ],
     [{ ...llama, architectures: "LlamaForCausalLM" }, /architecture null is not supported/],
     [{ ...llama, hidden_size: 0 }, /hidden_size is 0; it must be a whole number from 1 to/],
     [{ ...llama, hidden_size: 1e15 }, /hidden_size is 1000000000000000/],
@@ -145,15 +183,24 @@ describe("config.json", () => {
       /rope_scaling asks for the rope type "dynamic"; supported: default, linear, llama3, yarn, longrope/,
     ],
     [{ ...llama, rope_scaling: { type: "linear" } }, /rope_scaling: factor is undefined; it must be a number/],
-    [{ ...llama, rope_parameters: { rope_type: "llama3", factor: 8 } }, /rope_parameters: low_freq_factor is undefined/],
-    [{ ...llama, rope_scaling: { type: "longrope", short_factor: [1], long_factor: [1] } }, /short_factor is \[1\]; it must be a list of 32 numbers/],
+    [
+      { ...llama, rope_parameters: { rope_type: "llama3", factor: 8 } },
+      /rope_parameters: low_freq_factor is undefined/,
+    ],
+    [
+      { ...llama, rope_scaling: { type: "longrope", short_factor: [1], long_factor: [1] } },
+      /short_factor is \[1\]; it must be a list of 32 numbers/,
+    ],
     [{ ...llama, rope_parameters: { rope_theta: "x" } }, /rope_parameters: rope_theta is "x"/],
     [{ ...llama, rope_scaling: 4 }, /rope_scaling is 4; it must be an object or null/],
     [{ ...llama, partial_rotary_factor: 0.01 }, /partial_rotary_factor 0\.01 turns 0 numbers of a head/],
     [{ ...llama, hidden_act: "gelu" }, /hidden_act is "gelu"; it must be "silu"/],
     [{ ...llama, attention_bias: "no" }, /attention_bias is "no"; it must be true or false/],
     [{ ...llama, quantization_config: { bits: 4 } }, /quantization_config is \{"bits":4\}; it must be absent/],
-    [{ ...llama, architectures: ["Qwen3ForCausalLM"], layer_types: ["full_attention"] }, /layer_types is .*; it must be a list of 16/],
+    [
+      { ...llama, architectures: ["Qwen3ForCausalLM"], layer_types: ["full_attention"] },
+      /layer_types is .*; it must be a list of 16/,
+    ],
   ])("refuses %j", async (json, message) => {
     const opened = open(json);
     await expect(opened).rejects.toThrow(message);
@@ -181,10 +228,13 @@ describe("parseGeneration", () => {
     expect(parseGeneration(undefined, { eos_token_id: 3 }, 10)).toEqual({ stopIds: [3], bosId: undefined });
     expect(parseGeneration({ eos_token_id: null }, {}, 10)).toEqual({ stopIds: [], bosId: undefined });
   });
-  it.each([[{ eos_token_id: 10 }], [{ eos_token_id: -1 }], [{ eos_token_id: [1, "2"] }], [{ bos_token_id: 0.5 }], [{ eos_token_id: {} }]])(
-    "refuses %j",
-    (json) => {
-      expect(() => parseGeneration(json, {}, 10)).toThrow(/_token_id is .*; it must be a token id from 0 to 9/);
-    },
-  );
+  it.each([
+    [{ eos_token_id: 10 }],
+    [{ eos_token_id: -1 }],
+    [{ eos_token_id: [1, "2"] }],
+    [{ bos_token_id: 0.5 }],
+    [{ eos_token_id: {} }],
+  ])("refuses %j", (json) => {
+    expect(() => parseGeneration(json, {}, 10)).toThrow(/_token_id is .*; it must be a token id from 0 to 9/);
+  });
 });

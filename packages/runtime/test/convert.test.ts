@@ -54,7 +54,9 @@ describe("convert", () => {
   });
 
   it("refuses bytes that do not fit the shape", () => {
-    expect(() => convert(new Uint8Array(10), "bf16", "f32", [2, 3], "w")).toThrow(/w: 10 bytes; shape \[2, 3\] of bf16 takes 12/);
+    expect(() => convert(new Uint8Array(10), "bf16", "f32", [2, 3], "w")).toThrow(
+      /w: 10 bytes; shape \[2, 3\] of bf16 takes 12/,
+    );
   });
 });
 
@@ -87,7 +89,8 @@ describe("quantise", () => {
       for (let b = 0; b < width; b += 32) {
         const block = values.subarray(o * width + b, o * width + b + 32);
         const most = Math.max(...block.map(Math.abs));
-        // q4_0 has 15 steps from -8 to 7 times the scale: the far end may be off by one step. The scale itself is rounded to 11 bits.
+        // q4_0 has 15 steps from -8 to 7 times the scale: the far end may be off by one step. The scale itself is
+        // rounded to 11 bits.
         const bound = dtype === "q8_0" ? most * half * 1.1 : most / 8 + most / 500;
         for (let i = 0; i < 32; i++) {
           const got = weight(planes, dtype, out, width, o, b + i);
@@ -113,14 +116,19 @@ describe("quantise", () => {
     ["q8_0", 34],
     ["q4_0", 18],
   ] as const)("%s makes the blocks that gguf-py makes", (dtype, size) => {
-    const fixture = JSON.parse(readFileSync(new URL("./fixtures/quantise.json", import.meta.url), "utf8")) as Record<string, string>;
+    const fixture = JSON.parse(readFileSync(new URL("./fixtures/quantise.json", import.meta.url), "utf8")) as Record<
+      string,
+      string
+    >;
     const blocks = Buffer.from(fixture[dtype]!, "base64");
     const planes = convert(new Uint8Array(Buffer.from(fixture.weights!, "base64")), "f32", dtype, [64, 64]);
     const { scales } = weightLayout(dtype, 64, 64);
     for (let block = 0; block < 128; block++) {
       const expected = blocks.subarray(block * size, (block + 1) * size);
       const quants = planes.subarray(block * (size - 2), (block + 1) * (size - 2));
-      expect([...planes.subarray(scales + 2 * block, scales + 2 * block + 2), ...quants], `block ${block}`).toEqual([...expected]);
+      expect([...planes.subarray(scales + 2 * block, scales + 2 * block + 2), ...quants], `block ${block}`).toEqual([
+        ...expected,
+      ]);
     }
   });
 
@@ -136,7 +144,9 @@ describe("quantise", () => {
       copy[at] = bad;
       for (const dtype of ["q8_0", "q4_0"] as const) {
         const place = at === 0 ? "0, 0" : "33, 64";
-        expect(() => convert(bytes(copy), "f32", dtype, [out, width], "w")).toThrow(new RegExp(`w: the block at \\[${place}\\]`));
+        expect(() => convert(bytes(copy), "f32", dtype, [out, width], "w")).toThrow(
+          new RegExp(`w: the block at \\[${place}\\]`),
+        );
       }
     }
   });

@@ -36,7 +36,9 @@ describe("an abort", () => {
     await expect(abortAfter()).rejects.toThrow("while writing");
     await expect(answer.result).rejects.toThrow("while writing");
     expect(live(model)).toEqual(held);
-    await expect(generate({ model, policy: full(), prompt, signal: AbortSignal.abort(new Error("before")) }).result).rejects.toThrow("before");
+    await expect(
+      generate({ model, policy: full(), prompt, signal: AbortSignal.abort(new Error("before")) }).result,
+    ).rejects.toThrow("before");
     expect(live(model)).toEqual(held);
     await works();
   });
@@ -46,7 +48,13 @@ describe("an abort", () => {
     const model = await loadModel(checkpoint({ context: 16_384 }).files, { backend });
     const controller = new AbortController();
     const done: number[] = [];
-    const answer = generate({ model, policy: full(), prompt: randomIds(8000, 1), signal: controller.signal, onProgress: (part) => done.push(part) });
+    const answer = generate({
+      model,
+      policy: full(),
+      prompt: randomIds(8000, 1),
+      signal: controller.signal,
+      onProgress: (part) => done.push(part),
+    });
     const settledAnswer = answer.result.then(
       () => "written",
       () => "aborted",
@@ -64,7 +72,10 @@ it("a generation under way ends in an error where its backend is disposed of", a
   for (const shared of [true, false]) {
     const backend = await cpu({ threads: 1, shared });
     const model = await loadModel(checkpoint({ context: 16_384 }).files, { backend });
-    const answers = [generate({ model, policy: full(), prompt: randomIds(8000, 1) }), generate({ model, policy: full(), prompt, ignoreEnd: true })];
+    const answers = [
+      generate({ model, policy: full(), prompt: randomIds(8000, 1) }),
+      generate({ model, policy: full(), prompt, ignoreEnd: true }),
+    ];
     const ends = answers.map(({ result }) => result.catch((error: unknown) => error));
     await new Promise((resolve) => setTimeout(resolve, 20));
     await backend.dispose();
@@ -82,7 +93,10 @@ describe("leaving a generation", () => {
     }
     await expect(answer.result).rejects.toMatchObject({ name: "AbortError" });
     expect(live(model)).toEqual(held);
-    const batch = generateBatch({ model, requests: [3, 4].map((seed) => ({ policy: full(), prompt: randomIds(20, seed), maxTokens: 30 })) });
+    const batch = generateBatch({
+      model,
+      requests: [3, 4].map((seed) => ({ policy: full(), prompt: randomIds(20, seed), maxTokens: 30 })),
+    });
     for await (const _ of batch) break;
     for await (const _ of generateEach({ model, policies: evicting(), prompt, maxTokens: 3 })) break;
     expect(live(model)).toEqual(held);
@@ -111,7 +125,11 @@ const faulty: readonly [string, Policy, RegExp][] = [
     { ...h2o({ keep: 12 }), protect: none(), score: { score: ({ mass }) => mass.sum(1).group("mean") } },
     /layer 0: the score has shape \[2, 1\]/,
   ],
-  ["a score of query heads", { ...h2o({ keep: 12 }), score: { watch: 1, score: ({ mass }) => mass } }, /layer 0: the score has shape \[4, 40\]/],
+  [
+    "a score of query heads",
+    { ...h2o({ keep: 12 }), score: { watch: 1, score: ({ mass }) => mass } },
+    /layer 0: the score has shape \[4, 40\]/,
+  ],
   ["a score that throws", { ...h2o({ keep: 12 }), score: { score: () => raise() } }, /a mistake in the policy/],
   [
     "an observation that throws",
@@ -120,7 +138,10 @@ const faulty: readonly [string, Policy, RegExp][] = [
   ],
   [
     "too few columns",
-    { ...h2o({ keep: 12 }), score: { columns: 2, observe: ({ positions }) => [positions], score: ({ positions }) => positions } },
+    {
+      ...h2o({ keep: 12 }),
+      score: { columns: 2, observe: ({ positions }) => [positions], score: ({ positions }) => positions },
+    },
     /1 columns; .* 2/,
   ],
   [
@@ -138,9 +159,17 @@ const faulty: readonly [string, Policy, RegExp][] = [
     { ...h2o({ keep: 12 }), budget: ({ layers }) => layers.map(() => 3) },
     /layer 0 may keep 3 rows but protects 6/,
   ],
-  ["a budget of nothing", { ...h2o({ keep: 12 }), budget: ({ layers }) => layers.map(() => Number.NaN) }, /may keep NaN rows/],
+  [
+    "a budget of nothing",
+    { ...h2o({ keep: 12 }), budget: ({ layers }) => layers.map(() => Number.NaN) },
+    /may keep NaN rows/,
+  ],
   ["a schedule that throws", { ...h2o({ keep: 12 }), schedule: () => raise() }, /a mistake in the policy/],
-  ["a budget that throws late", { ...h2o({ keep: 12 }), budget: ({ layers, seen }) => (seen > 43 ? raise() : layers.map(() => 12)) }, /a mistake/],
+  [
+    "a budget that throws late",
+    { ...h2o({ keep: 12 }), budget: ({ layers, seen }) => (seen > 43 ? raise() : layers.map(() => 12)) },
+    /a mistake/,
+  ],
   [
     "a score that throws at decode steps alone",
     { ...h2o({ keep: 12 }), score: { score: ({ positions }) => (positions.shape[1] === 13 ? raise() : positions) } },
@@ -174,7 +203,14 @@ describe("a faulty policy", () => {
 
   it("is refused where it is no policy at all", async () => {
     const { model, held } = await settled(reference());
-    for (const policy of [undefined, null, {}, { ...full(), name: "" }, { ...full(), schedule: 3 }, { ...full(), positions: "rank" }] as never[]) {
+    for (const policy of [
+      undefined,
+      null,
+      {},
+      { ...full(), name: "" },
+      { ...full(), schedule: 3 },
+      { ...full(), positions: "rank" },
+    ] as never[]) {
       await expect(generate({ model, policy, prompt }).result).rejects.toBeInstanceOf(PolicyError);
       await expect(
         generateBatch({
@@ -186,7 +222,9 @@ describe("a faulty policy", () => {
         }).result,
       ).rejects.toBeInstanceOf(PolicyError);
       expect(() => new Session({ model, policy })).toThrow(PolicyError);
-      await expect(generateEach({ model, policies: [full(), policy], prompt }).next()).rejects.toBeInstanceOf(PolicyError);
+      await expect(generateEach({ model, policies: [full(), policy], prompt }).next()).rejects.toBeInstanceOf(
+        PolicyError,
+      );
     }
     expect(live(model)).toEqual(held);
   });
@@ -197,11 +235,22 @@ it("a failing generation does not hold up the next ones, which wait for its pref
   const bad = { ...h2o({ keep: 12 }), score: { score: () => raise() } };
   const order: string[] = [];
   const start = (name: string, policy: Policy) =>
-    generate({ model, policy, prompt, maxTokens: 4, onProgress: () => order.at(-1) !== name && order.push(name) }).result.then(
+    generate({
+      model,
+      policy,
+      prompt,
+      maxTokens: 4,
+      onProgress: () => order.at(-1) !== name && order.push(name),
+    }).result.then(
       ({ ids }) => ids,
       (error: Error) => error.message,
     );
-  const [a, b, c, d] = await Promise.all([start("a", full()), start("b", bad), start("c", full()), start("d", h2o({ keep: 12 }))]);
+  const [a, b, c, d] = await Promise.all([
+    start("a", full()),
+    start("b", bad),
+    start("c", full()),
+    start("d", h2o({ keep: 12 })),
+  ]);
   expect(b).toBe("a mistake in the policy");
   expect(c).toEqual(a);
   expect(d!.length).toBe(4);
@@ -251,7 +300,10 @@ describe("bad input", () => {
       [{ stop: "x" }, /stop is "x"/],
       [{ stop: [""] }, /none of them empty/],
       [{ maxCacheBytes: Number.NaN }, /maxCacheBytes is NaN/],
-      [{ policy: streaming({ keep: 20 }), maxTokens: 1e12 }, /maxTokens is 1000000000000; one turn may write 1048576 tokens/],
+      [
+        { policy: streaming({ keep: 20 }), maxTokens: 1e12 },
+        /maxTokens is 1000000000000; one turn may write 1048576 tokens/,
+      ],
       [{ model: undefined }, /the model is undefined; it must be what loadModel resolves to/],
       [{ model: Promise.resolve(model) }, /the model is a promise; await loadModel/],
     ];
@@ -263,7 +315,9 @@ describe("bad input", () => {
       // What a session is made with is no matter of its turns.
       if ("maxCacheBytes" in change || "model" in change || "policy" in change) continue;
       const session = new Session({ model, policy });
-      await expect(session.generate({ prompt, ...change } as never).result, JSON.stringify(change)).rejects.toThrow(message);
+      await expect(session.generate({ prompt, ...change } as never).result, JSON.stringify(change)).rejects.toThrow(
+        message,
+      );
       session.close();
     }
     await expect(generateBatch({ model, requests: [] }).result).rejects.toThrow(/at least one/);
@@ -274,7 +328,9 @@ describe("bad input", () => {
     await expect(loadModel(checkpoint().files, { backend: model.backend, rows: "f64" as never })).rejects.toThrow(
       /rows is "f64"; it must be f32, f16, bf16/,
     );
-    await expect(loadModel(checkpoint().files, { backend: model.backend, weights: "q2" as never })).rejects.toThrow(/weights is "q2"/);
+    await expect(loadModel(checkpoint().files, { backend: model.backend, weights: "q2" as never })).rejects.toThrow(
+      /weights is "q2"/,
+    );
   });
 
   it("of a session leaves it open, unless it was half read", async () => {

@@ -36,21 +36,38 @@ describe.each(["reference", "cpu"] as const)("on the %s backend", (backendName) 
     const wanted = new Float32Array(new Uint8Array(bytes).buffer);
     const vocabulary = wanted.length / steps;
     // The reference reads so little that it takes the factors for short texts where it has a choice.
-    const options = { backend, rows: "f32", weights: "f32", ...(name.includes("longrope-short") ? { contextLength: 64 } : {}) } as const;
+    const options = {
+      backend,
+      rows: "f32",
+      weights: "f32",
+      ...(name.includes("longrope-short") ? { contextLength: 64 } : {}),
+    } as const;
     const model = await loadModel(folder(`${home}/${name}`), options);
     try {
       expect(model.facts.vocabularySize).toBe(vocabulary);
       const scores = await logProbabilities(model, expected.prompt);
       expected.log_probabilities.forEach((score, i) => {
-        expect(Math.abs(scores[i]! - score), `token ${i + 1}: ${scores[i]}, not ${score}`).toBeLessThan(1e-3 * (1 + Math.abs(score)));
+        expect(Math.abs(scores[i]! - score), `token ${i + 1}: ${scores[i]}, not ${score}`).toBeLessThan(
+          1e-3 * (1 + Math.abs(score)),
+        );
       });
-      const answer = generate({ model, policy: full(), prompt: expected.prompt, maxTokens: steps, temperature: 0, logits: true });
+      const answer = generate({
+        model,
+        policy: full(),
+        prompt: expected.prompt,
+        maxTokens: steps,
+        temperature: 0,
+        logits: true,
+      });
       let step = 0;
       for await (const { ids, logits } of answer) {
         const row = wanted.subarray(step * vocabulary, (step + 1) * vocabulary);
         const size = Math.max(...row.map(Math.abs));
         row.forEach((value, id) => {
-          expect(Math.abs(logits![id]! - value), `step ${step}, logit ${id}: ${logits![id]}, not ${value}`).toBeLessThan(1e-3 * size);
+          expect(
+            Math.abs(logits![id]! - value),
+            `step ${step}, logit ${id}: ${logits![id]}, not ${value}`,
+          ).toBeLessThan(1e-3 * size);
         });
         expect(ids).toEqual([expected.ids[step]]);
         step++;

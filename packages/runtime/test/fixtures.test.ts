@@ -20,7 +20,8 @@ it("keeps as many rows as each policy's options say, and evicts some", () => {
     const mean = counts.flat().reduce((a, b) => a + b, 0) / counts.flat().length;
     expect(mean, name).toBe(options.keep ?? prompt.length);
     for (const rows of kept.flat()) expect(rows.at(-1), name).toBe(prompt.length - 1);
-    for (const rows of keptAfter?.flat() ?? []) expect([rows.length, rows.at(-1)], name).toEqual([256, prompt.length + 7]);
+    for (const rows of keptAfter?.flat() ?? [])
+      expect([rows.length, rows.at(-1)], name).toEqual([256, prompt.length + 7]);
     expect(steps.length).toBe(8);
   }
   expect(policies.full.steps[0]!.ids[0]).toBe(fed[1]);

@@ -42,7 +42,9 @@ export interface PoliciesFixture {
   readonly prompt: readonly number[];
   /** Read one at a time after the prompt. */
   readonly fed: readonly number[];
-  readonly policies: Readonly<Record<"full" | "streaming" | "h2o" | "snapkv" | "snapkv max" | "pyramidkv" | "sinksAndRecent", PolicyFixture>>;
+  readonly policies: Readonly<
+    Record<"full" | "streaming" | "h2o" | "snapkv" | "snapkv max" | "pyramidkv" | "sinksAndRecent", PolicyFixture>
+  >;
 }
 
 export function policiesFixture(): PoliciesFixture {

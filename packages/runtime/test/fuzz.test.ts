@@ -15,12 +15,19 @@ import { checkpoint } from "./support/checkpoint.js";
 import { tinyLlama, writeGguf } from "./support/gguf.js";
 import { mutate, mutateJson } from "./support/mutate.js";
 
-// Files with a few bytes wrong end in errors of our own types, or are read; nothing else. Every input comes from a seed, which titles name and failures print.
+// Files with a few bytes wrong end in errors of our own types, or are read; nothing else. Every input comes from a
+// seed, which titles name and failures print.
 
 const typed = (error: unknown) =>
-  error instanceof FormatError || error instanceof ConfigError || error instanceof TokenizerError || error instanceof TemplateError;
+  error instanceof FormatError ||
+  error instanceof ConfigError ||
+  error instanceof TokenizerError ||
+  error instanceof TemplateError;
 
-/** Runs `read` on mutations of the files; says which seed and file made it fail. Returns how many were read without an error. */
+/**
+ * Runs `read` on mutations of the files; says which seed and file made it fail. Returns how many were read without an
+ * error.
+ */
 async function fuzz(
   files: Readonly<Record<string, Uint8Array>>,
   first: number,
@@ -40,7 +47,9 @@ async function fuzz(
     }
   }
   if (fine === 0 || fine === count)
-    throw new Error(`seeds ${first} to ${first + count - 1}: ${fine} of ${count} were read; mutations should break some and spare some`);
+    throw new Error(
+      `seeds ${first} to ${first + count - 1}: ${fine} of ${count} were read; mutations should break some and spare some`,
+    );
 }
 
 const sourceOf = (bytes: Uint8Array<ArrayBuffer>): FileSource => ({
@@ -53,7 +62,12 @@ const sourceOf = (bytes: Uint8Array<ArrayBuffer>): FileSource => ({
 });
 
 const tokens = ["<unk>", "<s>", "</s>", "▁", "a", "b", "▁a", "ab", "<0x0A>", "c"];
-const tensor = (name: string, shape: number[], type: number, size: number) => ({ name, shape, type, bytes: new Uint8Array(size).fill(60) });
+const tensor = (name: string, shape: number[], type: number, size: number) => ({
+  name,
+  shape,
+  type,
+  bytes: new Uint8Array(size).fill(60),
+});
 const llama = {
   ...tinyLlama,
   "llama.attention.head_count_kv": ["i32s", [1]],
@@ -71,7 +85,11 @@ const ggufs = {
       "tokenizer.ggml.bos_token_id": ["u32", 1],
       "tokenizer.chat_template": ["string", "{{ bos_token }}{% for m in messages %}{{ m.content }}{% endfor %}"],
     },
-    [tensor("token_embd.weight", [10, 32], 8, 340), tensor("blk.0.attn_q.weight", [32, 32], 2, 576), tensor("rope_freqs.weight", [8], 0, 32)],
+    [
+      tensor("token_embd.weight", [10, 32], 8, 340),
+      tensor("blk.0.attn_q.weight", [32, 32], 2, 576),
+      tensor("rope_freqs.weight", [8], 0, 32),
+    ],
   ),
   byteLevel: writeGguf(
     {
@@ -83,13 +101,25 @@ const ggufs = {
       "tokenizer.ggml.token_type": ["i32s", [3, 1, 1, 1, 1, 1]],
       "tokenizer.ggml.eos_token_id": ["u32", 0],
     },
-    [tensor("token_embd.weight", [6, 32], 1, 384), tensor("blk.0.attn_norm.weight", [32], 0, 128), tensor("output.weight", [1, 256], 12, 144)],
+    [
+      tensor("token_embd.weight", [6, 32], 1, 384),
+      tensor("blk.0.attn_norm.weight", [32], 0, 128),
+      tensor("output.weight", [1, 256], 12, 144),
+    ],
   ),
 };
 
 describe("mutated files", () => {
   it("safetensors: are read or refused, seeds 1,000,000 to 1,049,999", async () => {
-    const small = checkpoint({ layers: 1, hidden: 2, queryHeads: 1, kvHeads: 1, headSize: 2, feedForward: 2, vocabulary: 3 });
+    const small = checkpoint({
+      layers: 1,
+      hidden: 2,
+      queryHeads: 1,
+      kvHeads: 1,
+      headSize: 2,
+      feedForward: 2,
+      vocabulary: 3,
+    });
     const file = (await small.files.open("model.safetensors"))!;
     await fuzz({ model: await file.read(0, file.size) }, 1_000_000, 50_000, async (bytes) => {
       const source = await readSafetensors(sourceOf(bytes), "model.safetensors");
@@ -122,10 +152,13 @@ describe("mutated files", () => {
         3_000_000,
         2_000,
         async (bytes) => {
-          const tokenizer = await loadTokenizer(memoryFiles({ "tokenizer.json": bytes, "tokenizer_config.json": '{"eos_token":"</s>"}' }));
+          const tokenizer = await loadTokenizer(
+            memoryFiles({ "tokenizer.json": bytes, "tokenizer_config.json": '{"eos_token":"</s>"}' }),
+          );
           tokenizer?.decode(tokenizer.encode("ab Ab\nb 12</s>é", { addSpecialTokens: true }));
         },
-        (file, seed) => (seed % 2 === 0 ? mutate(file, seed) : encode(mutateJson(JSON.parse(new TextDecoder().decode(file)), seed))),
+        (file, seed) =>
+          seed % 2 === 0 ? mutate(file, seed) : encode(mutateJson(JSON.parse(new TextDecoder().decode(file)), seed)),
       ),
     120_000,
   );
@@ -135,9 +168,16 @@ const encode = (json: unknown): Uint8Array<ArrayBuffer> => new TextEncoder().enc
 
 /** One tokenizer.json of each model. */
 function tokenizers(): Record<string, Uint8Array> {
-  const added = [{ id: 0, content: "</s>", special: true, normalized: false, lstrip: false, rstrip: false, single_word: false }];
+  const added = [
+    { id: 0, content: "</s>", special: true, normalized: false, lstrip: false, rstrip: false, single_word: false },
+  ];
   const single = [{ Sequence: { id: "A", type_id: 0 } }, { SpecialToken: { id: "</s>", type_id: 0 } }];
-  const post_processor = { type: "TemplateProcessing", single, pair: [], special_tokens: { "</s>": { id: "</s>", ids: [0], tokens: ["</s>"] } } };
+  const post_processor = {
+    type: "TemplateProcessing",
+    single,
+    pair: [],
+    special_tokens: { "</s>": { id: "</s>", ids: [0], tokens: ["</s>"] } },
+  };
   const ids = (pieces: readonly string[]) => Object.fromEntries(pieces.map((piece, id) => [piece, id]));
   const json = {
     bpe: {
@@ -169,7 +209,13 @@ function tokenizers(): Record<string, Uint8Array> {
       },
     },
     wordPiece: {
-      normalizer: { type: "BertNormalizer", clean_text: true, handle_chinese_chars: true, strip_accents: null, lowercase: true },
+      normalizer: {
+        type: "BertNormalizer",
+        clean_text: true,
+        handle_chinese_chars: true,
+        strip_accents: null,
+        lowercase: true,
+      },
       pre_tokenizer: { type: "BertPreTokenizer" },
       decoder: { type: "WordPiece", prefix: "##", cleanup: true },
       model: {

@@ -1,6 +1,15 @@
 import { cpu } from "@ziggurat/cpu";
 import { full, type Policy, perHead, recency, sinksAndRecent } from "@ziggurat/policy";
-import { type CacheEvent, type GenerateResult, generate, generateBatch, generateEach, loadModel, type Model, type Request } from "@ziggurat/runtime";
+import {
+  type CacheEvent,
+  type GenerateResult,
+  generate,
+  generateBatch,
+  generateEach,
+  loadModel,
+  type Model,
+  type Request,
+} from "@ziggurat/runtime";
 import { snapkv } from "@ziggurat/snapkv";
 import { streaming } from "@ziggurat/streaming";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -15,7 +24,8 @@ const essence = ({ ids, finishReason, generatedTokens, policy, cache }: Generate
   ...{ rows: cache.rows, kept: cache.kept },
 });
 
-const rowsOf = (kept: readonly (readonly (readonly number[])[])[]) => kept.map((heads) => heads.map((rows) => rows.length));
+const rowsOf = (kept: readonly (readonly (readonly number[])[])[]) =>
+  kept.map((heads) => heads.map((rows) => rows.length));
 
 type Change = Partial<Request> & { readEvery?: number };
 const runOn = async (model: Model, policy: Policy, more: Change = {}) =>
@@ -28,28 +38,37 @@ describe("generate", () => {
   });
   const run = (policy: Policy, more: Change = {}) => runOn(model, policy, more);
 
-  it.each(evicting().map((policy) => [policy.name, policy] as const))("%s: ids may be read every token or every eight", async (_, policy) => {
-    const often = await run(policy, { readEvery: 1 });
-    expect(often.policy.evicted).toBeGreaterThan(0);
-    expect(often.ids.length).toBe(21);
-    expect(await run(policy, { readEvery: 8 })).toEqual(often);
+  it.each(evicting().map((policy) => [policy.name, policy] as const))(
+    "%s: ids may be read every token or every eight",
+    async (_, policy) => {
+      const often = await run(policy, { readEvery: 1 });
+      expect(often.policy.evicted).toBeGreaterThan(0);
+      expect(often.ids.length).toBe(21);
+      expect(await run(policy, { readEvery: 8 })).toEqual(often);
 
-    // A token that comes in the middle of a batch of steps ends the answer; what was evicted until then is the same.
-    const at = often.ids.findIndex((id, index) => index > 1 && index % 8 === 4 && often.ids.indexOf(id) === index);
-    expect(at, `some token of [${often.ids}] comes first in the middle of a batch`).toBeGreaterThan(0);
-    const stopTokens = [often.ids[at]!];
-    const stopped = await run(policy, { readEvery: 1, stopTokens });
-    expect(stopped).toMatchObject({ ids: often.ids.slice(0, at), finishReason: "stop" });
-    expect(await run(policy, { readEvery: 8, stopTokens })).toEqual(stopped);
-    expect(await run(policy, { readEvery: 5, stopTokens })).toEqual(stopped);
-  });
+      // A token that comes in the middle of a batch of steps ends the answer; what was evicted until then is the same.
+      const at = often.ids.findIndex((id, index) => index > 1 && index % 8 === 4 && often.ids.indexOf(id) === index);
+      expect(at, `some token of [${often.ids}] comes first in the middle of a batch`).toBeGreaterThan(0);
+      const stopTokens = [often.ids[at]!];
+      const stopped = await run(policy, { readEvery: 1, stopTokens });
+      expect(stopped).toMatchObject({ ids: often.ids.slice(0, at), finishReason: "stop" });
+      expect(await run(policy, { readEvery: 8, stopTokens })).toEqual(stopped);
+      expect(await run(policy, { readEvery: 5, stopTokens })).toEqual(stopped);
+    },
+  );
 
   it.each(evicting().map((policy) => [policy.name, policy] as const))(
     "%s: rows told are the rows kept, and those that arithmetic expects",
     async (_, policy) => {
       const events: CacheEvent[] = [];
-      const { cache, policy: told } = await generate({ model, policy, prompt, maxTokens: 21, kept: true, onEvent: (event) => events.push(event) })
-        .result;
+      const { cache, policy: told } = await generate({
+        model,
+        policy,
+        prompt,
+        maxTokens: 21,
+        kept: true,
+        onEvent: (event) => events.push(event),
+      }).result;
       const { afterPrefill, atEnd } = cache.kept!;
       expect(rowsOf(afterPrefill)).toEqual(cache.rows);
       for (const rows of atEnd.flat()) {
@@ -83,14 +102,22 @@ describe("generate", () => {
 
   it("sequences that share a policy object give what each gives alone, whoever ends first", async () => {
     for (const policy of evicting()) {
-      const requests = [33, 51, 24].map((length, index) => ({ policy, prompt: randomIds(length, length), maxTokens: [4, 17, 11][index]! }));
+      const requests = [33, 51, 24].map((length, index) => ({
+        policy,
+        prompt: randomIds(length, length),
+        maxTokens: [4, 17, 11][index]!,
+      }));
       const alone: ReturnType<typeof essence>[] = [];
       for (const request of requests) alone.push(await run(policy, request));
       // One of them ends in the middle of a batch of steps by a stop token.
       const stopTokens = [alone[1]!.ids[5]!];
       const stopped: ReturnType<typeof essence>[] = [];
       for (const request of requests) stopped.push(await run(policy, { ...request, stopTokens }));
-      const together = await generateBatch({ model, requests: requests.map((request) => ({ ...request, stopTokens })), kept: true }).result;
+      const together = await generateBatch({
+        model,
+        requests: requests.map((request) => ({ ...request, stopTokens })),
+        kept: true,
+      }).result;
       expect(together.map(essence), policy.name).toEqual(stopped);
       expect(stopped.some(({ finishReason }) => finishReason === "stop")).toBe(true);
     }
@@ -102,7 +129,11 @@ describe("generate", () => {
     for await (const result of generateEach({ model, policies, prompt, maxTokens: 9 })) {
       const alone = await generate({ model, policy: policies[index]!, prompt, maxTokens: 9 }).result;
       expect(result).toMatchObject({ ids: alone.ids, policy: alone.policy, finishReason: alone.finishReason });
-      expect(result.cache).toMatchObject({ rows: alone.cache.rows, bytes: alone.cache.bytes, roomBytes: alone.cache.roomBytes });
+      expect(result.cache).toMatchObject({
+        rows: alone.cache.rows,
+        bytes: alone.cache.bytes,
+        roomBytes: alone.cache.roomBytes,
+      });
       index++;
     }
     expect(index).toBe(policies.length);
@@ -120,8 +151,13 @@ describe("generate", () => {
 
   it("reads a text far beyond the context in chunks, with slot positions", async () => {
     const long = randomIds(1500, 9);
-    const result = await generate({ model, policy: streaming({ keep: 24 }), prompt: long, maxTokens: 6, chunk: 100 }).result;
-    expect(result).toMatchObject({ promptTokens: 1500, generatedTokens: 6, policy: { active: true, prefill: "chunked" } });
+    const result = await generate({ model, policy: streaming({ keep: 24 }), prompt: long, maxTokens: 6, chunk: 100 })
+      .result;
+    expect(result).toMatchObject({
+      promptTokens: 1500,
+      generatedTokens: 6,
+      policy: { active: true, prefill: "chunked" },
+    });
     expect(result.cache.rows.flat()).toEqual([24, 24, 24, 24, 24, 24]);
   });
 
@@ -138,7 +174,9 @@ describe("generate", () => {
   it("ends at the context, and says so", async () => {
     const result = await generate({ model, policy: full(), prompt: randomIds(508, 2), maxTokens: 50 }).result;
     expect(result).toMatchObject({ finishReason: "context", generatedTokens: 5 });
-    expect((await generate({ model, policy: full(), prompt: randomIds(512, 2), maxTokens: 50 }).result).generatedTokens).toBe(1);
+    expect(
+      (await generate({ model, policy: full(), prompt: randomIds(512, 2), maxTokens: 50 }).result).generatedTokens,
+    ).toBe(1);
   });
 });
 
@@ -176,7 +214,9 @@ it("keeps the right rows where more kinds of step alternate than a batch remembe
   const kinds = new Set<string>();
   const onEvent = ({ type, rows }: CacheEvent) =>
     type === "step" && kinds.add(rows.map((heads) => (heads[0] === keep ? "compressed" : "left")).join());
-  const result = essence(await generate({ model, policy, prompt, maxTokens: fed + 1, kept: true, readEvery: 1, onEvent }).result);
+  const result = essence(
+    await generate({ model, policy, prompt, maxTokens: fed + 1, kept: true, readEvery: 1, onEvent }).result,
+  );
   expect(kinds.size).toBeGreaterThan(12);
   const newest = (rows: number[]) => (rows.length > keep ? [0, ...rows.slice(1 - keep)] : rows);
   const expected = Array.from({ length: 5 }, (_, layer) => {
@@ -204,7 +244,9 @@ it("gives the same with one thread and two, and the same as the reference", asyn
       await backend.dispose();
     }
     expect(results[1], policy.name).toEqual(results[0]);
-    expect(results[0], policy.name).toEqual(essence(await generate({ model: reference, policy, prompt, maxTokens: 16, kept: true }).result));
+    expect(results[0], policy.name).toEqual(
+      essence(await generate({ model: reference, policy, prompt, maxTokens: 16, kept: true }).result),
+    );
   }
 });
 
@@ -212,7 +254,10 @@ it("takes every dtype of rows", async () => {
   for (const rows of ["f16", "bf16"] as const) {
     const [a, b] = [await tinyModel("cpu", checkpoint(), rows), await tinyModel("reference", checkpoint(), rows)];
     const results = await Promise.all(
-      [a, b].map((model) => generate({ model, policy: streaming({ keep: 14 }), prompt, maxTokens: 4, kept: true, logits: true }).result),
+      [a, b].map(
+        (model) =>
+          generate({ model, policy: streaming({ keep: 14 }), prompt, maxTokens: 4, kept: true, logits: true }).result,
+      ),
     );
     expect(results[0]!.cache).toEqual(results[1]!.cache);
     expect(results[0]!.policy.active).toBe(true);

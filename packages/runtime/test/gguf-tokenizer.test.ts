@@ -11,11 +11,18 @@ interface Row {
   readonly decoded: string;
 }
 interface Fixture {
-  readonly sentencePiece: { readonly tokens: string[]; readonly scores: number[]; readonly types: number[]; readonly rows: Row[] };
+  readonly sentencePiece: {
+    readonly tokens: string[];
+    readonly scores: number[];
+    readonly types: number[];
+    readonly rows: Row[];
+  };
   readonly smollm2: { readonly rows: Row[] };
 }
 // What the reference libraries make of hostile strings: see fixtures/gguf-tokenizers.py.
-const { sentencePiece, smollm2 } = JSON.parse(readFileSync(new URL("fixtures/gguf-tokenizers.json", import.meta.url), "utf8")) as Fixture;
+const { sentencePiece, smollm2 } = JSON.parse(
+  readFileSync(new URL("fixtures/gguf-tokenizers.json", import.meta.url), "utf8"),
+) as Fixture;
 
 const llama = (vocabulary: number, metadata: Record<string, Typed>) =>
   writeGguf(
@@ -69,15 +76,27 @@ describe("tokenizers of GGUF files", () => {
   });
 
   it.each<[string, Record<string, Typed>, RegExp]>([
-    ["an unknown model", { "tokenizer.ggml.model": ["string", "rwkv"] }, /tokenizer\.ggml\.model is "rwkv"; supported: gpt2, llama/],
+    [
+      "an unknown model",
+      { "tokenizer.ggml.model": ["string", "rwkv"] },
+      /tokenizer\.ggml\.model is "rwkv"; supported: gpt2, llama/,
+    ],
     [
       "a pre-tokenizer that is not known",
       { "tokenizer.ggml.model": ["string", "gpt2"], "tokenizer.ggml.pre": ["string", "poro"] },
       /tokenizer\.ggml\.pre is "poro"; supported: gpt-2/,
     ],
-    ["no merges", { "tokenizer.ggml.model": ["string", "gpt2"] }, /tokenizer\.ggml\.merges is undefined; it must be a list of strings/],
+    [
+      "no merges",
+      { "tokenizer.ggml.model": ["string", "gpt2"] },
+      /tokenizer\.ggml\.merges is undefined; it must be a list of strings/,
+    ],
     ["too few scores", { "tokenizer.ggml.scores": ["f32s", [1]] }, /has 600 tokens and 1 scores/],
-    ["a token twice", { "tokenizer.ggml.tokens": ["strings", ["a", "a"]], "tokenizer.ggml.token_type": ["i32s", [1, 1]] }, /tokens has "a" twice/],
+    [
+      "a token twice",
+      { "tokenizer.ggml.tokens": ["strings", ["a", "a"]], "tokenizer.ggml.token_type": ["i32s", [1, 1]] },
+      /tokens has "a" twice/,
+    ],
   ])("refuses %s", async (_, change, message) => {
     const tokenizer = tokenizerOf(count, { ...pieces, ...change });
     await expect(tokenizer).rejects.toThrow(message);

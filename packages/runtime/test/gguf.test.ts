@@ -1,5 +1,13 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { ConfigError, FormatError, loadModel, logProbabilities, memoryFiles, openModel, readGguf } from "@ziggurat/runtime";
+import {
+  ConfigError,
+  FormatError,
+  loadModel,
+  logProbabilities,
+  memoryFiles,
+  openModel,
+  readGguf,
+} from "@ziggurat/runtime";
 import { folder } from "@ziggurat/runtime/node";
 import { reference } from "@ziggurat/tensor";
 import { describe, expect, it } from "vitest";
@@ -21,7 +29,11 @@ describe("GGUF files of every family", () => {
     ["qwen2-biases", "qwen2"],
     ["qwen3-yarn", "qwen3"],
     // As in newer files; older ones leave out what all Gemma 3 models of their time had in common.
-    ["gemma3-written-by-4", "gemma3", { "gemma3.attention.sliding_window_pattern": ["u32", 2], "gemma3.rope.freq_base_swa": ["f32", 50] }],
+    [
+      "gemma3-written-by-4",
+      "gemma3",
+      { "gemma3.attention.sliding_window_pattern": ["u32", 2], "gemma3.rope.freq_base_swa": ["f32", 50] },
+    ],
     [
       "phi3-longrope-long",
       "phi3",
@@ -30,7 +42,10 @@ describe("GGUF files of every family", () => {
     ],
   ];
   it.each(cases)("%s as %s: reads as the checkpoint that it was made from", async (name, architecture, more, extra) => {
-    const expected = JSON.parse(readFileSync(`${home}/${name}/expected.json`, "utf8")) as { prompt: number[]; log_probabilities: number[] };
+    const expected = JSON.parse(readFileSync(`${home}/${name}/expected.json`, "utf8")) as {
+      prompt: number[];
+      log_probabilities: number[];
+    };
     const backend = reference();
     // Gemma's scale is not in the metadata: it goes by the head size, which is not what this checkpoint has.
     const scaled = architecture === "gemma3";
@@ -43,7 +58,8 @@ describe("GGUF files of every family", () => {
       const json = new TextEncoder().encode(JSON.stringify({ ...config, query_pre_attn_scalar: config.head_dim }));
       const other = {
         ...plain,
-        open: async (file: string) => (file === "config.json" ? memoryFiles({ file: json }).open("file") : plain.open(file)),
+        open: async (file: string) =>
+          file === "config.json" ? memoryFiles({ file: json }).open("file") : plain.open(file),
       };
       const twin = await loadModel(other, { backend, rows: "f32", weights: "f32" });
       const wanted = await logProbabilities(twin, expected.prompt);
@@ -51,7 +67,9 @@ describe("GGUF files of every family", () => {
       return;
     }
     expected.log_probabilities.forEach((score, i) => {
-      expect(Math.abs(scores[i]! - score), `token ${i + 1}: ${scores[i]}, not ${score}`).toBeLessThan(1e-3 * (1 + Math.abs(score)));
+      expect(Math.abs(scores[i]! - score), `token ${i + 1}: ${scores[i]}, not ${score}`).toBeLessThan(
+        1e-3 * (1 + Math.abs(score)),
+      );
     });
   });
   it("covers every family", () => {
@@ -83,7 +101,12 @@ describe("readGguf", () => {
 
   it("reads metadata and places tensors", async () => {
     const gguf = await open(good);
-    expect(Object.fromEntries(gguf.metadata)).toEqual({ "general.architecture": "llama", list: [1, -2], flag: true, big: 2 ** 40 });
+    expect(Object.fromEntries(gguf.metadata)).toEqual({
+      "general.architecture": "llama",
+      list: [1, -2],
+      flag: true,
+      big: 2 ** 40,
+    });
     const [b, a] = [...gguf.tensors.values()];
     expect([b!.info.name, b!.info.shape, b!.dtype(), b!.bytes]).toEqual(["b", [2, 32], "q8_0", 68]);
     expect(a!.begin % 32).toBe(0);
@@ -101,11 +124,19 @@ describe("readGguf", () => {
     ["another magic", patched(good, 0, 0x58), /starts with "XGUF"/],
     ["version 1", patched(good, 4, 1), /is of GGUF version 1; versions 2 and 3/],
     ["a big-endian file", patched(good, 4, 0, 0, 0, 3), /is a big-endian GGUF file/],
-    ["more tensors than fit", patched(good, 8, 255, 255), /says at byte 8 that there are 65535 tensors; the \d+ bytes that follow cannot hold them/],
+    [
+      "more tensors than fit",
+      patched(good, 8, 255, 255),
+      /says at byte 8 that there are 65535 tensors; the \d+ bytes that follow cannot hold them/,
+    ],
     ["a count of 2^63", patched(good, 16, 0, 0, 0, 0, 0, 0, 0, 128), /there are 9223372036854775808 metadata/],
     ["a header cut short", good.subarray(0, 60), /a\.gguf: 60 bytes; what is at byte \d+ takes|says at byte/],
     ["a name that repeats", writeGguf(metadata, [tensor("w"), tensor("w")]), /has the tensor "w" twice/],
-    ["an unknown type", writeGguf(metadata, [tensor("w", { type: 77 })]), /tensor "w" is of the element type 77, which is not known/],
+    [
+      "an unknown type",
+      writeGguf(metadata, [tensor("w", { type: 77 })]),
+      /tensor "w" is of the element type 77, which is not known/,
+    ],
     [
       "rows that are no whole blocks",
       writeGguf(metadata, [tensor("w", { shape: [2, 33] })]),
@@ -113,8 +144,16 @@ describe("readGguf", () => {
     ],
     ["no axes", writeGguf(metadata, [tensor("w", { shape: [] })]), /tensor "w" has 0 axes; it may have 1 to 4/],
     ["tensors beyond the file", good.subarray(0, good.length - 32), /tensor "a" ends at byte \d+; the file has \d+/],
-    ["an alignment of 3", writeGguf({ "general.alignment": ["u32", 3] }, []), /general\.alignment is 3; it must be a power of two/],
-    ["one part of several", writeGguf({ ...metadata, "split.count": ["u32", 3] }, []), /is one of 3 parts; they must lie side by side/],
+    [
+      "an alignment of 3",
+      writeGguf({ "general.alignment": ["u32", 3] }, []),
+      /general\.alignment is 3; it must be a power of two/,
+    ],
+    [
+      "one part of several",
+      writeGguf({ ...metadata, "split.count": ["u32", 3] }, []),
+      /is one of 3 parts; they must lie side by side/,
+    ],
   ])("refuses %s", async (_, bytes, message) => {
     await expect(open(bytes)).rejects.toThrow(message);
     await expect(open(bytes)).rejects.toThrow(FormatError);
@@ -125,7 +164,9 @@ describe("readGguf", () => {
     const text = new TextDecoder("latin1").decode(file);
     // The second tensor's offset is the last thing of its entry.
     const at = text.lastIndexOf("w") + 1 + 4 + 16 + 4;
-    await expect(open(patched(file, at, 32))).rejects.toThrow(/tensor "w" starts at byte \d+ and overlaps the one before it/);
+    await expect(open(patched(file, at, 32))).rejects.toThrow(
+      /tensor "w" starts at byte \d+ and overlaps the one before it/,
+    );
     await expect(open(patched(file, at, 33))).rejects.toThrow(/starts at 33, which is no multiple of 32/);
   });
 
@@ -136,7 +177,9 @@ describe("readGguf", () => {
 
   it("refuses an architecture by name", async () => {
     const opened = openModel(memoryFiles({ "m.gguf": writeGguf({ "general.architecture": ["string", "mamba"] }, []) }));
-    await expect(opened).rejects.toThrow(/m\.gguf: architecture "mamba" is not supported; supported are llama, qwen2, qwen3, gemma3, phi3/);
+    await expect(opened).rejects.toThrow(
+      /m\.gguf: architecture "mamba" is not supported; supported are llama, qwen2, qwen3, gemma3, phi3/,
+    );
     await expect(opened).rejects.toThrow(ConfigError);
   });
 });

@@ -75,7 +75,9 @@ describe("hub", () => {
     server.requests = [];
     server.trouble = () => false;
     const source = (await open().open("model.safetensors"))!;
-    expect(server.requests.filter((request) => request.includes("bytes=0-")).map((request) => request.split("=")[1])).toEqual(["0-0"]);
+    expect(
+      server.requests.filter((request) => request.includes("bytes=0-")).map((request) => request.split("=")[1]),
+    ).toEqual(["0-0"]);
     expect(Buffer.compare(await source.read(0, source.size), file)).toBe(0);
   });
 
@@ -85,7 +87,9 @@ describe("hub", () => {
     const damaged = server.files.get("model.safetensors")!.slice();
     damaged[999]! ^= 1;
     server.files.set("model.safetensors", damaged);
-    await expect(files.open("model.safetensors")).rejects.toThrow(/owner\/tiny\/model\.safetensors: what came has the SHA-256 \w+; it should have/);
+    await expect(files.open("model.safetensors")).rejects.toThrow(
+      /owner\/tiny\/model\.safetensors: what came has the SHA-256 \w+; it should have/,
+    );
     server.files.set("model.safetensors", damaged.slice(1));
     await expect(files.open("model.safetensors")).rejects.toThrow(/the hub has \d+ bytes; it listed \d+/);
     expect(await readdir(join(cache, "owner--tiny", commit))).toEqual([]);
@@ -108,7 +112,9 @@ describe("hub", () => {
 
   it("says that there is no network", async () => {
     await server.stop();
-    await expect(open().open("config.json")).rejects.toThrow(/127\.0\.0\.1:\d+ cannot be reached \(.*\), and it was not downloaded before/);
+    await expect(open().open("config.json")).rejects.toThrow(
+      /127\.0\.0\.1:\d+ cannot be reached \(.*\), and it was not downloaded before/,
+    );
     await server.start();
   });
 
@@ -145,7 +151,9 @@ describe("hub", () => {
     expect(await only.open("config.json")).toBeUndefined();
     expect(server.requests[0]).toBe("/api/models/owner/tiny/revision/refs%2Fpr%2F1");
     server.files.delete("config.json");
-    await expect(openModel(hub("owner/tiny@v2", options))).rejects.toThrow(/owner\/tiny: has no config\.json and 2 models.*a\.gguf, b\.gguf/);
+    await expect(openModel(hub("owner/tiny@v2", options))).rejects.toThrow(
+      /owner\/tiny: has no config\.json and 2 models.*a\.gguf, b\.gguf/,
+    );
   });
 
   it("finds a file in a folder of the repository, with its parts beside it", async () => {
@@ -171,7 +179,9 @@ describe("hub", () => {
     await mkdir(at, { recursive: true });
     await symlink("/dev/full", join(at, "model.safetensors.part"));
     const files = open();
-    await expect(files.open("model.safetensors")).rejects.toThrow(/owner\/tiny: model\.safetensors: the disk is full; what has arrived stays/);
+    await expect(files.open("model.safetensors")).rejects.toThrow(
+      /owner\/tiny: model\.safetensors: the disk is full; what has arrived stays/,
+    );
     await expect(files.open("model.safetensors")).rejects.toThrow(DownloadError);
     expect(await readdir(at)).toEqual(["model.safetensors.part"]);
     await rm(join(at, "model.safetensors.part"));

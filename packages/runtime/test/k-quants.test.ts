@@ -7,7 +7,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type GgufTensor, writeGguf } from "./support/gguf.js";
 import { type KQuant, quantise } from "./support/k-quants.js";
 
-// Pebble, whose widths are multiples of 256, with its matrices in K-quants as llama.cpp's mixtures have them, against the same numbers as float32.
+// Pebble, whose widths are multiples of 256, with its matrices in K-quants as llama.cpp's mixtures have them, against
+// the same numbers as float32.
 
 const types = { q4_K: 12, q5_K: 13, q6_K: 14 } as const;
 const document = readFileSync(new URL("fixtures/document.txt", import.meta.url), "utf8").slice(0, 1500);
@@ -43,9 +44,13 @@ function pairs(values: Float32Array, width: number, back: boolean, headSize = 64
   }
   return out;
 }
-const floats = (bytes: Uint8Array) => new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer);
+const floats = (bytes: Uint8Array) =>
+  new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer);
 
-/** Pebble twice: as a GGUF file with matrices of the type that `choose` gives, and as safetensors of exactly those numbers in float32. */
+/**
+ * Pebble twice: as a GGUF file with matrices of the type that `choose` gives, and as safetensors of exactly those
+ * numbers in float32.
+ */
 async function twins(choose: (name: string) => KQuant) {
   const source = await openWeights(pebble());
   const tensors: GgufTensor[] = [];
@@ -79,7 +84,10 @@ async function twins(choose: (name: string) => KQuant) {
     "llama.rope.freq_base": ["f32", config.rope_theta!],
   } as const;
   const gguf = writeGguf(metadata, tensors);
-  return { gguf, plain: memoryFiles({ "config.json": await text("config.json"), "model.safetensors": safetensors(plain) }, "plain") };
+  return {
+    gguf,
+    plain: memoryFiles({ "config.json": await text("config.json"), "model.safetensors": safetensors(plain) }, "plain"),
+  };
 }
 
 async function text(name: string): Promise<string> {
@@ -90,7 +98,10 @@ async function text(name: string): Promise<string> {
 function safetensors(tensors: readonly (readonly [string, readonly number[], Float32Array])[]): Uint8Array {
   let end = 0;
   const header = Object.fromEntries(
-    tensors.map(([name, shape, { byteLength }]) => [name, { dtype: "F32", shape, data_offsets: [end, (end += byteLength)] }]),
+    tensors.map(([name, shape, { byteLength }]) => [
+      name,
+      { dtype: "F32", shape, data_offsets: [end, (end += byteLength)] },
+    ]),
   );
   const json = new TextEncoder().encode(JSON.stringify(header));
   const bytes = new Uint8Array(8 + json.length + end);
@@ -133,7 +144,9 @@ describe("K-quants", () => {
       const held = await scores(files);
       // In blocks of other scales the numbers differ a little, and so do the scores.
       expect(held.some((score, i) => score !== exact[i])).toBe(true);
-      expect(Math.abs(mean(held) - mean(exact)), `mean log-probability ${mean(held)}, not ${mean(exact)}`).toBeLessThan(bound);
+      expect(Math.abs(mean(held) - mean(exact)), `mean log-probability ${mean(held)}, not ${mean(exact)}`).toBeLessThan(
+        bound,
+      );
       expect(backend.memory().live).toBe(0);
     },
     120_000,

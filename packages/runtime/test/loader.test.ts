@@ -22,8 +22,15 @@ async function stored(failAt = Number.POSITIVE_INFINITY) {
     for (let at = 1; at < bytes.length; at += 34) bytes[at] = 0x2c;
     return bytes;
   });
-  const tensors = blocks.map((bytes, index) => ({ name: `blk.0.attn_${"qkv"[index]}.weight`, shape: [rows[index]!, width], type: 8, bytes }));
-  const file = (await memoryFiles({ a: writeGguf({ "general.architecture": ["string", "llama"] }, tensors) }).open("a"))!;
+  const tensors = blocks.map((bytes, index) => ({
+    name: `blk.0.attn_${"qkv"[index]}.weight`,
+    shape: [rows[index]!, width],
+    type: 8,
+    bytes,
+  }));
+  const file = (await memoryFiles({ a: writeGguf({ "general.architecture": ["string", "llama"] }, tensors) }).open(
+    "a",
+  ))!;
   const seen = { reads: 0, most: 0, open: 0, together: 0, places: new Set<ArrayBuffer>() };
   const source: FileSource = {
     size: file.size,
@@ -57,30 +64,34 @@ const byHalves = (bytes: Uint8Array) => {
 };
 
 describe("Loader", () => {
-  it.each(["q8_0", "bf16"] as const)("puts what it reads in parts where the whole would lie, as %s, and holds two parts at a time", async (dtype) => {
-    const { weights, seen, blocks } = await stored();
-    const backend = reference();
-    const buffers = new Buffers(backend);
-    const told: number[] = [];
-    const loader = new Loader(backend, (bytes) => told.push(bytes));
-    const plan = planMatrix(weights, names, rows, width, dtype);
-    const { slice, out } = loadMatrix(loader, weights, plan, buffers);
-    await loader.run();
+  it.each(["q8_0", "bf16"] as const)(
+    "puts what it reads in parts where the whole would lie, as %s, and holds two parts at a time",
+    async (dtype) => {
+      const { weights, seen, blocks } = await stored();
+      const backend = reference();
+      const buffers = new Buffers(backend);
+      const told: number[] = [];
+      const loader = new Loader(backend, (bytes) => told.push(bytes));
+      const plan = planMatrix(weights, names, rows, width, dtype);
+      const { slice, out } = loadMatrix(loader, weights, plan, buffers);
+      await loader.run();
 
-    const [q, k, v] = blocks as [Uint8Array, Uint8Array, Uint8Array];
-    const whole = new Uint8Array(Buffer.concat([byHalves(q), byHalves(k), v]));
-    const expected = convert(whole, "q8_0", dtype, [out, width]);
-    const got = await backend.read(slice, bytesOf(dtype, [out, width]));
-    const used = dtype === "q8_0" ? weightLayout(dtype, out, width).scales + 2 * ((out * width) / 32) : expected.length;
-    expect(Buffer.compare(got.subarray(0, used), expected.subarray(0, used))).toBe(0);
-    expect(told.at(-1)).toBe(bytesOf(dtype, [out, width]));
-    expect(told).toEqual([...told].sort((a, b) => a - b));
+      const [q, k, v] = blocks as [Uint8Array, Uint8Array, Uint8Array];
+      const whole = new Uint8Array(Buffer.concat([byHalves(q), byHalves(k), v]));
+      const expected = convert(whole, "q8_0", dtype, [out, width]);
+      const got = await backend.read(slice, bytesOf(dtype, [out, width]));
+      const used =
+        dtype === "q8_0" ? weightLayout(dtype, out, width).scales + 2 * ((out * width) / 32) : expected.length;
+      expect(Buffer.compare(got.subarray(0, used), expected.subarray(0, used))).toBe(0);
+      expect(told.at(-1)).toBe(bytesOf(dtype, [out, width]));
+      expect(told).toEqual([...told].sort((a, b) => a - b));
 
-    expect(seen.reads).toBeGreaterThan(4);
-    expect(seen.most).toBeLessThanOrEqual(2 ** 20);
-    expect(seen.together).toBe(2);
-    expect(seen.places.size).toBe(2);
-  });
+      expect(seen.reads).toBeGreaterThan(4);
+      expect(seen.most).toBeLessThanOrEqual(2 ** 20);
+      expect(seen.together).toBe(2);
+      expect(seen.places.size).toBe(2);
+    },
+  );
 
   it("begins each part at a place that backends can write, whatever the width", async () => {
     // 881 such rows fit a part; a row has 35 scales of two bytes.
@@ -88,16 +99,25 @@ describe("Loader", () => {
     const next = random(9);
     const bytes = new Uint8Array((count * wide * 34) / 32).map(() => next() * 256);
     const file = memoryFiles({
-      a: writeGguf({ "general.architecture": ["string", "llama"] }, [{ name: "output.weight", shape: [count, wide], type: 8, bytes }]),
+      a: writeGguf({ "general.architecture": ["string", "llama"] }, [
+        { name: "output.weight", shape: [count, wide], type: 8, bytes },
+      ]),
     });
     const weights = ggufWeights(await readGguf((await file.open("a"))!, "a.gguf"), "llama", headSize);
     const backend = reference();
     const loader = new Loader(backend, () => {});
-    const { slice } = loadMatrix(loader, weights, planMatrix(weights, ["lm_head.weight"], [count], wide, undefined), new Buffers(backend));
+    const { slice } = loadMatrix(
+      loader,
+      weights,
+      planMatrix(weights, ["lm_head.weight"], [count], wide, undefined),
+      new Buffers(backend),
+    );
     await loader.run();
     const used = weightLayout("q8_0", count, wide).scales + (count * wide) / 16;
     const got = await backend.read(slice, bytesOf("q8_0", [count, wide]));
-    expect(Buffer.compare(got.subarray(0, used), convert(bytes, "q8_0", "q8_0", [count, wide]).subarray(0, used))).toBe(0);
+    expect(Buffer.compare(got.subarray(0, used), convert(bytes, "q8_0", "q8_0", [count, wide]).subarray(0, used))).toBe(
+      0,
+    );
   });
 
   it("stops at the first error, and rejects with it once no read is under way", async () => {

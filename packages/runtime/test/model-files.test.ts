@@ -45,7 +45,9 @@ beforeEach(async () => {
   path = await mkdtemp(join(tmpdir(), "ziggurat-files-"));
   vi.stubEnv("HF_ENDPOINT", server.url);
   vi.stubEnv("ZIGGURAT_CACHE", join(path, "cache"));
-  gguf = (await ggufOf("llama-tied", "llama", { "general.name": ["string", "A tiny\nLlama"] })) as Uint8Array<ArrayBuffer>;
+  gguf = (await ggufOf("llama-tied", "llama", {
+    "general.name": ["string", "A tiny\nLlama"],
+  })) as Uint8Array<ArrayBuffer>;
   parts = await ggufPartsOf("llama-tied", "llama", 3);
   for (const name of ["config.json", "model.safetensors"]) server.files.set(name, await bytesOf(name));
 });
@@ -106,7 +108,8 @@ describe("a model in a GGUF file", () => {
     server.files.set("m.gguf", gguf);
     // What lies beside a file of the hub is not part of the model.
     server.files.set("config.json", new TextEncoder().encode("{}"));
-    for (const [name, bytes] of Object.entries(parts)) for (const at of ["", "F32/"]) server.files.set(`${at}${name}`, bytes);
+    for (const [name, bytes] of Object.entries(parts))
+      for (const at of ["", "F32/"]) server.files.set(`${at}${name}`, bytes);
     await mkdir(join(path, "parts"));
     await write(Object.fromEntries(Object.entries(parts).map(([name, bytes]) => [`parts/${name}`, bytes])));
     const sources: ModelSource[] = [
@@ -138,9 +141,15 @@ describe("a model in a GGUF file", () => {
     await expect(opened({ [one]: parts[one]!, [three]: parts[three]! })).rejects.toThrow(
       /llama-tied-00002-of-00003\.gguf: is not there; the model has 3/,
     );
-    await expect(opened({ ...parts, [two]: parts[three]! })).rejects.toThrow(/says that it is part 2 \(from 0\) of 3; by its name it is 1 of 3/);
-    await expect(opened({ ...parts, "m.gguf": gguf })).rejects.toThrow(/2 models in \.gguf files \(llama-tied-00001-of-00003\.gguf, m\.gguf\)/);
-    await expect(opened({ "renamed.gguf": parts[one]! })).rejects.toThrow(/is one of 3 parts; they must lie side by side/);
+    await expect(opened({ ...parts, [two]: parts[three]! })).rejects.toThrow(
+      /says that it is part 2 \(from 0\) of 3; by its name it is 1 of 3/,
+    );
+    await expect(opened({ ...parts, "m.gguf": gguf })).rejects.toThrow(
+      /2 models in \.gguf files \(llama-tied-00001-of-00003\.gguf, m\.gguf\)/,
+    );
+    await expect(opened({ "renamed.gguf": parts[one]! })).rejects.toThrow(
+      /is one of 3 parts; they must lie side by side/,
+    );
     for (const files of [{ [one]: parts[one]! }, { [one]: parts[one]!, [two]: parts[two]!, [three]: parts[two]! }])
       await expect(opened(files)).rejects.toThrow(FormatError);
   });
@@ -169,11 +178,15 @@ describe("what is no model", () => {
   ])("%j is refused", async (source, message) => {
     const files = modelFiles(source as ModelSource);
     await expect(files).rejects.toThrow(message);
-    await expect(files.catch((error: unknown) => error instanceof FormatError || error instanceof DownloadError)).resolves.toBe(true);
+    await expect(
+      files.catch((error: unknown) => error instanceof FormatError || error instanceof DownloadError),
+    ).resolves.toBe(true);
   });
 
   it("is told apart from a hub that lacks it", async () => {
-    await expect(openModel("owner/none")).rejects.toThrow(/owner\/none: revision "main": http.* has no such repository or revision/);
+    await expect(openModel("owner/none")).rejects.toThrow(
+      /owner\/none: revision "main": http.* has no such repository or revision/,
+    );
     await expect(openModel("owner/tiny/other.gguf")).rejects.toThrow(/owner\/tiny\/other\.gguf: is not there/);
     await expect(openModel(`${server.url}/nothing`)).rejects.toThrow(ConfigError);
     await expect(openModel(`${server.url}/plain/other.gguf`)).rejects.toThrow(/other\.gguf: is not there/);
@@ -198,7 +211,9 @@ describe("remote", () => {
     const changed = (await bytesOf("model.safetensors")).slice();
     changed[2000]! ^= 1;
     server.files.set("model.safetensors", changed);
-    await expect(source.read(0, 8)).rejects.toThrow(/plain\/model\.safetensors: has changed since it was opened; open it again/);
+    await expect(source.read(0, 8)).rejects.toThrow(
+      /plain\/model\.safetensors: has changed since it was opened; open it again/,
+    );
     server.files.set("model.safetensors", changed.slice(1));
     await expect(source.read(0, 8)).rejects.toThrow(DownloadError);
   });
@@ -213,7 +228,10 @@ describe("remote", () => {
       else if (requests % 3 === 0) return false;
       else {
         const part = wanted.subarray(Number(from), Number(to) + 1);
-        response.writeHead(206, { "content-range": `bytes ${from}-${to}/${wanted.length}`, "content-length": part.length });
+        response.writeHead(206, {
+          "content-range": `bytes ${from}-${to}/${wanted.length}`,
+          "content-length": part.length,
+        });
         response.write(part.subarray(0, 5000), () => response.destroy());
       }
       return true;
@@ -262,7 +280,9 @@ describe("on a page", () => {
     const { versions } = process;
     const options = { url: server.url };
     Object.defineProperty(process, "versions", { value: {}, configurable: true });
-    const files = await modelFiles("owner/tiny", options).finally(() => Object.defineProperty(process, "versions", { value: versions }));
+    const files = await modelFiles("owner/tiny", options).finally(() =>
+      Object.defineProperty(process, "versions", { value: versions }),
+    );
     expect(await files.list!()).toEqual(["config.json", "model.safetensors"]);
     expect(await scoresOf(files)).toEqual(await scoresOf(checkpoint().files));
     expect(await files.open("tokenizer.json")).toBeUndefined();
@@ -283,7 +303,10 @@ describe("on a page", () => {
     };
     walk(new URL("../src/index.ts", import.meta.url));
     expect(seen.size).toBeGreaterThan(50);
-    expect([...outside].filter((name) => !name.startsWith("@ziggurat/")).sort()).toEqual(["@huggingface/jinja", "@huggingface/tokenizers"]);
+    expect([...outside].filter((name) => !name.startsWith("@ziggurat/")).sort()).toEqual([
+      "@huggingface/jinja",
+      "@huggingface/tokenizers",
+    ]);
   });
 });
 

@@ -16,10 +16,16 @@ describe("out of memory", () => {
     for (let part = 0.3; part < 1; part += 0.12) {
       const backend = await create(Math.ceil((whole - free + part * free) / grain) * grain);
       const model = await loadModel(checkpoint({ context: 4096 }).files, { backend, rows: "f32" });
-      const small = () => generate({ model, policy: h2o({ keep: 3 }), prompt: prompt.slice(0, 4), maxTokens: 2 }).result;
+      const small = () =>
+        generate({ model, policy: h2o({ keep: 3 }), prompt: prompt.slice(0, 4), maxTokens: 2 }).result;
       const { ids } = await small();
       const held = live(model);
-      const error: unknown = await generate({ model, policy: h2o({ keep: 20 }), prompt: randomIds(900, 2), maxTokens: 9 }).result.then(
+      const error: unknown = await generate({
+        model,
+        policy: h2o({ keep: 20 }),
+        prompt: randomIds(900, 2),
+        maxTokens: 9,
+      }).result.then(
         () => undefined,
         (reason: unknown) => reason,
       );
@@ -40,7 +46,9 @@ describe("out of memory", () => {
     const before = backend.memory().live;
     await generate({ model, policy: h2o({ keep: 20 }), prompt: randomIds(900, 2), maxTokens: 9 }).result;
     const { peak } = backend.memory();
-    expect(await attempts(async (maxBytes) => reference({ maxBytes }), peak, peak - before, 1)).toBeGreaterThanOrEqual(5);
+    expect(await attempts(async (maxBytes) => reference({ maxBytes }), peak, peak - before, 1)).toBeGreaterThanOrEqual(
+      5,
+    );
   }, 120_000);
 
   it("so on the CPU", async () => {
@@ -51,7 +59,12 @@ describe("out of memory", () => {
     const { ids } = await small();
     const held = live(model);
     for (const tokens of [1000, 2000, 4000, 8000, 16_000]) {
-      const error: unknown = await generate({ model, policy: h2o({ keep: 500 }), prompt: randomIds(tokens, 2), maxTokens: 9 }).result.then(
+      const error: unknown = await generate({
+        model,
+        policy: h2o({ keep: 500 }),
+        prompt: randomIds(tokens, 2),
+        maxTokens: 9,
+      }).result.then(
         () => undefined,
         (reason: unknown) => reason,
       );
@@ -65,14 +78,17 @@ describe("out of memory", () => {
   it.each(["reference", "cpu"] as const)(
     "reaches the generation that asked for too much, not one beside it, on %s",
     async (name) => {
-      // Room for the large ones' rotation tables; their prompts do not fit at all, and so take nothing from the small ones.
+      // Room for the large ones' rotation tables; their prompts do not fit at all, and so take nothing from the small
+      // ones.
       const maxBytes = 8 * 2 ** 20;
       const backend = name === "cpu" ? await cpu({ threads: 1, maxBytes }) : reference({ maxBytes });
       const model = await loadModel(checkpoint({ context: 65_536 }).files, { backend, rows: "f32" });
-      const small = (seed: number, maxTokens: number) => generate({ model, policy: h2o({ keep: 20 }), prompt: randomIds(30, seed), maxTokens });
+      const small = (seed: number, maxTokens: number) =>
+        generate({ model, policy: h2o({ keep: 20 }), prompt: randomIds(30, seed), maxTokens });
       const alone = await small(1, 90).result;
       const held = live(model);
-      const large = (tokens: number) => generate({ model, policy: full(), prompt: randomIds(tokens, 2), maxTokens: 9 }).result;
+      const large = (tokens: number) =>
+        generate({ model, policy: full(), prompt: randomIds(tokens, 2), maxTokens: 9 }).result;
       const beside = await Promise.allSettled([
         small(1, 90).result,
         ...[60_000, 50_000].map(large),

@@ -25,7 +25,15 @@ function difference(logits: Float32Array, { ids, logits: expected }: Top): numbe
 }
 
 const logitsAfter = async (ids: readonly number[]): Promise<Float32Array> => {
-  for await (const { logits } of generate({ model, policy: full(), prompt: ids, maxTokens: 1, ignoreEnd: true, logits: true })) return logits!;
+  for await (const { logits } of generate({
+    model,
+    policy: full(),
+    prompt: ids,
+    maxTokens: 1,
+    ignoreEnd: true,
+    logits: true,
+  }))
+    return logits!;
   throw new Error("no token was written");
 };
 
@@ -40,7 +48,9 @@ describe("the logits of a prompt", () => {
   test("after tokens on the way", async () => {
     expect(top.length).toBeGreaterThan(8);
     for (const { position, ...expected } of top)
-      expect(difference(await logitsAfter(ids.slice(0, position + 1)), expected), `position ${position}`).toBeLessThan(1e-3);
+      expect(difference(await logitsAfter(ids.slice(0, position + 1)), expected), `position ${position}`).toBeLessThan(
+        1e-3,
+      );
   });
 
   test("give each token the same log-probability, fed one by one", async () => {
@@ -48,7 +58,11 @@ describe("the logits of a prompt", () => {
     await session.read(ids.slice(0, 1));
     const scores = await session.score(ids.slice(1));
     session.close();
-    const worst = Math.max(...scores.map((score, index) => Math.abs(score - logProbabilities[index]!) / (1 + Math.abs(logProbabilities[index]!))));
+    const worst = Math.max(
+      ...scores.map(
+        (score, index) => Math.abs(score - logProbabilities[index]!) / (1 + Math.abs(logProbabilities[index]!)),
+      ),
+    );
     expect(worst).toBeLessThan(1e-3);
   });
 });
@@ -77,7 +91,10 @@ describe("what a policy keeps of a document, and the logits of the tokens after 
           const where = `layer ${layer}, KV head ${head}`;
           expect(ours[layer]![head]!.length, where).toBe(rows.length);
           const mine = new Set(ours[layer]![head]);
-          const unlike = [...rows.filter((row) => !mine.has(row)), ...ours[layer]![head]!.filter((row) => !rows.includes(row))];
+          const unlike = [
+            ...rows.filter((row) => !mine.has(row)),
+            ...ours[layer]![head]!.filter((row) => !rows.includes(row)),
+          ];
           differing += unlike.length;
           expect(
             unlike.filter((row) => !excused.has(`${layer} ${head} ${row}`)),
@@ -89,12 +106,17 @@ describe("what a policy keeps of a document, and the logits of the tokens after 
     try {
       await session.read(prompt);
       compare(await session.kept(), kept);
-      if (name !== "full") expect(session.rows.flat().reduce((a, b) => a + b, 0)).toBeLessThan(prompt.length * kept.length * kept[0]!.length);
+      if (name !== "full")
+        expect(session.rows.flat().reduce((a, b) => a + b, 0)).toBeLessThan(
+          prompt.length * kept.length * kept[0]!.length,
+        );
       const logits: Float32Array[] = [];
       await session.score(fed, { onLogits: (after) => void logits.push(after) });
       expect(logits.length).toBe(steps.length);
       // A row that was kept instead of one with an all but equal score moves the logits by more than rounding does.
-      steps.forEach((expected, step) => expect(difference(logits[step]!, expected), `step ${step}`).toBeLessThan(differing > 0 ? 2e-2 : 1e-3));
+      steps.forEach((expected, step) =>
+        expect(difference(logits[step]!, expected), `step ${step}`).toBeLessThan(differing > 0 ? 2e-2 : 1e-3),
+      );
       if (keptAfter) compare(await session.kept(), keptAfter);
     } finally {
       session.close();

@@ -11,5 +11,7 @@ it("reads Pebble, whose files agree with each other", async () => {
   expect(facts.endTokens).toEqual([tokenizer.idOf("<|end|>"), tokenizer.idOf("<|eos|>")]);
   expect(weights.tensor("model.embed_tokens.weight").shape).toEqual([facts.vocabularySize, facts.hiddenSize]);
   expect(weights.names.length).toBe(2 + 9 * facts.cache.layers.length);
-  expect(tokenizer.decode(chatOf(tokenizer).prompt([{ role: "user", content: "a" }]))).toBe("<|bos|><|user|>\na<|end|>\n<|assistant|>\n");
+  expect(tokenizer.decode(chatOf(tokenizer).prompt([{ role: "user", content: "a" }]))).toBe(
+    "<|bos|><|user|>\na<|end|>\n<|assistant|>\n",
+  );
 });

@@ -13,7 +13,8 @@ function file(header: unknown, data: number | Uint8Array, length?: bigint): Uint
   return all;
 }
 
-const open = async (bytes: Uint8Array) => readSafetensors((await memoryFiles({ a: bytes }).open("a"))!, "a.safetensors");
+const open = async (bytes: Uint8Array) =>
+  readSafetensors((await memoryFiles({ a: bytes }).open("a"))!, "a.safetensors");
 
 const good = {
   __metadata__: { format: "pt" },
@@ -71,10 +72,17 @@ describe("readSafetensors", () => {
     ["beyond the file", file(one({}), 4), /ends at byte \d+; the file has \d+/],
     ["bytes left over", file(one({}), 9), /the tensors end at byte \d+; the file has \d+/],
     ["a hole before", file(one({ data_offsets: [4, 12] }), 12), /leaves a hole/],
-    ["overlap", file({ ...one({}), v: { dtype: "F32", shape: [2], data_offsets: [4, 12] } }, 12), /tensor "v".*overlaps/],
+    [
+      "overlap",
+      file({ ...one({}), v: { dtype: "F32", shape: [2], data_offsets: [4, 12] } }, 12),
+      /tensor "v".*overlaps/,
+    ],
     [
       "one name twice",
-      file('{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"\\u0077" : {"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', 4),
+      file(
+        '{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"\\u0077" : {"dtype":"F32","shape":[1],"data_offsets":[0,4]}}',
+        4,
+      ),
       /has "w" twice/,
     ],
     ["metadata not strings", file({ __metadata__: { a: 1 } }, 0), /__metadata__ is/],
@@ -96,7 +104,8 @@ describe("readSafetensors", () => {
     let refused = 0;
     for (let i = 0; i < 3000; i++) {
       const bytes = original.slice(0, next() < 0.3 ? Math.floor(next() * original.length) : original.length);
-      for (let n = Math.floor(next() * 4); n > 0; n--) bytes[Math.floor(next() * bytes.length)] = Math.floor(next() * 256);
+      for (let n = Math.floor(next() * 4); n > 0; n--)
+        bytes[Math.floor(next() * bytes.length)] = Math.floor(next() * 256);
       try {
         const weights = await open(bytes);
         for (const name of weights.names) await weights.tensor(name).read();
@@ -111,7 +120,10 @@ describe("readSafetensors", () => {
 
 describe("openWeights", () => {
   const shard = (name: string, value: number) =>
-    file({ [name]: { dtype: "F32", shape: [1], data_offsets: [0, 4] } }, new Uint8Array(new Float32Array([value]).buffer));
+    file(
+      { [name]: { dtype: "F32", shape: [1], data_offsets: [0, 4] } },
+      new Uint8Array(new Float32Array([value]).buffer),
+    );
   const index = (map: unknown) => ({
     "model.safetensors.index.json": JSON.stringify({ metadata: {}, weight_map: map }),
     "m-1.safetensors": shard("a", 1),

@@ -23,20 +23,31 @@ const kinds: readonly [string, SamplingOptions][] = [
 ];
 
 describe("sampling", () => {
-  it.each(kinds)("with %s: one seed gives one answer, on every backend and however ids are read; another seed another", async (_, options) => {
-    const run = async (on: Model, seed: number, readEvery: number) =>
-      (await generate({ model: on, policy, prompt, maxTokens: 24, seed, readEvery, ...options }).result).ids;
-    const first = await run(model, 7, 8);
-    expect(await run(model, 7, 1)).toEqual(first);
-    expect(await run(slow, 7, 5)).toEqual(first);
-    expect(await run(model, 8, 8)).not.toEqual(first);
-    const batch = await generateBatch({ model, requests: [7, 8, 7].map((seed) => ({ policy, prompt, maxTokens: 24, seed, ...options })) }).result;
-    expect(batch.map(({ ids }) => ids)).toEqual([first, await run(model, 8, 8), first]);
-  });
+  it.each(kinds)(
+    "with %s: one seed gives one answer, on every backend and however ids are read; another seed another",
+    async (_, options) => {
+      const run = async (on: Model, seed: number, readEvery: number) =>
+        (await generate({ model: on, policy, prompt, maxTokens: 24, seed, readEvery, ...options }).result).ids;
+      const first = await run(model, 7, 8);
+      expect(await run(model, 7, 1)).toEqual(first);
+      expect(await run(slow, 7, 5)).toEqual(first);
+      expect(await run(model, 8, 8)).not.toEqual(first);
+      const batch = await generateBatch({
+        model,
+        requests: [7, 8, 7].map((seed) => ({ policy, prompt, maxTokens: 24, seed, ...options })),
+      }).result;
+      expect(batch.map(({ ids }) => ids)).toEqual([first, await run(model, 8, 8), first]);
+    },
+  );
 
   it("stays within what its options allow", async () => {
     const greedy: number[][] = [];
-    for (const options of [{ temperature: 5, topK: 1 }, { temperature: 5, topP: 1e-9 }, { temperature: 5, minP: 1 }, {}]) {
+    for (const options of [
+      { temperature: 5, topK: 1 },
+      { temperature: 5, topP: 1e-9 },
+      { temperature: 5, minP: 1 },
+      {},
+    ]) {
       greedy.push([...(await generate({ model, policy, prompt, maxTokens: 12, ...options }).result).ids]);
     }
     expect(new Set(greedy.map(String)).size).toBe(1);
@@ -60,7 +71,9 @@ describe("sampling", () => {
       const answer = session.generate({ prompt: message, maxTokens: 10, repetitionPenalty: penalty, logits: true });
       for await (const { ids, logits } of answer) {
         const known = new Set(text);
-        const punished = logits!.map((logit, id) => (known.has(id) ? (logit > 0 ? logit / penalty : logit * penalty) : logit));
+        const punished = logits!.map((logit, id) =>
+          known.has(id) ? (logit > 0 ? logit / penalty : logit * penalty) : logit,
+        );
         expect(ids).toEqual([punished.indexOf(Math.max(...punished))]);
         if (ids[0] !== logits!.indexOf(Math.max(...logits!))) changed++;
         text.push(...ids);

@@ -22,14 +22,22 @@ describe.each(backendNames)("scoreEach on %s", (name) => {
       const session = new Session({ model, policy: chosen });
       await session.read(prompt);
       const rows = session.rows;
-      const wanted = index === 1 ? (await logProbabilities(model, ids)).slice(-following.length) : await session.score(following);
+      const wanted =
+        index === 1 ? (await logProbabilities(model, ids)).slice(-following.length) : await session.score(following);
       session.close();
       expect(scores.length).toBe(following.length);
-      scores.forEach((score, i) => void expect(Math.abs(score - wanted[i]!), `${chosen.name}, token ${i}`).toBeLessThan(2e-4));
-      expect({ name: policy.name, active: policy.active, promptTokens }).toEqual({ name: chosen.name, active: index > 1, promptTokens: 40 });
+      scores.forEach(
+        (score, i) => void expect(Math.abs(score - wanted[i]!), `${chosen.name}, token ${i}`).toBeLessThan(2e-4),
+      );
+      expect({ name: policy.name, active: policy.active, promptTokens }).toEqual({
+        name: chosen.name,
+        active: index > 1,
+        promptTokens: 40,
+      });
       expect(cache.rows).toEqual(rows);
       expect(cache.peakBytes).toBeGreaterThan(cache.bytes);
-      for (const seconds of [timings.prefillSeconds, timings.decodeSeconds, policySeconds]) expect(seconds).toBeGreaterThanOrEqual(0);
+      for (const seconds of [timings.prefillSeconds, timings.decodeSeconds, policySeconds])
+        expect(seconds).toBeGreaterThanOrEqual(0);
     }
     expect(index).toBe(policies.length);
     model.free();
@@ -56,7 +64,9 @@ describe("scoreEach", () => {
     // The tables of cosines stay with the model.
     for await (const _ of scoreEach({ model, policies: [full()], prompt: [1, 2], ids: [3] }));
     const before = model.backend.memory().live;
-    await expect(scoreEach({ model, policies: [full()], prompt: [1, 2], ids: [3], signal: AbortSignal.abort() }).next()).rejects.toThrow(/abort/);
+    await expect(
+      scoreEach({ model, policies: [full()], prompt: [1, 2], ids: [3], signal: AbortSignal.abort() }).next(),
+    ).rejects.toThrow(/abort/);
     const scores = scoreEach({ model, policies: [full(), full()], prompt: [1, 2], ids: [3] });
     await scores.next();
     await scores.return(undefined);

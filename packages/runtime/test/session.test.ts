@@ -21,7 +21,10 @@ const turns = [randomIds(30, 1), randomIds(9, 2), randomIds(17, 3)];
 /** Bytes beside weights and rotation tables, which stay. */
 const beside = () => model.backend.memory().live - model.weightBytes - (model.backend.memory().labels.rope?.live ?? 0);
 
-async function converse(policy: Policy, request: { readEvery?: number; stopTokens?: readonly number[]; logits?: boolean } = {}) {
+async function converse(
+  policy: Policy,
+  request: { readEvery?: number; stopTokens?: readonly number[]; logits?: boolean } = {},
+) {
   const session = new Session({ model, policy });
   const answers: GenerateResult[] = [];
   const logits: Float32Array[] = [];
@@ -32,7 +35,13 @@ async function converse(policy: Policy, request: { readEvery?: number; stopToken
   }
   const end = { kept: await session.kept(), rows: session.rows, seen: session.seen };
   session.close();
-  return { ids: answers.map(({ ids }) => ids), evicted: answers.map(({ policy: told }) => told.evicted), end, logits, answers };
+  return {
+    ids: answers.map(({ ids }) => ids),
+    evicted: answers.map(({ policy: told }) => told.evicted),
+    end,
+    logits,
+    answers,
+  };
 }
 
 describe("turns", () => {
@@ -47,7 +56,8 @@ describe("turns", () => {
       text.push(...ids[turn]!);
     });
     const all = plainLogits(what, text);
-    for (const [turn, at] of ends.entries()) for (let step = 0; step < ids[turn]!.length; step++) expected.push(all[at - 1 + step]!);
+    for (const [turn, at] of ends.entries())
+      for (let step = 0; step < ids[turn]!.length; step++) expected.push(all[at - 1 + step]!);
     expect(logits.length).toBe(30);
     logits.forEach((row, step) => expect(row, `token ${step}`).toBeAllclose(expected[step]!, { tolerance: 3e-4 }));
     // The last token of an answer that was cut off is read with the next turn.
@@ -56,26 +66,32 @@ describe("turns", () => {
     expect(once.ids).toEqual(ids[2]);
   });
 
-  it.each(evicting().map((policy) => [policy.name, policy] as const))("%s: how often ids are read changes nothing later", async (_, policy) => {
-    const often = await converse(policy, { readEvery: 1 });
-    expect(Math.min(...often.evicted)).toBeGreaterThan(0);
-    const seldom = await converse(policy, { readEvery: 8 });
-    expect({ ...seldom, answers: 0 }).toEqual({ ...often, answers: 0 });
-    // An end in the middle of a batch of steps, in the first turn at least.
-    const stopTokens = [often.ids[0]!.find((id, index) => index > 2 && index < 7 && often.ids[0]!.indexOf(id) === index)!];
-    const stopped = await converse(policy, { readEvery: 1, stopTokens });
-    expect(stopped.answers[0]!.finishReason).toBe("stop");
-    expect(stopped.ids[0]!.length).toBeLessThan(8);
-    const again = await converse(policy, { readEvery: 8, stopTokens });
-    expect({ ...again, answers: 0 }).toEqual({ ...stopped, answers: 0 });
-  });
+  it.each(evicting().map((policy) => [policy.name, policy] as const))(
+    "%s: how often ids are read changes nothing later",
+    async (_, policy) => {
+      const often = await converse(policy, { readEvery: 1 });
+      expect(Math.min(...often.evicted)).toBeGreaterThan(0);
+      const seldom = await converse(policy, { readEvery: 8 });
+      expect({ ...seldom, answers: 0 }).toEqual({ ...often, answers: 0 });
+      // An end in the middle of a batch of steps, in the first turn at least.
+      const stopTokens = [
+        often.ids[0]!.find((id, index) => index > 2 && index < 7 && often.ids[0]!.indexOf(id) === index)!,
+      ];
+      const stopped = await converse(policy, { readEvery: 1, stopTokens });
+      expect(stopped.answers[0]!.finishReason).toBe("stop");
+      expect(stopped.ids[0]!.length).toBeLessThan(8);
+      const again = await converse(policy, { readEvery: 8, stopTokens });
+      expect({ ...again, answers: 0 }).toEqual({ ...stopped, answers: 0 });
+    },
+  );
 
   it("chunks and one message are the same with the full cache, in later turns too", async () => {
     const results: unknown[] = [];
     for (const chunk of [undefined, 4]) {
       const session = new Session({ model, policy: full() });
       const ids: unknown[] = [];
-      for (const prompt of turns) ids.push((await session.generate({ prompt, maxTokens: 6, ...(chunk ? { chunk } : {}) }).result).ids);
+      for (const prompt of turns)
+        ids.push((await session.generate({ prompt, maxTokens: 6, ...(chunk ? { chunk } : {}) }).result).ids);
       results.push(ids);
       session.close();
     }
@@ -96,7 +112,9 @@ describe("turns", () => {
   it("tell the context where the text would leave it, and go on with less", async () => {
     const session = new Session({ model, policy: full() });
     await session.read(randomIds(500, 1));
-    await expect(session.generate({ prompt: randomIds(20, 2) }).result).rejects.toThrow(/20 tokens after 500 read before; .* reads 512/);
+    await expect(session.generate({ prompt: randomIds(20, 2) }).result).rejects.toThrow(
+      /20 tokens after 500 read before; .* reads 512/,
+    );
     expect((await session.generate({ prompt: randomIds(8, 2) }).result).finishReason).toBe("context");
     session.close();
   });
@@ -115,7 +133,9 @@ describe("fork", () => {
       const forks = [await session.fork(), await session.fork()];
       expect(forks[0]!.origin).toEqual({ chosenAt, forkedAt: session.seen });
       expect(await forks[0]!.kept()).toEqual(await session.kept());
-      const [a, b] = await Promise.all(forks.map((fork) => fork.generate({ prompt: turns[2]!, maxTokens: 9, kept: true }).result));
+      const [a, b] = await Promise.all(
+        forks.map((fork) => fork.generate({ prompt: turns[2]!, maxTokens: 9, kept: true }).result),
+      );
       const original = await session.generate({ prompt: turns[2]!, maxTokens: 9, kept: true }).result;
       for (const fork of [a!, b!]) expect([fork.ids, fork.cache.kept]).toEqual([original.ids, original.cache.kept]);
       for (const one of [session, ...forks]) one.close();
@@ -137,34 +157,39 @@ describe("score", () => {
     await session.read(turns[0]!);
     const scores = [...(await session.score(turns[1]!)), ...(await session.score(Int32Array.from(turns[2]!)))];
     const all = plainLogits(what, turns.flat());
-    const expected = [...turns[1]!, ...turns[2]!].map((id, index) => plainLogProbability(all[turns[0]!.length - 1 + index]!, id));
+    const expected = [...turns[1]!, ...turns[2]!].map((id, index) =>
+      plainLogProbability(all[turns[0]!.length - 1 + index]!, id),
+    );
     expect(scores).toBeAllclose(expected, { tolerance: 3e-4 });
     // A turn goes on from what was scored.
     const { ids } = await session.generate({ prompt: [5], maxTokens: 6 }).result;
-    expect(ids).toEqual((await generate({ model, policy: full(), prompt: [...turns.flat(), 5], maxTokens: 6 }).result).ids);
+    expect(ids).toEqual(
+      (await generate({ model, policy: full(), prompt: [...turns.flat(), 5], maxTokens: 6 }).result).ids,
+    );
     session.close();
   });
 
-  it.each([h2o({ keep: 12, recent: 4 }), streaming({ keep: 12 }), ragged(6, 12)].map((policy) => [policy.name, policy] as const))(
-    "%s: is what generate gives to its own tokens, evicting after each as it does",
-    async (_, policy) => {
-      const session = new Session({ model, policy });
-      await session.read(turns[0]!);
-      const fork = await session.fork();
-      const answer = generate({ model, policy, prompt: turns[0]!, maxTokens: 15, logits: true, kept: true });
-      const expected: number[] = [];
-      for await (const { ids, logits } of answer) expected.push(plainLogProbability(logits!, ids[0]!));
-      const { ids, cache } = await answer.result;
-      expect(await session.score(ids)).toBeAllclose(expected, { tolerance: 1e-4 });
-      // Generate does not read its last token.
-      await fork.score(ids.slice(0, -1));
-      expect(await fork.kept()).toEqual(cache.kept!.atEnd);
-      expect(fork.origin.chosenAt).toBeGreaterThan(turns[0]!.length);
-      expect(Math.max(...fork.rows.flat())).toBeLessThan(turns[0]!.length);
-      session.close();
-      fork.close();
-    },
-  );
+  it.each(
+    [h2o({ keep: 12, recent: 4 }), streaming({ keep: 12 }), ragged(6, 12)].map(
+      (policy) => [policy.name, policy] as const,
+    ),
+  )("%s: is what generate gives to its own tokens, evicting after each as it does", async (_, policy) => {
+    const session = new Session({ model, policy });
+    await session.read(turns[0]!);
+    const fork = await session.fork();
+    const answer = generate({ model, policy, prompt: turns[0]!, maxTokens: 15, logits: true, kept: true });
+    const expected: number[] = [];
+    for await (const { ids, logits } of answer) expected.push(plainLogProbability(logits!, ids[0]!));
+    const { ids, cache } = await answer.result;
+    expect(await session.score(ids)).toBeAllclose(expected, { tolerance: 1e-4 });
+    // Generate does not read its last token.
+    await fork.score(ids.slice(0, -1));
+    expect(await fork.kept()).toEqual(cache.kept!.atEnd);
+    expect(fork.origin.chosenAt).toBeGreaterThan(turns[0]!.length);
+    expect(Math.max(...fork.rows.flat())).toBeLessThan(turns[0]!.length);
+    session.close();
+    fork.close();
+  });
 
   it("after an answer that was cut off reads its last token first", async () => {
     const session = new Session({ model, policy: full() });
@@ -172,7 +197,9 @@ describe("score", () => {
     const scores = await session.score([7, 8]);
     const all = plainLogits(what, [...turns[0]!, ...ids, 7, 8]);
     const at = turns[0]!.length + ids.length - 1;
-    expect(scores).toBeAllclose([plainLogProbability(all[at]!, 7), plainLogProbability(all[at + 1]!, 8)], { tolerance: 3e-4 });
+    expect(scores).toBeAllclose([plainLogProbability(all[at]!, 7), plainLogProbability(all[at + 1]!, 8)], {
+      tolerance: 3e-4,
+    });
     session.close();
   });
 
@@ -206,7 +233,13 @@ describe("one piece of work at a time", () => {
     const answer = session.generate({ prompt: turns[1]!, maxTokens: 20 });
     let refused = 0;
     for await (const _ of answer) {
-      const attempts = [session.read([1]), session.score([1]), session.fork(), session.kept(), session.generate({ prompt: [1] }).result];
+      const attempts = [
+        session.read([1]),
+        session.score([1]),
+        session.fork(),
+        session.kept(),
+        session.generate({ prompt: [1] }).result,
+      ];
       for (const attempt of attempts) await expect(attempt).rejects.toThrow(/at work/);
       expect(() => session.close()).toThrow(RequestError);
       refused++;
@@ -215,7 +248,13 @@ describe("one piece of work at a time", () => {
     expect((await answer.result).ids.length).toBe(20);
     session.close();
     session.close();
-    for (const attempt of [session.read([1]), session.score([1]), session.fork(), session.kept(), session.generate({ prompt: [1] }).result]) {
+    for (const attempt of [
+      session.read([1]),
+      session.score([1]),
+      session.fork(),
+      session.kept(),
+      session.generate({ prompt: [1] }).result,
+    ]) {
       await expect(attempt).rejects.toThrow(/closed/);
     }
   });
@@ -266,9 +305,15 @@ describe("leaving early", () => {
     const before = beside();
     const session = new Session({ model, policy: full() });
     await session.read(turns[0]!);
-    await expect(session.read([1], { signal: AbortSignal.abort(new Error("never mind")) })).rejects.toThrow("never mind");
-    await expect(session.generate({ prompt: [1], signal: AbortSignal.abort(new Error("never mind")) }).result).rejects.toThrow("never mind");
-    await expect(session.score([1], { signal: AbortSignal.abort(new Error("never mind")) })).rejects.toThrow("never mind");
+    await expect(session.read([1], { signal: AbortSignal.abort(new Error("never mind")) })).rejects.toThrow(
+      "never mind",
+    );
+    await expect(
+      session.generate({ prompt: [1], signal: AbortSignal.abort(new Error("never mind")) }).result,
+    ).rejects.toThrow("never mind");
+    await expect(session.score([1], { signal: AbortSignal.abort(new Error("never mind")) })).rejects.toThrow(
+      "never mind",
+    );
     const controller = new AbortController();
     const reading = session.generate({
       ...{ prompt: turns[1]!, signal: controller.signal, chunk: 3 },

@@ -4,7 +4,8 @@ import { makeTokenizer, memoryFiles, openModel, type Tokenizer } from "@ziggurat
 import { describe, expect, it } from "vitest";
 import { type Typed, tinyLlama, writeGguf } from "./support/gguf.js";
 
-// Small tokenizers of every kind, against the reference library: fixtures/small-tokenizers.py made them, and says what a word stands for.
+// Small tokenizers of every kind, against the reference library: fixtures/small-tokenizers.py made them, and says what
+// a word stands for.
 
 interface Kept {
   readonly tokenizer: { readonly model: Record<string, unknown>; readonly [part: string]: unknown };
@@ -13,12 +14,18 @@ interface Kept {
 interface Fixture {
   readonly more: readonly string[];
   /** Of all byte-level ones. */
-  readonly shared: { readonly vocab: Readonly<Record<string, number>>; readonly merges: readonly (readonly [string, string])[] };
+  readonly shared: {
+    readonly vocab: Readonly<Record<string, number>>;
+    readonly merges: readonly (readonly [string, string])[];
+  };
   readonly tokenizers: Readonly<Record<string, Kept>>;
 }
-const read = (name: string): unknown => JSON.parse(readFileSync(new URL(`fixtures/${name}.json`, import.meta.url), "utf8"));
+const read = (name: string): unknown =>
+  JSON.parse(readFileSync(new URL(`fixtures/${name}.json`, import.meta.url), "utf8"));
 const { more, shared, tokenizers } = read("small-tokenizers") as Fixture;
-const texts = [...new Set([...(read("tokenizer") as { rows: { text: string }[] }).rows.map(({ text }) => text), ...more])];
+const texts = [
+  ...new Set([...(read("tokenizer") as { rows: { text: string }[] }).rows.map(({ text }) => text), ...more]),
+];
 
 const meaning = (tokenizer: Tokenizer, text: string): string => {
   const plain = tokenizer.encode(text);
@@ -38,7 +45,8 @@ function expectWords(tokenizer: Tokenizer, words: string, spared?: RegExp): void
 
 describe.each(Object.entries(tokenizers))("%s", (name, { tokenizer: json, words }) => {
   const load = () => makeTokenizer("vocab" in json.model ? json : { ...json, model: { ...json.model, ...shared } });
-  it("has the reference's ids and texts", () => expectWords(load(), words, json.model.type === "WordPiece" ? newer : undefined));
+  it("has the reference's ids and texts", () =>
+    expectWords(load(), words, json.model.type === "WordPiece" ? newer : undefined));
   it("never makes a special token of plain text", () => {
     const tokenizer = load();
     expect(tokenizer.specialTokens.length).toBeGreaterThan(1);
@@ -62,7 +70,12 @@ describe.each(Object.entries(tokenizers))("%s", (name, { tokenizer: json, words 
       "tokenizer.ggml.merges": ["strings", shared.merges.map((pair) => pair.join(" "))],
       "tokenizer.ggml.token_type": ["i32s", tokens.map((_, id) => (id < 2 ? 3 : 1))],
     };
-    const embedding = { name: "token_embd.weight", shape: [tokens.length, 32], type: 1, bytes: new Uint8Array(64 * tokens.length) };
+    const embedding = {
+      name: "token_embd.weight",
+      shape: [tokens.length, 32],
+      type: 1,
+      bytes: new Uint8Array(64 * tokens.length),
+    };
     const model = await openModel(memoryFiles({ "m.gguf": writeGguf(metadata, [embedding]) }));
     const tokenizer = (await model.tokenizer())!;
     expectWords(tokenizer, words);

@@ -14,7 +14,12 @@ interface Reference {
   readonly nll: number[];
   readonly perplexity_2048: number;
   readonly top10: { readonly positions: number[]; readonly ids: number[][]; readonly logp: number[][] };
-  readonly greedy: { readonly prompt: string; readonly prompt_ids: number[]; readonly ids: number[]; readonly margin: number[] }[];
+  readonly greedy: {
+    readonly prompt: string;
+    readonly prompt_ids: number[];
+    readonly ids: number[];
+    readonly margin: number[];
+  }[];
 }
 
 const files = (folder: string) => file(`${folder}/smollm2-135m-instruct-q4_1.gguf`);
@@ -101,10 +106,12 @@ describe("SmolLM2", () => {
       const part = { ...reference(folder), ids: ids.slice(0, 256), nll: nll.slice(0, 255) };
       const found: Record<string, number> = {};
       for (const rows of ["f32", "bf16", "f16"] as const) {
-        // Weights in float32, so that nothing else is rounded: activations in 8 bits would scatter more than that over so few tokens.
+        // Weights in float32, so that nothing else is rounded: activations in 8 bits would scatter more than that over
+        // so few tokens.
         await withModel(folder, "f32", async (model) => void (found[rows] = await perplexity(model, part)), rows);
       }
-      for (const rows of ["bf16", "f16"]) expect(Math.abs(found[rows]! / found.f32! - 1), JSON.stringify(found)).toBeLessThan(5e-3);
+      for (const rows of ["bf16", "f16"])
+        expect(Math.abs(found[rows]! / found.f32! - 1), JSON.stringify(found)).toBeLessThan(5e-3);
     },
     300_000,
   );
@@ -118,10 +125,15 @@ describe("SmolLM2", () => {
         const messages: { role: string; content: string }[] = [];
         for (const content of ["What is the capital of France?", "And of Italy?", "And of Japan?"]) {
           messages.push({ role: "user", content });
-          const { text, finishReason, ids } = await session.generate({ prompt: [messages.at(-1)!], maxTokens: 32, temperature: 0 }).result;
+          const { text, finishReason, ids } = await session.generate({
+            prompt: [messages.at(-1)!],
+            maxTokens: 32,
+            temperature: 0,
+          }).result;
           expect(finishReason, text).toBe("stop");
           expect(text).not.toMatch(/<\|im_/);
-          const whole = await generate({ model, policy: full(), prompt: messages, maxTokens: 32, temperature: 0 }).result;
+          const whole = await generate({ model, policy: full(), prompt: messages, maxTokens: 32, temperature: 0 })
+            .result;
           expect(whole.ids).toEqual(ids);
           messages.push({ role: "assistant", content: text });
         }

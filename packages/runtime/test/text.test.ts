@@ -84,7 +84,8 @@ describe("Pebble", () => {
       expect(result.text).toContain(answer);
       expect(result.finishReason).toBe("stop");
       expect(result.policy.active).toBe(policy.name === "snapkv");
-      for (const rate of [result.timings.prefillTokensPerSecond, result.timings.decodeTokensPerSecond]) expect(rate).toBeGreaterThan(0);
+      for (const rate of [result.timings.prefillTokensPerSecond, result.timings.decodeTokensPerSecond])
+        expect(rate).toBeGreaterThan(0);
     }
   });
 

@@ -20,10 +20,12 @@ describe("Pebble's tokenizer, against transformers", () => {
     expect(fixture.rows.length).toBeGreaterThan(300);
   });
   it("gives the same ids where special tokens in the text are meant", () => {
-    for (const { text, special } of fixture.rows) expect(tokenizer.encode(text, { special: true }), JSON.stringify(text)).toEqual(special);
+    for (const { text, special } of fixture.rows)
+      expect(tokenizer.encode(text, { special: true }), JSON.stringify(text)).toEqual(special);
   });
   it("never makes a special token of plain text", () => {
-    for (const { text } of fixture.rows) expect(tokenizer.encode(text).some(tokenizer.isSpecial), JSON.stringify(text)).toBe(false);
+    for (const { text } of fixture.rows)
+      expect(tokenizer.encode(text).some(tokenizer.isSpecial), JSON.stringify(text)).toBe(false);
     expect(fixture.rows.filter(({ special }) => special.some(tokenizer.isSpecial)).length).toBeGreaterThan(50);
   });
   it("decodes any ids to the same text, whole and streamed", () => {
@@ -108,7 +110,9 @@ describe("a tokenizer", () => {
     expect(wrapped.encode("", { addSpecialTokens: true })).toEqual([1]);
   });
   it("streams other kinds of vocabulary too", () => {
-    const bytes = Object.fromEntries(Array.from({ length: 256 }, (_, i) => [`<0x${i.toString(16).toUpperCase().padStart(2, "0")}>`, i + 3]));
+    const bytes = Object.fromEntries(
+      Array.from({ length: 256 }, (_, i) => [`<0x${i.toString(16).toUpperCase().padStart(2, "0")}>`, i + 3]),
+    );
     const vocab = { "<unk>": 0, "<s>": 1, "</s>": 2, ...bytes, "▁": 259, a: 260, b: 261, "▁a": 262 };
     const sentencepiece = makeTokenizer({
       added_tokens: [0, 1, 2].map((id) => ({ id, content: ["<unk>", "<s>", "</s>"][id], special: true })),
@@ -152,9 +156,21 @@ describe("malformed files", () => {
     ["not an object", () => 3, /must be an object with a model/],
     ["no model", () => ({}), /must be an object with a model/],
     ["no vocabulary", () => ({ ...base(), model: { type: "BPE" } }), /model\.vocab is undefined/],
-    ["empty vocabulary", () => ({ ...base(), added_tokens: [], model: { type: "BPE", vocab: {}, merges: [] } }), /model\.vocab is empty/],
-    ["an id twice", () => ({ ...base(), model: { type: "BPE", vocab: { a: 1, b: 1 }, merges: [] } }), /has the id 1 twice, for "a" and "b"/],
-    ["an id that is no number", () => ({ ...base(), model: { type: "BPE", vocab: { a: "1" }, merges: [] } }), /the id "1" for "a"/],
+    [
+      "empty vocabulary",
+      () => ({ ...base(), added_tokens: [], model: { type: "BPE", vocab: {}, merges: [] } }),
+      /model\.vocab is empty/,
+    ],
+    [
+      "an id twice",
+      () => ({ ...base(), model: { type: "BPE", vocab: { a: 1, b: 1 }, merges: [] } }),
+      /has the id 1 twice, for "a" and "b"/,
+    ],
+    [
+      "an id that is no number",
+      () => ({ ...base(), model: { type: "BPE", vocab: { a: "1" }, merges: [] } }),
+      /the id "1" for "a"/,
+    ],
     ["an absurd id", () => ({ ...base(), model: { type: "BPE", vocab: { a: 4e9 }, merges: [] } }), /the id 4000000000/],
     ["merges that are no list", () => ({ ...base(), model: { ...base().model, merges: 4 } }), /model\.merges is 4/],
     ["merges of numbers", () => ({ ...base(), model: { ...base().model, merges: [4] } }), /cannot be used/],
@@ -163,17 +179,32 @@ describe("malformed files", () => {
       () => ({ ...base(), model: { ...base().model, type: "Magic" } }),
       /model\.type is "Magic"; supported: BPE, Unigram, WordPiece/,
     ],
-    ["an unknown pre-tokenizer", () => ({ ...base(), pre_tokenizer: { type: "Magic" } }), /cannot be used: Unknown PreTokenizer type: Magic/],
+    [
+      "an unknown pre-tokenizer",
+      () => ({ ...base(), pre_tokenizer: { type: "Magic" } }),
+      /cannot be used: Unknown PreTokenizer type: Magic/,
+    ],
     [
       "a pattern that takes time without end",
       () => ({
         ...base(),
-        pre_tokenizer: { type: "Sequence", pretokenizers: [{ type: "Split", pattern: { Regex: "(a+)+$" }, behavior: "Isolated" }] },
+        pre_tokenizer: {
+          type: "Sequence",
+          pretokenizers: [{ type: "Split", pattern: { Regex: "(a+)+$" }, behavior: "Isolated" }],
+        },
       }),
       /pre_tokenizer has the pattern "\(a\+\)\+\$", which repeats what repeats/,
     ],
-    ["a broken pattern", () => ({ ...base(), pre_tokenizer: { type: "Split", pattern: { Regex: "(" }, behavior: "Isolated" } }), /cannot be used/],
-    ["an added token without content", () => ({ ...base(), added_tokens: [{ id: 1 }] }), /added_tokens\[0\] is \{"id":1\}/],
+    [
+      "a broken pattern",
+      () => ({ ...base(), pre_tokenizer: { type: "Split", pattern: { Regex: "(" }, behavior: "Isolated" } }),
+      /cannot be used/,
+    ],
+    [
+      "an added token without content",
+      () => ({ ...base(), added_tokens: [{ id: 1 }] }),
+      /added_tokens\[0\] is \{"id":1\}/,
+    ],
     ["added tokens that are no list", () => ({ ...base(), added_tokens: { a: 1 } }), /added_tokens is/],
     ["nesting without end", () => ({ ...base(), pre_tokenizer: nest(20_000) }), /cannot be used|nested/],
   ])("%s", (_, make, message) => {
@@ -206,7 +237,10 @@ describe("malformed files", () => {
     for (let i = 0; i < 1500; i++) {
       const places = [...text.matchAll(/"[^"]*"|\d+|true|false|null/g)];
       const place = places[Math.floor(next() * places.length)]!;
-      const changed = text.slice(0, place.index) + wrong[Math.floor(next() * wrong.length)] + text.slice(place.index + place[0].length);
+      const changed =
+        text.slice(0, place.index) +
+        wrong[Math.floor(next() * wrong.length)] +
+        text.slice(place.index + place[0].length);
       let json: unknown;
       try {
         json = JSON.parse(changed);

@@ -1,4 +1,12 @@
-import { checkOneOf, checkOptions, checkWhole, type GroupReduction, groupReductions, refuse, type Scorer } from "@ziggurat/policy";
+import {
+  checkOneOf,
+  checkOptions,
+  checkWhole,
+  type GroupReduction,
+  groupReductions,
+  refuse,
+  type Scorer,
+} from "@ziggurat/policy";
 
 const poolings = ["average", "max"] as const;
 
@@ -38,7 +46,9 @@ export function observationWindow(options: ObservationWindowOptions = {}): Score
     score: ({ mass, age }) => {
       const votes = mass.group(reduce);
       const inside = age.lt(window);
-      return pooling === "average" ? inside.where(0, votes).avgPool(kernel) : inside.where(Number.NEGATIVE_INFINITY, votes).maxPool(kernel);
+      return pooling === "average"
+        ? inside.where(0, votes).avgPool(kernel)
+        : inside.where(Number.NEGATIVE_INFINITY, votes).maxPool(kernel);
     },
   };
 }

@@ -33,7 +33,11 @@ describe("selection.json", () => {
   test.each(entries)("$name: scores", async ({ name, heads, options: { keep: _, ...options } }) => {
     const mass = columnSums(heads, window);
     const positions = Array.from({ length: heads.kvHeads }, () => Array.from({ length: L }, (_, token) => token));
-    const [scores] = await evaluate((view) => [observationWindow(options).score(view)], { positions, mass, queryHeads: heads.queryHeads });
+    const [scores] = await evaluate((view) => [observationWindow(options).score(view)], {
+      positions,
+      mass,
+      queryHeads: heads.queryHeads,
+    });
     entry(name).scores_first6.forEach((first, head) => {
       first.forEach((score, row) => expect(scores![head]![row], `head ${head}, row ${row}`).toBeCloseTo(score, 6));
     });
@@ -52,7 +56,9 @@ describe("pooling", () => {
   });
 
   test("past the ends an average counts zeros", async () => {
-    expect((await score([6, 0, 0, 0, 0, 0, 0, 0], { window: 1, kernel: 3, pooling: "average" })).slice(0, 3)).toEqual([2, 2, 0]);
+    expect((await score([6, 0, 0, 0, 0, 0, 0, 0], { window: 1, kernel: 3, pooling: "average" })).slice(0, 3)).toEqual([
+      2, 2, 0,
+    ]);
   });
 
   test("a kernel of 1 leaves the votes as they are, one longer than the text sees all of it", async () => {
@@ -67,7 +73,11 @@ describe("pooling", () => {
       [0, 2, 0, 0, 0, 9],
     ];
     const build = (reduce: "mean" | "max" | "sum") =>
-      evaluate((view) => [observationWindow({ window: 1, kernel: 3, reduce }).score(view)], { positions: [[0, 1, 2, 3, 4, 5]], mass, queryHeads: 2 });
+      evaluate((view) => [observationWindow({ window: 1, kernel: 3, reduce }).score(view)], {
+        positions: [[0, 1, 2, 3, 4, 5]],
+        mass,
+        queryHeads: 2,
+      });
     expect((await build("mean"))[0]![0]!.slice(0, 5)).toEqual([2, 2, 1, 0, 0]);
     expect((await build("sum"))[0]![0]!.slice(0, 5)).toEqual([4, 4, 2, 0, 0]);
     expect((await build("max"))[0]![0]!.slice(0, 5)).toEqual([4, 4, 2, 0, 0]);
@@ -78,8 +88,18 @@ describe("through the cache", () => {
   const heads = { queryHeads: 4, kvHeads: 2, headSize: 8 };
   const run = (policy: ReturnType<typeof snapkv>, prompt: number, steps: number) => {
     const next = mulberry32(31);
-    const raw = (tokens: number) => ({ q: draw(next, 32 * tokens, 3), k: draw(next, 16 * tokens, 3), v: draw(next, 16 * tokens, 1) });
-    return runPolicy({ policy, backend: reference(), ...heads, layers: [raw(prompt)], steps: Array.from({ length: steps }, () => [raw(1)]) });
+    const raw = (tokens: number) => ({
+      q: draw(next, 32 * tokens, 3),
+      k: draw(next, 16 * tokens, 3),
+      v: draw(next, 16 * tokens, 1),
+    });
+    return runPolicy({
+      policy,
+      backend: reference(),
+      ...heads,
+      layers: [raw(prompt)],
+      steps: Array.from({ length: steps }, () => [raw(1)]),
+    });
   };
   const range = (start: number, end: number) => Array.from({ length: end - start }, (_, i) => start + i);
 
@@ -91,9 +111,15 @@ describe("through the cache", () => {
     });
   });
 
-  test.each([1, 11, 12])("a prompt of %i tokens is shorter than the budget or equal to it: all rows stay", async (prompt) => {
-    expect((await run(snapkv({ keep: 12, window: 4 }), prompt, 0)).prefill.kept[0]).toEqual([range(0, prompt), range(0, prompt)]);
-  });
+  test.each([1, 11, 12])(
+    "a prompt of %i tokens is shorter than the budget or equal to it: all rows stay",
+    async (prompt) => {
+      expect((await run(snapkv({ keep: 12, window: 4 }), prompt, 0)).prefill.kept[0]).toEqual([
+        range(0, prompt),
+        range(0, prompt),
+      ]);
+    },
+  );
 
   test("one token over the budget evicts one row", async () => {
     const { kept } = (await run(snapkv({ keep: 12, window: 4 }), 13, 0)).prefill;
@@ -114,7 +140,10 @@ test.each<readonly [unknown, string]>([
   [{ keep: 64, kernel: 0 }, "snapkv: kernel is 0; it must be a whole number of at least 1"],
   [{ keep: 64, pooling: "avg" }, 'snapkv: pooling is "avg"; it must be "average" or "max"'],
   [{ keep: 64, reduce: "median" }, 'snapkv: reduce is "median"; it must be "mean" or "max" or "sum"'],
-  [{ keep: 64, window_size: 8 }, 'snapkv: no option is called "window_size"; there are keep, window, kernel, pooling, reduce'],
+  [
+    { keep: 64, window_size: 8 },
+    'snapkv: no option is called "window_size"; there are keep, window, kernel, pooling, reduce',
+  ],
   [undefined, "snapkv: options is undefined; it must be an object with keep, window, kernel, pooling, reduce"],
 ])("%# refuses %o", (options, message) => {
   expect(() => snapkv(options as SnapKVOptions)).toThrow(new PolicyError(message));

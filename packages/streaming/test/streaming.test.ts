@@ -13,7 +13,11 @@ const theta = 10_000;
 /** Reads `prompt` random tokens at once and `steps` one by one. */
 function stream(policy: ReturnType<typeof streaming>, prompt: number, steps: number, seed = 5) {
   const next = mulberry32(seed);
-  const raw = (tokens: number) => ({ q: draw(next, 32 * tokens, 3), k: draw(next, 16 * tokens, 3), v: draw(next, 16 * tokens, 1) });
+  const raw = (tokens: number) => ({
+    q: draw(next, 32 * tokens, 3),
+    k: draw(next, 16 * tokens, 3),
+    v: draw(next, 16 * tokens, 1),
+  });
   const layers = [raw(prompt)];
   const later = Array.from({ length: steps }, () => [raw(1)]);
   const run = runPolicy({ policy, backend: reference(), ...heads, layers, steps: later, ropeTheta: theta });
@@ -32,11 +36,14 @@ describe("the authors' StartRecentKVCache", () => {
   });
 
   // They make room before a message is read, this evicts afterwards: what is left is the same.
-  test.each(evict_for_space)("evict_for_space($coming) with $seq_len rows", async ({ seq_len, coming, start, recent, kept }) => {
-    const policy = streaming({ sinks: start, keep: start + recent });
-    const after = [...kept, ...range(seq_len, seq_len + coming!)];
-    expect((await stream(policy, seq_len + coming!, 0).run).prefill.kept).toEqual([[after, after]]);
-  });
+  test.each(evict_for_space)(
+    "evict_for_space($coming) with $seq_len rows",
+    async ({ seq_len, coming, start, recent, kept }) => {
+      const policy = streaming({ sinks: start, keep: start + recent });
+      const after = [...kept, ...range(seq_len, seq_len + coming!)];
+      expect((await stream(policy, seq_len + coming!, 0).run).prefill.kept).toEqual([[after, after]]);
+    },
+  );
 });
 
 test.each(["streamingllm_kvcf", "streamingllm_kvcf_longbench"])(
@@ -48,7 +55,13 @@ test.each(["streamingllm_kvcf", "streamingllm_kvcf_longbench"])(
     const { layer, ...shape } = kvHead;
     const options = { sinks, keep: inputs.capacity };
     for (const policy of [sinksAndRecent(options), streaming(options)]) {
-      const { prefill } = await runPolicy({ policy, backend: reference(), ...shape, layers: [layer], ropeTheta: theta });
+      const { prefill } = await runPolicy({
+        policy,
+        backend: reference(),
+        ...shape,
+        layers: [layer],
+        ropeTheta: theta,
+      });
       expect(prefill.kept).toEqual([[entry.kept, entry.kept]]);
     }
   },
@@ -77,7 +90,8 @@ test("keys and queries are rotated by their rank in the cache", async () => {
     });
   };
   const rowOf = (name: "k" | "v", head: number, position: number) => {
-    const [numbers, tokens, token] = position < 9 ? [layers[0]![name], 9, position] : [later[position - 9]![0]![name], 1, 0];
+    const [numbers, tokens, token] =
+      position < 9 ? [layers[0]![name], 9, position] : [later[position - 9]![0]![name], 1, 0];
     return numbers.subarray((head * tokens + token) * headSize, (head * tokens + token + 1) * headSize);
   };
   let before = prefill.kept;

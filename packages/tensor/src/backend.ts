@@ -3,13 +3,14 @@ import type { Operands, OpName, Spec } from "./catalogue.js";
 
 export type { Buffer, Slice };
 
-// What a device must offer. A backend knows nothing of models or policies: it holds bytes and runs the ops of the catalogue.
-// Everything that only enqueues is synchronous; commands run in the order in which they were enqueued.
+// What a device must offer. A backend knows nothing of models or policies: it holds bytes and runs the ops of the
+// catalogue. Everything that only enqueues is synchronous; commands run in the order in which they were enqueued.
 //
-// Enqueuing throws what is wrong with the call. What cannot be done, as an allocation where there is no memory, is told later. The bytes that it concerns are
-// lost, and so are those that were to be computed from them: `read` of them rejects with the error, and so does the next `synchronise`, unless they were freed by
-// then. Who shares a backend with others therefore waits by reading something of its own. A device that does not say which bytes are lost has every next `read`
-// reject: there an error may reach whoever waits first, and not who caused it.
+// Enqueuing throws what is wrong with the call. What cannot be done, as an allocation where there is no memory, is told
+// later. The bytes that it concerns are lost, and so are those that were to be computed from them: `read` of them
+// rejects with the error, and so does the next `synchronise`, unless they were freed by then. Who shares a backend with
+// others therefore waits by reading something of its own. A device that does not say which bytes are lost has every
+// next `read` reject: there an error may reach whoever waits first, and not who caused it.
 
 /** An op made ready for its spec. Free to make again: backends keep what is costly. */
 export interface Kernel<N extends OpName = OpName> {
@@ -57,7 +58,8 @@ export interface Backend {
   /** Whether this backend has the op; every backend has all that are not marked `fused` in the catalogue. */
   has(op: OpName): boolean;
   /**
-   * Zeroed bytes, counted under `label`; or under several labels whose bytes add up to `bytes`. Where there is no memory for them they are lost.
+   * Zeroed bytes, counted under `label`; or under several labels whose bytes add up to `bytes`. Where there is no
+   * memory for them they are lost.
    */
   allocate(bytes: number, label: string | Readonly<Record<string, number>>): Buffer;
   /** Gives the bytes back once the commands enqueued so far have run. Freeing twice throws. */
@@ -66,7 +68,10 @@ export interface Backend {
   write(target: Slice, data: ArrayBufferView): void;
   /** The bytes as they are after all that was enqueued before. Rejects where they are lost. */
   read(source: Slice, bytes: number): Promise<Uint8Array<ArrayBuffer>>;
-  /** Rejects with an `OpError` where the spec breaks the catalogue, and with an `OutOfMemoryError` where the kernel needs more scratch than there is. */
+  /**
+   * Rejects with an `OpError` where the spec breaks the catalogue, and with an `OutOfMemoryError` where the kernel
+   * needs more scratch than there is.
+   */
   prepare<N extends OpName>(op: N, spec: Spec<N>): Promise<Kernel<N>>;
   /** Throws an `OpError` where operands are missing, freed or too small. */
   dispatch<N extends OpName>(kernel: Kernel<N>, operands: Operands<N>): void;

@@ -1,30 +1,41 @@
 import { bytesOf, type DType, rowDTypes, weightDTypes } from "./dtype.js";
 
-// Every op: its dimensions, dtypes, attributes, operands, meaning and tolerance, as data. The float64 reference (reference/<op>.ts) gives the
-// meaning in code; a backend has one kernel file per op, of the same name. Tensors are row-major.
+// Every op: its dimensions, dtypes, attributes, operands, meaning and tolerance, as data. The float64 reference
+// (reference/<op>.ts) gives the meaning in code; a backend has one kernel file per op, of the same name. Tensors are
+// row-major.
 //
-// Names used throughout: `sequences` S; `tokens` n, new tokens of each sequence; `queryHeads`, `kvHeads`: heads of one sequence; `heads`: S x kvHeads,
-// sequence-major; a query head h serves KV head floor(h / (queryHeads / kvHeads)). A qkv row holds queryHeads, then kvHeads keys, then kvHeads values,
-// each of headSize numbers; its rows are sequence-major. An arena holds `arenaRows` rows of K and V; head i owns the `length[i]` rows from row `offset[i]`
-// on. `cells` are 4-byte words beside K and V, plane by plane [planes, arenaRows]: plane 0 is the row's position in the text (i32), plane 1 its
-// rank in the cache where `ranks` is set (i32), the rest are the scorer's columns (f32). `capacity` is a bound on `length`, known to the host.
-// `ended[s]` is not 0 for a sequence that must no longer change. `table` row p holds cos, then sin of position p's `rotary / 2` angles.
+// Names used throughout: `sequences` S; `tokens` n, new tokens of each sequence; `queryHeads`, `kvHeads`: heads of one
+// sequence; `heads`: S x kvHeads, sequence-major; a query head h serves KV head floor(h / (queryHeads / kvHeads)). A
+// qkv row holds queryHeads, then kvHeads keys, then kvHeads values, each of headSize numbers; its rows are
+// sequence-major. An arena holds `arenaRows` rows of K and V; head i owns the `length[i]` rows from row `offset[i]` on.
+// `cells` are 4-byte words beside K and V, plane by plane [planes, arenaRows]: plane 0 is the row's position in the
+// text (i32), plane 1 its rank in the cache where `ranks` is set (i32), the rest are the scorer's columns (f32).
+// `capacity` is a bound on `length`, known to the host. `ended[s]` is not 0 for a sequence that must no longer change.
+// `table` row p holds cos, then sin of position p's `rotary / 2` angles.
 //
 // The fine print, which holds for every op:
-// - `capacity` covers every row that the op sees: `length`, plus the tokens that are appended and not yet counted. A `most` covers every count.
+// - `capacity` covers every row that the op sees: `length`, plus the tokens that are appended and not yet counted. A
+//   `most` covers every count.
 //   In `reduce` and `pool` rows may have been reduced to one before: where a length exceeds the axis, the axis counts.
-// - What the meaning does not name stays as it was, in operands that are written too: entries from count[h] on, rows of others, padding.
-// - What the host puts into tables (offset, length, rows, ranks of planes) is trusted: it stays within the operands. Ids and positions are not:
-//   ids outside the vocabulary do as the op says, and positions are clamped to [0, tableRows) wherever a table of angles is read.
-// - An operand that is written overlaps no other operand, save where the meaning allows it; operands may be slices of one buffer.
-// - Rotation turns (x[j], x[j + rotary / 2]) into (x[j] cos - x[j + rotary / 2] sin, x[j + rotary / 2] cos + x[j] sin), angle j of the row. Queries
+// - What the meaning does not name stays as it was, in operands that are written too: entries from count[h] on, rows of
+//   others, padding.
+// - What the host puts into tables (offset, length, rows, ranks of planes) is trusted: it stays within the operands.
+//   Ids and positions are not:
+//   ids outside the vocabulary do as the op says, and positions are clamped to [0, tableRows) wherever a table of
+// angles is read.
+// - An operand that is written overlaps no other operand, save where the meaning allows it; operands may be slices of
+//   one buffer.
+// - Rotation turns (x[j], x[j + rotary / 2]) into (x[j] cos - x[j + rotary / 2] sin, x[j + rotary / 2] cos + x[j] sin),
+//   angle j of the row. Queries
 //   arrive rotated; `slot` and `rotate` turn keys that lie unrotated.
-// - Over no rows softmax . values is 0 and its log-sum-exp -Infinity. Logarithms are natural. NaN in, other than in scores of `topk` and logits of
+// - Over no rows softmax . values is 0 and its log-sum-exp -Infinity. Logarithms are natural. NaN in, other than in
+//   scores of `topk` and logits of
 //   `sample`, gives unspecified numbers out.
 // - What lies beyond a head's length reaches nothing, NaN or not.
 // - Rows of 16-bit numbers hold an even count; quantised weights start at a multiple of 16 bytes.
 // - 16-bit values are rounded to nearest, ties to even; f32 beyond the f16 range becomes an infinity.
-// - Tolerance is met by what is written in f32, f16 and bf16; what is written as i32 (rows, counts, cells, ids) is exact.
+// - Tolerance is met by what is written in f32, f16 and bf16; what is written as i32 (rows, counts, cells, ids) is
+//   exact.
 
 export type Access = "read" | "write" | "update";
 type Numbers = Readonly<Record<string, number>>;
@@ -50,24 +61,45 @@ export interface OpRule {
   readonly dtypes: Readonly<Record<string, readonly DType[]>>;
   readonly attributes: Readonly<Record<string, AttributeRule>>;
   readonly operands: Readonly<Record<string, OperandRule>>;
-  /** Greatest error allowed against the float64 reference, as |a - b| <= tolerance x (1 + |b|), per dtype of the spec's first dtype parameter; 0 is exact. */
+  /**
+   * Greatest error allowed against the float64 reference, as |a - b| <= tolerance x (1 + |b|), per dtype of the spec's
+   * first dtype parameter; 0 is exact.
+   */
   readonly tolerance: Readonly<Partial<Record<DType, number>>>;
   /** A fused op is optional: its meaning is the composition of plain ops named here. */
   readonly fused?: readonly string[];
 }
 
-const read = <const D extends string, const W extends string | undefined = undefined>(dtype: D, shape: (d: Numbers) => readonly number[], when?: W) =>
-  ({ access: "read", dtype, shape, ...(when === undefined ? {} : { when }) }) as OperandRule & { access: "read"; dtype: D; when: W };
+const read = <const D extends string, const W extends string | undefined = undefined>(
+  dtype: D,
+  shape: (d: Numbers) => readonly number[],
+  when?: W,
+) =>
+  ({ access: "read", dtype, shape, ...(when === undefined ? {} : { when }) }) as OperandRule & {
+    access: "read";
+    dtype: D;
+    when: W;
+  };
 const write = <const D extends string, const W extends string | undefined = undefined>(
   dtype: D,
   shape: (d: Numbers) => readonly number[],
   when?: W,
-) => ({ access: "write", dtype, shape, ...(when === undefined ? {} : { when }) }) as OperandRule & { access: "write"; dtype: D; when: W };
+) =>
+  ({ access: "write", dtype, shape, ...(when === undefined ? {} : { when }) }) as OperandRule & {
+    access: "write";
+    dtype: D;
+    when: W;
+  };
 const update = <const D extends string, const W extends string | undefined = undefined>(
   dtype: D,
   shape: (d: Numbers) => readonly number[],
   when?: W,
-) => ({ access: "update", dtype, shape, ...(when === undefined ? {} : { when }) }) as OperandRule & { access: "update"; dtype: D; when: W };
+) =>
+  ({ access: "update", dtype, shape, ...(when === undefined ? {} : { when }) }) as OperandRule & {
+    access: "update";
+    dtype: D;
+    when: W;
+  };
 const op = <const R extends OpRule>(rule: R): R => rule;
 
 const qkv = (d: Numbers) => [d.sequences! * d.tokens!, (d.queryHeads! + 2 * d.kvHeads!) * d.headSize!];
@@ -121,7 +153,8 @@ export const catalogue = {
       residual: read("f32", (d) => [d.rows!, d.out!], "residual"),
       out: write("f32", (d) => [d.rows!, d.out!]),
     },
-    // Times the root of the sum of squares of the terms (products, bias, residual), which is what rounding scales with, instead of 1 + |b|.
+    // Times the root of the sum of squares of the terms (products, bias, residual), which is what rounding scales with,
+    // instead of 1 + |b|.
     tolerance: { f32: 2e-5, f16: 4e-3, bf16: 8e-3, q8_0: 4e-2, q4_0: 4e-2, q4_1: 4e-2 },
   }),
 
@@ -152,7 +185,8 @@ export const catalogue = {
   }),
 
   logProbability: op({
-    meaning: "out[r] = logits[r, ids[r]] - log(sum over v of exp(logits[r, v])); an id outside the vocabulary gives -Infinity",
+    meaning:
+      "out[r] = logits[r, ids[r]] - log(sum over v of exp(logits[r, v])); an id outside the vocabulary gives -Infinity",
     dims: ["rows", "vocabulary"],
     dtypes: {},
     attributes: {},
@@ -300,7 +334,8 @@ export const catalogue = {
   }),
 
   order: op({
-    meaning: "rows[h]: all length[h] row numbers of the head in ascending position (no two rows of a head share one); count[h] = length[h]",
+    meaning:
+      "rows[h]: all length[h] row numbers of the head in ascending position (no two rows of a head share one); count[h] = length[h]",
     dims: ["heads", "capacity", "arenaRows"],
     dtypes: {},
     attributes: {},
@@ -421,7 +456,8 @@ export const catalogue = {
   }),
 
   where: op({
-    meaning: "out = mask is not 0 ? a : b, broadcast as in `binary`; with `literalA` a is the number `valueA`, with `literalB` b is `valueB`",
+    meaning:
+      "out = mask is not 0 ? a : b, broadcast as in `binary`; with `literalA` a is the number `valueA`, with `literalB` b is `valueB`",
     dims: ["d0", "d1", "d2", "m0", "m1", "m2", "a0", "a1", "a2", "b0", "b1", "b2"],
     dtypes: {},
     attributes: { literalA: "boolean", valueA: "number", literalB: "boolean", valueB: "number" },
@@ -498,7 +534,13 @@ export const catalogue = {
 export type Catalogue = typeof catalogue;
 export type OpName = keyof Catalogue;
 
-type AttributeValue<A> = A extends "number" ? number : A extends "boolean" ? boolean : A extends readonly (infer K)[] ? K : never;
+type AttributeValue<A> = A extends "number"
+  ? number
+  : A extends "boolean"
+    ? boolean
+    : A extends readonly (infer K)[]
+      ? K
+      : never;
 type Options<R> = R extends { options: readonly (infer K extends string)[] } ? { readonly [P in K]?: number } : unknown;
 /** Boolean attributes may be left out: they are false then. */
 type Flags<A> = { readonly [K in keyof A as A[K] extends "boolean" ? K : never]?: boolean };

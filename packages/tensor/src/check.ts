@@ -47,7 +47,9 @@ export function checkSpec<N extends OpName>(op: N, spec: Spec<N>): Required<Spec
     const value = kind === "boolean" ? (given[name] ?? false) : given[name];
     const right = typeof kind === "string" ? typeof value === kind : kind.includes(value as string);
     if (!right) {
-      throw new OpError(`${op}: ${name} is ${String(value)}; it must be ${typeof kind === "string" ? `a ${kind}` : kind.join(" or ")}`);
+      throw new OpError(
+        `${op}: ${name} is ${String(value)}; it must be ${typeof kind === "string" ? `a ${kind}` : kind.join(" or ")}`,
+      );
     }
     full[name] = value;
   }
@@ -68,14 +70,20 @@ export function checkOperands<N extends OpName>(kernel: Kernel<N>, operands: Ope
   const given = operands as Readonly<Record<string, Slice | undefined>>;
   for (const name of Object.keys(given)) {
     if (!(name in rule.operands)) {
-      throw new OpError(`${kernel.op}: there is no operand "${name}"; there are ${Object.keys(rule.operands).join(", ")}`);
+      throw new OpError(
+        `${kernel.op}: there is no operand "${name}"; there are ${Object.keys(rule.operands).join(", ")}`,
+      );
     }
   }
   for (const [name, operand] of Object.entries(rule.operands)) {
     if (!operandIsUsed(operand.when, spec)) continue;
     const slice = given[name];
     if (!slice) throw new OpError(`${kernel.op}: operand "${name}" is missing`);
-    const bytes = operandBytes(operand, spec as Readonly<Record<string, DType>>, spec as Readonly<Record<string, number>>);
+    const bytes = operandBytes(
+      operand,
+      spec as Readonly<Record<string, DType>>,
+      spec as Readonly<Record<string, number>>,
+    );
     if (slice.offset % 4 !== 0 || slice.offset < 0 || slice.offset + bytes > slice.buffer.bytes) {
       throw new OpError(
         `${kernel.op}: operand "${name}" needs ${bytes} bytes from byte ${slice.offset} (a multiple of 4) of a buffer of ${slice.buffer.bytes}`,

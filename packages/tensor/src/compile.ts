@@ -32,15 +32,24 @@ const elements = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
 const dims = (letter: string, [x, y, z]: Triple) => ({ [`${letter}0`]: x, [`${letter}1`]: y, [`${letter}2`]: z });
 const none: Triple = [1, 1, 1];
 
-/** Prepares the kernels of an expression and allocates its temporaries; a temporary is used again once nothing needs it. */
-export async function compile(backend: Backend, outputs: readonly Node[], { inputs, length }: Bindings, allocator: Allocator): Promise<Plan> {
+/**
+ * Prepares the kernels of an expression and allocates its temporaries; a temporary is used again once nothing needs it.
+ */
+export async function compile(
+  backend: Backend,
+  outputs: readonly Node[],
+  { inputs, length }: Bindings,
+  allocator: Allocator,
+): Promise<Plan> {
   const nodes = topological(outputs);
   const places = new Map<Node, Slice>();
   const owned: Buffer[] = [];
   const idle: Buffer[] = [];
   const rootOf = (node: Node): Node => (node.what.op === "view" ? rootOf(node.inputs[0]!) : node);
   const users = new Map<Node, number>();
-  for (const node of nodes) if (node.what.op !== "view") for (const from of node.inputs) users.set(rootOf(from), (users.get(rootOf(from)) ?? 0) + 1);
+  for (const node of nodes)
+    if (node.what.op !== "view")
+      for (const from of node.inputs) users.set(rootOf(from), (users.get(rootOf(from)) ?? 0) + 1);
   for (const out of outputs) users.set(rootOf(out), Number.POSITIVE_INFINITY);
 
   const place = (node: Node): Slice => {
@@ -79,7 +88,13 @@ export async function compile(backend: Backend, outputs: readonly Node[], { inpu
   };
 }
 
-async function prepareNode(backend: Backend, node: Node, from: readonly Slice[], length: Slice, out: Slice): Promise<() => void> {
+async function prepareNode(
+  backend: Backend,
+  node: Node,
+  from: readonly Slice[],
+  length: Slice,
+  out: Slice,
+): Promise<() => void> {
   const { what, shape, counts } = node;
   const [d0, d1, d2] = triple(shape);
   const first = node.inputs[0]!;
@@ -93,7 +108,20 @@ async function prepareNode(backend: Backend, node: Node, from: readonly Slice[],
       const [a0, a1, a2] = triple(first.shape);
       const [b0, b1, b2] = what.value === undefined ? triple(node.inputs[1]!.shape) : none;
       const literal = what.value !== undefined;
-      const kernel = await backend.prepare("binary", { d0, d1, d2, a0, a1, a2, b0, b1, b2, kind: what.kind, literal, value: what.value ?? 0 });
+      const kernel = await backend.prepare("binary", {
+        d0,
+        d1,
+        d2,
+        a0,
+        a1,
+        a2,
+        b0,
+        b1,
+        b2,
+        kind: what.kind,
+        literal,
+        value: what.value ?? 0,
+      });
       return () => backend.dispatch(kernel, { a: x, out, ...(literal ? {} : { b: from[1]! }) });
     }
     case "where": {
@@ -101,27 +129,71 @@ async function prepareNode(backend: Backend, node: Node, from: readonly Slice[],
       const literalB = what.valueB !== undefined;
       const a = literalA ? none : triple(node.inputs[1]!.shape);
       const b = literalB ? none : triple(node.inputs.at(-1)!.shape);
-      const spec = { ...dims("d", [d0, d1, d2]), ...dims("m", triple(first.shape)), ...dims("a", a), ...dims("b", b) } as WhereDims;
-      const kernel = await backend.prepare("where", { ...spec, literalA, valueA: what.valueA ?? 0, literalB, valueB: what.valueB ?? 0 });
-      return () => backend.dispatch(kernel, { mask: x, out, ...(literalA ? {} : { a: from[1]! }), ...(literalB ? {} : { b: from.at(-1)! }) });
+      const spec = {
+        ...dims("d", [d0, d1, d2]),
+        ...dims("m", triple(first.shape)),
+        ...dims("a", a),
+        ...dims("b", b),
+      } as WhereDims;
+      const kernel = await backend.prepare("where", {
+        ...spec,
+        literalA,
+        valueA: what.valueA ?? 0,
+        literalB,
+        valueB: what.valueB ?? 0,
+      });
+      return () =>
+        backend.dispatch(kernel, {
+          mask: x,
+          out,
+          ...(literalA ? {} : { a: from[1]! }),
+          ...(literalB ? {} : { b: from.at(-1)! }),
+        });
     }
     case "reduce": {
       const [n0, n1, n2] = triple(first.shape);
       const ragged = what.axis === 1;
       const share = ragged ? n0 / counts.heads : 1;
-      const kernel = await backend.prepare("reduce", { d0: n0, d1: n1, d2: n2, axis: what.axis, kind: what.kind, ragged, share });
+      const kernel = await backend.prepare("reduce", {
+        d0: n0,
+        d1: n1,
+        d2: n2,
+        axis: what.axis,
+        kind: what.kind,
+        ragged,
+        share,
+      });
       return () => backend.dispatch(kernel, { x, out, ...(ragged ? { length } : {}) });
     }
     case "group": {
-      const kernel = await backend.prepare("reduce", { d0, d1: counts.group, d2: d1, axis: 1, kind: what.kind, ragged: false, share: 1 });
+      const kernel = await backend.prepare("reduce", {
+        d0,
+        d1: counts.group,
+        d2: d1,
+        axis: 1,
+        kind: what.kind,
+        ragged: false,
+        share: 1,
+      });
       return () => backend.dispatch(kernel, { x, out });
     }
     case "pool": {
-      const kernel = await backend.prepare("pool", { heads: d0, capacity: d1, kernel: what.kernel, kind: what.kind, share: d0 / counts.heads });
+      const kernel = await backend.prepare("pool", {
+        heads: d0,
+        capacity: d1,
+        kernel: what.kernel,
+        kind: what.kind,
+        share: d0 / counts.heads,
+      });
       return () => backend.dispatch(kernel, { x, length, out });
     }
     case "hash": {
-      const kernel = await backend.prepare("hash", { heads: d0, capacity: d1, kvHeads: counts.kvHeads, seed: what.seed });
+      const kernel = await backend.prepare("hash", {
+        heads: d0,
+        capacity: d1,
+        kvHeads: counts.kvHeads,
+        seed: what.seed,
+      });
       return () => backend.dispatch(kernel, { positions: x, out });
     }
     default:
@@ -129,4 +201,6 @@ async function prepareNode(backend: Backend, node: Node, from: readonly Slice[],
   }
 }
 
-type WhereDims = Readonly<Record<"d0" | "d1" | "d2" | "m0" | "m1" | "m2" | "a0" | "a1" | "a2" | "b0" | "b1" | "b2", number>>;
+type WhereDims = Readonly<
+  Record<"d0" | "d1" | "d2" | "m0" | "m1" | "m2" | "a0" | "a1" | "a2" | "b0" | "b1" | "b2", number>
+>;

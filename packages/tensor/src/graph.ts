@@ -1,6 +1,7 @@
 import { type Reduction, ShapeError, type Tensor } from "./tensor.js";
 
-// Tensors as nodes of an expression. Policies build them; `compile` turns them into dispatches; nothing is computed here.
+// Tensors as nodes of an expression. Policies build them; `compile` turns them into dispatches; nothing is computed
+// here.
 
 type Binary = "add" | "sub" | "mul" | "div" | "max" | "min" | "lt" | "le" | "gt" | "ge" | "eq" | "and" | "or";
 type Unary = "neg" | "abs" | "exp" | "log" | "sqrt" | "not";
@@ -151,7 +152,8 @@ export function asNode(tensor: Tensor): Node {
 }
 
 /** A tensor whose numbers are bound when its expression is compiled. */
-export const input = (name: string, shape: readonly number[], counts: HeadCounts): Node => new Node(shape, { op: "input", name }, [], counts);
+export const input = (name: string, shape: readonly number[], counts: HeadCounts): Node =>
+  new Node(shape, { op: "input", name }, [], counts);
 
 /** All nodes that `outputs` depend on, inputs before users. */
 export function topological(outputs: readonly Node[]): Node[] {
@@ -172,4 +174,5 @@ export const inputsOf = (outputs: readonly Node[]): ReadonlySet<string> =>
   new Set(topological(outputs).flatMap(({ what }) => (what.op === "input" ? [what.name] : [])));
 
 /** Whether the expression is about neighbours in the text, so that rows must lie in its order. */
-export const needsTextOrder = (outputs: readonly Node[]): boolean => topological(outputs).some(({ what }) => what.op === "pool");
+export const needsTextOrder = (outputs: readonly Node[]): boolean =>
+  topological(outputs).some(({ what }) => what.op === "pool");

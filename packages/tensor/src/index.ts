@@ -36,7 +36,16 @@ export {
   weightLayout,
 } from "./dtype.js";
 export { BufferError, OutOfMemoryError } from "./error.js";
-export { asNode, type HeadCounts, input, inputsOf, type Node, type NodeOp, needsTextOrder, topological } from "./graph.js";
+export {
+  asNode,
+  type HeadCounts,
+  input,
+  inputsOf,
+  type Node,
+  type NodeOp,
+  needsTextOrder,
+  topological,
+} from "./graph.js";
 export { fromBFloat16, fromFloat16, toBFloat16, toFloat16 } from "./half.js";
 export { Ledger, labelsOf } from "./memory.js";
 export { type ReferenceOptions, reference } from "./reference/backend.js";

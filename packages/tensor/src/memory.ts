@@ -44,7 +44,9 @@ export class Ledger {
   }
 
   report(reserved: number): MemoryReport {
-    const labels = Object.fromEntries([...this.#labels].map(([label, entry]): [string, LabelBytes] => [label, { ...entry }]));
+    const labels = Object.fromEntries(
+      [...this.#labels].map(([label, entry]): [string, LabelBytes] => [label, { ...entry }]),
+    );
     return { ...this.#total, reserved, labels };
   }
 }

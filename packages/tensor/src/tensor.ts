@@ -2,11 +2,13 @@
 export type Reduction = "sum" | "mean" | "max" | "min";
 
 /**
- * Numbers on the device, as a policy sees them: an expression, not values. There is no way to read one, so policy code cannot wait for the device.
+ * Numbers on the device, as a policy sees them: an expression, not values. There is no way to read one, so policy code
+ * cannot wait for the device.
  *
- * Shapes are [heads, rows] or [heads, rows, size]; an axis may be 1. Axis 0 counts (sequence, head); axis 1 counts rows of the cache up to a capacity
- * that the host knows, of which the first `length` of each head are real: ops that combine rows (`sum(1)`, pools, ...) use just those. Elementwise ops
- * broadcast axes of 1. Everything is f32; masks are 0 and 1. Every method throws a `ShapeError` that names both shapes where they do not fit.
+ * Shapes are [heads, rows] or [heads, rows, size]; an axis may be 1. Axis 0 counts (sequence, head); axis 1 counts rows
+ * of the cache up to a capacity that the host knows, of which the first `length` of each head are real: ops that
+ * combine rows (`sum(1)`, pools, ...) use just those. Elementwise ops broadcast axes of 1. Everything is f32; masks are
+ * 0 and 1. Every method throws a `ShapeError` that names both shapes where they do not fit.
  */
 export interface Tensor {
   readonly shape: readonly number[];
@@ -48,11 +50,17 @@ export interface Tensor {
 
   /** [query heads, rows] to [KV heads, rows]: combines the query heads that share a KV head. */
   group(kind: Reduction): Tensor;
-  /** [heads, rows]: moving average over `kernel` (odd) neighbours in the order of the text; past the ends there are zeros, and they count. */
+  /**
+   * [heads, rows]: moving average over `kernel` (odd) neighbours in the order of the text; past the ends there are
+   * zeros, and they count.
+   */
   avgPool(kernel: number): Tensor;
   /** [heads, rows]: moving maximum over `kernel` (odd) neighbours in the order of the text. */
   maxPool(kernel: number): Tensor;
-  /** Pseudo-random numbers in [0, 1) that depend on the element's value (a position, say), its head and the seed: the same on every backend. */
+  /**
+   * Pseudo-random numbers in [0, 1) that depend on the element's value (a position, say), its head and the seed: the
+   * same on every backend.
+   */
   hash(seed: number): Tensor;
 }
 

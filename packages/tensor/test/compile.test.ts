@@ -23,9 +23,16 @@ describe("expressions, compiled", () => {
   });
 
   it("H2O: the sum of what was and the sum of the group", async () => {
-    const values = { mass: { shape: [4, 2], data: [1, 2, 3, 4, 5, 6, 7, 8] }, total: { shape: [2, 2], data: [10, 20, 30, 40] } };
+    const values = {
+      mass: { shape: [4, 2], data: [1, 2, 3, 4, 5, 6, 7, 8] },
+      total: { shape: [2, 2], data: [10, 20, 30, 40] },
+    };
     const { mass, total } = inputs(values, counts);
-    const { numbers } = await evaluate([total.add(mass.group("sum")), mass.group("max"), mass.group("min")], values, [2, 2]);
+    const { numbers } = await evaluate(
+      [total.add(mass.group("sum")), mass.group("max"), mass.group("min")],
+      values,
+      [2, 2],
+    );
     expect(numbers).toEqual([
       [14, 26, 42, 54],
       [3, 4, 7, 8],
@@ -44,7 +51,10 @@ describe("expressions, compiled", () => {
   });
 
   it("StreamingLLM: sinks and the newest stay, the rest by position", async () => {
-    const values = { positions: { shape: [2, 3], data: [0, 7, 9, 4, 0, 5] }, age: { shape: [2, 3], data: [9, 2, 0, 5, 9, 4] } };
+    const values = {
+      positions: { shape: [2, 3], data: [0, 7, 9, 4, 0, 5] },
+      age: { shape: [2, 3], data: [9, 2, 0, 5, 9, 4] },
+    };
     const { positions, age } = inputs(values, counts);
     const stays = positions.lt(1).or(age.lt(1)).and(positions.eq(100).not());
     const { numbers } = await evaluate([stays.where(inf, positions), stays.where(1, -1)], values, [3, 3]);
@@ -74,7 +84,9 @@ describe("expressions, compiled", () => {
     const length = { buffer: backend.allocate(8, "test"), offset: 0 };
     const allocator = { allocate: (bytes: number) => backend.allocate(bytes, "test"), free: () => {} };
     await expect(compile(backend, [x.neg()], { inputs: {}, length }, allocator)).rejects.toThrow(ShapeError);
-    await expect(compile(backend, [x.neg()], { inputs: {}, length }, allocator)).rejects.toThrow(/reads "x", which is not bound/);
+    await expect(compile(backend, [x.neg()], { inputs: {}, length }, allocator)).rejects.toThrow(
+      /reads "x", which is not bound/,
+    );
   });
 });
 

@@ -6,14 +6,20 @@ export interface Values {
 }
 
 /** Numbers of several expressions, on the reference backend, and the bytes of temporaries that it took. */
-export async function evaluate(outputs: readonly Node[], values: Readonly<Record<string, Values>>, length: readonly number[]) {
+export async function evaluate(
+  outputs: readonly Node[],
+  values: Readonly<Record<string, Values>>,
+  length: readonly number[],
+) {
   const backend = reference();
   const hold = (data: Float32Array | Int32Array) => {
     const slice = { buffer: backend.allocate(data.byteLength, "input"), offset: 0 };
     backend.write(slice, data);
     return slice;
   };
-  const inputs = Object.fromEntries(Object.entries(values).map(([name, { data }]) => [name, hold(Float32Array.from(data))]));
+  const inputs = Object.fromEntries(
+    Object.entries(values).map(([name, { data }]) => [name, hold(Float32Array.from(data))]),
+  );
   const allocator = {
     allocate: (bytes: number) => backend.allocate(bytes, "temporary"),
     free: (buffer: Parameters<typeof backend.free>[0]) => backend.free(buffer),
@@ -31,10 +37,13 @@ export async function evaluate(outputs: readonly Node[], values: Readonly<Record
   }
   backend.release(program);
   plan.free();
-  if ((backend.memory().labels.temporary?.live ?? 0) !== 0) throw new RangeError("a plan that is freed left temporaries behind");
+  if ((backend.memory().labels.temporary?.live ?? 0) !== 0)
+    throw new RangeError("a plan that is freed left temporaries behind");
   return { numbers, temporary };
 }
 
 /** Inputs of an expression by their values. */
 export const inputs = <K extends string>(values: Readonly<Record<K, Values>>, counts: HeadCounts): Record<K, Node> =>
-  Object.fromEntries(Object.entries<Values>(values).map(([name, { shape }]) => [name, input(name, shape, counts)])) as Record<K, Node>;
+  Object.fromEntries(
+    Object.entries<Values>(values).map(([name, { shape }]) => [name, input(name, shape, counts)]),
+  ) as Record<K, Node>;

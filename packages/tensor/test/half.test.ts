@@ -6,7 +6,8 @@ describe("f16", () => {
     for (let bits = 0; bits < 65536; bits++) {
       const value = fromFloat16(bits);
       if (Number.isNaN(value)) expect(Number.isNaN(fromFloat16(toFloat16(value)))).toBe(true);
-      else if (toFloat16(value) !== bits) expect.fail(`${bits.toString(16)} is ${value}, which gives ${toFloat16(value).toString(16)}`);
+      else if (toFloat16(value) !== bits)
+        expect.fail(`${bits.toString(16)} is ${value}, which gives ${toFloat16(value).toString(16)}`);
     }
   });
 
@@ -41,7 +42,8 @@ describe("bf16", () => {
     for (let bits = 0; bits < 65536; bits++) {
       const value = fromBFloat16(bits);
       if (Number.isNaN(value)) expect(Number.isNaN(fromBFloat16(toBFloat16(value)))).toBe(true);
-      else if (toBFloat16(value) !== bits) expect.fail(`${bits.toString(16)} is ${value}, which gives ${toBFloat16(value).toString(16)}`);
+      else if (toBFloat16(value) !== bits)
+        expect.fail(`${bits.toString(16)} is ${value}, which gives ${toBFloat16(value).toString(16)}`);
     }
   });
 

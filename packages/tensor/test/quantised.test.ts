@@ -40,13 +40,21 @@ describe("quantised weights", () => {
       ids,
       Int32Array.from({ length: rows }, (_, row) => row),
     );
-    const kernel = await backend.prepare("embed", { tokens: rows, vocabulary: rows, width: columns, weight: dtype, scale: 1 });
+    const kernel = await backend.prepare("embed", {
+      tokens: rows,
+      vocabulary: rows,
+      width: columns,
+      weight: dtype,
+      scale: 1,
+    });
     backend.dispatch(kernel, { ids, table, out });
     const values = new Float32Array(Uint8Array.from(Buffer.from(tensor.values, "base64")).buffer);
     const got = new Float32Array((await backend.read(out, 4 * rows * columns)).buffer);
     expect(got.length).toBe(values.length);
     // scale x q + minimum is rounded twice in float32 by gguf-py, once here.
-    const off = [...got].filter((value, i) => Math.abs(value - values[i]!) > (dtype === "q4_1" ? 1e-6 * (1 + Math.abs(values[i]!)) : 0));
+    const off = [...got].filter(
+      (value, i) => Math.abs(value - values[i]!) > (dtype === "q4_1" ? 1e-6 * (1 + Math.abs(values[i]!)) : 0),
+    );
     expect(off).toEqual([]);
   });
 
@@ -59,8 +67,12 @@ describe("quantised weights", () => {
   });
 
   it("counts bytes of plain dtypes", () => {
-    expect([bytesOf("f32", [2, 3]), bytesOf("i32", [5]), bytesOf("f16", [3, 1]), bytesOf("bf16", [7]), bytesOf("f32", [])]).toEqual([
-      24, 20, 6, 14, 4,
-    ]);
+    expect([
+      bytesOf("f32", [2, 3]),
+      bytesOf("i32", [5]),
+      bytesOf("f16", [3, 1]),
+      bytesOf("bf16", [7]),
+      bytesOf("f32", []),
+    ]).toEqual([24, 20, 6, 14, 4]);
   });
 });

@@ -29,7 +29,11 @@ export interface Case {
 export function casesOf<N extends OpName>(op: N, cases: readonly CaseOf<N>[]): readonly Case[] {
   return cases.map(({ about, spec, alias, ...rest }) => {
     const words = Object.entries(spec).filter(([, value]) => value !== undefined && value !== false);
-    const name = [op, ...(about ? [`(${about})`] : []), ...words.map(([key, value]) => (value === true ? key : `${key}=${value}`))].join(" ");
+    const name = [
+      op,
+      ...(about ? [`(${about})`] : []),
+      ...words.map(([key, value]) => (value === true ? key : `${key}=${value}`)),
+    ].join(" ");
     return { op, name, spec, alias: alias ?? {}, ...rest } as unknown as Case;
   });
 }

@@ -2,7 +2,9 @@ import type { Backend, Buffer, Slice } from "@ziggurat/tensor";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 const at = (buffer: Buffer, offset = 0): Slice => ({ buffer, offset });
-const floats = (bytes: Uint8Array<ArrayBuffer>) => [...new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)];
+const floats = (bytes: Uint8Array<ArrayBuffer>) => [
+  ...new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4),
+];
 
 /** Whether an error has a type of its own, so that a caller can tell it from others. */
 const isTyped = (error: unknown) => error instanceof Error && error.name !== "Error" && error.message.length > 0;
@@ -239,7 +241,11 @@ export function testContract(create: () => Promise<Backend>): void {
 
     it("does not read what could not be allocated, nor what was to be computed from it; the rest is well", async () => {
       const { live } = backend.memory();
-      const [fine, out, replayed] = [8, 8, 8].map((bytes) => backend.allocate(bytes, "test")) as [Buffer, Buffer, Buffer];
+      const [fine, out, replayed] = [8, 8, 8].map((bytes) => backend.allocate(bytes, "test")) as [
+        Buffer,
+        Buffer,
+        Buffer,
+      ];
       const kernel = await backend.prepare("copy", { words: 2 });
       const lost = backend.allocate(2 ** 50, "test");
       backend.dispatch(kernel, { x: at(lost), out: at(out) });
@@ -275,9 +281,17 @@ export function testContract(create: () => Promise<Backend>): void {
     it("refuses operands that are missing, unknown or too small", async () => {
       const kernel = await backend.prepare("copy", { words: 4 });
       const [x, small] = [backend.allocate(16, "test"), backend.allocate(12, "test")];
-      const bad = [{ x: at(x) }, { x: at(x), out: at(small) }, { x: at(x), out: at(x, 4) }, { x: at(x), out: at(x), y: at(x) }];
+      const bad = [
+        { x: at(x) },
+        { x: at(x), out: at(small) },
+        { x: at(x), out: at(x, 4) },
+        { x: at(x), out: at(x), y: at(x) },
+      ];
       for (const operands of bad) {
-        expect(thrown(() => backend.dispatch(kernel, operands as { x: Slice; out: Slice }))).toHaveProperty("name", "OpError");
+        expect(thrown(() => backend.dispatch(kernel, operands as { x: Slice; out: Slice }))).toHaveProperty(
+          "name",
+          "OpError",
+        );
       }
       await backend.synchronise();
     });

@@ -19,7 +19,8 @@ export class ReadRefusedError extends Error {
 }
 
 /**
- * A backend that runs nothing: specs and operands are checked and bytes are counted as on any other, but there are no bytes, and `read` rejects with a
+ * A backend that runs nothing: specs and operands are checked and bytes are counted as on any other, but there are no
+ * bytes, and `read` rejects with a
  * {@link ReadRefusedError}. What works on it cannot depend on what a device computes.
  */
 export function nullBackend(): Backend {
@@ -30,7 +31,8 @@ export function nullBackend(): Backend {
 
   const labelsIn = (what: string, buffer: Buffer) => {
     const labels = buffers.get(buffer);
-    if (!labels) throw new BufferError(`${what}: this buffer of ${buffer.bytes} bytes was freed, or is of another backend`);
+    if (!labels)
+      throw new BufferError(`${what}: this buffer of ${buffer.bytes} bytes was freed, or is of another backend`);
     return labels;
   };
   const known = (what: string, program: Program) => {
@@ -60,7 +62,9 @@ export function nullBackend(): Backend {
       notRecording("write");
       labelsIn("write", buffer);
       if (offset % 4 === 0 && offset >= 0 && offset + byteLength <= buffer.bytes) return;
-      throw new BufferError(`write: ${byteLength} bytes from byte ${offset} (a multiple of 4) are not in a buffer of ${buffer.bytes}`);
+      throw new BufferError(
+        `write: ${byteLength} bytes from byte ${offset} (a multiple of 4) are not in a buffer of ${buffer.bytes}`,
+      );
     },
     async read() {
       throw new ReadRefusedError("read: the null backend computes nothing that could be read");

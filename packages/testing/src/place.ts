@@ -58,7 +58,8 @@ export function place(
     operands.push({ name, dtype, written: rule.access !== "read", image, offset, bytes });
   }
   for (const [name, other] of Object.entries(alias)) {
-    if (rules.some(([used]) => used === name)) operands.push({ ...operands.find((operand) => operand.name === other)!, name });
+    if (rules.some(([used]) => used === name))
+      operands.push({ ...operands.find((operand) => operand.name === other)!, name });
   }
   const images = Object.fromEntries(Object.entries(sizes).map(([image, size]) => [image, noise(random, size + 64)]));
   for (const { name, dtype, image, offset, bytes } of operands) {
@@ -68,7 +69,8 @@ export function place(
   return { operands, images };
 }
 
-const optionsOf = (op: Case["op"]) => Object.fromEntries(((catalogue[op] as { options?: readonly string[] }).options ?? []).map((name) => [name, 0]));
+const optionsOf = (op: Case["op"]) =>
+  Object.fromEntries(((catalogue[op] as { options?: readonly string[] }).options ?? []).map((name) => [name, 0]));
 
 /** Numbers of ordinary size, whatever they are read as. */
 function noise(random: Random, bytes: number): Uint8Array<ArrayBuffer> {
@@ -78,7 +80,8 @@ function noise(random: Random, bytes: number): Uint8Array<ArrayBuffer> {
 
 function encode(dtype: DType, numbers: ArrayLike<number>, bytes: number, what: string): Uint8Array {
   const encoded = isQuantised(dtype) ? Uint8Array.from(numbers) : new Uint8Array(elementsOf(dtype, numbers).buffer);
-  if (encoded.byteLength !== bytes) throw new RangeError(`${what}: the case gives ${encoded.byteLength} bytes of ${bytes}`);
+  if (encoded.byteLength !== bytes)
+    throw new RangeError(`${what}: the case gives ${encoded.byteLength} bytes of ${bytes}`);
   return encoded;
 }
 

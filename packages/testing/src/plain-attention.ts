@@ -1,6 +1,7 @@
 import type { RawLayer } from "./run-policy.js";
 
-// Attention the plain way, in float64, over rows that are named one by one: what the cache must give whatever it did to its rows.
+// Attention the plain way, in float64, over rows that are named one by one: what the cache must give whatever it did to
+// its rows.
 
 export interface AttentionShape {
   readonly queryHeads: number;
@@ -23,10 +24,17 @@ export interface PlainRow extends PlainToken {
 }
 
 /** One head's numbers of a token. */
-export const headOf = (part: "q" | "k" | "v", { raw, token, tokens }: PlainToken, head: number, size: number): Float32Array =>
-  raw[part].subarray((head * tokens + token) * size, (head * tokens + token + 1) * size);
+export const headOf = (
+  part: "q" | "k" | "v",
+  { raw, token, tokens }: PlainToken,
+  head: number,
+  size: number,
+): Float32Array => raw[part].subarray((head * tokens + token) * size, (head * tokens + token + 1) * size);
 
-/** Rotary embedding: pairs (x[j], x[j + half]) turned by position x theta^(-j / half) (Su et al., 2021, arXiv 2104.09864). */
+/**
+ * Rotary embedding: pairs (x[j], x[j + half]) turned by position x theta^(-j / half) (Su et al., 2021, arXiv
+ * 2104.09864).
+ */
 export function rotated(x: Float32Array, position: number, theta: number): Float64Array {
   const half = x.length / 2;
   return Float64Array.from(x, (value, i) => {

@@ -33,13 +33,15 @@ class PlainLayer {
 }
 
 /**
- * Holds what a cache did against a cache that is as plain as can be: after the prompt and after every step, attention is over just the rows that were held; the
- * schedule and the budget say how many rows stay, and the score says which, protected ones first. Throws a `ConformanceError` that says where they part.
+ * Holds what a cache did against a cache that is as plain as can be: after the prompt and after every step, attention
+ * is over just the rows that were held; the schedule and the budget say how many rows stay, and the score says which,
+ * protected ones first. Throws a `ConformanceError` that says where they part.
  */
 export async function checkRun(run: PolicyRun): Promise<void> {
   const plain = run.layers.map(() => new PlainLayer(run));
   for (const [step, { kept, outputs }] of [run.result.prefill, ...run.result.steps].entries()) {
-    for (const [layer, state] of plain.entries()) await checkLayer(run, state, { step, layer, kept: kept[layer]!, output: outputs[layer]! });
+    for (const [layer, state] of plain.entries())
+      await checkLayer(run, state, { step, layer, kept: kept[layer]!, output: outputs[layer]! });
   }
 }
 
@@ -76,7 +78,13 @@ async function checkLayer(run: PolicyRun, state: PlainLayer, { step, layer, kept
   const phase = step === 0 ? "prefill" : "decode";
   const fires = policy.schedule({ phase, layer, seen, rows: most, excess, sinceCompressed: state.since });
   if (fires) state.since = 0;
-  const { columns, scores, masks } = await decide(run, layer, { held, rows, mass, columns: state.columns, newest: seen - 1 });
+  const { columns, scores, masks } = await decide(run, layer, {
+    held,
+    rows,
+    mass,
+    columns: state.columns,
+    newest: seen - 1,
+  });
 
   held.forEach((list, head) => {
     const mine = kept[head]!;
@@ -85,10 +93,14 @@ async function checkLayer(run: PolicyRun, state: PlainLayer, { step, layer, kept
     const stray = mine.find((row) => !list.includes(row));
     if (stray !== undefined) fail(`${where}kept ${stray}, which ${stray < seen ? "had been evicted" : "was not read"}`);
     const keep = fires ? Math.min(list.length, budget[head]!) : list.length;
-    if (mine.length !== keep) fail(`${where}kept ${mine.length} rows of ${list.length}; the schedule and the budget, ${budget[head]}, say ${keep}`);
+    if (mine.length !== keep)
+      fail(
+        `${where}kept ${mine.length} rows of ${list.length}; the schedule and the budget, ${budget[head]}, say ${keep}`,
+      );
     const guarded = list.filter((_, row) => masks[head]![row] !== 0);
     const promised = policy.protect.count(seen);
-    if (guarded.length > promised) fail(`${where}${guarded.length} rows are protected; protect.count says ${promised} at most`);
+    if (guarded.length > promised)
+      fail(`${where}${guarded.length} rows are protected; protect.count says ${promised} at most`);
     const lost = guarded.find((row) => !mine.includes(row));
     if (lost !== undefined) fail(`${where}evicted ${lost}, which is protected`);
     const score = (row: number) => scores[head]![list.indexOf(row)]!;
@@ -99,7 +111,9 @@ async function checkLayer(run: PolicyRun, state: PlainLayer, { step, layer, kept
       fail(`${where}evicted ${best} of score ${score(best)}, kept ${worst} of score ${score(worst)}`);
     }
   });
-  state.columns = columns.map((column) => column.map((head, index) => head.filter((_, row) => kept[index]!.includes(held[index]![row]!))));
+  state.columns = columns.map((column) =>
+    column.map((head, index) => head.filter((_, row) => kept[index]!.includes(held[index]![row]!))),
+  );
   state.rows = kept.map((list) => [...list]);
 }
 
@@ -110,10 +124,17 @@ function before(score: (row: number) => number, a: number, b: number): boolean {
   return x === y ? a < b : x > y;
 }
 
-const near = (a: number, b: number) => Math.abs(a - b) <= scoreTolerance * Math.max(Math.abs(a), Math.abs(b)) && a !== b;
+const near = (a: number, b: number) =>
+  Math.abs(a - b) <= scoreTolerance * Math.max(Math.abs(a), Math.abs(b)) && a !== b;
 
 /** Checks the outputs; returns the attention that each row received from the watched queries, [query head][row]. */
-function checkAttention(run: PolicyRun, rows: readonly PlainRow[][], fresh: number, output: Float32Array, fail: (what: string) => never): number[][] {
+function checkAttention(
+  run: PolicyRun,
+  rows: readonly PlainRow[][],
+  fresh: number,
+  output: Float32Array,
+  fail: (what: string) => never,
+): number[][] {
   const { queryHeads, kvHeads, headSize, policy } = run;
   const watched = Math.min(policy.score.watch ?? 0, fresh);
   return Array.from({ length: queryHeads }, (_, head) => {
@@ -132,7 +153,9 @@ function checkAttention(run: PolicyRun, rows: readonly PlainRow[][], fresh: numb
       expected.forEach((value, d) => {
         const got = output[(head * fresh + query) * headSize + d]!;
         if (!(Math.abs(got - value) <= outputTolerance * (1 + Math.abs(value)))) {
-          fail(`query head ${head}, token ${query} of ${fresh}: attention gave ${got}; over the rows held it is ${value}`);
+          fail(
+            `query head ${head}, token ${query} of ${fresh}: attention gave ${got}; over the rows held it is ${value}`,
+          );
         }
       });
     }
@@ -150,7 +173,10 @@ interface Moment {
   readonly newest: number;
 }
 
-/** What the policy says of one layer, evaluated on the reference: columns after the step, scores with protected rows at Infinity, and the mask. */
+/**
+ * What the policy says of one layer, evaluated on the reference: columns after the step, scores with protected rows at
+ * Infinity, and the mask.
+ */
 async function decide(run: PolicyRun, layer: number, { held, rows, mass, columns, newest }: Moment) {
   const { policy, kvHeads, queryHeads, headSize, ropeTheta, layers } = run;
   const capacity = Math.max(...held.map(({ length }) => length));

@@ -8,7 +8,10 @@ export interface Random {
   pick<T>(values: readonly T[]): T;
   /** Numbers that `make` draws one by one. */
   list(count: number, make: () => number): number[];
-  /** Normal numbers of the given spread. A spread of several units in logits makes softmax peaky, so that a wrong row shows. */
+  /**
+   * Normal numbers of the given spread. A spread of several units in logits makes softmax peaky, so that a wrong row
+   * shows.
+   */
   normal(count: number, spread?: number): number[];
   /** Numbers in [-size, size). */
   uniform(count: number, size?: number): number[];

@@ -24,8 +24,9 @@ export class ConformanceError extends Error {
 type Images = Readonly<Record<string, Uint8Array<ArrayBuffer>>>;
 
 /**
- * Runs one case on a backend and on the reference. Throws a {@link ConformanceError} where an element is off by more than the catalogue's tolerance, or
- * where a byte changed that the op may not write: of an operand that is read, of padding, of the guards around every operand.
+ * Runs one case on a backend and on the reference. Throws a {@link ConformanceError} where an element is off by more
+ * than the catalogue's tolerance, or where a byte changed that the op may not write: of an operand that is read, of
+ * padding, of the guards around every operand.
  */
 export async function runCase(backend: Backend, test: Case, seed: number, aligned?: boolean): Promise<void> {
   const random = randomFrom(seedOf(test.name, seed));
@@ -38,20 +39,24 @@ export async function runCase(backend: Backend, test: Case, seed: number, aligne
   };
   const rule = catalogue[test.op];
   const parameter = Object.keys(rule.dtypes)[0];
-  const measured = parameter === undefined ? (Object.keys(rule.tolerance)[0] as DType) : (test.spec[parameter] as DType);
+  const measured =
+    parameter === undefined ? (Object.keys(rule.tolerance)[0] as DType) : (test.spec[parameter] as DType);
   const tolerance = (rule.tolerance as Partial<Record<DType, number>>)[measured] ?? 0;
   const aliases = Object.keys(test.alias);
   for (const operand of placement.operands.filter(({ name, written }) => written && !aliases.includes(name))) {
-    const allowed = (index: number, value: number) => tolerance * (test.magnitude ? test.magnitude(inputs, index) : 1 + Math.abs(value));
+    const allowed = (index: number, value: number) =>
+      tolerance * (test.magnitude ? test.magnitude(inputs, index) : 1 + Math.abs(value));
     const wrong = compare(operand, expected, got, allowed);
     if (wrong) fail(wrong);
   }
   for (const [image, bytes] of Object.entries(placement.images)) {
     const written = placement.operands.filter((operand) => operand.written && operand.image === image);
     const stray = bytes.findIndex(
-      (byte, at) => got[image]![at] !== byte && !written.some(({ offset, bytes }) => at >= offset && at < offset + bytes),
+      (byte, at) =>
+        got[image]![at] !== byte && !written.some(({ offset, bytes }) => at >= offset && at < offset + bytes),
     );
-    if (stray >= 0) fail(`byte ${stray} of the buffer of ${describe(placement, image)} changed, which is no place to write`);
+    if (stray >= 0)
+      fail(`byte ${stray} of the buffer of ${describe(placement, image)} changed, which is no place to write`);
   }
 }
 
@@ -69,17 +74,25 @@ async function execute(backend: Backend, { op, spec }: Case, { operands, images 
       buffers[image] = backend.allocate(bytes.byteLength, "conformance");
       backend.write({ buffer: buffers[image], offset: 0 }, bytes);
     }
-    const slices = operands.map(({ name, image, offset }): [string, Slice] => [name, { buffer: buffers[image]!, offset }]);
+    const slices = operands.map(({ name, image, offset }): [string, Slice] => [
+      name,
+      { buffer: buffers[image]!, offset },
+    ]);
     const kernel = await backend.prepare(op, spec as unknown as Spec<OpName>);
     backend.dispatch(kernel, Object.fromEntries(slices) as unknown as Operands<OpName>);
-    const read = Object.entries(buffers).map(async ([image, buffer]) => [image, await backend.read({ buffer, offset: 0 }, buffer.bytes)] as const);
+    const read = Object.entries(buffers).map(
+      async ([image, buffer]) => [image, await backend.read({ buffer, offset: 0 }, buffer.bytes)] as const,
+    );
     return Object.fromEntries(await Promise.all(read));
   } finally {
     for (const buffer of Object.values(buffers)) backend.free(buffer);
   }
 }
 
-/** What is wrong with a written operand, or undefined. Cells and other i32 are exact, f32 and 16-bit numbers within what is allowed. */
+/**
+ * What is wrong with a written operand, or undefined. Cells and other i32 are exact, f32 and 16-bit numbers within what
+ * is allowed.
+ */
 function compare(
   { name, dtype, image, offset, bytes }: Placed,
   expected: Images,
@@ -87,10 +100,9 @@ function compare(
   allowed: (index: number, value: number) => number,
 ): string | undefined {
   const size = elementBytes[dtype as keyof typeof elementBytes];
-  const [want, have] = [expected, got].map((images) => new DataView(images[image]!.buffer, images[image]!.byteOffset + offset, bytes)) as [
-    DataView,
-    DataView,
-  ];
+  const [want, have] = [expected, got].map(
+    (images) => new DataView(images[image]!.buffer, images[image]!.byteOffset + offset, bytes),
+  ) as [DataView, DataView];
   let worst = { excess: Number.NEGATIVE_INFINITY, index: -1 };
   let off = 0;
   for (let index = 0; index < bytes / size; index++) {

@@ -13,7 +13,10 @@ import {
 import type { Policy } from "@ziggurat/policy";
 import type { Backend, Buffer, RowDType, Slice } from "@ziggurat/tensor";
 
-/** One layer's raw tensors, row-major: q [queryHeads, tokens, headSize], k and v [kvHeads, tokens, headSize]; for a decode step tokens is 1. */
+/**
+ * One layer's raw tensors, row-major: q [queryHeads, tokens, headSize], k and v [kvHeads, tokens, headSize]; for a
+ * decode step tokens is 1.
+ */
 export interface RawLayer {
   readonly q: Float32Array;
   readonly k: Float32Array;
@@ -30,13 +33,18 @@ export interface RunPolicyOptions {
   readonly layers: readonly RawLayer[];
   /** Decode steps: per step, per layer. */
   readonly steps?: readonly (readonly RawLayer[])[];
-  /** Rotates q and k here, by position in the text or by slot as the policy says. Policies with slot positions need it. */
+  /**
+   * Rotates q and k here, by position in the text or by slot as the policy says. Policies with slot positions need it.
+   */
   readonly ropeTheta?: number;
   /** What the cache stores rows in. Default f32. */
   readonly dtype?: RowDType;
   /** Tokens of the prompt that are attended at once. Default 64. */
   readonly tile?: number;
-  /** Records each kind of step once and replays it, as generation does. Default false: every step is prepared and dispatched anew. */
+  /**
+   * Records each kind of step once and replays it, as generation does. Default false: every step is prepared and
+   * dispatched anew.
+   */
   readonly replay?: boolean;
 }
 
@@ -54,20 +62,35 @@ export interface RunPolicyResult {
 }
 
 /**
- * Feeds raw tensors through the real cache, so that a policy can be held against another implementation of it. Throws a `CacheError` for tensors of the wrong
- * size and whatever the policy throws.
+ * Feeds raw tensors through the real cache, so that a policy can be held against another implementation of it. Throws a
+ * `CacheError` for tensors of the wrong size and whatever the policy throws.
  */
 export async function runPolicy(options: RunPolicyOptions): Promise<RunPolicyResult> {
-  const { policy, backend, queryHeads, kvHeads, headSize, layers, steps = [], ropeTheta, dtype = "f32", tile = 64, replay = false } = options;
+  const {
+    policy,
+    backend,
+    queryHeads,
+    kvHeads,
+    headSize,
+    layers,
+    steps = [],
+    ropeTheta,
+    dtype = "f32",
+    tile = 64,
+    replay = false,
+  } = options;
   const tokens = (layers[0]?.q.length ?? 0) / (queryHeads * headSize);
   if (!Number.isSafeInteger(tokens) || tokens < 1)
-    throw new CacheError(`q of layer 0 has ${layers[0]?.q.length ?? 0} numbers; it must be [${queryHeads}, tokens, ${headSize}]`);
+    throw new CacheError(
+      `q of layer 0 has ${layers[0]?.q.length ?? 0} numbers; it must be [${queryHeads}, tokens, ${headSize}]`,
+    );
   if (policy.positions === "slot" && ropeTheta === undefined) {
     throw new CacheError(`${policy.name}: slot positions need unrotated rows; give q and k unrotated, and ropeTheta`);
   }
   const odd = steps.findIndex((raws) => raws.length !== layers.length);
   if (odd >= 0) throw new CacheError(`step ${odd} has ${steps[odd]!.length} layers; the prompt has ${layers.length}`);
-  if (!Number.isSafeInteger(tile) || tile < 1) throw new CacheError(`tile is ${String(tile)}; it must be a whole number of tokens, at least 1`);
+  if (!Number.isSafeInteger(tile) || tile < 1)
+    throw new CacheError(`tile is ${String(tile)}; it must be a whole number of tokens, at least 1`);
   const shape: CacheShape = {
     layers: layers.map(() => ({ kind: "global", kvHeads, headSize })),
     queryHeads,
@@ -105,7 +128,9 @@ export async function runPolicy(options: RunPolicyOptions): Promise<RunPolicyRes
         prefill.attend(layer, first, count, at(qkv, width), at(out, queryHeads * headSize));
       }
       await prefill.finish(layer);
-      outputs.push(headsFirst(await readFloats(backend, out, tokens * queryHeads * headSize), tokens, queryHeads, headSize));
+      outputs.push(
+        headsFirst(await readFloats(backend, out, tokens * queryHeads * headSize), tokens, queryHeads, headSize),
+      );
     }
     prefill.commit();
     const result = { prefill: { kept: await cache.kept(), outputs }, steps: [] as Outcome[] };
@@ -115,7 +140,9 @@ export async function runPolicy(options: RunPolicyOptions): Promise<RunPolicyRes
       const pattern = firingPattern(cache, firings);
       // A fresh step asks the policy anew.
       const key = replay ? JSON.stringify(pattern) : `step ${index}`;
-      const step = prepared.get(key) ?? runnable(await DecodeStep.prepare(cache, { pattern, qkv, out }), backend, layers.length, replay);
+      const step =
+        prepared.get(key) ??
+        runnable(await DecodeStep.prepare(cache, { pattern, qkv, out }), backend, layers.length, replay);
       prepared.set(key, step);
       DecodeStep.setKeep(cache, firings);
       const stepOutputs: Float32Array[] = [];
@@ -163,7 +190,12 @@ async function readFloats(backend: Backend, slice: Slice, count: number): Promis
 }
 
 /** Heads-first q, k, v as token-first qkv rows. */
-function interleave({ q, k, v }: RawLayer, layer: number, tokens: number, { queryHeads, kvHeads, headSize }: RunPolicyOptions): Float32Array {
+function interleave(
+  { q, k, v }: RawLayer,
+  layer: number,
+  tokens: number,
+  { queryHeads, kvHeads, headSize }: RunPolicyOptions,
+): Float32Array {
   const width = (queryHeads + 2 * kvHeads) * headSize;
   const rows = new Float32Array(tokens * width);
   let start = 0;
@@ -173,7 +205,9 @@ function interleave({ q, k, v }: RawLayer, layer: number, tokens: number, { quer
     ["v", v, kvHeads],
   ] as const) {
     if (part.length !== heads * tokens * headSize) {
-      throw new CacheError(`${name} of layer ${layer} has ${part.length} numbers; it must be [${heads}, ${tokens}, ${headSize}]`);
+      throw new CacheError(
+        `${name} of layer ${layer} has ${part.length} numbers; it must be [${heads}, ${tokens}, ${headSize}]`,
+      );
     }
     for (let head = 0; head < heads; head++) {
       for (let token = 0; token < tokens; token++) {
@@ -191,7 +225,10 @@ function headsFirst(rows: Float32Array, tokens: number, heads: number, size: num
   const out = new Float32Array(rows.length);
   for (let token = 0; token < tokens; token++) {
     for (let head = 0; head < heads; head++) {
-      out.set(rows.subarray((token * heads + head) * size, (token * heads + head + 1) * size), (head * tokens + token) * size);
+      out.set(
+        rows.subarray((token * heads + head) * size, (token * heads + head + 1) * size),
+        (head * tokens + token) * size,
+      );
     }
   }
   return out;

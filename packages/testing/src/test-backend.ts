@@ -7,7 +7,10 @@ import { runCase } from "./run-case.js";
 export interface Variant {
   readonly name: string;
   readonly create: () => Promise<Backend>;
-  /** The ops that the variant runs otherwise, where it is known to leave the rest, and the contract, as they are. Default all. */
+  /**
+   * The ops that the variant runs otherwise, where it is known to leave the rest, and the contract, as they are.
+   * Default all.
+   */
   readonly ops?: readonly OpName[];
 }
 
@@ -23,11 +26,15 @@ export interface BackendSuite extends Variant {
 const isFused = (op: OpName) => (catalogue[op] as OpRule).fused !== undefined;
 
 /**
- * The conformance suite, for a vitest file: every op of the catalogue over odd shapes, all dtypes, ties and edges, held against the float64 reference,
- * and the contract of `Backend` itself. A fused op that the backend does not have is skipped; any other must be there.
+ * The conformance suite, for a vitest file: every op of the catalogue over odd shapes, all dtypes, ties and edges, held
+ * against the float64 reference, and the contract of `Backend` itself. A fused op that the backend does not have is
+ * skipped; any other must be there.
  */
 export function testBackend({ name, create, variants = [], seed = 1, aligned }: BackendSuite): void {
-  for (const variant of [{ name, create }, ...variants.map((other) => ({ ...other, name: `${name}, ${other.name}` }))]) {
+  for (const variant of [
+    { name, create },
+    ...variants.map((other) => ({ ...other, name: `${name}, ${other.name}` })),
+  ]) {
     describe(variant.name, () => {
       let backend: Backend;
       beforeAll(async () => {

@@ -8,7 +8,10 @@ import { type Outcome, type RawLayer, type RunPolicyResult, runPolicy } from "./
 export interface TestPolicyOptions {
   /** Backends to hold against the float64 reference. */
   readonly backends?: readonly { readonly name: string; create(): Promise<Backend> }[];
-  /** Whether the policy is meant to evict. Default true: a run in which nothing was evicted fails, for it would prove nothing. */
+  /**
+   * Whether the policy is meant to evict. Default true: a run in which nothing was evicted fails, for it would prove
+   * nothing.
+   */
   readonly evicts?: boolean;
   /** Tokens of the prompt. Default 96; it must be longer than what the policy keeps. */
   readonly tokens?: number;
@@ -28,11 +31,15 @@ const shapes = [
 ] as const;
 
 /**
- * What every policy owes its users, as vitest tests: after the prompt and after every step the cache holds the rows that the policy's budget, schedule, score and
- * protection call for, worked out by a cache as plain as can be, and attends to just those; no more rows are protected than `count` says, and they stay; a recorded
- * step does what a fresh one does; two runs side by side never meet; and every backend keeps the rows that the float64 reference keeps.
+ * What every policy owes its users, as vitest tests: after the prompt and after every step the cache holds the rows
+ * that the policy's budget, schedule, score and protection call for, worked out by a cache as plain as can be, and
+ * attends to just those; no more rows are protected than `count` says, and they stay; a recorded step does what a fresh
+ * one does; two runs side by side never meet; and every backend keeps the rows that the float64 reference keeps.
  */
-export function testPolicy(policy: Policy, { backends = [], evicts = true, tokens = 96, seed = 1 }: TestPolicyOptions = {}): void {
+export function testPolicy(
+  policy: Policy,
+  { backends = [], evicts = true, tokens = 96, seed = 1 }: TestPolicyOptions = {},
+): void {
   describe(`policy ${policy.name} (seed ${seed})`, () => {
     describe.each(shapes)("$queryHeads query heads, $kvHeads KV heads", ({ queryHeads, kvHeads }) => {
       const data = rawData(seed, queryHeads, kvHeads, tokens);
@@ -81,7 +88,12 @@ export function testPolicy(policy: Policy, { backends = [], evicts = true, token
 const outcomes = ({ prefill, steps: after }: RunPolicyResult): Outcome[] => [prefill, ...after];
 
 /** Peaky rows: a few keys meet most queries, so that policies have something to find and broken gathers show. */
-function rawData(seed: number, queryHeads: number, kvHeads: number, tokens: number): { layers: RawLayer[]; steps: RawLayer[][] } {
+function rawData(
+  seed: number,
+  queryHeads: number,
+  kvHeads: number,
+  tokens: number,
+): { layers: RawLayer[]; steps: RawLayer[][] } {
   const { next: random } = randomFrom(seed);
   const numbers = (length: number, scale: number) => Float32Array.from({ length }, () => (2 * random() - 1) * scale);
   const raw = (count: number): RawLayer => {

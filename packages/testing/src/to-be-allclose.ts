@@ -9,10 +9,15 @@ interface Result {
 }
 
 /**
- * A vitest matcher for lists of numbers: `expect.extend({ toBeAllclose })`, then `expect(actual).toBeAllclose(expected, { tolerance: 1e-4 })`. NaN is
- * close to NaN alone and an infinity to itself alone; lists of different lengths are never close.
+ * A vitest matcher for lists of numbers: `expect.extend({ toBeAllclose })`, then `expect(actual).toBeAllclose(expected,
+ * { tolerance: 1e-4 })`. NaN is close to NaN alone and an infinity to itself alone; lists of different lengths are
+ * never close.
  */
-export function toBeAllclose(actual: ArrayLike<number>, expected: ArrayLike<number>, { tolerance = 1e-5 }: AllcloseOptions = {}): Result {
+export function toBeAllclose(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  { tolerance = 1e-5 }: AllcloseOptions = {},
+): Result {
   if (actual.length !== expected.length) {
     return { pass: false, message: () => `there are ${actual.length} numbers, expected ${expected.length}` };
   }
@@ -27,7 +32,10 @@ export function toBeAllclose(actual: ArrayLike<number>, expected: ArrayLike<numb
   const about = `worst at [${worst.index}]: ${at(actual)}, expected ${at(expected)}, tolerance ${tolerance} x (1 + |expected|)`;
   return {
     pass: off === 0,
-    message: () => (off === 0 ? `all ${expected.length} numbers are close; ${about}` : `${off} of ${expected.length} numbers are off; ${about}`),
+    message: () =>
+      off === 0
+        ? `all ${expected.length} numbers are close; ${about}`
+        : `${off} of ${expected.length} numbers are off; ${about}`,
   };
 }
 

@@ -13,7 +13,15 @@ import {
   toBFloat16,
   toFloat16,
 } from "@ziggurat/tensor";
-import { ConformanceError, cases, nullBackend, ReadRefusedError, runCase, testContract, toBeAllclose } from "@ziggurat/testing";
+import {
+  ConformanceError,
+  cases,
+  nullBackend,
+  ReadRefusedError,
+  runCase,
+  testContract,
+  toBeAllclose,
+} from "@ziggurat/testing";
 import { describe, expect, it } from "vitest";
 import "./matchers.js";
 
@@ -41,7 +49,8 @@ function broken({ op, spec: twist = (spec) => spec, operands: swap = (operands) 
   const backend = reference();
   const written = new Map<Buffer, Uint8Array>();
   const bench: Bench = {
-    words: ({ buffer, offset }) => new Int32Array(written.get(buffer)!.slice(offset, offset + 4 * Math.floor((buffer.bytes - offset) / 4)).buffer),
+    words: ({ buffer, offset }) =>
+      new Int32Array(written.get(buffer)!.slice(offset, offset + 4 * Math.floor((buffer.bytes - offset) / 4)).buffer),
     table(words) {
       const slice = { buffer: backend.allocate(4 * words.length, "fault"), offset: 0 };
       backend.write(slice, Int32Array.from(words));
@@ -66,7 +75,10 @@ function broken({ op, spec: twist = (spec) => spec, operands: swap = (operands) 
   };
 }
 
-const zeros = (operands: Slices, name: string, bench: Bench) => ({ ...operands, [name]: bench.table(bench.words(operands[name]!).map(() => 0)) });
+const zeros = (operands: Slices, name: string, bench: Bench) => ({
+  ...operands,
+  [name]: bench.table(bench.words(operands[name]!).map(() => 0)),
+});
 const flip = (flag: string) => (spec: Loose) => ({ ...spec, [flag]: spec[flag] !== true });
 const scaled = (name: string, by: number) => (spec: Loose) => ({ ...spec, [name]: (spec[name] as number) * by });
 
@@ -74,44 +86,75 @@ const faults: readonly Fault[] = [
   {
     name: "ties go to the higher position",
     op: "topk",
-    operands: (operands, bench) => ({ ...operands, positions: bench.table(bench.words(operands.positions!).map((p) => -p)) }),
+    operands: (operands, bench) => ({
+      ...operands,
+      positions: bench.table(bench.words(operands.positions!).map((p) => -p)),
+    }),
   },
   { name: "positions of another head", op: "topk", operands: (operands, bench) => zeros(operands, "offset", bench) },
   {
     name: "rows are off by one",
     op: "gather",
-    operands: (operands, bench) => ({ ...operands, rows: bench.table(bench.words(operands.rows!).map((row) => Math.max(0, row - 1))) }),
+    operands: (operands, bench) => ({
+      ...operands,
+      rows: bench.table(bench.words(operands.rows!).map((row) => Math.max(0, row - 1))),
+    }),
   },
   { name: "ranks are not renumbered", op: "gather", spec: (spec) => ({ ...spec, ranks: false }) },
   { name: "the offset is ignored", op: "attention", operands: (operands, bench) => zeros(operands, "offset", bench) },
   { name: "past rows are ignored", op: "attention", operands: (operands, bench) => zeros(operands, "length", bench) },
   { name: "the window is ignored", op: "attention", spec: (spec) => ({ ...spec, window: 0 }) },
-  { name: "the window is off by one", op: "attention", spec: (spec) => ({ ...spec, window: spec.window ? (spec.window as number) + 1 : 0 }) },
+  {
+    name: "the window is off by one",
+    op: "attention",
+    spec: (spec) => ({ ...spec, window: spec.window ? (spec.window as number) + 1 : 0 }),
+  },
   { name: "the cap is ignored", op: "attention", spec: (spec) => ({ ...spec, softcap: 0 }) },
   { name: "the scale is 1 % off", op: "attention", spec: scaled("scale", 1.01) },
-  { name: "the end of a sequence is ignored", op: "decodeAttention", operands: (operands, bench) => zeros(operands, "ended", bench) },
+  {
+    name: "the end of a sequence is ignored",
+    op: "decodeAttention",
+    operands: (operands, bench) => zeros(operands, "ended", bench),
+  },
   { name: "keys stay unrotated", op: "decodeAttention", spec: (spec) => ({ ...spec, slot: false }) },
-  { name: "the end of a sequence is ignored", op: "append", operands: (operands, bench) => zeros(operands, "ended", bench) },
+  {
+    name: "the end of a sequence is ignored",
+    op: "append",
+    operands: (operands, bench) => zeros(operands, "ended", bench),
+  },
   { name: "ranks are not counted", op: "append", spec: (spec) => ({ ...spec, ranks: false }) },
   { name: "every query is watched", op: "watch", spec: (spec) => ({ ...spec, from: 0 }) },
   {
     name: "the sums of before are lost",
     op: "watch",
-    after: ({ mass }, bench, spec) => bench.write(mass!, new Float32Array((spec.capacity as number) * (spec.queryHeads as number))),
+    after: ({ mass }, bench, spec) =>
+      bench.write(mass!, new Float32Array((spec.capacity as number) * (spec.queryHeads as number))),
   },
   { name: "holes are filled where order was asked", op: "evict", spec: flip("ordered") },
   { name: "ranks are not lowered", op: "evict", spec: (spec) => ({ ...spec, ranks: false }) },
   { name: "the length is ignored", op: "reduce", spec: (spec) => ({ ...spec, ragged: false }) },
-  { name: "the kernel is two entries wider", op: "pool", spec: (spec) => ({ ...spec, kernel: (spec.kernel as number) + 2 }) },
+  {
+    name: "the kernel is two entries wider",
+    op: "pool",
+    spec: (spec) => ({ ...spec, kernel: (spec.kernel as number) + 2 }),
+  },
   { name: "the head's number is ignored", op: "hash", spec: (spec) => ({ ...spec, kvHeads: 1 }) },
   { name: "keys stay unrotated", op: "load", spec: (spec) => ({ ...spec, rotate: false }) },
-  { name: "the end of a sequence is ignored", op: "store", operands: (operands, bench) => zeros(operands, "ended", bench) },
+  {
+    name: "the end of a sequence is ignored",
+    op: "store",
+    operands: (operands, bench) => zeros(operands, "ended", bench),
+  },
   { name: "the bias is dropped", op: "linear", spec: (spec) => ({ ...spec, bias: false }) },
   { name: "the residual is dropped", op: "linear", spec: (spec) => ({ ...spec, residual: false }) },
   { name: "epsilon is a hundred times too large", op: "rmsNorm", spec: scaled("epsilon", 100) },
   { name: "the scale is off by 1e-4", op: "embed", spec: scaled("scale", 1.0001) },
   { name: "keys are not turned", op: "rope", spec: (spec) => ({ ...spec, keys: false }) },
-  { name: "half of the numbers are turned", op: "rope", spec: (spec) => ({ ...spec, rotary: Math.max(2, (spec.rotary as number) / 2) }) },
+  {
+    name: "half of the numbers are turned",
+    op: "rope",
+    spec: (spec) => ({ ...spec, rotary: Math.max(2, (spec.rotary as number) / 2) }),
+  },
   { name: "silu instead of gelu", op: "gatedActivation", spec: (spec) => ({ ...spec, kind: "silu" }) },
   { name: "history is ignored", op: "sample", spec: (spec) => ({ ...spec, history: false }) },
   { name: "the seed is ignored", op: "sample", operands: (operands, bench) => zeros(operands, "seeds", bench) },
@@ -155,14 +198,20 @@ describe("the conformance cases", () => {
     }
   });
 
-  it.each(faults.map((fault) => [fault.op, fault.name, fault] as const))("catch a faulty %s: %s", async (op, _, fault) => {
-    const error = await failure(broken(fault), op);
-    expect(error).toBeInstanceOf(ConformanceError);
-    expect((error as Error).message).toMatch(/seed 1$/);
-  });
+  it.each(faults.map((fault) => [fault.op, fault.name, fault] as const))(
+    "catch a faulty %s: %s",
+    async (op, _, fault) => {
+      const error = await failure(broken(fault), op);
+      expect(error).toBeInstanceOf(ConformanceError);
+      expect((error as Error).message).toMatch(/seed 1$/);
+    },
+  );
 
   it.each(opNames)("catch a %s that writes one word too far", async (op) => {
-    const [name, rule] = Object.entries(catalogue[op].operands).findLast(([, { access, ...rest }]) => access !== "read" && !("when" in rest)) ?? [];
+    const [name, rule] =
+      Object.entries(catalogue[op].operands).findLast(
+        ([, { access, ...rest }]) => access !== "read" && !("when" in rest),
+      ) ?? [];
     const fault: Fault = {
       name: "beyond",
       op,
@@ -178,7 +227,11 @@ describe("the conformance cases", () => {
   });
 
   it("catch a backend that writes what it should read", async () => {
-    const fault: Fault = { name: "", op: "rmsNorm", after: ({ weight }, bench) => bench.write(weight!, Float32Array.of(3)) };
+    const fault: Fault = {
+      name: "",
+      op: "rmsNorm",
+      after: ({ weight }, bench) => bench.write(weight!, Float32Array.of(3)),
+    };
     expect(await failure(broken(fault), "rmsNorm")).toBeInstanceOf(ConformanceError);
   });
 
@@ -190,13 +243,17 @@ describe("the conformance cases", () => {
       return { ...operands, [name]: bench.table(new Int32Array(words.buffer)) };
     },
   });
-  /** What a fast kernel may do to activations: 16 bits with 16-bit weights or rows, 8 bits a block of 32 with quantised weights. */
+  /**
+   * What a fast kernel may do to activations: 16 bits with 16-bit weights or rows, 8 bits a block of 32 with quantised
+   * weights.
+   */
   const rounded = (dtype: unknown) => (x: Float32Array) => {
     if (dtype === "f32") return x;
     if (dtype === "f16") return x.map((value) => fromFloat16(toFloat16(value)));
     if (dtype === "bf16") return x.map((value) => fromBFloat16(toBFloat16(value)));
     const scales: number[] = [];
-    for (let i = 0; i < x.length; i += 32) scales.push(x.subarray(i, i + 32).reduce((most, value) => Math.max(most, Math.abs(value)), 0) / 127);
+    for (let i = 0; i < x.length; i += 32)
+      scales.push(x.subarray(i, i + 32).reduce((most, value) => Math.max(most, Math.abs(value)), 0) / 127);
     return x.map((value, i) => Math.round(value / (scales[i >> 5]! || 1)) * scales[i >> 5]!);
   };
   it.each([
@@ -215,7 +272,8 @@ describe("the conformance cases", () => {
   });
 
   it("pass where nothing is broken", async () => {
-    for (const op of ["topk", "append", "reduce", "pool", "load"] as const) expect(await failure(reference(), op)).toBeUndefined();
+    for (const op of ["topk", "append", "reduce", "pool", "load"] as const)
+      expect(await failure(reference(), op)).toBeUndefined();
   });
 });
 
@@ -233,7 +291,12 @@ describe("the null backend", () => {
     expect(() => backend.dispatch(kernel, { out: { buffer, offset: 4 } })).toThrow(/needs 16 bytes/);
     await expect(backend.prepare("fill", { words: 0, dtype: "f32", value: 1 })).rejects.toThrow(/words is 0/);
     await expect(backend.read(slice, 4)).rejects.toBeInstanceOf(ReadRefusedError);
-    expect(backend.memory()).toEqual({ live: 16, peak: 16, reserved: 16, labels: { a: { live: 12, peak: 12 }, b: { live: 4, peak: 4 } } });
+    expect(backend.memory()).toEqual({
+      live: 16,
+      peak: 16,
+      reserved: 16,
+      labels: { a: { live: 12, peak: 12 }, b: { live: 4, peak: 4 } },
+    });
     backend.free(buffer);
     expect(() => backend.free(buffer)).toThrow(/was freed/);
     expect(backend.memory()).toMatchObject({ live: 0, peak: 16 });
@@ -244,7 +307,10 @@ describe("the null backend", () => {
   it("knows every op of the catalogue", async () => {
     const backend = nullBackend();
     for (const { op, spec } of cases)
-      await expect(backend.prepare(op, spec as never)).resolves.toMatchObject({ op, spec: checkSpec(op, spec as never) });
+      await expect(backend.prepare(op, spec as never)).resolves.toMatchObject({
+        op,
+        spec: checkSpec(op, spec as never),
+      });
   });
 });
 

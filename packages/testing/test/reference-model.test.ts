@@ -9,7 +9,11 @@ const { exp, log, sqrt, tanh, PI } = Math;
 
 describe("ops of the model", () => {
   it("embed scales a row; ids outside read row 0", async () => {
-    const { out } = await runOp("embed", { tokens: 3, vocabulary: 2, width: 2, weight: "f32", scale: 2 }, { ids: [1, -1, 2], table: [1, 2, 3, 4] });
+    const { out } = await runOp(
+      "embed",
+      { tokens: 3, vocabulary: 2, width: 2, weight: "f32", scale: 2 },
+      { ids: [1, -1, 2], table: [1, 2, 3, 4] },
+    );
     expect(out).toEqual([6, 8, 2, 4, 2, 4]);
   });
 
@@ -20,7 +24,11 @@ describe("ops of the model", () => {
 
   it("linear multiplies by rows of the weight and adds bias and residual", async () => {
     const given = { x: [1, 2, 3, 4], weight: [1, 0, 0, 1, 1, -1], bias: [100, 200, 300], residual: [1, 2, 3, 4, 5, 6] };
-    const { out } = await runOp("linear", { rows: 2, width: 2, out: 3, weight: "f32", bias: true, residual: true }, given);
+    const { out } = await runOp(
+      "linear",
+      { rows: 2, width: 2, out: 3, weight: "f32", bias: true, residual: true },
+      given,
+    );
     expect(out).toEqual([102, 204, 302, 107, 209, 305]);
   });
 
@@ -39,7 +47,16 @@ describe("ops of the model", () => {
     const given = { qkv: [...token, ...token], table: [1, 0, 0, 1], base: [0] };
     const turned = [-2, 1, 3, -5, 4, 6];
     expect((await runOp("rope", spec, given)).qkv).toEqual([...token, ...turned, 7, 8, 9, 10, 11, 12]);
-    expect((await runOp("rope", { ...spec, keys: true }, given)).qkv).toEqual([...token, ...turned, -8, 7, 9, 10, 11, 12]);
+    expect((await runOp("rope", { ...spec, keys: true }, given)).qkv).toEqual([
+      ...token,
+      ...turned,
+      -8,
+      7,
+      9,
+      10,
+      11,
+      12,
+    ]);
     const clamped = await runOp("rope", { ...spec, keys: true }, { ...given, base: [-1] });
     expect(clamped.qkv).toEqual([...token, ...token]);
     const beyond = await runOp("rope", spec, { ...given, base: [7] });
@@ -69,8 +86,12 @@ describe("attention", () => {
 
   it("sees only the newest rows within a window", async () => {
     const given = { ...places, qkv: [1, 0, 0, 1, 0, 0], length: [1] };
-    expect((await runOp("attention", { ...heads, tokens: 2, window: 2 }, given)).out).toBeAllclose([50 / 3, 220 / 5], { tolerance: 1e-6 });
-    expect((await runOp("attention", { ...heads, tokens: 2, window: 1 }, given)).out).toBeAllclose([20, 60], { tolerance: 1e-6 });
+    expect((await runOp("attention", { ...heads, tokens: 2, window: 2 }, given)).out).toBeAllclose([50 / 3, 220 / 5], {
+      tolerance: 1e-6,
+    });
+    expect((await runOp("attention", { ...heads, tokens: 2, window: 1 }, given)).out).toBeAllclose([20, 60], {
+      tolerance: 1e-6,
+    });
   });
 
   it("scales, then caps the logits", async () => {
@@ -80,7 +101,13 @@ describe("attention", () => {
   });
 
   it("decodes several sequences; one that has ended sees its rows without the newest", async () => {
-    const given = { ...places, qkv: [1, 0, 0, 1, 0, 0, 1, 0, 0], offset: [2, 2, 2], length: [2, 2, 0], ended: [0, 1, 1] };
+    const given = {
+      ...places,
+      qkv: [1, 0, 0, 1, 0, 0, 1, 0, 0],
+      offset: [2, 2, 2],
+      length: [2, 2, 0],
+      ended: [0, 1, 1],
+    };
     const { out, lse } = await runOp("decodeAttention", { ...heads, sequences: 3, capacity: 3 }, given);
     expect(out).toBeAllclose([230 / 6, 50 / 3, 0], { tolerance: 1e-6 });
     expect(lse).toBeAllclose([log(6), log(3), Number.NEGATIVE_INFINITY], { tolerance: 1e-6 });
@@ -88,14 +115,37 @@ describe("attention", () => {
 
   it("gives query heads their KV head: 0 and 1 the first, 2 and 3 the second", async () => {
     const spec = { ...heads, queryHeads: 4, kvHeads: 2, sequences: 1, capacity: 1, arenaRows: 2 };
-    const given = { qkv: [1, 1, 1, 1, 0, 0, 0, 0], keys: [0, 0], values: [5, 7], offset: [1, 0], length: [0, 0], ended: [0] };
+    const given = {
+      qkv: [1, 1, 1, 1, 0, 0, 0, 0],
+      keys: [0, 0],
+      values: [5, 7],
+      offset: [1, 0],
+      length: [0, 0],
+      ended: [0],
+    };
     expect((await runOp("decodeAttention", spec, given)).out).toEqual([7, 7, 5, 5]);
   });
 
   it("turns keys to their rank where keys lie unrotated", async () => {
     // Ranks 1 (a quarter turn) and 0: key (1, 0) becomes (0, 1), and (0, 2) stays.
-    const spec = { ...heads, headSize: 2, arenaRows: 2, sequences: 1, capacity: 2, slot: true, planes: 2, rotary: 2, tableRows: 2 };
-    const given = { qkv: [0, 1, 0, 0, 0, 0], keys: [1, 0, 0, 2], values: [1, 0, 0, 1], cells: [50, 60, 1, 0], table: [1, 0, 0, 1] };
+    const spec = {
+      ...heads,
+      headSize: 2,
+      arenaRows: 2,
+      sequences: 1,
+      capacity: 2,
+      slot: true,
+      planes: 2,
+      rotary: 2,
+      tableRows: 2,
+    };
+    const given = {
+      qkv: [0, 1, 0, 0, 0, 0],
+      keys: [1, 0, 0, 2],
+      values: [1, 0, 0, 1],
+      cells: [50, 60, 1, 0],
+      table: [1, 0, 0, 1],
+    };
     const { out, lse } = await runOp("decodeAttention", spec, { ...given, offset: [0], length: [1], ended: [0] });
     expect(lse).toBeAllclose([log(exp(1) + exp(2))], { tolerance: 1e-6 });
     expect(out).toBeAllclose([1 / (1 + exp(1)), exp(1) / (1 + exp(1))], { tolerance: 1e-6 });
@@ -207,9 +257,9 @@ describe("sample", () => {
 
   it("draws from a hash whose values are fixed", () => {
     // Worked out apart, with integers of any size.
-    expect([uniform(0, 0), uniform(1, 2), uniform(12345, 678), uniform(-1, 2 ** 32 - 1)].map((u) => u * 2 ** 24)).toEqual([
-      11431808, 7161672, 14667217, 13258055,
-    ]);
+    expect(
+      [uniform(0, 0), uniform(1, 2), uniform(12345, 678), uniform(-1, 2 ** 32 - 1)].map((u) => u * 2 ** 24),
+    ).toEqual([11431808, 7161672, 14667217, 13258055]);
     expect(uniform(2 ** 32 + 5, 7)).toBe(uniform(5, 7));
     expect(uniform(-1, -1)).toBe(uniform(2 ** 32 - 1, 2 ** 32 - 1));
   });

@@ -8,7 +8,16 @@ import { runOp } from "./run-op.js";
 const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
 
 describe("ops on rows", () => {
-  const sizes = { sequences: 2, tokens: 2, queryHeads: 1, kvHeads: 1, headSize: 1, arenaRows: 6, planes: 3, kv: "f32" as const };
+  const sizes = {
+    sequences: 2,
+    tokens: 2,
+    queryHeads: 1,
+    kvHeads: 1,
+    headSize: 1,
+    arenaRows: 6,
+    planes: 3,
+    kv: "f32" as const,
+  };
 
   it("append puts tokens after their head's rows, unless the sequence has ended", async () => {
     const given = { qkv: [0, 1, 10, 0, 2, 20, 0, 3, 30, 0, 4, 40], offset: [3, 0], length: [1, 1], seen: [70, 80] };
@@ -25,7 +34,9 @@ describe("ops on rows", () => {
 
   it("advance counts for sequences that go on, layer by layer", async () => {
     const spec = { repeat: 2, sequences: 2, width: 2, by: 5 };
-    expect(await runOp("advance", spec, { counter: [1, 2, 3, 4, 5, 6, 7, 8], ended: [0, 1] })).toEqual({ counter: [6, 7, 3, 4, 10, 11, 7, 8] });
+    expect(await runOp("advance", spec, { counter: [1, 2, 3, 4, 5, 6, 7, 8], ended: [0, 1] })).toEqual({
+      counter: [6, 7, 3, 4, 10, 11, 7, 8],
+    });
   });
 
   it("topk keeps the greatest; ties go to the lower position; rows come in ascending order", async () => {
@@ -34,7 +45,11 @@ describe("ops on rows", () => {
     const places = { positions: [50, 10, 40, 20, 30, 3, 2, 1], offset: [0, 5], length: [5, 3] };
     const tied = await runOp("topk", spec, { ...places, scores: [1, 2, 1, 1, 1, 0, 0, 0, 9, 9], keep: [3, 1] });
     expect(tied).toEqual({ rows: [1, 3, 4, 2, 0, 0], count: [3, 1] });
-    const odd = await runOp("topk", spec, { ...places, scores: [nan, -inf, nan, inf, nan, nan, nan, nan, 9, 9], keep: [3, 2] });
+    const odd = await runOp("topk", spec, {
+      ...places,
+      scores: [nan, -inf, nan, inf, nan, nan, nan, nan, 9, 9],
+      keep: [3, 2],
+    });
     expect(odd).toEqual({ rows: [1, 3, 4, 1, 2, 0], count: [3, 2] });
     const bounds = await runOp("topk", spec, { ...places, scores: [5, 4, 3, 2, 1, 1, 2, 3, 9, 9], keep: [100, 0] });
     expect(bounds).toEqual({ rows: [0, 1, 2, 0, 0, 0], count: [3, 0] });
@@ -44,19 +59,35 @@ describe("ops on rows", () => {
 
   it("order sorts rows by position", async () => {
     const spec = { heads: 2, capacity: 3, arenaRows: 5 };
-    const { rows, count } = await runOp("order", spec, { positions: [30, 10, 20, 7, 5], offset: [0, 3], length: [3, 2] });
+    const { rows, count } = await runOp("order", spec, {
+      positions: [30, 10, 20, 7, 5],
+      offset: [0, 3],
+      length: [3, 2],
+    });
     expect(rows).toEqual([1, 2, 0, 1, 0, 0]);
     expect(count).toEqual([3, 2]);
   });
 
   it("gather copies rows with all that lies beside them, renumbers ranks and turns keys", async () => {
     const spec = { heads: 2, most: 2, headSize: 2, arenaRows: 4, targetRows: 3, planes: 2, kv: "f32" as const };
-    const given = { keys: [1, 2, 3, 4, 5, 6, 7, 8], offset: [2, 0], rows: [1, 0, 1, 9], count: [2, 1], targetOffset: [1, 0] };
+    const given = {
+      keys: [1, 2, 3, 4, 5, 6, 7, 8],
+      offset: [2, 0],
+      rows: [1, 0, 1, 9],
+      count: [2, 1],
+      targetOffset: [1, 0],
+    };
     const more = { values: [10, 20, 30, 40, 50, 60, 70, 80], cells: [100, 101, 102, 103, 5, 6, 7, 8] };
     const moved = await runOp(
       "gather",
       { ...spec, values: true },
-      { ...given, ...more, targetKeys: [0, 0, 0, 0, 0, 0], targetValues: [0, 0, 0, 0, 0, 0], targetCells: [0, 0, 0, 0, 0, 0] },
+      {
+        ...given,
+        ...more,
+        targetKeys: [0, 0, 0, 0, 0, 0],
+        targetValues: [0, 0, 0, 0, 0, 0],
+        targetCells: [0, 0, 0, 0, 0, 0],
+      },
     );
     expect(moved).toEqual({
       targetKeys: [3, 4, 7, 8, 5, 6],
@@ -67,7 +98,13 @@ describe("ops on rows", () => {
     const ranked = await runOp(
       "gather",
       { ...spec, values: true, ranks: true },
-      { ...given, ...more, targetKeys: [0, 0, 0, 0, 0, 0], targetValues: [0, 0, 0, 0, 0, 0], targetCells: [0, 0, 0, 0, 0, 0] },
+      {
+        ...given,
+        ...more,
+        targetKeys: [0, 0, 0, 0, 0, 0],
+        targetValues: [0, 0, 0, 0, 0, 0],
+        targetCells: [0, 0, 0, 0, 0, 0],
+      },
     );
     expect(ranked.targetCells).toEqual([101, 103, 102, 0, 0, 1]);
     // Place 1 is a quarter turn.
@@ -80,7 +117,16 @@ describe("ops on rows", () => {
   });
 
   describe("evict", () => {
-    const spec = { sequences: 1, kvHeads: 1, capacity: 6, most: 4, headSize: 1, arenaRows: 7, planes: 2, kv: "f32" as const };
+    const spec = {
+      sequences: 1,
+      kvHeads: 1,
+      capacity: 6,
+      most: 4,
+      headSize: 1,
+      arenaRows: 7,
+      planes: 2,
+      kv: "f32" as const,
+    };
     // Rows 0 to 5 of the head lie from arena row 1 on; 1, 4, 5 survive.
     const given = {
       keys: [99, 0, 1, 2, 3, 4, 5],
@@ -117,7 +163,9 @@ describe("ops on rows", () => {
 
     it("leaves heads that are short of their count, and sequences that have ended", async () => {
       const same = { keys: given.keys, values: given.values, cells, length: [6] };
-      expect(await runOp("evict", { ...spec, most: 6 }, { ...given, cells, rows: [0, 1, 2, 3, 4, 5], count: [6] })).toEqual(same);
+      expect(
+        await runOp("evict", { ...spec, most: 6 }, { ...given, cells, rows: [0, 1, 2, 3, 4, 5], count: [6] }),
+      ).toEqual(same);
       expect(await runOp("evict", spec, { ...given, cells, ended: [1] })).toEqual(same);
     });
   });
@@ -128,15 +176,31 @@ describe("tensor expressions", () => {
     const given = { source: [1, 2, 3, 4, 5, 6], offset: [1, 0], length: [2, 1] };
     const spec = { heads: 2, capacity: 2, width: 2, arenaRows: 3, source: "f32" as const };
     expect((await runOp("load", spec, given)).out).toEqual([3, 4, 5, 6, 1, 2, 0, 0]);
-    const turned = await runOp("load", { ...spec, rotate: true, rotary: 2, tableRows: 2 }, { ...given, ranks: [0, 1, 5], table: [1, 0, 0, 1] });
+    const turned = await runOp(
+      "load",
+      { ...spec, rotate: true, rotary: 2, tableRows: 2 },
+      { ...given, ranks: [0, 1, 5], table: [1, 0, 0, 1] },
+    );
     expect(turned.out).toEqual([-4, 3, -6, 5, 1, 2, 0, 0]);
-    const words = await runOp("load", { ...spec, width: 1, source: "i32" }, { source: [-7, 8, 9], offset: [1, 0], length: [2, 1] });
+    const words = await runOp(
+      "load",
+      { ...spec, width: 1, source: "i32" },
+      { source: [-7, 8, 9], offset: [1, 0], length: [2, 1] },
+    );
     expect(words.out).toEqual([8, 9, -7, 0]);
   });
 
   it("store puts a grid back into ragged rows", async () => {
-    const given = { x: [1, 2, 3, 4, 5, 6], offset: [2, 0, 4], length: [2, 1, 1], target: [0, 0, 0, 0, 0], ended: [0, 0, 1] };
-    expect(await runOp("store", { sequences: 3, kvHeads: 1, capacity: 2, arenaRows: 5 }, given)).toEqual({ target: [3, 0, 1, 2, 0] });
+    const given = {
+      x: [1, 2, 3, 4, 5, 6],
+      offset: [2, 0, 4],
+      length: [2, 1, 1],
+      target: [0, 0, 0, 0, 0],
+      ended: [0, 0, 1],
+    };
+    expect(await runOp("store", { sequences: 3, kvHeads: 1, capacity: 2, arenaRows: 5 }, given)).toEqual({
+      target: [3, 0, 1, 2, 0],
+    });
   });
 
   it("unary, one kind at a time", async () => {
@@ -162,15 +226,36 @@ describe("tensor expressions", () => {
     expect(await of("and")).toEqual([1, 0, 1, 1]);
     expect(await of("or")).toEqual([1, 1, 1, 1]);
     const outer = { d0: 2, d1: 3, d2: 1, a0: 2, a1: 1, a2: 1, b0: 1, b1: 3, b2: 1 };
-    expect((await runOp("binary", { ...outer, kind: "mul", value: 0 }, { a: [2, 3], b: [1, 10, 100] })).out).toEqual([2, 20, 200, 3, 30, 300]);
+    expect((await runOp("binary", { ...outer, kind: "mul", value: 0 }, { a: [2, 3], b: [1, 10, 100] })).out).toEqual([
+      2, 20, 200, 3, 30, 300,
+    ]);
     const literal = { ...wide, b1: 1, kind: "div" as const, literal: true, value: 2 };
     expect((await runOp("binary", literal, { a: [1, 0, 3, 4] })).out).toEqual([0.5, 0, 1.5, 2]);
   });
 
   it("where chooses by the mask", async () => {
-    const spec = { d0: 1, d1: 3, d2: 1, m0: 1, m1: 3, m2: 1, a0: 1, a1: 1, a2: 1, b0: 1, b1: 3, b2: 1, valueA: inf, valueB: 0 };
+    const spec = {
+      d0: 1,
+      d1: 3,
+      d2: 1,
+      m0: 1,
+      m1: 3,
+      m2: 1,
+      a0: 1,
+      a1: 1,
+      a2: 1,
+      b0: 1,
+      b1: 3,
+      b2: 1,
+      valueA: inf,
+      valueB: 0,
+    };
     expect((await runOp("where", spec, { mask: [1, 0, -2], a: [9], b: [1, 2, 3] })).out).toEqual([9, 2, 9]);
-    expect((await runOp("where", { ...spec, literalA: true }, { mask: [1, 0, 0], b: [1, 2, 3] })).out).toEqual([inf, 2, 3]);
+    expect((await runOp("where", { ...spec, literalA: true }, { mask: [1, 0, 0], b: [1, 2, 3] })).out).toEqual([
+      inf,
+      2,
+      3,
+    ]);
   });
 
   it("reduce runs along any axis, over the real rows where ragged", async () => {
@@ -179,10 +264,13 @@ describe("tensor expressions", () => {
     expect((await runOp("reduce", { ...cube, kind: "sum" }, { x })).out).toEqual([6, 8, 10, 12]);
     expect((await runOp("reduce", { ...cube, axis: 1, kind: "mean" }, { x })).out).toEqual([2, 3, 6, 7]);
     expect((await runOp("reduce", { ...cube, axis: 2, kind: "max" }, { x })).out).toEqual([2, 4, 6, 8]);
-    expect((await runOp("reduce", { d0: 1, d1: 2, d2: 1, share: 1, axis: 1, kind: "norm" }, { x: [3, 4] })).out).toEqual([5]);
+    expect(
+      (await runOp("reduce", { d0: 1, d1: 2, d2: 1, share: 1, axis: 1, kind: "norm" }, { x: [3, 4] })).out,
+    ).toEqual([5]);
     // Four query heads, two a KV head; the second KV head has no rows.
     const ragged = { d0: 4, d1: 2, d2: 1, share: 2, axis: 1, ragged: true };
-    const of = async (kind: "sum" | "mean" | "max" | "min" | "norm") => (await runOp("reduce", { ...ragged, kind }, { x, length: [1, 0] })).out;
+    const of = async (kind: "sum" | "mean" | "max" | "min" | "norm") =>
+      (await runOp("reduce", { ...ragged, kind }, { x, length: [1, 0] })).out;
     expect(await of("sum")).toEqual([1, 3, 0, 0]);
     expect(await of("mean")).toEqual([1, 3, 0, 0]);
     expect(await of("max")).toEqual([1, 3, -inf, -inf]);

@@ -31,8 +31,14 @@ export async function runOp<N extends OpName>(
     const buffer = backend.allocate(bytesOf(dtypeOf(rule), rule.shape(full)), "test");
     operands[name] = { buffer, offset: 0 };
     if (!numbers) continue;
-    const data = numbers instanceof Uint8Array ? numbers : dtypeOf(rule) === "i32" ? Int32Array.from(numbers) : Float32Array.from(numbers);
-    if (data.byteLength !== buffer.bytes) throw new RangeError(`${op}: ${name} has ${data.byteLength} bytes, not ${buffer.bytes}`);
+    const data =
+      numbers instanceof Uint8Array
+        ? numbers
+        : dtypeOf(rule) === "i32"
+          ? Int32Array.from(numbers)
+          : Float32Array.from(numbers);
+    if (data.byteLength !== buffer.bytes)
+      throw new RangeError(`${op}: ${name} has ${data.byteLength} bytes, not ${buffer.bytes}`);
     backend.write({ buffer, offset: 0 }, data);
   }
   backend.dispatch(kernel, operands as unknown as Operands<N>);

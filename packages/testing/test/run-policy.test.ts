@@ -24,8 +24,18 @@ const steps = Array.from({ length: 7 }, () => [raw(1), raw(1)]);
 const ropeTheta = 10_000;
 const given = { ...sizes, layers, steps, ropeTheta, tile: 16 };
 
-const ragged: Policy = { name: "ragged", budget: perHead(9, 15), score: recency, protect: last(3), schedule: whenOver() };
-const pooled: Policy = { ...snapkv({ keep: 14, window: 4, kernel: 5, pooling: "average" }), name: "pooled", schedule: whenOver() };
+const ragged: Policy = {
+  name: "ragged",
+  budget: perHead(9, 15),
+  score: recency,
+  protect: last(3),
+  schedule: whenOver(),
+};
+const pooled: Policy = {
+  ...snapkv({ keep: 14, window: 4, kernel: 5, pooling: "average" }),
+  name: "pooled",
+  schedule: whenOver(),
+};
 const inBursts: Policy = { ...h2o({ keep: 12, recent: 4 }), name: "in bursts", schedule: every(3) };
 const policies = [
   ragged,
@@ -43,13 +53,18 @@ async function check(policy: Policy, options: Partial<RunPolicyOptions> = {}, to
 }
 
 describe("runPolicy", () => {
-  it.each(policies.map((policy) => [policy.name, policy] as const))("%s: holds what a plain cache holds, in tiles of any size", async (_, policy) => {
-    for (const tile of [1, 7, 40, 64]) await check(policy, { tile });
-    const backend = reference();
-    const { prefill, steps: after } = await runPolicy({ policy, backend, ...given });
-    expect(Math.min(...after.map(({ kept }) => kept.flat(2).length))).toBeLessThan(prefill.kept.flat().length * tokens);
-    expect(backend.memory().live).toBe(0);
-  });
+  it.each(policies.map((policy) => [policy.name, policy] as const))(
+    "%s: holds what a plain cache holds, in tiles of any size",
+    async (_, policy) => {
+      for (const tile of [1, 7, 40, 64]) await check(policy, { tile });
+      const backend = reference();
+      const { prefill, steps: after } = await runPolicy({ policy, backend, ...given });
+      expect(Math.min(...after.map(({ kept }) => kept.flat(2).length))).toBeLessThan(
+        prefill.kept.flat().length * tokens,
+      );
+      expect(backend.memory().live).toBe(0);
+    },
+  );
 
   it("takes keys that are rotated already", async () => {
     const turn = (part: RawLayer, first: number, count: number): RawLayer => {
@@ -79,7 +94,10 @@ describe("runPolicy", () => {
     const bad: readonly [Partial<RunPolicyOptions>, RegExp][] = [
       [{ layers: [] }, /q of layer 0 has 0 numbers; it must be \[4, tokens, 8\]/],
       [{ layers: [{ ...layers[0]!, q: new Float32Array(33) }] }, /q of layer 0 has 33/],
-      [{ layers: [layers[0]!, { ...layers[1]!, k: new Float32Array(5) }] }, /k of layer 1 has 5 numbers; it must be \[2, 40, 8\]/],
+      [
+        { layers: [layers[0]!, { ...layers[1]!, k: new Float32Array(5) }] },
+        /k of layer 1 has 5 numbers; it must be \[2, 40, 8\]/,
+      ],
       [{ steps: [[raw(1)]] }, /step 0 has 1 layers; the prompt has 2/],
       [{ steps: [[raw(1), raw(2)]] }, /q of layer 1 has 64/],
       [{ tile: 0 }, /tile is 0/],
@@ -92,7 +110,9 @@ describe("runPolicy", () => {
       await expect(attempt).rejects.toBeInstanceOf(CacheError);
       expect(backend.memory().live).toBe(0);
     }
-    await expect(runPolicy({ policy: {} as never, backend: reference(), ...given })).rejects.toBeInstanceOf(PolicyError);
+    await expect(runPolicy({ policy: {} as never, backend: reference(), ...given })).rejects.toBeInstanceOf(
+      PolicyError,
+    );
   });
 });
 
@@ -111,7 +131,8 @@ function faulty(op: OpName, twist: (spec: Loose, operands: Loose) => readonly [L
   };
 }
 
-const flip = (flag: string) => (spec: Loose, operands: Loose) => [{ ...spec, [flag]: spec[flag] !== true }, operands] as const;
+const flip = (flag: string) => (spec: Loose, operands: Loose) =>
+  [{ ...spec, [flag]: spec[flag] !== true }, operands] as const;
 const faults: readonly [string, Policy, Backend][] = [
   [
     "scores are taken from another tensor",
@@ -131,7 +152,11 @@ const faults: readonly [string, Policy, Backend][] = [
   ["rows lose their order where neighbours count", pooled, faulty("evict", flip("ordered"))],
   ["ranks are not lowered", streaming({ keep: 10 }), faulty("evict", flip("ranks"))],
   ["ranks are not renumbered", streaming({ keep: 10 }), faulty("gather", flip("ranks"))],
-  ["values stay where they were", ragged, faulty("evict", (spec, operands) => [spec, { ...operands, values: operands.keys }])],
+  [
+    "values stay where they were",
+    ragged,
+    faulty("evict", (spec, operands) => [spec, { ...operands, values: operands.keys }]),
+  ],
   ["keys lie unrotated", h2o({ keep: 12 }), faulty("rope", flip("keys"))],
   ["positions stand still", ragged, faulty("advance", (spec, operands) => [{ ...spec, by: 2 }, operands])],
   ["keys are read unrotated", streaming({ keep: 10 }), faulty("decodeAttention", flip("slot"))],
@@ -161,7 +186,12 @@ describe("testPolicy's plain cache catches", () => {
       told,
       /step 3, layer 0: KV head 0: kept 13 rows/,
     ],
-    ["a score turned round", { ...told, score: { ...told.score, score: (view) => told.score.score(view).neg() } }, told, /evicted \d+ of score/],
+    [
+      "a score turned round",
+      { ...told, score: { ...told.score, score: (view) => told.score.score(view).neg() } },
+      told,
+      /evicted \d+ of score/,
+    ],
     [
       "rows that were promised to stay",
       { ...told, protect: none },
@@ -169,7 +199,12 @@ describe("testPolicy's plain cache catches", () => {
       /evicted \d+, which is protected|evicted \d+ of score Infinity/,
     ],
     ["another watch", { ...told, score: { ...told.score, watch: 5 } }, told, /evicted \d+ of score/],
-    ["positions in the text for slots", { ...streaming({ keep: 10 }), positions: "text" }, streaming({ keep: 10 }), /attention gave/],
+    [
+      "positions in the text for slots",
+      { ...streaming({ keep: 10 }), positions: "text" },
+      streaming({ keep: 10 }),
+      /attention gave/,
+    ],
   ];
   it.each(lies)("a run with %s", async (_, ran, policy, message) => {
     const attempt = check(ran, {}, policy);

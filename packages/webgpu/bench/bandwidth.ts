@@ -17,7 +17,10 @@ fn main(@builtin(global_invocation_id) thread: vec3u, @builtin(num_workgroups) g
   out[thread.x] = sum.x ^ sum.y ^ sum.z ^ sum.w;
 }`;
 
-/** Bytes a second that a plain WGSL loop reads from 512 MiB of the device's memory, or as much as a binding holds: what decode is measured against. */
+/**
+ * Bytes a second that a plain WGSL loop reads from 512 MiB of the device's memory, or as much as a binding holds: what
+ * decode is measured against.
+ */
 export async function bandwidth(gpu: GPU): Promise<number> {
   const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
   if (!adapter) throw new Error("there is no WebGPU adapter");
@@ -27,7 +30,10 @@ export async function bandwidth(gpu: GPU): Promise<number> {
   const bytes = Math.min(bufferBytes, 2 ** Math.floor(Math.log2(Math.min(maxStorageBufferBindingSize, maxBufferSize))));
   const data = device.createBuffer({ size: bytes, usage: usage.storage });
   const out = device.createBuffer({ size: 4 * 256 * groups, usage: usage.storage });
-  const pipeline = device.createComputePipeline({ layout: "auto", compute: { module: device.createShaderModule({ code: text }) } });
+  const pipeline = device.createComputePipeline({
+    layout: "auto",
+    compute: { module: device.createShaderModule({ code: text }) },
+  });
   const group = device.createBindGroup({
     layout: pipeline.getBindGroupLayout(0),
     entries: [data, out].map((buffer, binding) => ({ binding, resource: { buffer } })),

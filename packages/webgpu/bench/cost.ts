@@ -18,7 +18,14 @@ export async function cost(backend: Backend, shape: string, weights: WeightDType
   const bytes: number[] = [];
   for (let run = -1; run < runs; run++) {
     for (const [index, policy] of policies.entries()) {
-      const { timings, cache } = await generate({ model, policy, prompt, maxTokens: 1, ignoreEnd: true, temperature: 0 }).result;
+      const { timings, cache } = await generate({
+        model,
+        policy,
+        prompt,
+        maxTokens: 1,
+        ignoreEnd: true,
+        temperature: 0,
+      }).result;
       // The first compiles pipelines.
       if (run >= 0) seconds[index]!.push(timings.prefillSeconds);
       bytes[index] = cache.bytes;

@@ -2,7 +2,15 @@ import { full, type Policy } from "@ziggurat/policy";
 import { generate, loadModel } from "@ziggurat/runtime";
 import { snapkv } from "@ziggurat/snapkv";
 import type { Backend, WeightDType } from "@ziggurat/tensor";
-import { type LlamaShape, llama1b, llama8b, pebble, prefillOperations, randomLlama, smollm2 } from "../../../apps/bench/src/random-llama.js";
+import {
+  type LlamaShape,
+  llama1b,
+  llama8b,
+  pebble,
+  prefillOperations,
+  randomLlama,
+  smollm2,
+} from "../../../apps/bench/src/random-llama.js";
 import { median } from "../../../apps/bench/src/report.js";
 
 const shapes: Readonly<Record<string, LlamaShape>> = { pebble, smol: smollm2, "1b": llama1b, "8b": llama8b };
@@ -49,7 +57,15 @@ export async function decode(
   };
   const { model, prompt, what } = await load(watched, shape, weights, tokens);
   const run = async (policy: Policy) => {
-    const generation = generate({ model, policy, prompt, maxTokens: all, ignoreEnd: true, temperature: 0, readEvery: every });
+    const generation = generate({
+      model,
+      policy,
+      prompt,
+      maxTokens: all,
+      ignoreEnd: true,
+      temperature: 0,
+      readEvery: every,
+    });
     let seen = 0;
     let begun = 0;
     for await (const { ids } of generation) {
@@ -64,9 +80,13 @@ export async function decode(
   // Pipelines are compiled, and clocks are up.
   for (const policy of policies) await run(policy);
   const runs = policies.map((): Awaited<ReturnType<typeof run>>[] => []);
-  for (let round = 0; round < rounds; round++) for (const [index, policy] of policies.entries()) runs[index]!.push(await run(policy));
+  for (let round = 0; round < rounds; round++)
+    for (const [index, policy] of policies.entries()) runs[index]!.push(await run(policy));
   for (const [index, { name }] of policies.entries()) {
-    const [prefillSpeed, decodeSpeed] = [median(runs[index]!.map((run) => run.prefillSpeed)), median(runs[index]!.map((run) => run.decodeSpeed))];
+    const [prefillSpeed, decodeSpeed] = [
+      median(runs[index]!.map((run) => run.prefillSpeed)),
+      median(runs[index]!.map((run) => run.decodeSpeed)),
+    ];
     const speed = runs[index]![0]!.bytes * decodeSpeed;
     const operations = (prefillOperations(what, tokens) * prefillSpeed) / tokens;
     console.log(

@@ -39,7 +39,9 @@ const { positionals, values } = parseArgs({
   },
 });
 
-const { create } = (await import(values.webgpu ? new URL(`file://${values.webgpu}/index.js`).href : "webgpu")) as typeof import("webgpu");
+const { create } = (await import(
+  values.webgpu ? new URL(`file://${values.webgpu}/index.js`).href : "webgpu"
+)) as typeof import("webgpu");
 const gpu = create(values.dawn);
 const tokens = Number(values.tokens);
 let failed = 0;
@@ -47,10 +49,20 @@ if (positionals.length === 0) console.log(help);
 for (const command of positionals) {
   const open = (without: readonly OptionalFeature[] = []) => webgpu({ gpu, without });
   if (command === "conformance") {
-    const masks: readonly OptionalFeature[] = ["shaderF16", "subgroupMatrix", "packedDots", "subgroups", "largeBindings"];
+    const masks: readonly OptionalFeature[] = [
+      "shaderF16",
+      "subgroupMatrix",
+      "packedDots",
+      "subgroups",
+      "largeBindings",
+    ];
     for (const without of values.unmasked ? [[]] : [[], ...masks.map((mask) => [mask])]) {
       const backend = await open(without);
-      failed += await conformance(without.length > 0 ? `without ${without.join(", ")}` : "all features", backend, values.op);
+      failed += await conformance(
+        without.length > 0 ? `without ${without.join(", ")}` : "all features",
+        backend,
+        values.op,
+      );
       await backend.dispose();
     }
     continue;

@@ -34,9 +34,14 @@ export async function matrix(backend: Backend): Promise<void> {
         const x = { buffer: backend.allocate(4 * rows * width, "x"), offset: 0 };
         const y = { buffer: backend.allocate(4 * rows * out, "y"), offset: 0 };
         const kernel = await backend.prepare("linear", { rows, width, out, weight: weight as WeightDType });
-        const all = await time(backend, rows > 100 ? 3 : 20, () => buffers.forEach((_, i) => backend.dispatch(kernel, { x, weight: at(i), out: y })));
+        const all = await time(backend, rows > 100 ? 3 : 20, () =>
+          buffers.forEach((_, i) => backend.dispatch(kernel, { x, weight: at(i), out: y })),
+        );
         const seconds = all / 1000 / matrices;
-        const speed = rows > 4 ? `${((2 * rows * out * width) / seconds / 1e12).toFixed(2)} TFLOP/s` : `${(bytes / seconds / 1e9).toFixed(0)} GB/s`;
+        const speed =
+          rows > 4
+            ? `${((2 * rows * out * width) / seconds / 1e12).toFixed(2)} TFLOP/s`
+            : `${(bytes / seconds / 1e9).toFixed(0)} GB/s`;
         line.push(`${rows} rows ${(1e6 * seconds).toFixed(1)} us ${speed}`);
         backend.free(x.buffer);
         backend.free(y.buffer);
@@ -64,7 +69,15 @@ export async function attention(backend: Backend): Promise<void> {
         offset,
         Int32Array.from({ length: kvHeads }, (_, head) => head * rows),
       );
-      const shape = { queryHeads, kvHeads, headSize, arenaRows, kv: "f16", scale: headSize ** -0.5, softcap: 0 } as const;
+      const shape = {
+        queryHeads,
+        kvHeads,
+        headSize,
+        arenaRows,
+        kv: "f16",
+        scale: headSize ** -0.5,
+        softcap: 0,
+      } as const;
       const step = (tokens: number) => ({
         qkv: allocate(4 * tokens * (queryHeads + 2 * kvHeads) * headSize),
         out: allocate(4 * tokens * queryHeads * headSize),
@@ -73,17 +86,29 @@ export async function attention(backend: Backend): Promise<void> {
       backend.write(length, new Int32Array(kvHeads).fill(rows - 1));
       const decode = await backend.prepare("decodeAttention", { sequences: 1, capacity: rows, ...shape });
       const one = step(1);
-      const ms = await time(backend, 50, () => backend.dispatch(decode, { ...one, keys, values, offset, length, ended }));
+      const ms = await time(backend, 50, () =>
+        backend.dispatch(decode, { ...one, keys, values, offset, length, ended }),
+      );
       const bytes = 4 * arenaRows * headSize;
       const tokens = 512;
       backend.write(length, new Int32Array(kvHeads).fill(rows - tokens));
       const prefill = await backend.prepare("attention", { tokens, ...shape });
       const many = step(tokens);
-      const prefillMs = await time(backend, 3, () => backend.dispatch(prefill, { ...many, keys, values, offset, length }));
+      const prefillMs = await time(backend, 3, () =>
+        backend.dispatch(prefill, { ...many, keys, values, offset, length }),
+      );
       const flops = 4 * tokens * queryHeads * headSize * (rows - tokens / 2);
-      const watch = await backend.prepare("watch", { sequences: 1, tokens, capacity: rows, from: tokens - 32, ...shape });
+      const watch = await backend.prepare("watch", {
+        sequences: 1,
+        tokens,
+        capacity: rows,
+        from: tokens - 32,
+        ...shape,
+      });
       const mass = allocate(4 * queryHeads * rows);
-      const watchMs = await time(backend, 3, () => backend.dispatch(watch, { qkv: many.qkv, keys, lse: many.lse, offset, length, ended, mass }));
+      const watchMs = await time(backend, 3, () =>
+        backend.dispatch(watch, { qkv: many.qkv, keys, lse: many.lse, offset, length, ended, mass }),
+      );
       console.log(
         [
           `${queryHeads}/${kvHeads} heads of ${headSize}, ${rows} rows, f16`.padEnd(36),
@@ -92,7 +117,17 @@ export async function attention(backend: Backend): Promise<void> {
           `watch 32 ${(1000 * watchMs).toFixed(0)} us`,
         ].join("   "),
       );
-      for (const { buffer } of [keys, values, offset, length, ended, mass, ...Object.values(one), ...Object.values(many)]) backend.free(buffer);
+      for (const { buffer } of [
+        keys,
+        values,
+        offset,
+        length,
+        ended,
+        mass,
+        ...Object.values(one),
+        ...Object.values(many),
+      ])
+        backend.free(buffer);
     }
   }
 }

@@ -5,8 +5,16 @@ import type { Profile, Timing } from "../src/profile.js";
 /** Tokens that a profile of decode is over. */
 const tokens = 16;
 
-/** Where the device's time goes, by op: in a prefill, and in a decode step. The dispatches are apart, so the sum is more than the whole takes. */
-export async function profileModel(model: Model, profile: Profile, prompt: readonly number[], policy: Policy = full()): Promise<void> {
+/**
+ * Where the device's time goes, by op: in a prefill, and in a decode step. The dispatches are apart, so the sum is more
+ * than the whole takes.
+ */
+export async function profileModel(
+  model: Model,
+  profile: Profile,
+  prompt: readonly number[],
+  policy: Policy = full(),
+): Promise<void> {
   const run = async (maxTokens: number): Promise<readonly Timing[]> => {
     profile.reset();
     for await (const _ of generateEach({ model, policies: [policy], prompt, maxTokens, ignoreEnd: true }));
@@ -20,7 +28,11 @@ export async function profileModel(model: Model, profile: Profile, prompt: reado
   print(prefill, 1);
   const decode = both.map(({ op, dispatches, microseconds }) => {
     const before = prefill.find((timing) => timing.op === op);
-    return { op, dispatches: dispatches - (before?.dispatches ?? 0), microseconds: microseconds - (before?.microseconds ?? 0) };
+    return {
+      op,
+      dispatches: dispatches - (before?.dispatches ?? 0),
+      microseconds: microseconds - (before?.microseconds ?? 0),
+    };
   });
   console.log(`  ${policy.name}: a decode step by op`);
   print(

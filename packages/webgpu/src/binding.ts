@@ -8,7 +8,10 @@ export interface Place {
   readonly offset: number;
 }
 
-/** A binding of a dispatch: the stretch of a buffer that holds all operands of the group, in windows where it is longer than one binding may be. */
+/**
+ * A binding of a dispatch: the stretch of a buffer that holds all operands of the group, in windows where it is longer
+ * than one binding may be.
+ */
 export interface Binding extends Omit<Group, "windows"> {
   readonly buffer: GPUBuffer;
   readonly stretches: readonly Stretch[];
@@ -26,17 +29,29 @@ export interface Stretch {
 
 /** Offsets of bindings are multiples of this on every device. */
 const alignment = 256;
-const sizes: Readonly<Record<string, number>> = { u32: 4, i32: 4, f32: 4, "vec2<u32>": 8, "vec4<u32>": 16, "vec4<f32>": 16 };
+const sizes: Readonly<Record<string, number>> = {
+  u32: 4,
+  i32: 4,
+  f32: 4,
+  "vec2<u32>": 8,
+  "vec4<u32>": 16,
+  "vec4<f32>": 16,
+};
 const sizeOf = ({ type }: { type: string }) => sizes[type]!;
 
 /** Buffers are whole quads, so that wide loads of their last bytes stay inside. */
 export const padded = (bytes: number): number => Math.max(Math.ceil(bytes / 16) * 16, 16);
 
 /**
- * Binds a stage's operands. Operands of one type in one buffer share a binding, as WebGPU lets no dispatch write bytes that it binds twice. A stretch
- * longer than the device binds becomes several bindings.
+ * Binds a stage's operands. Operands of one type in one buffer share a binding, as WebGPU lets no dispatch write bytes
+ * that it binds twice. A stretch longer than the device binds becomes several bindings.
  */
-export function bindingsOf(op: string, stage: Stage, places: Readonly<Record<string, Place>>, limit: number): readonly Binding[] {
+export function bindingsOf(
+  op: string,
+  stage: Stage,
+  places: Readonly<Record<string, Place>>,
+  limit: number,
+): readonly Binding[] {
   const groups: { names: string[]; bounds: Bound[]; buffer: GPUBuffer; starts: number[] }[] = [];
   for (const [name, bound] of Object.entries(stage.bound)) {
     const { buffer, offset } = places[bound.operand]!;
@@ -44,7 +59,9 @@ export function bindingsOf(op: string, stage: Stage, places: Readonly<Record<str
     const end = start + bound.bytes;
     const shared = groups.find((group) => {
       if (group.buffer !== buffer || group.bounds[0]!.type !== bound.type) return false;
-      const stretch = Math.max(end, ...group.bounds.map(({ bytes }, i) => group.starts[i]! + bytes)) - Math.min(start, ...group.starts);
+      const stretch =
+        Math.max(end, ...group.bounds.map(({ bytes }, i) => group.starts[i]! + bytes)) -
+        Math.min(start, ...group.starts);
       return stretch <= limit || bound.written || group.bounds.some(({ written }) => written);
     });
     const group = shared ?? { names: [], bounds: [], buffer, starts: [] };
@@ -58,7 +75,10 @@ export function bindingsOf(op: string, stage: Stage, places: Readonly<Record<str
     if (!bounds.some(({ written }) => written)) continue;
     const count = (writtenBuffers.get(buffer) ?? 0) + 1;
     writtenBuffers.set(buffer, count);
-    if (count > 1) throw new OpError(`${op}: operands of different types are written in one buffer; WebGPU needs them in buffers of their own`);
+    if (count > 1)
+      throw new OpError(
+        `${op}: operands of different types are written in one buffer; WebGPU needs them in buffers of their own`,
+      );
   }
   return groups.map(({ names, bounds, buffer, starts }) => {
     const type = bounds[0]!.type;
@@ -71,10 +91,15 @@ export function bindingsOf(op: string, stage: Stage, places: Readonly<Record<str
     const binding = { type, names, written, buffer, at, copied };
     if (size <= limit) return { ...binding, stretches: [{ offset, size }] };
     if (copied)
-      throw new OpError(`${op}: ${names.join(", ")} must be copied, ${size} bytes, and this device binds at most ${limit}; use buffers of their own`);
+      throw new OpError(
+        `${op}: ${names.join(", ")} must be copied, ${size} bytes, and this device binds at most ${limit}; use buffers of their own`,
+      );
     const window = 2 ** Math.floor(Math.log2(limit));
     const windows = Math.ceil(size / window);
-    const stretches = Array.from({ length: windows }, (_, i) => ({ offset: offset + i * window, size: Math.min(window, size - i * window) }));
+    const stretches = Array.from({ length: windows }, (_, i) => ({
+      offset: offset + i * window,
+      size: Math.min(window, size - i * window),
+    }));
     return { ...binding, stretches, window: window / sizeOf({ type }) };
   });
 }

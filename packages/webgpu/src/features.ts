@@ -7,7 +7,9 @@ export interface Features {
   readonly subgroups: boolean;
   /** Arithmetic on 16-bit floats in shaders. */
   readonly half: boolean;
-  /** Products of 16 x 16 matrices of 16-bit floats, summed in f32, by a subgroup. Experimental, and so not in browsers. */
+  /**
+   * Products of 16 x 16 matrices of 16-bit floats, summed in f32, by a subgroup. Experimental, and so not in browsers.
+   */
   readonly matrix: boolean;
   /** Dot products of four bytes at a time. */
   readonly dots: boolean;
@@ -15,19 +17,32 @@ export interface Features {
 
 /** `GPUAdapterInfo` where the experimental feature is there. */
 interface MatrixInfo {
-  readonly subgroupMatrixConfigs?: Iterable<{ componentType: string; resultComponentType: string; M: number; N: number; K: number }>;
+  readonly subgroupMatrixConfigs?: Iterable<{
+    componentType: string;
+    resultComponentType: string;
+    M: number;
+    N: number;
+    K: number;
+  }>;
 }
 
 const matrixFeature = "chromium-experimental-subgroup-matrix" as GPUFeatureName;
 
 /** Chooses features. `timed`: whether dispatches are to be timed. */
-export function featuresOf(adapter: GPUAdapter, gpu: Gpu, without: readonly OptionalFeature[], timed: boolean): Features {
-  const has = (feature: GPUFeatureName, name: OptionalFeature) => adapter.features.has(feature) && !without.includes(name);
+export function featuresOf(
+  adapter: GPUAdapter,
+  gpu: Gpu,
+  without: readonly OptionalFeature[],
+  timed: boolean,
+): Features {
+  const has = (feature: GPUFeatureName, name: OptionalFeature) =>
+    adapter.features.has(feature) && !without.includes(name);
   const subgroups = has("subgroups", "subgroups");
   const half = has("shader-f16", "shaderF16");
   const { subgroupMatrixConfigs = [] } = adapter.info as MatrixInfo;
   const fits = [...subgroupMatrixConfigs].some(
-    ({ componentType, resultComponentType, M, N, K }) => componentType === "f16" && resultComponentType === "f32" && M === 16 && N === 16 && K === 16,
+    ({ componentType, resultComponentType, M, N, K }) =>
+      componentType === "f16" && resultComponentType === "f32" && M === 16 && N === 16 && K === 16,
   );
   const matrix = subgroups && half && fits && has(matrixFeature, "subgroupMatrix");
   const required: GPUFeatureName[] = [];
@@ -37,6 +52,8 @@ export function featuresOf(adapter: GPUAdapter, gpu: Gpu, without: readonly Opti
   if (timed && adapter.features.has("timestamp-query")) required.push("timestamp-query");
   // Apple's have no such instruction.
   const dots =
-    adapter.info.vendor !== "apple" && (gpu.wgslLanguageFeatures?.has("packed_4x8_integer_dot_product") ?? false) && !without.includes("packedDots");
+    adapter.info.vendor !== "apple" &&
+    (gpu.wgslLanguageFeatures?.has("packed_4x8_integer_dot_product") ?? false) &&
+    !without.includes("packedDots");
   return { required, subgroups, half, matrix, dots };
 }

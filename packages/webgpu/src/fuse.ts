@@ -11,7 +11,10 @@ export interface Call {
   readonly operands: Given;
 }
 
-/** Joins neighbouring dispatches of a program where one does the same, every operand that was written still being written: a decode step is bound by their number. */
+/**
+ * Joins neighbouring dispatches of a program where one does the same, every operand that was written still being
+ * written: a decode step is bound by their number.
+ */
 export function fuse(calls: readonly Call[], traits: Traits): readonly Call[] {
   const fused: Call[] = [];
   for (let at = 0; at < calls.length; at++) {
@@ -29,26 +32,41 @@ export function fuse(calls: readonly Call[], traits: Traits): readonly Call[] {
   return fused;
 }
 
-const specOf = <N extends "advance" | "rope" | "append" | "rmsNorm" | "linear" | "gatedActivation">({ kernel }: Call, op: N): Full<N> | undefined =>
-  kernel instanceof WebGpuKernel && kernel.op === op ? (kernel.spec as Full<N>) : undefined;
+const specOf = <N extends "advance" | "rope" | "append" | "rmsNorm" | "linear" | "gatedActivation">(
+  { kernel }: Call,
+  op: N,
+): Full<N> | undefined => (kernel instanceof WebGpuKernel && kernel.op === op ? (kernel.spec as Full<N>) : undefined);
 
-const same = (a: Slice | undefined, b: Slice | undefined) => a !== undefined && a.buffer === b?.buffer && a.offset === b?.offset;
+const same = (a: Slice | undefined, b: Slice | undefined) =>
+  a !== undefined && a.buffer === b?.buffer && a.offset === b?.offset;
 
 /** Counters that follow one another, of the same sequences, by the same number. */
 function advances(a: Call, b: Call, traits: Traits): Call | undefined {
   const [first, second] = [specOf(a, "advance"), specOf(b, "advance")];
-  if (!first || !second || first.by !== second.by || first.sequences !== second.sequences || first.width !== second.width) return undefined;
+  if (
+    !first ||
+    !second ||
+    first.by !== second.by ||
+    first.sequences !== second.sequences ||
+    first.width !== second.width
+  )
+    return undefined;
   const [one, other] = [a.operands.counter!, b.operands.counter!];
   if (!same(a.operands.ended, b.operands.ended) || one.buffer !== other.buffer) return undefined;
   if (one.offset + 4 * first.repeat * first.sequences * first.width !== other.offset) return undefined;
-  return { kernel: new WebGpuKernel("advance", { ...first, repeat: first.repeat + second.repeat }, traits), operands: a.operands };
+  return {
+    kernel: new WebGpuKernel("advance", { ...first, repeat: first.repeat + second.repeat }, traits),
+    operands: a.operands,
+  };
 }
 
 /** One new token a sequence, turned and put behind its last row. */
 function ropeAndAppend(a: Call, b: Call): Call | undefined {
   const [rope, append] = [specOf(a, "rope"), specOf(b, "append")];
-  if (!rope || !append || rope.tokens !== 1 || append.tokens !== 1 || rope.sequences !== append.sequences) return undefined;
-  if (!same(a.operands.qkv, b.operands.qkv) || !rope.keys || !append.keys || !append.values || !append.cells) return undefined;
+  if (!rope || !append || rope.tokens !== 1 || append.tokens !== 1 || rope.sequences !== append.sequences)
+    return undefined;
+  if (!same(a.operands.qkv, b.operands.qkv) || !rope.keys || !append.keys || !append.values || !append.cells)
+    return undefined;
   if (rope.rotary !== rope.headSize || rope.headSize % 4 !== 0) return undefined;
   const { sequences, queryHeads, kvHeads, headSize, tableRows } = rope;
   const { arenaRows, planes, kv, ranks } = append;
@@ -79,24 +97,36 @@ function productOf(calls: readonly Call[], traits: Traits): { call: Call; count:
   const linear = product && specOf(product, "linear");
   const after = calls[before ? 2 : 1];
   const activation = after && specOf(after, "gatedActivation");
-  if (!product || !linear || calls.length !== 1 + (before ? 1 : 0) + (activation ? 1 : 0) || calls.length === 1) return undefined;
+  if (!product || !linear || calls.length !== 1 + (before ? 1 : 0) + (activation ? 1 : 0) || calls.length === 1)
+    return undefined;
   const needs = new Map(product.kernel.needs);
   const operands: Record<string, Slice | undefined> = { ...product.operands };
   if (before) {
     const { x, weight, out } = calls[0]!.operands;
-    if (before.rows !== linear.rows || before.width !== linear.width || !same(out, product.operands.x)) return undefined;
+    if (before.rows !== linear.rows || before.width !== linear.width || !same(out, product.operands.x))
+      return undefined;
     Object.assign(operands, { x, norm: weight, normed: out });
     needs.set("norm", calls[0]!.kernel.needs.get("weight")!).set("normed", calls[0]!.kernel.needs.get("out")!);
   }
   if (activation) {
-    if (activation.rows !== linear.rows || 2 * activation.width !== linear.out || !same(after.operands.x, product.operands.out)) return undefined;
+    if (
+      activation.rows !== linear.rows ||
+      2 * activation.width !== linear.out ||
+      !same(after.operands.x, product.operands.out)
+    )
+      return undefined;
     operands.gated = after.operands.out;
     needs.set("gated", after.kernel.needs.get("out")!);
   }
   const slices = Object.values(operands).filter((slice) => slice !== undefined);
   // What is written lies in buffers of its own.
   const written = [operands.out, operands.normed, operands.gated].filter((slice) => slice !== undefined);
-  if (slices.some((slice) => slice.offset % 16 !== 0 || written.some((other) => other !== slice && other.buffer === slice.buffer))) return undefined;
+  if (
+    slices.some(
+      (slice) => slice.offset % 16 !== 0 || written.some((other) => other !== slice && other.buffer === slice.buffer),
+    )
+  )
+    return undefined;
   const joined = { ...(before ? { epsilon: before.epsilon } : {}), ...(activation ? { kind: activation.kind } : {}) };
   const stages = joinedLinear(linear, joined, traits);
   if (!stages) return undefined;

@@ -1,4 +1,13 @@
-import { catalogue, checkSpec, type DType, type OperandRule, type OpName, operandBytes, operandIsUsed, type Spec } from "@ziggurat/tensor";
+import {
+  catalogue,
+  checkSpec,
+  type DType,
+  type OperandRule,
+  type OpName,
+  operandBytes,
+  operandIsUsed,
+  type Spec,
+} from "@ziggurat/tensor";
 import { kernels } from "./kernels/index.js";
 import type { Full, OpKernel, Stage, Traits } from "./stage.js";
 
@@ -48,7 +57,9 @@ export class WebGpuKernel<N extends OpName = OpName> implements Runnable {
     this.#kernel = kernels[op];
     this.#traits = traits;
     const loose = this.spec as unknown as Readonly<Record<string, number>> & Readonly<Record<string, DType>>;
-    const used = Object.entries<OperandRule>(catalogue[op].operands).filter(([, { when }]) => operandIsUsed(when, loose));
+    const used = Object.entries<OperandRule>(catalogue[op].operands).filter(([, { when }]) =>
+      operandIsUsed(when, loose),
+    );
     this.needs = new Map(used.map(([name, rule]) => [name, operandBytes(rule, loose, loose)]));
     this.#wide = this.#kernel.stages(this.spec, traits, true);
   }

@@ -9,10 +9,15 @@ export interface MatrixRows {
 }
 
 /**
- * How heads of `headSize` go to matrix units; undefined where they are too large for registers, or the device has no such units or too little shared memory. As many
- * rows to a subgroup as registers and shared memory hold.
+ * How heads of `headSize` go to matrix units; undefined where they are too large for registers, or the device has no
+ * such units or too little shared memory. As many rows to a subgroup as registers and shared memory hold.
  */
-export function matrixRows(headSize: number, kv: RowDType, { matrix, workgroupBytes }: Traits, wide: boolean): MatrixRows | undefined {
+export function matrixRows(
+  headSize: number,
+  kv: RowDType,
+  { matrix, workgroupBytes }: Traits,
+  wide: boolean,
+): MatrixRows | undefined {
   if (!matrix || !wide || kv === "f32" || headSize > 128 || headSize % 32 !== 0) return undefined;
   const stride = headSize / 8 + 1;
   const bytes = (high: number) => 16 * (64 * high * (Math.max(9, stride) + 5) + 2 * 32 * stride) + 1024;

@@ -1,4 +1,12 @@
-import { type Buffer, BufferError, Ledger, labelsOf, type MemoryReport, OutOfMemoryError, type Slice } from "@ziggurat/tensor";
+import {
+  type Buffer,
+  BufferError,
+  Ledger,
+  labelsOf,
+  type MemoryReport,
+  OutOfMemoryError,
+  type Slice,
+} from "@ziggurat/tensor";
 import { padded } from "./binding.js";
 import type { Failures } from "./failures.js";
 import type { Stream } from "./stream.js";
@@ -51,7 +59,9 @@ export class Memory {
   /** The bytes behind a slice. Throws a `BufferError` where they are not there. */
   range(what: string, { buffer, offset }: Slice, bytes: number): GPUBuffer | OutOfMemoryError {
     if (!(offset % 4 === 0 && offset >= 0 && bytes >= 0 && offset + bytes <= buffer.bytes)) {
-      throw new BufferError(`${what}: ${bytes} bytes from byte ${offset} (a multiple of 4) are not in a buffer of ${buffer.bytes}`);
+      throw new BufferError(
+        `${what}: ${bytes} bytes from byte ${offset} (a multiple of 4) are not in a buffer of ${buffer.bytes}`,
+      );
     }
     return this.#held(what, buffer).place;
   }
@@ -79,8 +89,14 @@ export class Memory {
     const before = () => this.#ledger.live - bytes;
     const { maxBufferSize } = this.#device.limits;
     if (padded(bytes) > maxBufferSize || this.#ledger.live > this.#maxBytes) {
-      const bound = padded(bytes) > maxBufferSize ? `a buffer of this device holds ${maxBufferSize}` : `of ${this.#maxBytes} in use`;
-      this.#refuse(entry, new OutOfMemoryError(`allocate: ${bytes} bytes for ${names}, with ${before()} in use; ${bound}`));
+      const bound =
+        padded(bytes) > maxBufferSize
+          ? `a buffer of this device holds ${maxBufferSize}`
+          : `of ${this.#maxBytes} in use`;
+      this.#refuse(
+        entry,
+        new OutOfMemoryError(`allocate: ${bytes} bytes for ${names}, with ${before()} in use; ${bound}`),
+      );
       return buffer;
     }
     this.#device.pushErrorScope("out-of-memory");
@@ -90,7 +106,10 @@ export class Memory {
       this.#device.popErrorScope().then((error) => {
         if (!error || !this.#buffers.has(buffer)) return;
         this.destroy(place);
-        this.#refuse(entry, new OutOfMemoryError(`allocate: ${bytes} bytes for ${names}, with ${before()} in use: ${error.message}`));
+        this.#refuse(
+          entry,
+          new OutOfMemoryError(`allocate: ${bytes} bytes for ${names}, with ${before()} in use: ${error.message}`),
+        );
       }),
     );
     return buffer;
@@ -140,7 +159,8 @@ export class Memory {
 
   #held(what: string, buffer: Buffer): Held {
     const found = this.#buffers.get(buffer);
-    if (!found) throw new BufferError(`${what}: this buffer of ${buffer.bytes} bytes was freed, or is of another backend`);
+    if (!found)
+      throw new BufferError(`${what}: this buffer of ${buffer.bytes} bytes was freed, or is of another backend`);
     return found;
   }
 

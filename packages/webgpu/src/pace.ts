@@ -1,4 +1,6 @@
-/** How long one submission should last: far below what makes a system think that the device hangs, or a page stutter. */
+/**
+ * How long one submission should last: far below what makes a system think that the device hangs, or a page stutter.
+ */
 const targetMilliseconds = 50;
 
 /** Learns how much work a device does in a millisecond, so that long sequences of commands are cut into submissions. */

@@ -10,7 +10,10 @@ export interface Pipeline {
 /** Bytes of the uniforms of one dispatch: every offset that WebGPU allows is a multiple of this at most. */
 export const uniformBytes = 256;
 
-/** Compiled kernels of one device, by the text and settings of a stage and by which operands share bindings. Sizes are uniforms, so new ones cost nothing. */
+/**
+ * Compiled kernels of one device, by the text and settings of a stage and by which operands share bindings. Sizes are
+ * uniforms, so new ones cost nothing.
+ */
 export class Pipelines {
   readonly #device: GPUDevice;
   readonly #layouts = new Map<string, readonly [GPUBindGroupLayout, GPUPipelineLayout]>();
@@ -61,7 +64,10 @@ export class Pipelines {
     const [layout, pipelineLayout] = this.#layout(groups);
     const code = textOf(stage, groups);
     const module = this.#device.createShaderModule({ code });
-    const descriptor: GPUComputePipelineDescriptor = { layout: pipelineLayout, compute: { module, entryPoint: "main" } };
+    const descriptor: GPUComputePipelineDescriptor = {
+      layout: pipelineLayout,
+      compute: { module, entryPoint: "main" },
+    };
     return { layout, descriptor };
   }
 

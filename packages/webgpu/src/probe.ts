@@ -10,25 +10,40 @@ fn main(@builtin(local_invocation_index) local: u32, @builtin(subgroup_size) siz
   seen[local] = vec2u(size, lane);
 }`;
 
-/** `size` where subgroups of a workgroup in one dimension are `size` neighbouring threads each, in order, as kernels take for granted; else 0. */
+/**
+ * `size` where subgroups of a workgroup in one dimension are `size` neighbouring threads each, in order, as kernels
+ * take for granted; else 0.
+ */
 export async function probeSubgroup(device: GPUDevice, size: number): Promise<number> {
   if (!(size >= 2 && size <= threads && threads % size === 0)) return 0;
   const bytes = 8 * threads;
   const seen = device.createBuffer({ size: bytes, usage: usage.storage | usage.copySource });
   const staging = device.createBuffer({ size: bytes, usage: usage.mapRead | usage.copyTarget });
   try {
-    const pipeline = await device.createComputePipelineAsync({ layout: "auto", compute: { module: device.createShaderModule({ code: text }) } });
+    const pipeline = await device.createComputePipelineAsync({
+      layout: "auto",
+      compute: { module: device.createShaderModule({ code: text }) },
+    });
     const encoder = device.createCommandEncoder();
     const pass = encoder.beginComputePass();
     pass.setPipeline(pipeline);
-    pass.setBindGroup(0, device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries: [{ binding: 0, resource: { buffer: seen } }] }));
+    pass.setBindGroup(
+      0,
+      device.createBindGroup({
+        layout: pipeline.getBindGroupLayout(0),
+        entries: [{ binding: 0, resource: { buffer: seen } }],
+      }),
+    );
     pass.dispatchWorkgroups(1);
     pass.end();
     encoder.copyBufferToBuffer(seen, 0, staging, 0, bytes);
     device.queue.submit([encoder.finish()]);
     await staging.mapAsync(mapRead);
     const found = new Uint32Array(staging.getMappedRange());
-    const asExpected = Array.from({ length: threads }, (_, i) => found[2 * i] === size && found[2 * i + 1] === i % size);
+    const asExpected = Array.from(
+      { length: threads },
+      (_, i) => found[2 * i] === size && found[2 * i + 1] === i % size,
+    );
     return asExpected.every(Boolean) ? size : 0;
   } catch {
     return 0;

@@ -12,8 +12,9 @@ const most = 1024;
 const queryResolve = 512;
 
 /**
- * Where the time of a device goes, by op: give one to `webgpu({ profile })`. Every dispatch gets a pass of its own, so the whole is slower than without. Counts only
- * where the adapter has timestamp queries; Dawn rounds them to 100 us unless started with disable-dawn-features=timestamp_quantization.
+ * Where the time of a device goes, by op: give one to `webgpu({ profile })`. Every dispatch gets a pass of its own, so
+ * the whole is slower than without. Counts only where the adapter has timestamp queries; Dawn rounds them to 100 us
+ * unless started with disable-dawn-features=timestamp_quantization.
  */
 export class Profile {
   readonly #totals = new Map<string, { dispatches: number; microseconds: number }>();
@@ -38,7 +39,9 @@ export class Profile {
     this.#queries ??= device.createQuerySet({ type: "timestamp", count: 2 * most });
     const first = 2 * this.#ops.length;
     this.#ops.push(op);
-    return { timestampWrites: { querySet: this.#queries, beginningOfPassWriteIndex: first, endOfPassWriteIndex: first + 1 } };
+    return {
+      timestampWrites: { querySet: this.#queries, beginningOfPassWriteIndex: first, endOfPassWriteIndex: first + 1 },
+    };
   }
 
   /** At the end of a submission's commands. @internal */

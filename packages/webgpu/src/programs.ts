@@ -60,7 +60,9 @@ export class Programs {
     } finally {
       this.#recording = undefined;
     }
-    const buffers = new Set(recording.flatMap(({ operands }) => Object.values(operands).flatMap((slice) => (slice ? [slice.buffer] : []))));
+    const buffers = new Set(
+      recording.flatMap(({ operands }) => Object.values(operands).flatMap((slice) => (slice ? [slice.buffer] : []))),
+    );
     const program: Program = { dispatches: commands.length };
     const slots = new Uint32Array((Math.max(1, commands.length) * uniformBytes) / 4);
     commands.forEach(({ uniforms }, slot) => slots.set(uniforms, (slot * uniformBytes) / 4));
@@ -77,7 +79,8 @@ export class Programs {
     const { frees } = this.#memory;
     if (recorded.checked !== frees) {
       for (const buffer of recorded.buffers) {
-        if (!this.#memory.has(buffer)) throw new OpError(`replay: a buffer of ${buffer.bytes} bytes that this program uses was freed`);
+        if (!this.#memory.has(buffer))
+          throw new OpError(`replay: a buffer of ${buffer.bytes} bytes that this program uses was freed`);
       }
       recorded.checked = frees;
     }

@@ -30,10 +30,17 @@ export class Resolver {
   check(kernel: unknown, operands: Given): WebGpuKernel {
     if (!(kernel instanceof WebGpuKernel)) throw new OpError("dispatch: this kernel was not prepared by this backend");
     const known = kernel as WebGpuKernel;
-    for (const name in operands) if (!known.needs.has(name)) checkOperands(known, operands as unknown as Operands<OpName>);
+    for (const name in operands)
+      if (!known.needs.has(name)) checkOperands(known, operands as unknown as Operands<OpName>);
     for (const [name, bytes] of known.needs) {
       const slice = operands[name];
-      if (slice && this.#memory.has(slice.buffer) && slice.offset % 4 === 0 && slice.offset >= 0 && slice.offset + bytes <= slice.buffer.bytes)
+      if (
+        slice &&
+        this.#memory.has(slice.buffer) &&
+        slice.offset % 4 === 0 &&
+        slice.offset >= 0 &&
+        slice.offset + bytes <= slice.buffer.bytes
+      )
         continue;
       checkOperands(known, operands as unknown as Operands<OpName>);
       throw new OpError(`${known.op}: the buffer of operand "${name}" was freed, or is of another backend`);
@@ -41,7 +48,10 @@ export class Resolver {
     return known;
   }
 
-  /** The dispatches of a kernel whose operands were checked; an error where one could not be allocated. `kept`: whether a program may use scratch memory. */
+  /**
+   * The dispatches of a kernel whose operands were checked; an error where one could not be allocated. `kept`: whether
+   * a program may use scratch memory.
+   */
   resolve(kernel: Runnable, operands: Given, kept: boolean): readonly Command[] | OutOfMemoryError {
     const places: Record<string, Place> = {};
     for (const name of kernel.needs.keys()) {
@@ -85,7 +95,9 @@ export class Resolver {
       stages = kernel.narrow;
       bindings = bindAll();
     }
-    return stages.flatMap((stage, index) => this.#cut(stage).map((part) => this.#command(kernel.op, part, bindings[index]!)));
+    return stages.flatMap((stage, index) =>
+      this.#cut(stage).map((part) => this.#command(kernel.op, part, bindings[index]!)),
+    );
   }
 
   /** A dispatch that would last too long, in several. */

@@ -3,7 +3,10 @@ import { elementBytes, OpError, type OpName, type RowDType } from "@ziggurat/ten
 /** 4-byte words of one row of K or V. Throws an `OpError` where 16-bit rows would share a word. */
 export function wordsOf(op: OpName, dtype: RowDType, size: number): number {
   const bytes = size * elementBytes[dtype];
-  if (bytes % 4 !== 0) throw new OpError(`${op}: rows of ${size} ${dtype} numbers would share 4-byte words on WebGPU; use an even size, or f32`);
+  if (bytes % 4 !== 0)
+    throw new OpError(
+      `${op}: rows of ${size} ${dtype} numbers would share 4-byte words on WebGPU; use an even size, or f32`,
+    );
   return bytes / 4;
 }
 

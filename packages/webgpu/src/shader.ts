@@ -28,10 +28,11 @@ export interface ShaderParts {
  *
  *     #if NAME, #if !NAME, #if NAME == value, #else, #endif
  *     #include file [NAME]     a file of lib/, once; ROWS in it stands for NAME
- *     #repeat i COUNT, #end    the lines between COUNT times (a number, or a setting), {i} in them being 0, 1, ...: what must lie in registers
+ *     #repeat i COUNT, #end    the lines between COUNT times (a number, or a setting), {i} in them being 0, 1, ...:
+ * what must lie in registers
  *
- * and `$name[` is the element of an operand, counted from where its slice starts: bindings and uniforms are declared here, so that operands of one buffer
- * can share a binding.
+ * and `$name[` is the element of an operand, counted from where its slice starts: bindings and uniforms are declared
+ * here, so that operands of one buffer can share a binding.
  */
 export function shaderOf({ text, settings, groups, uniforms, floats }: ShaderParts): string {
   const body = substitute(expand(text, settings, new Set()), groups);
@@ -39,9 +40,15 @@ export function shaderOf({ text, settings, groups, uniforms, floats }: ShaderPar
   return [
     ...(settings.SUBGROUP ? ["enable subgroups;"] : []),
     ...(settings.MATRIX
-      ? ["enable f16;", "enable chromium_experimental_subgroup_matrix;", "diagnostic(off, chromium.subgroup_matrix_uniformity);"]
+      ? [
+          "enable f16;",
+          "enable chromium_experimental_subgroup_matrix;",
+          "diagnostic(off, chromium.subgroup_matrix_uniformity);",
+        ]
       : []),
-    ...Object.entries(settings).flatMap(([name, value]) => (typeof value === "number" ? [`const ${name} = ${value}u;`] : [])),
+    ...Object.entries(settings).flatMap(([name, value]) =>
+      typeof value === "number" ? [`const ${name} = ${value}u;`] : [],
+    ),
     "struct Uniforms {",
     ...names.map((name) => `  ${name}_at: u32,`),
     ...uniforms.map((name) => `  ${name}: u32,`),
@@ -57,7 +64,8 @@ function declarations(groups: readonly Group[]): readonly string[] {
   let binding = 0;
   return groups.flatMap((group) => {
     const { type, names, written, windows = 1 } = group;
-    const declare = (name: string) => `@group(0) @binding(${++binding}) var<storage, ${written ? "read_write" : "read"}> ${name}: array<${type}>;`;
+    const declare = (name: string) =>
+      `@group(0) @binding(${++binding}) var<storage, ${written ? "read_write" : "read"}> ${name}: array<${type}>;`;
     if (windows === 1) return [declare(`${names[0]}_data`)];
     return [...Array.from({ length: windows }, (_, i) => declare(`${names[0]}_data${i}`)), windowed(group)];
   });
@@ -95,7 +103,9 @@ function substitute(text: string, groups: readonly Group[]): string {
     const at = `u.${name}_at + (${substitute(rest.slice(0, end), groups)})`;
     rest = rest.slice(end + 1);
     const assigned = rest.match(/^\s*=([^=][^;]*);/);
-    done += assigned ? `${group.names[0]}_write(${at}, ${substitute(assigned[1]!, groups)});` : `${group.names[0]}_read(${at})`;
+    done += assigned
+      ? `${group.names[0]}_write(${at}, ${substitute(assigned[1]!, groups)});`
+      : `${group.names[0]}_read(${at})`;
     if (assigned) rest = rest.slice(assigned[0].length);
   }
   return done + rest;

@@ -1,4 +1,12 @@
-import { catalogue, type DType, type OperandRule, type OpName, operandBytes, operandIsUsed, type Spec } from "@ziggurat/tensor";
+import {
+  catalogue,
+  type DType,
+  type OperandRule,
+  type OpName,
+  operandBytes,
+  operandIsUsed,
+  type Spec,
+} from "@ziggurat/tensor";
 import type { Settings } from "./shader.js";
 
 /** What kernels are chosen by: found out once for a device. */
@@ -56,13 +64,23 @@ export interface OpKernel<N extends OpName> {
 }
 
 /** The operands of `op` that its spec calls for, bound by their element types. */
-export function bind<N extends OpName>(op: N, spec: Full<N>, types: Readonly<Record<string, string>>): Record<string, Bound> {
+export function bind<N extends OpName>(
+  op: N,
+  spec: Full<N>,
+  types: Readonly<Record<string, string>>,
+): Record<string, Bound> {
   const loose = spec as unknown as Readonly<Record<string, number>> & Readonly<Record<string, DType>>;
   const bound: Record<string, Bound> = {};
   for (const [name, rule] of Object.entries<OperandRule>(catalogue[op].operands)) {
     const type = types[name];
     if (type === undefined || !operandIsUsed(rule.when, loose)) continue;
-    bound[name] = { type, written: rule.access !== "read", operand: name, offset: 0, bytes: operandBytes(rule, loose, loose) };
+    bound[name] = {
+      type,
+      written: rule.access !== "read",
+      operand: name,
+      offset: 0,
+      bytes: operandBytes(rule, loose, loose),
+    };
   }
   return bound;
 }
@@ -75,8 +93,16 @@ export const threads = 256;
 const widest = 65535;
 
 /** Workgroups in rows of at most 65535; see lib/grid.wgsl. */
-export const groupsOf = (groups: number): [number, number, number] => [Math.min(groups, widest), Math.ceil(groups / widest), 1];
+export const groupsOf = (groups: number): [number, number, number] => [
+  Math.min(groups, widest),
+  Math.ceil(groups / widest),
+  1,
+];
 /** One thread for each of `items`. */
 export const flat = (items: number): [number, number, number] => groupsOf(Math.ceil(items / threads));
 /** `groups` workgroups along x for each head along y and z. */
-export const headGrid = (groups: number, heads: number): [number, number, number] => [groups, Math.min(heads, widest), Math.ceil(heads / widest)];
+export const headGrid = (groups: number, heads: number): [number, number, number] => [
+  groups,
+  Math.min(heads, widest),
+  Math.ceil(heads / widest),
+];

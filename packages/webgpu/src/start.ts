@@ -25,7 +25,10 @@ export async function start(options: WebGpuOptions): Promise<Started> {
   const { powerPreference = "high-performance", without = [], maxBytes = Number.POSITIVE_INFINITY } = options;
   if (!(maxBytes > 0)) throw new WebGpuError(`maxBytes is ${maxBytes}; it must be a number of bytes above 0`);
   const gpu = options.gpu ?? (globalThis as { navigator?: { gpu?: Gpu } }).navigator?.gpu;
-  if (!gpu) throw new WebGpuError("there is no navigator.gpu here; in Node give webgpu({ gpu: await dawn() }), dawn from @ziggurat/webgpu/node");
+  if (!gpu)
+    throw new WebGpuError(
+      "there is no navigator.gpu here; in Node give webgpu({ gpu: await dawn() }), dawn from @ziggurat/webgpu/node",
+    );
   const adapter = (await gpu.requestAdapter({ powerPreference })) as GPUAdapter | null;
   if (!adapter)
     throw new WebGpuError(
@@ -41,22 +44,31 @@ export async function start(options: WebGpuOptions): Promise<Started> {
   try {
     device = await adapter.requestDevice({ requiredLimits: limits, requiredFeatures: features.required });
   } catch (cause) {
-    throw new WebGpuError(`the adapter gives no device: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    throw new WebGpuError(`the adapter gives no device: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
   }
-  const lost = device.lost.then(({ reason, message }) => new DeviceLostError(`the device was lost (${reason}): ${message}`));
+  const lost = device.lost.then(
+    ({ reason, message }) => new DeviceLostError(`the device was lost (${reason}): ${message}`),
+  );
   const { vendor, architecture, description, subgroupMinSize, subgroupMaxSize } = adapter.info;
-  const subgroup = features.subgroups && subgroupMinSize === subgroupMaxSize ? await probeSubgroup(device, subgroupMinSize ?? 0) : 0;
+  const subgroup =
+    features.subgroups && subgroupMinSize === subgroupMaxSize ? await probeSubgroup(device, subgroupMinSize ?? 0) : 0;
   const software = adapter.info.isFallbackAdapter || architecture === "swiftshader";
   return {
     device,
-    name: [...new Set([vendor, architecture, description].filter((word) => word !== ""))].join(" ") || "a WebGPU adapter",
+    name:
+      [...new Set([vendor, architecture, description].filter((word) => word !== ""))].join(" ") || "a WebGPU adapter",
     traits: {
       subgroup,
       half: features.half,
       matrix: features.matrix && subgroup === 32,
       dots: features.dots,
       workgroupBytes: device.limits.maxComputeWorkgroupStorageSize,
-      bindingBytes: Math.min(device.limits.maxStorageBufferBindingSize, options.maxBindingBytes ?? Number.POSITIVE_INFINITY),
+      bindingBytes: Math.min(
+        device.limits.maxStorageBufferBindingSize,
+        options.maxBindingBytes ?? Number.POSITIVE_INFINITY,
+      ),
       software,
     },
     maxBytes,

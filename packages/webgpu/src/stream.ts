@@ -33,7 +33,9 @@ interface Copy {
 /** Dispatches of one submission at most: as many have uniforms in the ring. */
 const most = 512;
 
-/** Commands in the order in which they were enqueued, encoded as they come and submitted before they are many or long. */
+/**
+ * Commands in the order in which they were enqueued, encoded as they come and submitted before they are many or long.
+ */
 export class Stream {
   readonly #device: GPUDevice;
   readonly #pace: Pace;

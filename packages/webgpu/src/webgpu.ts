@@ -1,4 +1,12 @@
-import { type Backend, BufferError, type Kernel, OpError, type OpName, OutOfMemoryError, type Spec } from "@ziggurat/tensor";
+import {
+  type Backend,
+  BufferError,
+  type Kernel,
+  OpError,
+  type OpName,
+  OutOfMemoryError,
+  type Spec,
+} from "@ziggurat/tensor";
 import { usualGroups } from "./binding.js";
 import { reported, WebGpuError } from "./error.js";
 import { Failures } from "./failures.js";
@@ -15,15 +23,19 @@ import { type Started, start } from "./start.js";
 import { Stream } from "./stream.js";
 import { mapRead, usage } from "./usage.js";
 
-/** Rows of a prefill's matrix products: enough for tiles to keep a GPU busy, the more where bindings are large; in software, where nothing is idle, fewer. */
+/**
+ * Rows of a prefill's matrix products: enough for tiles to keep a GPU busy, the more where bindings are large; in
+ * software, where nothing is idle, fewer.
+ */
 const prefillTokens = { large: 2048, hardware: 512, software: 128 } as const;
 
 /** Dispatches that are handed over without waiting for more. */
 const worthSubmitting = 32;
 
 /**
- * The WebGPU backend: kernels in WGSL, in browsers, Node (with the npm package `webgpu`), Deno and Bun. Rejects with a `WebGpuError` where there is no
- * adapter, or an option makes no sense. Where the device is lost, `synchronise` and `read` reject with a `DeviceLostError` from then on.
+ * The WebGPU backend: kernels in WGSL, in browsers, Node (with the npm package `webgpu`), Deno and Bun. Rejects with a
+ * `WebGpuError` where there is no adapter, or an option makes no sense. Where the device is lost, `synchronise` and
+ * `read` reject with a `DeviceLostError` from then on.
  */
 export async function webgpu(options: WebGpuOptions = {}): Promise<Backend> {
   return backendOf(await start(options), options.profile);
@@ -77,7 +89,11 @@ function backendOf({ device, name, traits, maxBytes, lost }: Started, profile?: 
         workgroupBytes: traits.workgroupBytes,
         software: traits.software,
       },
-      prefillTokens: traits.software ? prefillTokens.software : traits.bindingBytes >= 2 ** 29 ? prefillTokens.large : prefillTokens.hardware,
+      prefillTokens: traits.software
+        ? prefillTokens.software
+        : traits.bindingBytes >= 2 ** 29
+          ? prefillTokens.large
+          : prefillTokens.hardware,
       maxBytes,
     },
 
@@ -138,7 +154,10 @@ function backendOf({ device, name, traits, maxBytes, lost }: Started, profile?: 
       } catch (cause) {
         await failures.last();
         failures.settle();
-        throw new WebGpuError(`${op}: the device does not compile this kernel: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+        throw new WebGpuError(
+          `${op}: the device does not compile this kernel: ${cause instanceof Error ? cause.message : String(cause)}`,
+          { cause },
+        );
       }
       return kernel as unknown as Kernel<N>;
     },

@@ -10,7 +10,10 @@ export interface Part {
 /** Parts start at a multiple of this many rows, and so at whole words in every plane. */
 const step = 32;
 
-/** A matrix of `out` rows in parts that one binding of `limit` bytes takes. Throws an `OpError` where that takes not even a few rows. */
+/**
+ * A matrix of `out` rows in parts that one binding of `limit` bytes takes. Throws an `OpError` where that takes not
+ * even a few rows.
+ */
 export function partsOf(op: OpName, dtype: WeightDType, out: number, width: number, limit: number): readonly Part[] {
   const bytes = planeBytes(dtype, out, width);
   if (bytes + 256 <= limit) return [{ first: 0, count: out }];
@@ -18,15 +21,30 @@ export function partsOf(op: OpName, dtype: WeightDType, out: number, width: numb
   // Bindings start at a multiple of 256 bytes and end at one of 16.
   const most = Math.floor((limit - 512) / rowBytes / step) * step;
   if (most < step)
-    throw new OpError(`${op}: ${step} rows of ${width} ${dtype} weights take ${step * rowBytes} bytes, and this device binds at most ${limit}`);
-  return Array.from({ length: Math.ceil(out / most) }, (_, i) => ({ first: i * most, count: Math.min(most, out - i * most) }));
+    throw new OpError(
+      `${op}: ${step} rows of ${width} ${dtype} weights take ${step * rowBytes} bytes, and this device binds at most ${limit}`,
+    );
+  return Array.from({ length: Math.ceil(out / most) }, (_, i) => ({
+    first: i * most,
+    count: Math.min(most, out - i * most),
+  }));
 }
 
 const planeBytes = (dtype: WeightDType, out: number, width: number) =>
   isQuantised(dtype) ? weightLayout(dtype, out, width).scales : bytesOf(dtype, [out, width]);
 
-/** A part of a weight matrix as bindings: `weight`, and for quantised dtypes `scales` and `minimums`, the planes of the same operand. */
-export function bindWeight(operand: string, dtype: WeightDType, out: number, width: number, type: string, part?: Part): Record<string, Bound> {
+/**
+ * A part of a weight matrix as bindings: `weight`, and for quantised dtypes `scales` and `minimums`, the planes of the
+ * same operand.
+ */
+export function bindWeight(
+  operand: string,
+  dtype: WeightDType,
+  out: number,
+  width: number,
+  type: string,
+  part?: Part,
+): Record<string, Bound> {
   const { first, count } = part ?? { first: 0, count: out };
   const plane = (type: string, offset: number, end: number): Bound => {
     const start = offset + ((end - offset) / out) * first;

@@ -4,7 +4,10 @@ import { afterAll, describe, expect } from "vitest";
 import { testWith } from "../../../scripts/requirements.js";
 import { adapterThere } from "./gpu.js";
 
-/** Runs the conformance cases whose names begin so, one each, on a backend of their own. `look` sees to it that they test what they are chosen for. */
+/**
+ * Runs the conformance cases whose names begin so, one each, on a backend of their own. `look` sees to it that they
+ * test what they are chosen for.
+ */
 export function chosenCases(
   title: string,
   names: readonly string[],

@@ -14,7 +14,8 @@ if (adapterThere.path !== undefined) {
   testBackend({
     name: "webgpu",
     create: () => webgpu({ gpu }),
-    // Of the optional features SwiftShader has subgroups of four lanes, which products of few rows and norms use, and packed dots; limits are no part of a kernel.
+    // Of the optional features SwiftShader has subgroups of four lanes, which products of few rows and norms use, and
+    // packed dots; limits are no part of a kernel.
     variants: [
       {
         name: "no subgroups, no packed dots, default bindings",

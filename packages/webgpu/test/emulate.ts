@@ -14,8 +14,8 @@ export function asHardware(gpu: GPU): { requestAdapter(): Promise<unknown> } {
 }
 
 /**
- * A GPU that seems to have matrix units: shaders that use them are rewritten to do the same sums in plain WGSL, eight numbers of a matrix to each
- * of 32 threads. Slow, but the kernels' own logic runs as it is.
+ * A GPU that seems to have matrix units: shaders that use them are rewritten to do the same sums in plain WGSL, eight
+ * numbers of a matrix to each of 32 threads. Slow, but the kernels' own logic runs as it is.
  */
 export function withMatrixUnits(gpu: GPU): { requestAdapter(): Promise<unknown> } {
   return {
@@ -24,12 +24,22 @@ export function withMatrixUnits(gpu: GPU): { requestAdapter(): Promise<unknown> 
       const config = { componentType: "f16", resultComponentType: "f32", M: 16, N: 16, K: 16 };
       return {
         limits: adapter.limits,
-        features: { has: (name: string) => ["subgroups", "shader-f16", "chromium-experimental-subgroup-matrix"].includes(name) },
-        info: { vendor: "emulated", architecture: "", description: "", subgroupMinSize: 32, subgroupMaxSize: 32, subgroupMatrixConfigs: [config] },
+        features: {
+          has: (name: string) => ["subgroups", "shader-f16", "chromium-experimental-subgroup-matrix"].includes(name),
+        },
+        info: {
+          vendor: "emulated",
+          architecture: "",
+          description: "",
+          subgroupMinSize: 32,
+          subgroupMaxSize: 32,
+          subgroupMatrixConfigs: [config],
+        },
         async requestDevice({ requiredLimits }: GPUDeviceDescriptor) {
           const device = await adapter.requestDevice({ ...(requiredLimits ? { requiredLimits } : {}) });
           const createShaderModule = device.createShaderModule.bind(device);
-          device.createShaderModule = (descriptor) => createShaderModule({ ...descriptor, code: rewritten(descriptor.code) });
+          device.createShaderModule = (descriptor) =>
+            createShaderModule({ ...descriptor, code: rewritten(descriptor.code) });
           return device;
         },
       };
@@ -47,11 +57,14 @@ function rewritten(code: string): string {
   // Sums of attention are scaled anew far more often than need be, so that this runs, too.
   const text = plain
     .replace("base + 8.0", "base + 0.5")
-    .replace(/subgroupMatrixLoad<subgroup_matrix_(?:left|right|result)<(f16|f32), 16, 16>, (row|col)_major>\(&(\w+), /g, (_, type, order, array) => {
-      const name = `load_${array}_${type}_${order}`;
-      functions.set(name, loadOf(name, array, type, order));
-      return `${name}(local, `;
-    })
+    .replace(
+      /subgroupMatrixLoad<subgroup_matrix_(?:left|right|result)<(f16|f32), 16, 16>, (row|col)_major>\(&(\w+), /g,
+      (_, type, order, array) => {
+        const name = `load_${array}_${type}_${order}`;
+        functions.set(name, loadOf(name, array, type, order));
+        return `${name}(local, `;
+      },
+    )
     .replace(/subgroupMatrixStore<row_major>\(&(\w+), /g, (_, array) => {
       functions.set(`store_${array}`, storeOf(array, new RegExp(`${array}: array<vec4f`).test(plain)));
       return `store_${array}(local, `;
@@ -96,7 +109,10 @@ function loadOf(name: string, array: string, type: string, order: string): strin
   const [line, place] = order === "row" ? ["r", "c"] : ["c", "r"];
   const each = type === "f16" ? 8 : 4;
   const word = `bitcast<vec4u>(${array}[at + ${line} * stride + ${place} / ${each}u])`;
-  const value = type === "f16" ? `unpack2x16float(${word}[${place} % 8u / 2u])[${place} % 2u]` : `bitcast<f32>(${word}[${place} % 4u])`;
+  const value =
+    type === "f16"
+      ? `unpack2x16float(${word}[${place} % 8u / 2u])[${place} % 2u]`
+      : `bitcast<f32>(${word}[${place} % 4u])`;
   return `fn ${name}(local: u32, at: u32, stride: u32) -> Matrix {
   var all = Matrix();
   let r = local % 32u / 2u;

@@ -14,11 +14,14 @@ import { opened } from "./support/opened.js";
 
 const prompt = randomIds(40, 1);
 const load = (backend: Backend) => loadModel(checkpoint().files, { backend, rows: "f32" });
-const answer = (model: Model) => generate({ model, policy: h2o({ keep: 10 }), prompt, maxTokens: 12, ignoreEnd: true, readEvery: 2 });
+const answer = (model: Model) =>
+  generate({ model, policy: h2o({ keep: 10 }), prompt, maxTokens: 12, ignoreEnd: true, readEvery: 2 });
 
 /** Live bytes by label; labels without any left out. */
 const live = (backend: Backend) =>
-  Object.fromEntries(Object.entries(backend.memory().labels).flatMap(([label, { live }]) => (live > 0 ? [[label, live]] : [])));
+  Object.fromEntries(
+    Object.entries(backend.memory().labels).flatMap(([label, { live }]) => (live > 0 ? [[label, live]] : [])),
+  );
 const nothing = { live: 0, reserved: 0 };
 
 /** SwiftShader compiles the kernels of every new device again, for seconds where others are at work. */
@@ -48,9 +51,9 @@ describe("a device that is lost", () => {
         await expect(lose(model, device), lose.name).rejects.toThrow(DeviceLostError);
         await expect(backend.synchronise()).rejects.toThrow(/the device was lost \(destroyed\)/);
         await expect(answer(model).result).rejects.toThrow(DeviceLostError);
-        await expect(backend.prepare("fill", { words: 99, dtype: "f32", value: 3 }).then(() => backend.synchronise())).rejects.toThrow(
-          DeviceLostError,
-        );
+        await expect(
+          backend.prepare("fill", { words: 99, dtype: "f32", value: 3 }).then(() => backend.synchronise()),
+        ).rejects.toThrow(DeviceLostError);
         expect(Object.keys(live(backend)).sort()).toEqual(["rope", "weights"]);
         model.free();
         expect(live(backend)).toEqual({});
@@ -103,7 +106,14 @@ testWith(
     for (const at of [0.3, 0.8]) {
       const controller = new AbortController();
       const onProgress = (done: number) => void (done > at && controller.abort(new Error(`at ${at}`)));
-      const aborted = generate({ model, policy: h2o({ keep: 10 }), prompt, maxTokens: 12, signal: controller.signal, onProgress });
+      const aborted = generate({
+        model,
+        policy: h2o({ keep: 10 }),
+        prompt,
+        maxTokens: 12,
+        signal: controller.signal,
+        onProgress,
+      });
       await expect(aborted.result).rejects.toThrow(`at ${at}`);
       expect(live(backend)).toEqual(before);
     }
@@ -125,7 +135,9 @@ testWith(
     const { backend } = await opened({ maxBytes: 300_000 });
     const model = await load(backend);
     const before = live(backend);
-    await expect(generate({ model, policy: h2o({ keep: 300 }), prompt: randomIds(400, 2) }).result).rejects.toThrow(OutOfMemoryError);
+    await expect(generate({ model, policy: h2o({ keep: 300 }), prompt: randomIds(400, 2) }).result).rejects.toThrow(
+      OutOfMemoryError,
+    );
     expect({ ...live(backend), rope: 0 }).toEqual({ ...before, rope: 0 });
     await backend.synchronise();
     expect((await answer(model).result).ids).toHaveLength(12);
@@ -142,7 +154,9 @@ testWith(
     const built = fileURLToPath(new URL("../dist/index.js", import.meta.url));
     if (!existsSync(built)) throw new Error(`${built} is not there: run "pnpm build" at the root first`);
     // SwiftShader's memory is the process's, which gets 3 GB of addresses.
-    const child = spawn("bash", ["-c", `ulimit -v 3000000; exec "${process.execPath}" "${path}"`], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn("bash", ["-c", `ulimit -v 3000000; exec "${process.execPath}" "${path}"`], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     let out = "";
     child.stdout.on("data", (data) => (out += data));
     child.stderr.on("data", (data) => (out += data));

@@ -19,7 +19,12 @@ testWith(
   async () => {
     const { backend, device } = await opened();
     const made: string[] = [];
-    for (const name of ["createBuffer", "createBindGroup", "createComputePipeline", "createComputePipelineAsync"] as const) {
+    for (const name of [
+      "createBuffer",
+      "createBindGroup",
+      "createComputePipeline",
+      "createComputePipelineAsync",
+    ] as const) {
       const original = device[name].bind(device) as (...given: unknown[]) => never;
       device[name] = (...given: unknown[]) => {
         made.push(name);
@@ -56,7 +61,15 @@ testWith(
     const model = await load(counted);
     const run = async (change: Partial<GenerateOptions>) => {
       replays = 0;
-      const { ids, finishReason, cache } = await generate({ model, policy, prompt, maxTokens: 28, ignoreEnd: true, kept: true, ...change }).result;
+      const { ids, finishReason, cache } = await generate({
+        model,
+        policy,
+        prompt,
+        maxTokens: 28,
+        ignoreEnd: true,
+        kept: true,
+        ...change,
+      }).result;
       return { ids, finishReason, kept: cache.kept, replays };
     };
     const { ids } = await run({});

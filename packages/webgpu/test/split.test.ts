@@ -6,7 +6,8 @@ import { chosenCases } from "./chosen.js";
 import { adapterThere, gpu } from "./gpu.js";
 
 /** Numbers of small size that differ along both axes. */
-const matrix = (rows: number, width: number) => Float32Array.from({ length: rows * width }, (_, i) => (((i * 37) % 101) - 50) / 64);
+const matrix = (rows: number, width: number) =>
+  Float32Array.from({ length: rows * width }, (_, i) => (((i * 37) % 101) - 50) / 64);
 
 testWith(adapterThere, "weights that one binding does not hold are multiplied and looked up in parts", async () => {
   const [rows, width, out] = [3, 64, 100];
@@ -35,7 +36,9 @@ testWith(adapterThere, "weights that one binding does not hold are multiplied an
 testWith(adapterThere, "what cannot be split is refused with both sizes", async () => {
   const backend = await webgpu({ gpu, maxBindingBytes: 2 ** 14 });
   const linear = backend.prepare("linear", { rows: 1, width: 8192, out: 64, weight: "f32" });
-  await expect(linear).rejects.toThrow(/linear: 32 rows of 8192 f32 weights take 1048576 bytes, and this device binds at most 16384/);
+  await expect(linear).rejects.toThrow(
+    /linear: 32 rows of 8192 f32 weights take 1048576 bytes, and this device binds at most 16384/,
+  );
   await backend.dispose();
 });
 
@@ -64,7 +67,8 @@ testWith(adapterThere, "a dispatch that would last too long is cut, and every pa
   await backend.dispose();
 });
 
-// Cases of every op that has arenas: bytes of K, which here are more than a binding's, and operands in no more places than a device binds.
+// Cases of every op that has arenas: bytes of K, which here are more than a binding's, and operands in no more places
+// than a device binds.
 const arenas = [
   "append sequences=1 tokens=17 queryHeads=2 kvHeads=2 headSize=96 arenaRows=48 kv=f32",
   "attention (past 0 1 64) tokens=65 queryHeads=3 kvHeads=3 headSize=20 arenaRows=263 kv=f32",
@@ -87,13 +91,17 @@ chosenCases(
   },
 );
 
-testWith(adapterThere, "a dispatch with more windows than a device binds is refused, and says which operands they are of", async () => {
-  const backend = await webgpu({ gpu, maxBindingBytes: 2 ** 14 });
-  const put = (bytes: number): Slice => ({ buffer: backend.allocate(bytes, "test"), offset: 0 });
-  const numbers = 2 ** 20;
-  const copy = await backend.prepare("copy", { words: numbers });
-  expect(() => backend.dispatch(copy, { x: put(4 * numbers), out: put(4 * numbers) })).toThrow(
-    /copy: its operands lie in 512 places \(of 16384 bytes at most: x in 256; out in 256\), and this device binds \d+/,
-  );
-  await backend.dispose();
-});
+testWith(
+  adapterThere,
+  "a dispatch with more windows than a device binds is refused, and says which operands they are of",
+  async () => {
+    const backend = await webgpu({ gpu, maxBindingBytes: 2 ** 14 });
+    const put = (bytes: number): Slice => ({ buffer: backend.allocate(bytes, "test"), offset: 0 });
+    const numbers = 2 ** 20;
+    const copy = await backend.prepare("copy", { words: numbers });
+    expect(() => backend.dispatch(copy, { x: put(4 * numbers), out: put(4 * numbers) })).toThrow(
+      /copy: its operands lie in 512 places \(of 16384 bytes at most: x in 256; out in 256\), and this device binds \d+/,
+    );
+    await backend.dispose();
+  },
+);

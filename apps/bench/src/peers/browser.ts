@@ -7,7 +7,11 @@ import { build } from "esbuild";
 import { chromium } from "playwright-core";
 import type { PageRates, PageTask } from "./questions.js";
 
-const types: Readonly<Record<string, string>> = { ".html": "text/html", ".js": "text/javascript", ".wasm": "application/wasm" };
+const types: Readonly<Record<string, string>> = {
+  ".html": "text/html",
+  ".js": "text/javascript",
+  ".wasm": "application/wasm",
+};
 
 export interface BrowserPaths {
   /** The workspace. */
@@ -75,7 +79,11 @@ export class Pages {
   }
 
   /** Rejects where the page fails, or has not answered within `seconds`. */
-  async measure(name: "ours" | "wllama", task: PageTask, seconds: number): Promise<PageRates & { readonly browser: string }> {
+  async measure(
+    name: "ours" | "wllama",
+    task: PageTask,
+    seconds: number,
+  ): Promise<PageRates & { readonly browser: string }> {
     const browser = await chromium.launch({ executablePath: this.#paths.chromium, args: ["--no-sandbox"] });
     try {
       const page = await browser.newPage();
@@ -88,9 +96,14 @@ export class Pages {
       });
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<never>((_, reject) => {
-        timer = setTimeout(() => reject(new Error(`the page ${name} gave no answer within ${seconds} s; ${problems.join("; ")}`)), 1000 * seconds);
+        timer = setTimeout(
+          () => reject(new Error(`the page ${name} gave no answer within ${seconds} s; ${problems.join("; ")}`)),
+          1000 * seconds,
+        );
       });
-      const rates = (await Promise.race([page.evaluate(`measure(${JSON.stringify(task)})`), late]).finally(() => clearTimeout(timer))) as PageRates;
+      const rates = (await Promise.race([page.evaluate(`measure(${JSON.stringify(task)})`), late]).finally(() =>
+        clearTimeout(timer),
+      )) as PageRates;
       return { ...rates, browser: `Chromium ${browser.version()}` };
     } finally {
       await browser.close();

@@ -1,6 +1,9 @@
 import { type ChildProcess, fork } from "node:child_process";
 
-/** A process of its own that answers one question at a time. While it is not asked it is stopped, so that nothing of it computes beside another's turn. */
+/**
+ * A process of its own that answers one question at a time. While it is not asked it is stopped, so that nothing of it
+ * computes beside another's turn.
+ */
 export class Child {
   readonly #process: ChildProcess;
   #problem = "";
@@ -9,7 +12,10 @@ export class Child {
   /** `script` runs under this Node, without flags. */
   constructor(script: string, args: readonly string[]) {
     this.#process = fork(script, [...args], { execArgv: [], stdio: ["ignore", "ignore", "pipe", "ipc"] });
-    this.#process.stderr?.on("data", (text: Buffer) => void (this.#problem = (this.#problem + text.toString()).slice(-2000)));
+    this.#process.stderr?.on(
+      "data",
+      (text: Buffer) => void (this.#problem = (this.#problem + text.toString()).slice(-2000)),
+    );
     this.#process.once("exit", (code, signal) => void (this.#ended = `ended with ${signal ?? `code ${code}`}`));
   }
 
@@ -19,7 +25,10 @@ export class Child {
     if (this.#ended) throw new Error(`${this.#ended}: ${this.#problem.trim()}`);
     child.kill("SIGCONT");
     const answer = await new Promise<Answer>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`no answer within ${seconds} s: ${this.#problem.trim()}`)), 1000 * seconds);
+      const timer = setTimeout(
+        () => reject(new Error(`no answer within ${seconds} s: ${this.#problem.trim()}`)),
+        1000 * seconds,
+      );
       const onExit = () => reject(new Error(`the process ended: ${this.#problem.trim()}`));
       child.once("exit", onExit);
       child.once("message", (message) => {

@@ -16,7 +16,10 @@ const binaries: Readonly<Record<string, string>> = {
   "win32-x64": "win-x64",
 };
 
-/** Installs the peers into `folder`, without install scripts, unless they are there; resolves to their names and versions. */
+/**
+ * Installs the peers into `folder`, without install scripts, unless they are there; resolves to their names and
+ * versions.
+ */
 export async function installPeers(folder: string): Promise<string[]> {
   const binary = binaries[`${process.platform}-${process.arch}`];
   if (!binary) throw new Error(`peers: node-llama-cpp has no binary for ${process.platform}-${process.arch}`);
@@ -26,11 +29,13 @@ export async function installPeers(folder: string): Promise<string[]> {
     return existsSync(path) ? (JSON.parse(await readFile(path, "utf8")) as { version: string }).version : undefined;
   };
   const missing = [];
-  for (const [name, version] of Object.entries(wanted)) if ((await installed(name)) !== version) missing.push(`${name}@${version}`);
+  for (const [name, version] of Object.entries(wanted))
+    if ((await installed(name)) !== version) missing.push(`${name}@${version}`);
   if (missing.length > 0) {
     console.error(`installing ${missing.join(", ")} into ${folder}`);
     await mkdir(folder, { recursive: true });
-    if (!existsSync(join(folder, "package.json"))) await writeFile(join(folder, "package.json"), '{ "private": true }\n');
+    if (!existsSync(join(folder, "package.json")))
+      await writeFile(join(folder, "package.json"), '{ "private": true }\n');
     const flags = ["install", "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund"];
     await promisify(execFile)("npm", [...flags, ...missing], { cwd: folder, shell: process.platform === "win32" });
   }

@@ -1,7 +1,9 @@
 import { fork } from "node:child_process";
 import type { LoadReport } from "./questions.js";
 
-/** The report of a process that does its one thing when it starts, and the milliseconds since 1970 when it was started. */
+/**
+ * The report of a process that does its one thing when it starts, and the milliseconds since 1970 when it was started.
+ */
 function report(script: string, args: readonly string[]): Promise<LoadReport & { readonly startedAt: number }> {
   return new Promise((resolve, reject) => {
     const startedAt = performance.timeOrigin + performance.now();
@@ -9,11 +11,16 @@ function report(script: string, args: readonly string[]): Promise<LoadReport & {
     let problem = "";
     child.stderr?.on("data", (text: Buffer) => void (problem += text.toString()));
     child.once("message", (message) => resolve({ ...(message as LoadReport), startedAt }));
-    child.once("exit", (code) => reject(new Error(`${script} ended with code ${code}: ${problem.trim().slice(-2000)}`)));
+    child.once("exit", (code) =>
+      reject(new Error(`${script} ended with code ${code}: ${problem.trim().slice(-2000)}`)),
+    );
   });
 }
 
-/** Loading in a fresh process beside a plain read of the file. Times in seconds, the first token's from the start of the process on; bytes. */
+/**
+ * Loading in a fresh process beside a plain read of the file. Times in seconds, the first token's from the start of the
+ * process on; bytes.
+ */
 export async function loadOnce(
   script: (name: string) => string,
   model: string,

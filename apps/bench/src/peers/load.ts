@@ -16,5 +16,10 @@ for await (const _ of answer);
 const firstTokenAt = performance.timeOrigin + performance.now();
 const { cache, promptTokens } = await answer.result;
 if (promptTokens !== 8) throw new Error(`the prompt has ${promptTokens} tokens; it should have 8`);
-const report: LoadReport = { firstTokenAt, weightBytes: model.weightBytes, cacheBytes: cache.peakBytes, peakBytes: await peakBytes() };
+const report: LoadReport = {
+  firstTokenAt,
+  weightBytes: model.weightBytes,
+  cacheBytes: cache.peakBytes,
+  peakBytes: await peakBytes(),
+};
 process.send!(report, () => process.exit(0));

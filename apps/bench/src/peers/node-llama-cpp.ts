@@ -3,7 +3,8 @@ import { pathToFileURL } from "node:url";
 import { answering } from "./child.js";
 import type { Question, Rate } from "./questions.js";
 
-// node-llama-cpp in a process of its own: ENTRY MODEL IDS THREADS CONTEXT. K and V in f16 and the rest as it chooses by itself.
+// node-llama-cpp in a process of its own: ENTRY MODEL IDS THREADS CONTEXT. K and V in f16 and the rest as it chooses by
+// itself.
 
 interface Sequence {
   readonly nextTokenIndex: number;
@@ -12,13 +13,21 @@ interface Sequence {
   clearHistory(): Promise<void>;
 }
 interface Llama {
-  loadModel(options: object): Promise<{ createContext(options: object): Promise<{ currentThreads: number; getSequence(): Sequence }> }>;
+  loadModel(
+    options: object,
+  ): Promise<{ createContext(options: object): Promise<{ currentThreads: number; getSequence(): Sequence }> }>;
 }
 
 const [entry = "", path = "", idsPath = "", threads = "2", contextSize = "2304"] = process.argv.slice(2);
 const { getLlama } = (await import(pathToFileURL(entry).href)) as { getLlama(options: object): Promise<Llama> };
 const ids = JSON.parse(await readFile(idsPath, "utf8")) as number[];
-const llama = await getLlama({ build: "never", gpu: false, maxThreads: Number(threads), logLevel: "error", progressLogs: false });
+const llama = await getLlama({
+  build: "never",
+  gpu: false,
+  maxThreads: Number(threads),
+  logLevel: "error",
+  progressLogs: false,
+});
 const model = await llama.loadModel({ modelPath: path, gpuLayers: 0 });
 const context = await model.createContext({
   contextSize: Number(contextSize),
@@ -29,7 +38,9 @@ const sequence = context.getSequence();
 let filled = 0;
 let write = 0;
 
-/** Feeds tokens and writes `count` more; resolves to the seconds until the first came and those that the others took. */
+/**
+ * Feeds tokens and writes `count` more; resolves to the seconds until the first came and those that the others took.
+ */
 async function feed(tokens: readonly number[], count: number): Promise<{ first: number; others: number }> {
   const begun = performance.now();
   let at = begun;

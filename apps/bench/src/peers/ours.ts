@@ -20,12 +20,19 @@ answering<Question>(async (question): Promise<Rate | object> => {
   switch (question.do) {
     case "read": {
       const begun = performance.now();
-      for await (const _ of generate({ model, policy: full(), prompt: ids.slice(0, question.tokens), maxTokens: 1, ignoreEnd: true }));
+      for await (const _ of generate({
+        model,
+        policy: full(),
+        prompt: ids.slice(0, question.tokens),
+        maxTokens: 1,
+        ignoreEnd: true,
+      }));
       return { rate: question.tokens / ((performance.now() - begun) / 1000), device: backend.info.device };
     }
     case "fill": {
       const { tokens, rounds, write } = question;
-      // Full and compressed in turn, from one prefill; one more at the start, so that no measured one meets kernels for the first time.
+      // Full and compressed in turn, from one prefill; one more at the start, so that no measured one meets kernels for
+      // the first time.
       const pair = [full(), snapkv({ keep: Number(keep), window: 32 })];
       const policies = [pair[1]!, ...Array.from({ length: rounds }, () => pair).flat()];
       results = generateEach({ model, policies, prompt: ids.slice(0, tokens), maxTokens: write + 1, ignoreEnd: true });
@@ -37,7 +44,10 @@ answering<Question>(async (question): Promise<Rate | object> => {
       if (next.done) throw new Error("decode was asked for more often than announced");
       const { cache, generatedTokens, timings } = next.value;
       const rows = cache.rows.flat();
-      return { rate: (generatedTokens - 1) / timings.decodeSeconds, rows: rows.reduce((a, b) => a + b, 0) / rows.length };
+      return {
+        rate: (generatedTokens - 1) / timings.decodeSeconds,
+        rows: rows.reduce((a, b) => a + b, 0) / rows.length,
+      };
     }
   }
 });

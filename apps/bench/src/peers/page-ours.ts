@@ -12,7 +12,8 @@ async function measure({ ids, prefill, decodeAt, write, threads }: PageTask): Pr
   const run = async (tokens: number, maxTokens: number) => {
     const begun = performance.now();
     let first = 0;
-    for await (const _ of generate({ model, policy: full(), prompt: ids.slice(0, tokens), maxTokens, ignoreEnd: true })) first ||= performance.now();
+    for await (const _ of generate({ model, policy: full(), prompt: ids.slice(0, tokens), maxTokens, ignoreEnd: true }))
+      first ||= performance.now();
     return { first: (first - begun) / 1000, others: (performance.now() - first) / 1000 };
   };
   const { first } = await run(prefill, 1);

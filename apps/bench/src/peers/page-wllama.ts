@@ -56,7 +56,11 @@ async function measure({ texts, prefill, write, threads }: PageTask): Promise<Pa
   const wrote = await run(texts[1], write + 1);
   const others = (wrote.timings?.predicted_n ?? wrote.chunks) - 1;
   if (others !== write) throw new Error(`wllama wrote ${others + 1} tokens of ${write + 1}`);
-  return { prefill: tokens / read.first, decode: others / wrote.others, device: `${wllama.isMultithread() ? wllama.getNumThreads() : 1} threads` };
+  return {
+    prefill: tokens / read.first,
+    decode: others / wrote.others,
+    device: `${wllama.isMultithread() ? wllama.getNumThreads() : 1} threads`,
+  };
 }
 
 Object.assign(globalThis, { measure });

@@ -40,7 +40,10 @@ const dist = fileURLToPath(new URL(".", import.meta.url));
 const root = join(dist, "../../..");
 const script = (name: string) => join(dist, "peers", `${name}.js`);
 
-/** Ziggurat beside node-llama-cpp and wllama: the same weights, the same tokens, the same number of threads, one after the other in turn. */
+/**
+ * Ziggurat beside node-llama-cpp and wllama: the same weights, the same tokens, the same number of threads, one after
+ * the other in turn.
+ */
 export async function peers({ model, text, threads, rounds, only, resume }: PeersOptions): Promise<void> {
   const folder = join(root, ".bench/peers");
   const wants = (part: Part) => only === undefined || only === part;
@@ -51,22 +54,40 @@ export async function peers({ model, text, threads, rounds, only, resume }: Peer
   const idsPath = join(folder, "ids.json");
   await writeFile(idsPath, JSON.stringify(ids));
 
-  const built = await Promise.all(["packages/cpu/wasm/base-shared.wasm", "packages/runtime/dist/index.js"].map((name) => stat(join(root, name))));
-  const settings = JSON.stringify([path, text, threads, rounds, packages, process.versions.node, built.map(({ mtimeMs }) => mtimeMs)]);
+  const built = await Promise.all(
+    ["packages/cpu/wasm/base-shared.wasm", "packages/runtime/dist/index.js"].map((name) => stat(join(root, name))),
+  );
+  const settings = JSON.stringify([
+    path,
+    text,
+    threads,
+    rounds,
+    packages,
+    process.versions.node,
+    built.map(({ mtimeMs }) => mtimeMs),
+  ]);
   const samples = await Samples.open(join(folder, "samples.json"), settings, resume);
-  if (loadavg()[0]! > 0.7) console.error(`the machine is not idle (load average ${loadavg()[0]!.toFixed(1)}): ratios will be off`);
+  if (loadavg()[0]! > 0.7)
+    console.error(`the machine is not idle (load average ${loadavg()[0]!.toFixed(1)}): ratios will be off`);
 
   const facts = { devices: new Map<string, string>(), path, threads, packages };
   const note = (who: string, device: string | undefined) => device !== undefined && facts.devices.set(who, device);
   const entry = join(folder, "node_modules/node-llama-cpp/dist/index.js");
   const ours = () => new Child(script("ours"), [path, idsPath, String(threads), String(keepRows)]);
-  const llama = (context: number) => new Child(script("node-llama-cpp"), [entry, path, idsPath, String(threads), String(context)]);
-  const pages = wants("browser") ? await Pages.open({ root, folder, model: path, chromium: chromiumPath() }) : undefined;
+  const llama = (context: number) =>
+    new Child(script("node-llama-cpp"), [entry, path, idsPath, String(threads), String(context)]);
+  const pages = wants("browser")
+    ? await Pages.open({ root, folder, model: path, chromium: chromiumPath() })
+    : undefined;
   const children: Child[] = [];
   let filled: { ours: Child; llama: Child } | undefined;
 
   /** Measures what this round lacks under `names`; a failure is told, and the rest goes on. */
-  const step = async (round: number, names: readonly string[], work: () => Promise<Readonly<Record<string, number>>>) => {
+  const step = async (
+    round: number,
+    names: readonly string[],
+    work: () => Promise<Readonly<Record<string, number>>>,
+  ) => {
     if (names.every((name) => samples.count(name) > round)) return;
     const begun = performance.now();
     try {
@@ -75,7 +96,9 @@ export async function peers({ model, text, threads, rounds, only, resume }: Peer
       const found = Object.entries(measured).map(([name, value]) => `${name} ${value.toFixed(2)}`);
       console.error(`round ${round + 1}: ${found.join(", ")} (${((performance.now() - begun) / 1000).toFixed(0)} s)`);
     } catch (error) {
-      console.error(`round ${round + 1}: ${names.join(", ")}: ${error instanceof Error ? error.message : String(error)}`);
+      console.error(
+        `round ${round + 1}: ${names.join(", ")}: ${error instanceof Error ? error.message : String(error)}`,
+      );
     }
   };
   const once = async (child: Child, who: string): Promise<number> => {
@@ -88,7 +111,14 @@ export async function peers({ model, text, threads, rounds, only, resume }: Peer
     }
   };
   const page = async (name: "ours" | "wllama"): Promise<PageRates> => {
-    const task = { ids: ids.slice(0, readTokens), texts, prefill: readTokens, decodeAt: pageTokens, write: pageWrite, threads };
+    const task = {
+      ids: ids.slice(0, readTokens),
+      texts,
+      prefill: readTokens,
+      decodeAt: pageTokens,
+      write: pageWrite,
+      threads,
+    };
     const rates = await pages!.measure(name, task, seconds);
     note(`${name} in ${rates.browser}`, rates.device);
     return rates;
@@ -111,11 +141,15 @@ export async function peers({ model, text, threads, rounds, only, resume }: Peer
       if (wants("native")) {
         const reads = [
           () => step(round, ["ours.read"], async () => ({ "ours.read": await once(ours(), "ours in Node") })),
-          () => step(round, ["llama.read"], async () => ({ "llama.read": await once(llama(readTokens + 256), "node-llama-cpp") })),
+          () =>
+            step(round, ["llama.read"], async () => ({
+              "llama.read": await once(llama(readTokens + 256), "node-llama-cpp"),
+            })),
         ];
         for (const read of inTurn(reads)) await read();
       }
-      if (wants("load")) await step(round, ["load.first", "load.read"], () => loadOnce(script, path, threads, ids.slice(0, 8)));
+      if (wants("load"))
+        await step(round, ["load.first", "load.read"], () => loadOnce(script, path, threads, ids.slice(0, 8)));
       if (wants("browser") && round < pageRounds(rounds)) {
         for (const name of inTurn(["ours", "wllama"] as const)) {
           await step(round, [`${name}.page.read`, `${name}.page.decode`], async () => {
@@ -153,7 +187,9 @@ export async function peers({ model, text, threads, rounds, only, resume }: Peer
 function chromiumPath(): string {
   const path = process.env.ZIGGURAT_CHROMIUM ?? "/usr/bin/chromium";
   if (!existsSync(path))
-    throw new Error(`peers: there is no Chromium at ${JSON.stringify(path)}; name one in ZIGGURAT_CHROMIUM, or take --only native`);
+    throw new Error(
+      `peers: there is no Chromium at ${JSON.stringify(path)}; name one in ZIGGURAT_CHROMIUM, or take --only native`,
+    );
   return path;
 }
 
@@ -162,7 +198,9 @@ async function quantised(model: string | undefined, folder: string): Promise<str
   const models = process.env.ZIGGURAT_MODELS;
   const path = model ?? (models ? join(models, "smollm2-135m-instruct-q4_1.gguf") : undefined);
   if (path === undefined || !existsSync(path)) {
-    throw new Error(`peers: there is no ${path ?? "model"}; name SmolLM2-135M's GGUF file with --model, or its folder in ZIGGURAT_MODELS`);
+    throw new Error(
+      `peers: there is no ${path ?? "model"}; name SmolLM2-135M's GGUF file with --model, or its folder in ZIGGURAT_MODELS`,
+    );
   }
   const { size, mtimeMs } = await stat(path);
   const made = join(folder, `${basename(path, ".gguf")}-${size}-${Math.floor(mtimeMs)}-as-q8_0.gguf`);

@@ -4,13 +4,16 @@ import { convert, readGguf } from "@ziggurat/runtime";
 import { file as fileOf } from "@ziggurat/runtime/node";
 import { weightLayout } from "@ziggurat/tensor";
 
-// Peers have fast kernels for Q8_0 where some have none for Q4_1. A Q4_1 file is rewritten: each such tensor becomes Q8_0, within half a step of its scale (0.4 % of the
-// greatest weight of a block); everything else stays.
+// Peers have fast kernels for Q8_0 where some have none for Q4_1. A Q4_1 file is rewritten: each such tensor becomes
+// Q8_0, within half a step of its scale (0.4 % of the greatest weight of a block); everything else stays.
 
 const q4_1 = 3;
 const q8_0 = 8;
 
-/** Writes `from` as `to` with its Q4_1 tensors in Q8_0. Resolves to how many those were; where there are none, nothing is written. */
+/**
+ * Writes `from` as `to` with its Q4_1 tensors in Q8_0. Resolves to how many those were; where there are none, nothing
+ * is written.
+ */
 export async function toQ8(from: string, to: string): Promise<number> {
   const source = (await fileOf(from).open(basename(from)))!;
   const gguf = await readGguf(source, `${dirname(from)}/${basename(from)}`);
@@ -38,7 +41,8 @@ export async function toQ8(from: string, to: string): Promise<number> {
     offset += pad(entry.bytes);
     return info;
   });
-  // What names and places tensors has the same length before and after; it follows the metadata, which are kept as they are.
+  // What names and places tensors has the same length before and after; it follows the metadata, which are kept as they
+  // are.
   const all = Buffer.concat(infos);
   const begin = Math.min(...tensors.map((tensor) => tensor.begin));
   const metadata = await headerOf(source, tensors[0]!.info.name, begin);
@@ -65,7 +69,11 @@ export async function toQ8(from: string, to: string): Promise<number> {
 }
 
 /** The bytes of a GGUF file before the entry of its first tensor, whose name is known. */
-async function headerOf(source: { read(offset: number, length: number): Promise<Uint8Array> }, name: string, begin: number): Promise<Buffer> {
+async function headerOf(
+  source: { read(offset: number, length: number): Promise<Uint8Array> },
+  name: string,
+  begin: number,
+): Promise<Buffer> {
   const header = Buffer.from(await source.read(0, begin));
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(Buffer.byteLength(name)));

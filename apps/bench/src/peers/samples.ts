@@ -17,7 +17,8 @@ export class Samples {
   static async open(path: string, settings: string, resume: boolean): Promise<Samples> {
     const kept = resume ? await readFile(path, "utf8").then(JSON.parse, () => undefined) : undefined;
     const same = kept?.settings === settings;
-    if (resume && kept && !same) console.error("the samples of the last run are of other settings; they are measured anew");
+    if (resume && kept && !same)
+      console.error("the samples of the last run are of other settings; they are measured anew");
     return new Samples(path, settings, new Map(same ? Object.entries(kept.values as Record<string, number[]>) : []));
   }
 
@@ -33,7 +34,10 @@ export class Samples {
   async add(measured: Readonly<Record<string, number>>): Promise<void> {
     for (const [name, value] of Object.entries(measured)) this.#values.set(name, [...this.of(name), value]);
     await mkdir(dirname(this.#path), { recursive: true });
-    await writeFile(`${this.#path}.part`, JSON.stringify({ settings: this.#settings, values: Object.fromEntries(this.#values) }));
+    await writeFile(
+      `${this.#path}.part`,
+      JSON.stringify({ settings: this.#settings, values: Object.fromEntries(this.#values) }),
+    );
     await rename(`${this.#path}.part`, this.#path);
   }
 }

@@ -32,7 +32,9 @@ export function printRows(samples: Samples, { devices, path, threads, packages }
     [`decode, 12 % of ${fillTokens}`, "ours.decode.kept", "llama.decode", "node-llama-cpp, full", 4],
     [`decode, 12 % of ${fillTokens}`, "ours.decode.kept", "ours.decode", "ours, full", 1.9],
   ];
-  console.log(`${basename(path)}, ${threads} threads, medians; ours: bf16 K/V, the 12 % by snapkv with a window of 32. tokens/s`);
+  console.log(
+    `${basename(path)}, ${threads} threads, medians; ours: bf16 K/V, the 12 % by snapkv with a window of 32. tokens/s`,
+  );
   if (packages.length > 0) console.log(packages.join(", "));
   for (const [who, device] of devices) console.log(`${who}: ${device}`);
   const rows = speeds

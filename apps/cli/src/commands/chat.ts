@@ -51,7 +51,11 @@ export const addChat = (program: Command): Command =>
               .command("chat")
               .summary("a conversation in one session")
               .description("Answers line after line in one session, inside the cache that a policy keeps.")
-              .option("--policy <policy>", "the cache policy, such as streaming:keep=512; budgets are rows here", "full")
+              .option(
+                "--policy <policy>",
+                "the cache policy, such as streaming:keep=512; budgets are rows here",
+                "full",
+              )
               .option("--system <text>", "a system prompt, where the model's template knows one"),
           ),
         ),
@@ -64,7 +68,9 @@ export const addChat = (program: Command): Command =>
 async function run(flags: ChatFlags): Promise<void> {
   const [spec] = withShared([parsePolicy(flags.policy)], policyOptions({ ...flags }));
   if (spec!.keep && "share" in spec!.keep) {
-    throw new UsageError(`${spec!.name}: a chat has no one prompt to take a share of; give rows, such as ${spec!.name}:keep=512, or --max-cache-mb`);
+    throw new UsageError(
+      `${spec!.name}: a chat has no one prompt to take a share of; give rows, such as ${spec!.name}:keep=512, or --max-cache-mb`,
+    );
   }
   const bar = progress("loading");
   await withModel(flags, bar, async (model) => {
@@ -73,7 +79,11 @@ async function run(flags: ChatFlags): Promise<void> {
     const opening: Message[] = flags.system === undefined ? [] : [{ role: "system", content: flags.system }];
     const pinned = opening.length === 0 ? 0 : openingTokens(model, opening);
     const maxCacheBytes = maxCacheMb === undefined ? undefined : Math.floor(1e6 * maxCacheMb);
-    const limits = { maxTokens, ...(chunk === undefined ? {} : { chunk }), ...(maxCacheBytes === undefined ? {} : { maxCacheBytes }) };
+    const limits = {
+      maxTokens,
+      ...(chunk === undefined ? {} : { chunk }),
+      ...(maxCacheBytes === undefined ? {} : { maxCacheBytes }),
+    };
     const make = (wanted: PolicySpec): Policy => pinFirst(wanted, pinned);
     // A ceiling holds for turns of up to a quarter of the context.
     const chosen = withCeiling(model, spec!, Math.floor(model.facts.contextLength / 4), limits, make);
@@ -90,10 +100,24 @@ async function run(flags: ChatFlags): Promise<void> {
         try {
           const message = { role: "user", content: line };
           const prompt = fresh ? [...opening, message] : [message];
-          const generation = session.generate({ prompt, maxTokens, ...(chunk === undefined ? {} : { chunk }), ...sampling(flags), signal: stop });
+          const generation = session.generate({
+            prompt,
+            maxTokens,
+            ...(chunk === undefined ? {} : { chunk }),
+            ...sampling(flags),
+            signal: stop,
+          });
           for await (const { text } of generation) if (!flags.json) process.stdout.write(text);
           fresh = false;
-          const { text, finishReason, promptTokens, generatedTokens, policy: did, cache, timings } = await generation.result;
+          const {
+            text,
+            finishReason,
+            promptTokens,
+            generatedTokens,
+            policy: did,
+            cache,
+            timings,
+          } = await generation.result;
           const { prefillTokensPerSecond, decodeTokensPerSecond } = timings;
           const facts = {
             policy: policy.name,
@@ -102,12 +126,22 @@ async function run(flags: ChatFlags): Promise<void> {
             kvBytes: cache.bytes - cache.roomBytes,
             kvPeakBytes: cache.peakBytes,
           };
-          const turn = { text, finishReason, promptTokens, generatedTokens, ...facts, prefillTokensPerSecond, decodeTokensPerSecond };
+          const turn = {
+            text,
+            finishReason,
+            promptTokens,
+            generatedTokens,
+            ...facts,
+            prefillTokensPerSecond,
+            decodeTokensPerSecond,
+          };
           if (flags.json) process.stdout.write(`${JSON.stringify(turn)}\n`);
           else {
             process.stdout.write("\n");
             const rows = Math.max(...session.rows.flat());
-            process.stderr.write(`[${session.seen} tokens read, ${rows} rows held, K/V ${bytes(turn.kvBytes)}; ${rate(decodeTokensPerSecond)}/s]\n`);
+            process.stderr.write(
+              `[${session.seen} tokens read, ${rows} rows held, K/V ${bytes(turn.kvBytes)}; ${rate(decodeTokensPerSecond)}/s]\n`,
+            );
           }
         } catch (error) {
           // Programs get their first error as they would from any other command; a person may try again.
@@ -131,7 +165,10 @@ const isOpen = (session: Session): Promise<boolean> =>
     () => false,
   );
 
-/** How many tokens a conversation starts with, whatever is said in it. Throws a `UsageError` where the template knows no system prompt. */
+/**
+ * How many tokens a conversation starts with, whatever is said in it. Throws a `UsageError` where the template knows no
+ * system prompt.
+ */
 function openingTokens(model: Model, opening: readonly Message[]): number {
   const { chat } = model;
   if (!chat) throw new UsageError(`--system: ${model.name} has no chat template`);
@@ -146,7 +183,10 @@ function openingTokens(model: Model, opening: readonly Message[]): number {
   return a.findIndex((id, at) => id !== b[at]);
 }
 
-/** The policy with the first `tokens` tokens pinned. Where all other rows are the newest, they must be sinks, or protected rows would exceed the budget. */
+/**
+ * The policy with the first `tokens` tokens pinned. Where all other rows are the newest, they must be sinks, or
+ * protected rows would exceed the budget.
+ */
 function pinFirst(spec: PolicySpec, tokens: number): Policy {
   if (tokens === 0 || !spec.kind.keeps) return makePolicy(spec, 1).policy;
   if (spec.kind.options.includes("sinks")) {
@@ -157,7 +197,9 @@ function pinFirst(spec: PolicySpec, tokens: number): Policy {
   return { ...policy, protect: anyOf(policy.protect, pin(0, tokens)) };
 }
 
-/** Lines that are not blank, each with the signal that ctrl-C aborts while it is answered; ends with /exit or the input. */
+/**
+ * Lines that are not blank, each with the signal that ctrl-C aborts while it is answered; ends with /exit or the input.
+ */
 async function* lines(prompting: boolean): AsyncGenerator<{ readonly line: string; readonly signal: AbortSignal }> {
   const { stdin, stderr } = process;
   const terminal = prompting && stdin.isTTY === true;

@@ -73,7 +73,11 @@ export const addCompare = (program: Command): Command =>
           .option("--demo", "the main job on a generated document: needles, 4096 tokens, seed 1, eleven policies")
           .option("--text <file>", "a text to read; - for stdin")
           .addOption(new Option("--task <name>", "a document to generate instead").choices([...tasks]))
-          .option("--tokens <n>", "how long to make it; of --text without --question: how much to read (default 4096)", whole(1))
+          .option(
+            "--tokens <n>",
+            "how long to make it; of --text without --question: how much to read (default 4096)",
+            whole(1),
+          )
           .option("--seed <n>", "another seed, another document", whole(0), 1)
           .option("--repeat <n>", "so many generated documents, seeds from --seed on", whole(1), 1)
           .option("--question <text>", "what to ask about --text")
@@ -82,7 +86,11 @@ export const addCompare = (program: Command): Command =>
           .option("--keep <list>", "rows per layer, or a share of the prompt", "12%")
           .option("--isolate", "run each policy alone: its own peak memory and prefill speed")
           .option("--ask-later", "read the text first, ask in a second turn")
-          .option("--score <n>", "--text without --question: how many tokens after those read are scored (default 512)", whole(1))
+          .option(
+            "--score <n>",
+            "--text without --question: how many tokens after those read are scored (default 512)",
+            whole(1),
+          )
           .option("--max-tokens <n>", "the longest answer", whole(1), 32),
       ),
     ),
@@ -102,18 +110,32 @@ async function run(flags: CompareFlags): Promise<void> {
 
   const comparison = await withModel(flags, bar, async (model): Promise<Comparison> => {
     const task = flags.demo ? demo.task : flags.task;
-    const generated = task && (await generator(task, flags.tokens ?? demo.tokens, (text) => model.tokenizer?.encode(text).length ?? 0));
+    const generated =
+      task && (await generator(task, flags.tokens ?? demo.tokens, (text) => model.tokenizer?.encode(text).length ?? 0));
     const runs: (Run & { seed?: number })[] = [];
     let first: ReturnType<typeof encodeDocument> | undefined;
     const started = performance.now();
     for (let at = 0; at < flags.repeat; at++) {
       const seed = flags.seed + at;
       const stretch = given && given.question === undefined;
-      const document = stretch ? encodeStretch(model, given.text, flags) : encodeDocument(model, given ?? generated!(seed));
+      const document = stretch
+        ? encodeStretch(model, given.text, flags)
+        : encodeDocument(model, given ?? generated!(seed));
       if (!first) await warmUp(model, (first = document), signal);
       const onProgress = (done: number, what: string) =>
-        bar.update((at + done) / flags.repeat, flags.repeat > 1 ? `document ${at + 1} of ${flags.repeat}: ${what}` : what);
-      for await (const result of compare({ model, document, policies: specs, mode, maxTokens: flags.maxTokens, signal, onProgress })) {
+        bar.update(
+          (at + done) / flags.repeat,
+          flags.repeat > 1 ? `document ${at + 1} of ${flags.repeat}: ${what}` : what,
+        );
+      for await (const result of compare({
+        model,
+        document,
+        policies: specs,
+        mode,
+        maxTokens: flags.maxTokens,
+        signal,
+        onProgress,
+      })) {
         runs.push(generated ? { ...result, seed } : result);
       }
     }
@@ -142,31 +164,49 @@ async function run(flags: CompareFlags): Promise<void> {
 }
 
 function checkSource({ demo, text, task, question, expect, repeat, askLater, tokens, score }: CompareFlags): void {
-  const sources = [demo && "--demo", text !== undefined && "--text", task && "--task"].filter((name) => typeof name === "string");
-  if (sources.length === 0) throw new UsageError(`there is no text to read; give --text FILE, --task ${tasks.join("|")}, or --demo`);
+  const sources = [demo && "--demo", text !== undefined && "--text", task && "--task"].filter(
+    (name) => typeof name === "string",
+  );
+  if (sources.length === 0)
+    throw new UsageError(`there is no text to read; give --text FILE, --task ${tasks.join("|")}, or --demo`);
   if (sources.length > 1) throw new UsageError(`${sources.join(" and ")} cannot go together; give one of them`);
-  if (score !== undefined && (text === undefined || question !== undefined)) throw new UsageError("--score goes with --text and no --question");
+  if (score !== undefined && (text === undefined || question !== undefined))
+    throw new UsageError("--score goes with --text and no --question");
   if (text === undefined) {
-    if (tokens !== undefined && tokens < 128) throw new UsageError(`--tokens is ${tokens}; a generated document has at least 128`);
+    if (tokens !== undefined && tokens < 128)
+      throw new UsageError(`--tokens is ${tokens}; a generated document has at least 128`);
     if (question !== undefined || expect !== undefined)
       throw new UsageError("--question and --expect go with --text; a generated document has its own");
     return;
   }
-  if (question !== undefined && question.trim() === "") throw new UsageError("--question is empty; it must ask something");
-  if (expect !== undefined && question === undefined) throw new UsageError("--expect is the answer to a question; give --question as well");
-  if (askLater && question === undefined) throw new UsageError("--ask-later asks a question in a second turn; give --question");
+  if (question !== undefined && question.trim() === "")
+    throw new UsageError("--question is empty; it must ask something");
+  if (expect !== undefined && question === undefined)
+    throw new UsageError("--expect is the answer to a question; give --question as well");
+  if (askLater && question === undefined)
+    throw new UsageError("--ask-later asks a question in a second turn; give --question");
   if (repeat > 1) throw new UsageError("--repeat makes new documents; it goes with --task or --demo, not with --text");
   if (tokens !== undefined && question !== undefined)
-    throw new UsageError("--tokens is for generated documents and for texts without a question; leave it or --question out");
+    throw new UsageError(
+      "--tokens is for generated documents and for texts without a question; leave it or --question out",
+    );
 }
 
 async function readGiven({ question, expect }: CompareFlags, path: string): Promise<Document> {
   const text = await readText("--text", path);
-  return { text, ...(question === undefined ? {} : { question }), ...(expect === undefined ? {} : { expected: expect }) };
+  return {
+    text,
+    ...(question === undefined ? {} : { question }),
+    ...(expect === undefined ? {} : { expected: expect }),
+  };
 }
 
 /** Documents by seed. */
-async function generator(task: Task, tokens: number, length: (text: string) => number): Promise<(seed: number) => Document> {
+async function generator(
+  task: Task,
+  tokens: number,
+  length: (text: string) => number,
+): Promise<(seed: number) => Document> {
   const made = await material();
   // Eight facts, fewer in documents too short for them.
   const needles = Math.min(8, Math.floor(tokens / 64));

@@ -72,10 +72,22 @@ async function run(prompt: string | undefined, flags: GenerateFlags): Promise<vo
     const ids = read(model);
     const { maxTokens, chunk, maxCacheMb } = flags;
     const maxCacheBytes = maxCacheMb === undefined ? undefined : Math.floor(1e6 * maxCacheMb);
-    const limits = { maxTokens, ...(chunk === undefined ? {} : { chunk }), ...(maxCacheBytes === undefined ? {} : { maxCacheBytes }) };
+    const limits = {
+      maxTokens,
+      ...(chunk === undefined ? {} : { chunk }),
+      ...(maxCacheBytes === undefined ? {} : { maxCacheBytes }),
+    };
     const named = makePolicy(withCeiling(model, spec!, ids.length, limits), ids.length);
     const onProgress = (done: number) => bar.update(done, `reading ${ids.length} tokens`);
-    const generation = generate({ model, policy: named.policy, prompt: ids, ...limits, ...sampling(flags), signal, onProgress });
+    const generation = generate({
+      model,
+      policy: named.policy,
+      prompt: ids,
+      ...limits,
+      ...sampling(flags),
+      signal,
+      onProgress,
+    });
     for await (const { text } of generation) {
       bar.end();
       if (!flags.json) process.stdout.write(text);
@@ -83,15 +95,39 @@ async function run(prompt: string | undefined, flags: GenerateFlags): Promise<vo
     const { text, finishReason, promptTokens, generatedTokens, seed, policy, cache, timings } = await generation.result;
     const { prefillTokensPerSecond, decodeTokensPerSecond } = timings;
     const rowsPerLayer = cache.rows.map((heads) => heads.reduce((a, b) => a + b, 0) / heads.length);
-    const sizes = { rowsPerLayer, kvBytes: cache.bytes - cache.roomBytes, roomBytes: cache.roomBytes, kvPeakBytes: cache.peakBytes };
+    const sizes = {
+      rowsPerLayer,
+      kvBytes: cache.bytes - cache.roomBytes,
+      roomBytes: cache.roomBytes,
+      kvPeakBytes: cache.peakBytes,
+    };
     if (flags.json) {
-      const facts = { model: model.name, backend: model.backend.info.name, policy: named.name, keep: named.keep ?? null, active: policy.active };
+      const facts = {
+        model: model.name,
+        backend: model.backend.info.name,
+        policy: named.name,
+        keep: named.keep ?? null,
+        active: policy.active,
+      };
       const counts = { promptTokens, generatedTokens, seed, prefill: policy.prefill };
-      const value = { ...facts, text, finishReason, ...counts, ...sizes, prefillTokensPerSecond, decodeTokensPerSecond };
+      const value = {
+        ...facts,
+        text,
+        finishReason,
+        ...counts,
+        ...sizes,
+        prefillTokensPerSecond,
+        decodeTokensPerSecond,
+      };
       return void process.stdout.write(json(value));
     }
     process.stdout.write("\n");
-    const kept = named.keep === undefined ? "" : policy.active ? ` kept ${named.budget}` : ` inactive: the prompt fits ${named.keep} rows`;
+    const kept =
+      named.keep === undefined
+        ? ""
+        : policy.active
+          ? ` kept ${named.budget}`
+          : ` inactive: the prompt fits ${named.keep} rows`;
     const speeds = `${rate(prefillTokensPerSecond)}/s read, ${rate(decodeTokensPerSecond)}/s written`;
     process.stderr.write(
       `[${promptTokens} + ${generatedTokens} tokens, ${finishReason}; ${named.name}${kept}; K/V ${bytes(sizes.kvBytes)}, peak ${bytes(sizes.kvPeakBytes)}; ${speeds}]\n`,
@@ -100,7 +136,10 @@ async function run(prompt: string | undefined, flags: GenerateFlags): Promise<vo
 }
 
 /** Reads what the flags name; what comes back makes ids of it. Rejects with a `UsageError`. */
-async function reader(prompt: string | undefined, { text, messages, raw }: GenerateFlags): Promise<(model: Model) => readonly number[]> {
+async function reader(
+  prompt: string | undefined,
+  { text, messages, raw }: GenerateFlags,
+): Promise<(model: Model) => readonly number[]> {
   if (messages !== undefined) {
     if (prompt !== undefined || text !== undefined || raw)
       throw new UsageError("--messages is a whole prompt; leave out the prompt, --text and --raw");
@@ -110,16 +149,22 @@ async function reader(prompt: string | undefined, { text, messages, raw }: Gener
       return chat.prompt(read);
     };
   }
-  if (prompt === undefined && text === undefined) throw new UsageError('there is no prompt; write one, such as ziggurat generate "Where is Paris?"');
+  if (prompt === undefined && text === undefined)
+    throw new UsageError('there is no prompt; write one, such as ziggurat generate "Where is Paris?"');
   if (prompt === "-" && text === "-") throw new UsageError("the prompt and --text cannot both come from stdin");
   const question = prompt === "-" ? await readText("prompt", "-") : prompt;
-  if (question !== undefined && question.trim() === "") throw new UsageError("the prompt is empty; it must hold some text");
-  const whole = text === undefined ? { text: question! } : { text: await readText("--text", text), ...(question === undefined ? {} : { question }) };
+  if (question !== undefined && question.trim() === "")
+    throw new UsageError("the prompt is empty; it must hold some text");
+  const whole =
+    text === undefined
+      ? { text: question! }
+      : { text: await readText("--text", text), ...(question === undefined ? {} : { question }) };
   return (model) => encodeDocument(model, whole, raw).ids;
 }
 
 function parseMessages(path: string, text: string): Message[] {
-  const wrong = (why: string) => new UsageError(`--messages: ${quote(path)} ${why}; it must be [{ "role": "user", "content": "..." }]`);
+  const wrong = (why: string) =>
+    new UsageError(`--messages: ${quote(path)} ${why}; it must be [{ "role": "user", "content": "..." }]`);
   let value: unknown;
   try {
     value = JSON.parse(text);

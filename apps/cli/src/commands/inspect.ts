@@ -36,10 +36,18 @@ export const addInspect = (program: Command): Command =>
       program
         .command("inspect")
         .summary("bytes of K/V per layer, before anything is loaded")
-        .description("Prints what K and V take per layer and token, and what each policy would hold after a prompt that fills a context.")
+        .description(
+          "Prints what K and V take per layer and token, and what each policy would hold after a prompt that fills a context.",
+        )
         .option("--model <model>", modelHelp)
         .addOption(new Option("--rows <dtype>", "what K and V are stored in").choices([...rowDTypes]).default("bf16"))
-        .addOption(new Option("--weights <dtype>", "what the weights would be stored in (default: as in the files)").choices(["f32", "bf16", "q8_0"]))
+        .addOption(
+          new Option("--weights <dtype>", "what the weights would be stored in (default: as in the files)").choices([
+            "f32",
+            "bf16",
+            "q8_0",
+          ]),
+        )
         .option("--context <n>", "tokens of the prompt (default: all that the model reads)", whole(1))
         .option("--max-tokens <n>", "tokens to be written after it", whole(1), 256)
         .option("--policies <list>", "what to compare", "full,streaming,h2o,snapkv,pyramidkv")
@@ -51,7 +59,10 @@ export const addInspect = (program: Command): Command =>
 
 async function run(flags: InspectFlags): Promise<void> {
   const { rows: dtype, maxTokens } = flags;
-  const specs = withKeeps(withShared(parsePolicies(flags.policies), policyOptions({ ...flags })), parseKeeps("--keep", flags.keep));
+  const specs = withKeeps(
+    withShared(parsePolicies(flags.policies), policyOptions({ ...flags })),
+    parseKeeps("--keep", flags.keep),
+  );
   const bar = progress("looking");
   const opened = await openModel(await filesOf(flags.model, bar, true));
   const source = await opened.weights();
@@ -65,7 +76,15 @@ async function run(flags: InspectFlags): Promise<void> {
 
   const layers = shape.layers.map(({ kind, kvHeads, headSize, window }, layer) => {
     const bytesPerToken = kvHeads * rowBytes(headSize, dtype, 1);
-    return { layer, kind, ...(window === undefined ? {} : { window }), queryHeads: shape.queryHeads, kvHeads, headSize, bytesPerToken };
+    return {
+      layer,
+      kind,
+      ...(window === undefined ? {} : { window }),
+      queryHeads: shape.queryHeads,
+      kvHeads,
+      headSize,
+      bytesPerToken,
+    };
   });
   const policies = specs.map((spec) => {
     const { name, keep, budget, policy } = makePolicy(spec, context);
@@ -76,7 +95,9 @@ async function run(flags: InspectFlags): Promise<void> {
     const { planes } = planesOf([policy]);
     const scratch = scratchBytes(shape, dtype, plan.scratchRows, [{ planes, slot: policy.positions === "slot" }]);
     const rowsPerLayer = plan.held.map((heads) => heads.reduce((a, b) => a + b, 0) / heads.length);
-    const kvBytesPerLayer = plan.held.map((heads) => heads.reduce((a, b) => a + b, 0) * rowBytes(shape.headSize, dtype, planes));
+    const kvBytesPerLayer = plan.held.map(
+      (heads) => heads.reduce((a, b) => a + b, 0) * rowBytes(shape.headSize, dtype, planes),
+    );
     const kvBytes = sizes.cache + sizes.tables;
     const kvPeakBytes = peakBytes(shape, dtype, [{ policy, plan }]);
     const facts = { policy: name, keep: keep ?? null, budget, active: plan.evicted > 0, rowsPerLayer };

@@ -5,13 +5,19 @@ import { needles } from "./needles.js";
 import { random } from "./random.js";
 import { table } from "./table.js";
 
-/** `needle`: one fact in a long text; `needles`: several, one asked for; `table`: keys with numbers; `labels`: sentences with labels to learn from. */
+/**
+ * `needle`: one fact in a long text; `needles`: several, one asked for; `table`: keys with numbers; `labels`: sentences
+ * with labels to learn from.
+ */
 export const tasks = ["needle", "needles", "table", "labels"] as const;
 export type Task = (typeof tasks)[number];
 
 export interface HaystackOptions {
   readonly task: Task;
-  /** The most tokens of text and question together; the document is as close below it as whole lines allow. At least 128. */
+  /**
+   * The most tokens of text and question together; the document is as close below it as whole lines allow. At least
+   * 128.
+   */
   readonly tokens: number;
   /** The same seed gives the same document. */
   readonly seed: number;
@@ -34,7 +40,10 @@ export class HaystackError extends Error {
   override readonly name = "HaystackError";
 }
 
-/** Makes a document of one of the kinds that Pebble was trained on (packages/pebble/training/gen.py). Throws {@link HaystackError}. */
+/**
+ * Makes a document of one of the kinds that Pebble was trained on (packages/pebble/training/gen.py). Throws {@link
+ * HaystackError}.
+ */
 export function haystack({ task, tokens, seed, material, length, needles: count = 8 }: HaystackOptions): Haystack {
   const whole = (name: string, value: number, least: number, most: number) => {
     if (!Number.isSafeInteger(value) || value < least || value > most) {

@@ -36,7 +36,9 @@ export const lists = {
   OBJECTS: list(
     "key lamp book coin ring sword map letter basket bottle candle mirror clock drum flute hammer shovel rope bucket umbrella hat scarf glove boot pillow blanket kettle spoon knife plate compass lantern feather stone shell vase",
   ),
-  VEHICLES: list("car bus train truck bicycle boat ship airplane wagon tractor sled canoe ferry tram scooter van carriage"),
+  VEHICLES: list(
+    "car bus train truck bicycle boat ship airplane wagon tractor sled canoe ferry tram scooter van carriage",
+  ),
   WEATHER: list("rain snow wind fog hail thunder frost sunshine drizzle sleet clouds lightning"),
   TOOLS: list("hammer saw drill wrench chisel pliers axe rake shovel screwdriver file needle"),
   COLORS: list("red blue green yellow black white brown gray purple orange pink silver golden crimson violet"),
@@ -126,8 +128,18 @@ export const classes: Readonly<Record<string, readonly string[]>> = {
     "{FIRST} owes the {JOBS} {N} coins.",
     "The price of {FOODS} went up again.",
   ],
-  tool: ["Hand me the {TOOLS}, please.", "The {TOOLS} and the {TOOLS} are in the box.", "{FIRST} broke the {TOOLS}.", "What is a {TOOLS} used for?"],
-  color: ["The wall was painted {COLORS}.", "Is it {COLORS} or {COLORS}?", "{FIRST} prefers {COLORS} to {COLORS}.", "The {OBJECTS} turned {COLORS}."],
+  tool: [
+    "Hand me the {TOOLS}, please.",
+    "The {TOOLS} and the {TOOLS} are in the box.",
+    "{FIRST} broke the {TOOLS}.",
+    "What is a {TOOLS} used for?",
+  ],
+  color: [
+    "The wall was painted {COLORS}.",
+    "Is it {COLORS} or {COLORS}?",
+    "{FIRST} prefers {COLORS} to {COLORS}.",
+    "The {OBJECTS} turned {COLORS}.",
+  ],
   person: [
     "Who wrote to {FIRST}?",
     "{FIRST} is the brother of {FIRST}.",

@@ -9,7 +9,10 @@ export interface Material {
   readonly words: readonly string[];
 }
 
-/** The paragraphs of a text, as Pebble's training had them: white space made single spaces, headings and scraps left out. */
+/**
+ * The paragraphs of a text, as Pebble's training had them: white space made single spaces, headings and scraps left
+ * out.
+ */
 export const paragraphsOf = (text: string): string[] =>
   text
     .split(/\n\s*\n/)

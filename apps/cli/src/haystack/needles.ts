@@ -19,14 +19,21 @@ const number = (r: Random): string => {
 const relations: Readonly<Record<"number" | "city" | "job", readonly Relation[]>> = {
   number: [
     {
-      facts: ["The secret code of {k} is {v}.", "Remember that the secret code of {k} is {v}.", "{k} has the secret code {v}."],
+      facts: [
+        "The secret code of {k} is {v}.",
+        "Remember that the secret code of {k} is {v}.",
+        "{k} has the secret code {v}.",
+      ],
       questions: ["What is the secret code of {k}?", "Tell me the secret code of {k}."],
       key: (v) => v.anything(),
       value: number,
     },
     {
       facts: ["One of the special magic numbers for {k} is: {v}.", "The special magic number for {k} is {v}."],
-      questions: ["What is the special magic number for {k} mentioned in the provided text?", "Which magic number belongs to {k}?"],
+      questions: [
+        "What is the special magic number for {k} mentioned in the provided text?",
+        "Which magic number belongs to {k}?",
+      ],
       key: (v) => v.anything(),
       value: number,
     },
@@ -71,7 +78,8 @@ export function needles({ r, material, tokens, line }: Order, count: number): Do
     const relation = r.pick(relations[kinds[i % 3]!]);
     let key = relation.key(v);
     // No key may be a part of another, or a question would have two answers.
-    while ([...keys].some((other) => other.includes(key) || key.includes(other))) key = `${relation.key(v)}${keys.size > 500 ? v.pseudo() : ""}`;
+    while ([...keys].some((other) => other.includes(key) || key.includes(other)))
+      key = `${relation.key(v)}${keys.size > 500 ? v.pseudo() : ""}`;
     keys.add(key);
     const value = relation.value(r);
     const put = (pattern: string) => pattern.replace("{k}", () => key).replace("{v}", () => value);
@@ -85,7 +93,9 @@ export function needles({ r, material, tokens, line }: Order, count: number): Do
   return { text: [...opening, ...pieces].join("\n"), question: asked.question, answer: asked.value };
 }
 
-/** A run of paragraphs of about `tokens` tokens at most, from a random place on, the text starting over where it ends. */
+/**
+ * A run of paragraphs of about `tokens` tokens at most, from a random place on, the text starting over where it ends.
+ */
 function filler(r: Random, paragraphs: readonly string[], tokens: number, line: (text: string) => number): string[] {
   const start = r.whole(0, paragraphs.length - 1);
   const taken: string[] = [];

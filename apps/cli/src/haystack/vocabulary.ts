@@ -1,7 +1,8 @@
 import { lists } from "./lists.js";
 import type { Random } from "./random.js";
 
-// Names, keys and values, as Pebble's training drew them (packages/pebble/training/gen.py), from words that it did not have there.
+// Names, keys and values, as Pebble's training drew them (packages/pebble/training/gen.py), from words that it did not
+// have there.
 
 export interface Vocabulary {
   /** One of the given words. */
@@ -14,13 +15,18 @@ export interface Vocabulary {
   anything(): string;
 }
 
-/** `taken`: a text whose words are not used as first names, so that a person asked for is not also one in the filler. */
+/**
+ * `taken`: a text whose words are not used as first names, so that a person asked for is not also one in the filler.
+ */
 export function vocabulary(r: Random, words: readonly string[], taken: string): Vocabulary {
   const seen = new Set(taken.match(/[A-Za-z]+/g));
   const firstNames = lists.FIRST.filter((name) => !seen.has(name));
   const word = () => r.pick(words);
   const pseudo = () => {
-    const syllables = Array.from({ length: r.whole(2, 3) }, () => r.pick([..."bcdfghklmnprstvz"]) + r.pick([..."aeiou"]));
+    const syllables = Array.from(
+      { length: r.whole(2, 3) },
+      () => r.pick([..."bcdfghklmnprstvz"]) + r.pick([..."aeiou"]),
+    );
     return syllables.join("") + r.pick(["", "n", "r", "s", "l", "x"]);
   };
   const family = () => capital(pseudo());

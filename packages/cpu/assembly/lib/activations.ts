@@ -3,16 +3,20 @@ import { isQuantised } from "./weights";
 
 // Rows of activations made ready for weights of a dtype: once, before all outputs use them.
 // - f32: as they are.
-// - 16 bits: eight at a time, those of even place, then those of odd place, as weights come apart in 32-bit lanes. For f16 times 2^56, half of what
+// - 16 bits: eight at a time, those of even place, then those of odd place, as weights come apart in 32-bit lanes. For
+//   f16 times 2^56, half of what
 //   mends the exponent of a half that was only shifted into place; the sum is multiplied by the other half.
-// - Quantised: whole numbers of 16 bits, with one scale a block of 32. Products of 16 bits are exact in SIMD, and so fine a rounding is not felt. For
+// - Quantised: whole numbers of 16 bits, with one scale a block of 32. Products of 16 bits are exact in SIMD, and so
+//   fine a rounding is not felt. For
 //   many rows, where the machine multiplies bytes, see byte-activations.ts.
 
 /** 2^112, which makes an f32 of a half whose bits were shifted by 13. */
 export const HALF_FACTOR: f32 = 5.192296858534828e33;
 export const HALF_ROOT: f32 = 7.2057594037927936e16;
 
-/** Bytes of one row: the numbers, then per block of 32 a scale, then per block what the minimum (q4_*) is multiplied by. */
+/**
+ * Bytes of one row: the numbers, then per block of 32 a scale, then per block what the minimum (q4_*) is multiplied by.
+ */
 export function activationBytes(dtype: i32, width: i32): usize {
   if (dtype == DType.F32) return <usize>width << 2;
   if (!isQuantised(dtype)) return <usize>((width + 7) & ~7) << 2;
@@ -97,7 +101,8 @@ export function quantise(paired: bool, from: usize, width: i32, to: usize, offse
   const scales = to + (<usize>width << 1);
   const offsets = scales + scaleBytes(width);
   const blocks = width >> 5;
-  // Kernels read whole vectors of both. What lay there before could make products so small that the machine takes a hundred times as long for them.
+  // Kernels read whole vectors of both. What lay there before could make products so small that the machine takes a
+  // hundred times as long for them.
   for (let i = blocks; i < ((blocks + 3) & ~3); i++) {
     store<f32>(scales + (i << 2), 0);
     store<f32>(offsets + (i << 2), 0);

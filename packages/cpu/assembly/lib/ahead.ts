@@ -1,6 +1,6 @@
-// Memory that will be read soon is brought near while other rows are computed with. WASM has no prefetch, but nothing waits for a load whose result
-// nobody needs; and as it may trap, no optimiser drops it. Eight streams a line at a time: a machine reads ahead in each of them, and has the longer for
-// it the slower they advance.
+// Memory that will be read soon is brought near while other rows are computed with. WASM has no prefetch, but nothing
+// waits for a load whose result nobody needs; and as it may trap, no optimiser drops it. Eight streams a line at a
+// time: a machine reads ahead in each of them, and has the longer for it the slower they advance.
 
 let at: usize = 0;
 let end: usize = 0;

@@ -1,12 +1,15 @@
 import { greatestOf, nearest, sumOf } from "./activations";
 import { zeroPoint } from "./byte-dot";
 
-// Rows of activations as bytes, with one scale a block of 32. Eight bits are enough but for outliers: where the greatest of a block is far beyond what
-// is usual in its row, all others in it would lose most of their bits, and such errors are felt (perplexity of SmolLM2 rises by 0.3 %). Those blocks get
-// a second plane, of what the first has left over, and so 15 bits. Six rows make a group, which is what a tile takes; its first row knows in which
-// blocks any of them has a second plane. Where a row itself has none, its second plane is zero, so that no row's results depend on the others.
+// Rows of activations as bytes, with one scale a block of 32. Eight bits are enough but for outliers: where the
+// greatest of a block is far beyond what is usual in its row, all others in it would lose most of their bits, and such
+// errors are felt (perplexity of SmolLM2 rises by 0.3 %). Those blocks get a second plane, of what the first has left
+// over, and so 15 bits. Six rows make a group, which is what a tile takes; its first row knows in which blocks any of
+// them has a second plane. Where a row itself has none, its second plane is zero, so that no row's results depend on
+// the others.
 //
-// A row: two planes, of bytes, then per block a scale, then per block the sum of its quants times the scale; then per block whether the group needs both.
+// A row: two planes, of bytes, then per block a scale, then per block the sum of its quants times the scale; then per
+// block whether the group needs both.
 
 export const GROUP = 6;
 const OUTLIER: f32 = 8; // Times the root mean square of the row.

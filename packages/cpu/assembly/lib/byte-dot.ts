@@ -1,8 +1,12 @@
-// Dot products of bytes by four: relaxed SIMD's instruction, of which the standard says what it does only where no byte of `x` has its high bit set. With
-// the bit set it is what the machine makes of it. ARM takes `x` for signed; x86 with VNNI takes it for unsigned and adds in 32 bits; x86 without adds
-// pairs in 16 bits, which overflow, and needs three instructions, which is slower than products of 16 bits. So at start the machine is asked.
+// Dot products of bytes by four: relaxed SIMD's instruction, of which the standard says what it does only where no byte
+// of `x` has its high bit set. With the bit set it is what the machine makes of it. ARM takes `x` for signed; x86 with
+// VNNI takes it for unsigned and adds in 32 bits; x86 without adds pairs in 16 bits, which overflow, and needs three
+// instructions, which is slower than products of 16 bits. So at start the machine is asked.
 
-/** What is added to activations of -127..127 to make the bytes that `byteDot` takes rightly: 0 or 128; -1 where there is no such number. */
+/**
+ * What is added to activations of -127..127 to make the bytes that `byteDot` takes rightly: 0 or 128; -1 where there is
+ * no such number.
+ */
 export let zeroPoint: i32 = -1;
 
 /** c + w . x for each four bytes: `w` are signed, `x` are numbers to which `zeroPoint` was added. */
@@ -16,7 +20,8 @@ export function byteDot(w: v128, x: v128, c: v128): v128 {
   return i32x4.add(c, i32x4.add(v128.shuffle<i32>(low, high, 0, 2, 4, 6), v128.shuffle<i32>(low, high, 1, 3, 5, 7)));
 }
 
-// From memory, or the optimiser would work the products out: weights, activations from 127 on, activations with their high bit set.
+// From memory, or the optimiser would work the products out: weights, activations from 127 on, activations with their
+// high bit set.
 const PROBES = memory.data<i8>([
   127, 127, 127, 127, -128, -128, -128, -128, 127, -128, 127, -128, 1, 2, 3, 4,
   127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 0, 1, 5, 6, 7, 8,

@@ -7,9 +7,10 @@ import { packPanel } from "./panel";
 import { shifted } from "./quantised-dots";
 import { minimumsOf, scalesOf } from "./weights";
 
-// Matrix products with quantised weights by bytes, four at a time (see byte-dot.ts), in blocks of 32 that end with one product of scales. A panel holds
-// eight rows of weights: fours of quants [depth / 4, 8, 4], then per block eight scales, eight sums to start from, and eight minimums. The zero point
-// of the activations makes each sum too large by so many times the sum of the block's quants, so it starts from the opposite.
+// Matrix products with quantised weights by bytes, four at a time (see byte-dot.ts), in blocks of 32 that end with one
+// product of scales. A panel holds eight rows of weights: fours of quants [depth / 4, 8, 4], then per block eight
+// scales, eight sums to start from, and eight minimums. The zero point of the activations makes each sum too large by
+// so many times the sum of the block's quants, so it starts from the opposite.
 
 const BLOCK: usize = 96; // Bytes of a block's scales, starts and minimums.
 
@@ -33,7 +34,10 @@ function unpackBytes(dtype: i32, matrix: usize, first: usize, depth: i32, to: us
   }
 }
 
-/** Weights from..from + depth of rows o..o + rows (the others of the eight become 0) as a panel at `to`; `spare` holds eight rows. */
+/**
+ * Weights from..from + depth of rows o..o + rows (the others of the eight become 0) as a panel at `to`; `spare` holds
+ * eight rows.
+ */
 export function packBytes(
   dtype: i32, matrix: usize, out: i32, width: i32, o: i32, rows: i32, from: i32, depth: i32, to: usize, spare: usize,
 ): void {
@@ -88,8 +92,8 @@ function finish(minimums: bool, c: usize, low: v128, high: v128, s: usize, f: us
 }
 
 /**
- * c[0..rows, 0..8) += activations from..from + depth of the group of rows at `x`, each of `width` numbers, times a panel of so many weights a row. Rows
- * of `c` are `stride` bytes apart. `rows` is 4 or 6.
+ * c[0..rows, 0..8) += activations from..from + depth of the group of rows at `x`, each of `width` numbers, times a
+ * panel of so many weights a row. Rows of `c` are `stride` bytes apart. `rows` is 4 or 6.
  */
 // @ts-ignore: decorator
 @inline

@@ -12,8 +12,8 @@ const THREAD_SCRATCH: usize = 452; // that of worker 0,
 const THREAD_STRIDE: usize = 456; // and how far on that of the next is.
 const FIRST_BATCH: usize = 512;
 
-// Some 50 microseconds, more than it takes to wake a sleeper (30 on a virtual machine): else one worker asleep makes the others wait so long that they
-// fall asleep as well, at every barrier from then on.
+// Some 50 microseconds, more than it takes to wake a sleeper (30 on a virtual machine): else one worker asleep makes
+// the others wait so long that they fall asleep as well, at every barrier from then on.
 const SPINS = 100000;
 
 export let thread: i32 = 0;
@@ -81,7 +81,10 @@ export function setScratch(shared: u32, first: u32, stride: u32): void {
   store<u32>(THREAD_STRIDE, stride);
 }
 
-/** Waits for the next batch of commands and returns its header: next header, words, whether the host waits; the words follow. */
+/**
+ * Waits for the next batch of commands and returns its header: next header, words, whether the host waits; the words
+ * follow.
+ */
 export function nextBatch(): usize {
   if (ASC_FEATURE_THREADS) {
     for (let i = 0; i < SPINS; i++) if (atomic.load<i32>(SUBMITTED) != taken) break;

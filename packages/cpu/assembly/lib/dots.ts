@@ -3,8 +3,8 @@ import { DType } from "./arguments";
 import { evens, odds } from "./half";
 import { madd } from "./math";
 
-// Four rows of weights times a few rows of activations (see activations.ts). The four lie apart, so that memory is read as four streams; for the second
-// row of activations they are in cache.
+// Four rows of weights times a few rows of activations (see activations.ts). The four lie apart, so that memory is read
+// as four streams; for the second row of activations they are in cache.
 
 // @ts-ignore: decorator
 @inline

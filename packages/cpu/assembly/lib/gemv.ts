@@ -8,8 +8,9 @@ import { PAGE, touchPages } from "./touch";
 import { isQuantised, minimumsOf, scalesOf } from "./weights";
 
 /**
- * `linear` of one to three rows: bound by reading the weights, once, as four streams. 512 rows make the streams whole pages apart where rows are a
- * multiple of 32 bytes, so that all four come to a new page together: to wait for one takes as long as for four.
+ * `linear` of one to three rows: bound by reading the weights, once, as four streams. 512 rows make the streams whole
+ * pages apart where rows are a multiple of 32 bytes, so that all four come to a new page together: to wait for one
+ * takes as long as for four.
  */
 export function gemv(a: usize): void {
   const rows = Linear.rows(a);
@@ -58,8 +59,8 @@ export function gemv(a: usize): void {
 }
 
 /**
- * Rows that are shared out at once. Each unit begins with waits for memory, so they are large, and where their streams are whole pages apart they stay
- * ahead together; but all threads should have one.
+ * Rows that are shared out at once. Each unit begins with waits for memory, so they are large, and where their streams
+ * are whole pages apart they stay ahead together; but all threads should have one.
  */
 function unitRows(out: i32, rowBytes: usize): i32 {
   const whole = 4 * max(1, <i32>(PAGE >> ctz(rowBytes))); // Four times as many rows as make whole pages.
@@ -84,8 +85,9 @@ function weightBytes(dtype: i32, width: i32): usize {
 }
 
 /**
- * to[i, 0..4) = rows r0..r3 of weights . row i of `count` rows of activations, `xBytes` apart. 64 bytes behind are used as well.
- * The kernels for each dtype are functions of their own: in one that holds them all V8 allocates registers badly.
+ * to[i, 0..4) = rows r0..r3 of weights . row i of `count` rows of activations, `xBytes` apart. 64 bytes behind are used
+ * as well. The kernels for each dtype are functions of their own: in one that holds them all V8 allocates registers
+ * badly.
  */
 function dots4(
   dtype: i32, matrix: usize, out: i32, width: i32, r0: i32, r1: i32, r2: i32, r3: i32, x: usize, xBytes: usize, count: i32, to: usize,

@@ -6,7 +6,10 @@ import { DType } from "./arguments";
 @inline
 export function fromBFloat16x4(bits: v128): v128 { return i32x4.shl(bits, 16); }
 
-/** Halves in the low 16 bits of each lane. Moves the fraction into place and multiplies by 2^112, which mends the exponent, subnormals too. */
+/**
+ * Halves in the low 16 bits of each lane. Moves the fraction into place and multiplies by 2^112, which mends the
+ * exponent, subnormals too.
+ */
 // @ts-ignore: decorator
 @inline
 export function fromFloat16x4(bits: v128): v128 {
@@ -43,8 +46,8 @@ export function toFloat16x4(x: v128): v128 {
 }
 
 /**
- * Those of even place of eight numbers of 16 bits. Halves are only shifted into place, with `mask` 0x8fffe000: times 2^112 they are the numbers.
- * For bf16 it is 0xffff0000.
+ * Those of even place of eight numbers of 16 bits. Halves are only shifted into place, with `mask` 0x8fffe000: times
+ * 2^112 they are the numbers. For bf16 it is 0xffff0000.
  */
 // @ts-ignore: decorator
 @inline

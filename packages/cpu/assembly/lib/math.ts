@@ -61,7 +61,10 @@ export function expSmall(x: v128): v128 {
   return v128.and(f32x4.mul(expReduced(r), power), f32x4.ge(x, constant(LEAST)));
 }
 
-/** e^(x - base) for the eight numbers at `at`, as `expSmall`; returns the sums of two. What needs constants is shared by both. */
+/**
+ * e^(x - base) for the eight numbers at `at`, as `expSmall`; returns the sums of two. What needs constants is shared by
+ * both.
+ */
 // @ts-ignore: decorator
 @inline
 export function expSmall8(at: usize, base: v128): v128 {

@@ -1,6 +1,9 @@
 // Packing for `tile`: rows of numbers become panels of eight columns, [k, 8].
 
-/** Eight rows at `from`, `stride` bytes apart, of which `rows` are there (the others become 0), as k x 8 numbers at `to`. */
+/**
+ * Eight rows at `from`, `stride` bytes apart, of which `rows` are there (the others become 0), as k x 8 numbers at
+ * `to`.
+ */
 export function packPanel(from: usize, stride: usize, rows: i32, k: i32, to: usize): void {
   if (rows < 8) {
     for (let i = 0; i < k; i++) {

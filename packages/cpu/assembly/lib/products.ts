@@ -5,8 +5,9 @@ import { evens, odds, sizeOf } from "./half";
 import { Turn, unpackKey } from "./keys";
 import { madd2 } from "./math";
 
-// The few queries that share a KV head times many rows of its keys: bound by reading those, once. Two rows and up to four queries at a time keep their
-// sums in registers; each key is taken apart once for all of them. Keys that must be rotated, or whose size is no multiple of 8, are unpacked first.
+// The few queries that share a KV head times many rows of its keys: bound by reading those, once. Two rows and up to
+// four queries at a time keep their sums in registers; each key is taken apart once for all of them. Keys that must be
+// rotated, or whose size is no multiple of 8, are unpacked first.
 
 const ROWS = 256; // Rows that more than four queries share while they are in cache.
 
@@ -20,8 +21,8 @@ function unpacked(headSize: i32): bool { return Turn.ranks != 0 || (headSize & 7
 export function queryBytes(headSize: i32): usize { return <usize>((headSize + 7) & ~7) << 2; }
 
 /**
- * Makes queries ready for `products`: `group` rows of `headSize` numbers for each of `tokens`, those of the next token `tokenBytes` on. Every four lie
- * interleaved, by eight numbers. `room` is for one.
+ * Makes queries ready for `products`: `group` rows of `headSize` numbers for each of `tokens`, those of the next token
+ * `tokenBytes` on. Every four lie interleaved, by eight numbers. `room` is for one.
  */
 export function prepareQueries(dtype: i32, q: usize, headSize: i32, group: i32, tokens: i32, tokenBytes: usize, to: usize, room: usize): void {
   const bytes = queryBytes(headSize);
@@ -46,8 +47,9 @@ export function prepareQueries(dtype: i32, q: usize, headSize: i32, group: i32, 
 function fold(a: v128, b: v128): v128 { return f32x4.add(v128.shuffle<i64>(a, b, 0, 2), v128.shuffle<i64>(a, b, 1, 3)); }
 
 /**
- * Products of `count` rows with `heads` (1 to 4) queries. Rows are taken by fours that lie a quarter of all apart: memory is read as four streams. The
- * last row may be taken again: as many logits are written as four quarters have rows. 128 bytes of room.
+ * Products of `count` rows with `heads` (1 to 4) queries. Rows are taken by fours that lie a quarter of all apart:
+ * memory is read as four streams. The last row may be taken again: as many logits are written as four quarters have
+ * rows. 128 bytes of room.
  */
 // @ts-ignore: decorator
 @inline
@@ -90,7 +92,8 @@ function rows(dtype: i32, heads: i32, keys: usize, rowBytes: usize, count: i32, 
           x1 = evens(dtype, x1, mask);
           k += 16;
         }
-        // Last head first: V8 sums them in this order, and would else load everything before, at the cost of sums that leave their registers.
+        // Last head first: V8 sums them in this order, and would else load everything before, at the cost of sums that
+        // leave their registers.
         let u = x0;
         let v = x0;
         if (heads > 3) {
@@ -172,8 +175,9 @@ function groups(dtype: i32, headSize: i32, keys: usize, rowBytes: usize, count: 
 }
 
 /**
- * logits[g, j] = queries[g] . key[first + j], not yet scaled; rows of logits are `stride` bytes apart, and up to three numbers behind are written as
- * well. `keys` is where the head's first row is. `room` is for four queries and 128 bytes.
+ * logits[g, j] = queries[g] . key[first + j], not yet scaled; rows of logits are `stride` bytes apart, and up to three
+ * numbers behind are written as well. `keys` is where the head's first row is. `room` is for four queries and 128
+ * bytes.
  */
 export function products(
   dtype: i32, keys: usize, headSize: i32, first: i32, count: i32, queries: usize, group: i32, logits: usize, stride: usize, room: usize,

@@ -19,8 +19,8 @@ function block8(w: usize, x0: v128, x1: v128, x2: v128, x3: v128): v128 {
 }
 
 /**
- * A block of 16 bytes, each with two weights, times 32 activations: four partial sums. High halves are not shifted down: they are 16 times too large,
- * and their activations 16 times too small.
+ * A block of 16 bytes, each with two weights, times 32 activations: four partial sums. High halves are not shifted
+ * down: they are 16 times too large, and their activations 16 times too small.
  */
 // @ts-ignore: decorator
 @inline
@@ -32,7 +32,10 @@ function block4(w: usize, low: v128, high: v128, x0: v128, x1: v128, x2: v128, x
   return f32x4.convert_i32x4_s(i32x4.add(a, b));
 }
 
-/** Scales of four blocks of a row, times those of the activations. The last ones may be of what follows the row: they are not used. */
+/**
+ * Scales of four blocks of a row, times those of the activations. The last ones may be of what follows the row: they
+ * are not used.
+ */
 // @ts-ignore: decorator
 @inline
 function scales4(at: usize, x: v128): v128 { return f32x4.mul(shifted(v128.load_ext<i16>(at)), x); }
@@ -49,8 +52,9 @@ function scales16(d0: usize, d1: usize, d2: usize, d3: usize, block: i32, x: v12
 }
 
 /**
- * to[0..4) = rows r0..r3 of weights of 8 bits . the activations at `x`; `scales` and `blocks` are those of the matrix. 64 bytes of room at `spare`.
- * One loop less deep than it might be: V8 unrolls small loops by their depth, and the second copy of this one would spill every weight that it loads.
+ * to[0..4) = rows r0..r3 of weights of 8 bits . the activations at `x`; `scales` and `blocks` are those of the matrix.
+ * 64 bytes of room at `spare`. One loop less deep than it might be: V8 unrolls small loops by their depth, and the
+ *    second copy of this one would spill every weight that it loads.
  */
 export function dots8(matrix: usize, scales: usize, blocks: i32, r0: i32, r1: i32, r2: i32, r3: i32, x: usize, to: usize, spare: usize): void {
   const w0 = matrix + ((<usize>r0 * blocks) << 5);
@@ -85,8 +89,8 @@ export function dots8(matrix: usize, scales: usize, blocks: i32, r0: i32, r1: i3
 }
 
 /**
- * The same with 4 bits. `minimums` is how far behind its scale the minimum of a block lies: q4_0 is q4_1 whose minimums are -8 times its scales, and the
- * activations' offsets hold the -8.
+ * The same with 4 bits. `minimums` is how far behind its scale the minimum of a block lies: q4_0 is q4_1 whose minimums
+ * are -8 times its scales, and the activations' offsets hold the -8.
  */
 export function dots4Bits(
   matrix: usize, scales: usize, minimums: usize, blocks: i32, r0: i32, r1: i32, r2: i32, r3: i32, x: usize, to: usize, spare: usize,

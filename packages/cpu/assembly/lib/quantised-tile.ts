@@ -3,8 +3,9 @@ import { packPanel } from "./panel";
 import { shifted } from "./quantised-dots";
 import { minimumsOf, scalesOf } from "./weights";
 
-// Matrix products with quantised weights: whole numbers of 16 bits times whole numbers of 16 bits, two at a time, in blocks of 32 that end with one
-// product of scales. A panel holds eight rows of weights: pairs of quants [depth / 2, 8, 2], then per block eight scales, then eight minimums.
+// Matrix products with quantised weights: whole numbers of 16 bits times whole numbers of 16 bits, two at a time, in
+// blocks of 32 that end with one product of scales. A panel holds eight rows of weights: pairs of quants [depth / 2, 8,
+// 2], then per block eight scales, then eight minimums.
 
 /** Bytes of a panel of `depth` weights a row. */
 // @ts-ignore: decorator
@@ -30,7 +31,10 @@ function widen(dtype: i32, matrix: usize, first: usize, depth: i32, to: usize): 
   }
 }
 
-/** Weights from..from + depth of rows o..o + rows (the others of the eight become 0) as a panel at `to`; `spare` holds eight rows. */
+/**
+ * Weights from..from + depth of rows o..o + rows (the others of the eight become 0) as a panel at `to`; `spare` holds
+ * eight rows.
+ */
 export function packQuantised(
   dtype: i32, matrix: usize, out: i32, width: i32, o: i32, rows: i32, from: i32, depth: i32, to: usize, spare: usize,
 ): void {
@@ -68,8 +72,8 @@ function offset(c: usize, x: usize, minimum: usize): void {
 }
 
 /**
- * c[0..4, 0..8) += four rows of activations (16-bit quants at `a`, their blocks' scales at `s` and offsets at `f`, rows `stride` bytes apart) times a
- * panel of `depth` weights a row. Rows of `c` are `cStride` bytes apart.
+ * c[0..4, 0..8) += four rows of activations (16-bit quants at `a`, their blocks' scales at `s` and offsets at `f`, rows
+ * `stride` bytes apart) times a panel of `depth` weights a row. Rows of `c` are `cStride` bytes apart.
  */
 export function tileQuantised(minimums: bool, depth: i32, a: usize, s: usize, f: usize, stride: usize, panel: usize, c: usize, cStride: usize): void {
   let a0 = a;

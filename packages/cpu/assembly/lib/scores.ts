@@ -8,8 +8,8 @@ import { madd2 } from "./math";
 import { queryBytes } from "./products";
 import { CHUNK } from "./weigh";
 
-// The products of one token's queries that share a KV head with a chunk of its keys. Two rows and up to four queries at a time keep their sums in
-// registers; each key is taken apart once for all of them.
+// The products of one token's queries that share a KV head with a chunk of its keys. Two rows and up to four queries at
+// a time keep their sums in registers; each key is taken apart once for all of them.
 
 /** Sums lanes 0 and 2, then 1 and 3: of `a` in the first half of the result, of `b` in the second. */
 // @ts-ignore: decorator
@@ -17,8 +17,9 @@ import { CHUNK } from "./weigh";
 function fold(a: v128, b: v128): v128 { return f32x4.add(v128.shuffle<i64>(a, b, 0, 2), v128.shuffle<i64>(a, b, 1, 3)); }
 
 /**
- * Two rows: half-folded products of the queries at `to`, 16 bytes each. Sums are stored at `order` as they grow, which costs nothing: V8 puts sums as
- * late as it may, and without a store between would load all queries first and spill the sums.
+ * Two rows: half-folded products of the queries at `to`, 16 bytes each. Sums are stored at `order` as they grow, which
+ * costs nothing: V8 puts sums as late as it may, and without a store between would load all queries first and spill the
+ * sums.
  */
 // @ts-ignore: decorator
 @inline
@@ -143,8 +144,9 @@ function groups(dtype: i32, headSize: i32, keys: usize, rowBytes: usize, count: 
 }
 
 /**
- * logits[g, j] = queries[g] . key[first + j]; rows of logits are CHUNK numbers apart, and up to three numbers behind are written as well. `keys` is where
- * the head's first row is, `queries` what `prepareQueries` made; `room` is for 256 bytes and four queries.
+ * logits[g, j] = queries[g] . key[first + j]; rows of logits are CHUNK numbers apart, and up to three numbers behind
+ * are written as well. `keys` is where the head's first row is, `queries` what `prepareQueries` made; `room` is for 256
+ * bytes and four queries.
  */
 export function scores(dtype: i32, keys: usize, headSize: i32, first: i32, count: i32, queries: usize, group: i32, logits: usize, room: usize): void {
   const four = room + 256;

@@ -28,7 +28,10 @@ export function kthGreatest(keys: usize, count: i32, k: i32, histogram: usize): 
   return prefix;
 }
 
-/** Sorts `count` pairs of a u32 key and a word by key, stably, least digit first; `spare` holds as many. They end where they began. */
+/**
+ * Sorts `count` pairs of a u32 key and a word by key, stably, least digit first; `spare` holds as many. They end where
+ * they began.
+ */
 export function sortPairs(pairs: usize, spare: usize, count: i32, histogram: usize): void {
   for (let shift = 0; shift < 32; shift += 8) {
     memory.fill(histogram, 0, 1024);

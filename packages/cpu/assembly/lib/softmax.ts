@@ -58,7 +58,8 @@ export function addRow(row: usize, other: usize, count: i32, by: f32): void {
   }
 }
 
-// Decode attention deals in powers of 2: what makes them of logits goes into the queries once, and no multiple of ln 2 has to be taken off.
+// Decode attention deals in powers of 2: what makes them of logits goes into the queries once, and no multiple of ln 2
+// has to be taken off.
 
 export const LOG2_E: f32 = 1.44269504088896341;
 
@@ -81,8 +82,9 @@ export function greatest(row: usize, count: i32): f32 {
   return max(f32x4.pmax(a, b));
 }
 
-// The least exponent, which makes 0; 1.5 x 2^23 + 127, whose sum with x holds the exponent of 2^x in its low bits; then 2^r for |r| <= 1/2, good to
-// 7.5e-8: the minimax polynomial of fifth degree for the relative error, by Remez' algorithm.
+// The least exponent, which makes 0; 1.5 x 2^23 + 127, whose sum with x holds the exponent of 2^x in its low bits; then
+// 2^r for |r| <= 1/2, good to 7.5e-8: the minimax polynomial of fifth degree for the relative error, by Remez'
+// algorithm.
 const LEAST: usize = 0;
 const ROUND_127: usize = 4;
 const POLYNOMIAL: usize = 8;
@@ -94,7 +96,10 @@ const CONSTANTS = memory.data<f32>([
 @inline
 function constant(place: usize): v128 { return v128.load32_splat(CONSTANTS + place); }
 
-/** 2^(x - base) for the eight numbers at `at`; 0 below 2^-126. Returns the sums of two. What needs constants is shared by both. */
+/**
+ * 2^(x - base) for the eight numbers at `at`; 0 below 2^-126. Returns the sums of two. What needs constants is shared
+ * by both.
+ */
 // @ts-ignore: decorator
 @inline
 function power8(at: usize, base: v128): v128 {

@@ -1,7 +1,8 @@
 import { madd } from "./math";
 
-// c[r, 0..8) = or += sum over i < k, ascending, of a[r, i] x b[i, 0..8). Strides are in bytes; rows of `a` are contiguous. The inner loop of every
-// matrix product: 16 registers hold 4 x 8 sums where a product needs a register of its own, 6 x 8 where multiply-add does without.
+// c[r, 0..8) = or += sum over i < k, ascending, of a[r, i] x b[i, 0..8). Strides are in bytes; rows of `a` are
+// contiguous. The inner loop of every matrix product: 16 registers hold 4 x 8 sums where a product needs a register of
+// its own, 6 x 8 where multiply-add does without.
 
 // @ts-ignore: decorator
 @inline

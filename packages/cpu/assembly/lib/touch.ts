@@ -6,8 +6,9 @@ export const PAGE: usize = 4096;
 export let touched: i32 = 0;
 
 /**
- * Reads the first lines of four pages, `apart` bytes from one to the next; for those beyond `last`, what is there. Machines read ahead within a page but
- * not into the next one; the four wait for memory at the same time, and four lines set the reading ahead going.
+ * Reads the first lines of four pages, `apart` bytes from one to the next; for those beyond `last`, what is there.
+ * Machines read ahead within a page but not into the next one; the four wait for memory at the same time, and four
+ * lines set the reading ahead going.
  */
 export function touchPages(page: usize, apart: usize, last: usize): void {
   const a = min(page, last);

@@ -13,7 +13,10 @@ export const CHUNK = 512;
 
 const BLOCK: usize = 32; // Rows that stay near while their columns are added up, eight at a time.
 
-/** Adds weights x values to `heads` (1 to 4) rows of sums. 16 bits: of each eight sums those of even place lie before the odd ones. */
+/**
+ * Adds weights x values to `heads` (1 to 4) rows of sums. 16 bits: of each eight sums those of even place lie before
+ * the odd ones.
+ */
 // @ts-ignore: decorator
 @inline
 function columns(dtype: i32, heads: i32, values: usize, rowBytes: usize, width: i32, count: i32, weights: usize, to: usize, toStride: usize): void {
@@ -125,15 +128,16 @@ function reorder(dtype: i32, row: usize, width: i32): void {
 }
 
 /**
- * to[g] = sum over j < count of weights[g, j] x value[j]; rows of `to` are `toStride` bytes apart. `values` is where the first row is. F16: the
- * weights are used up.
+ * to[g] = sum over j < count of weights[g, j] x value[j]; rows of `to` are `toStride` bytes apart. `values` is where
+ * the first row is. F16: the weights are used up.
  */
 export function weighValues(dtype: i32, values: usize, headSize: i32, count: i32, weights: usize, group: i32, to: usize, toStride: usize): void {
   const size = sizeOf(dtype);
   const rowBytes = <usize>(headSize * size);
   const whole = headSize & ~7;
   for (let g = 0; g < group; g++) memory.fill(to + <usize>g * toStride, 0, whole << 2);
-  // Halves come as 2^-112 of themselves; half of what mends that goes to the weights, lest the products become subnormal, which is slow.
+  // Halves come as 2^-112 of themselves; half of what mends that goes to the weights, lest the products become
+  // subnormal, which is slow.
   if (dtype == DType.F16) for (let g = 0; g < group; g++) scaleRow(weights + <usize>g * (CHUNK * 4), (count + 3) & ~3, HALF_ROOT);
   for (let g = 0; g < group; g += 4) {
     const w = weights + <usize>g * (CHUNK * 4);

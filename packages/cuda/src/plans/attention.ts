@@ -13,24 +13,45 @@ const append: Plan<"append"> = ({ sequences, tokens, queryHeads, kvHeads, headSi
   return {
     launches: [
       {
-        ...{ file: "append", kernel: `append_${kv}`, grid: [tokens, over(Math.max(headSize, planes), threads), sequences * kvHeads], threads },
-        args: [...operands.map((name) => at(name)), ...int(tokens, queryHeads, kvHeads, headSize, arenaRows, planes, ranks)],
+        ...{
+          file: "append",
+          kernel: `append_${kv}`,
+          grid: [tokens, over(Math.max(headSize, planes), threads), sequences * kvHeads],
+          threads,
+        },
+        args: [
+          ...operands.map((name) => at(name)),
+          ...int(tokens, queryHeads, kvHeads, headSize, arenaRows, planes, ranks),
+        ],
       },
     ],
   };
 };
 
 /** Head sizes with kernels for tensor cores: queries of a block, rows of a tile. */
-const tiles: Readonly<Record<number, readonly [queries: number, keys: number]>> = { 64: [128, 64], 96: [128, 64], 128: [128, 48], 256: [64, 32] };
+const tiles: Readonly<Record<number, readonly [queries: number, keys: number]>> = {
+  64: [128, 64],
+  96: [128, 64],
+  128: [128, 48],
+  256: [64, 32],
+};
 
-const attention: Plan<"attention"> = ({ tokens, queryHeads, kvHeads, headSize, kv, window, scale, softcap }, { aligned, hopper }) => {
+const attention: Plan<"attention"> = (
+  { tokens, queryHeads, kvHeads, headSize, kv, window, scale, softcap },
+  { aligned, hopper },
+) => {
   checkHeadSize("attention", headSize);
   const operands = ["qkv", "keys", "values", "offset", "length", "out", "lse"].map((name) => at(name));
   if (aligned && hopper && (headSize === 64 || headSize === 128) && kv !== "f32" && scale > 0) {
     return {
       launches: [
         {
-          ...{ file: "attention.sm90a", kernel: `attention_hopper_${kv}_${headSize}`, grid: [over(tokens, 128), queryHeads], threads: 384 },
+          ...{
+            file: "attention.sm90a",
+            kernel: `attention_hopper_${kv}_${headSize}`,
+            grid: [over(tokens, 128), queryHeads],
+            threads: 384,
+          },
           // Queries, two stages of K and V, room to start at a multiple of 1024, barriers.
           shared: 5 * 128 * 2 * headSize + 2048,
           args: [...operands, ...int(tokens, queryHeads, kvHeads, window), ...float(scale, softcap)],
@@ -44,7 +65,12 @@ const attention: Plan<"attention"> = ({ tokens, queryHeads, kvHeads, headSize, k
     return {
       launches: [
         {
-          ...{ file: "attention", kernel: `attention_tile_${kv}_${headSize}`, grid: [over(tokens, queries), queryHeads], threads: 128 },
+          ...{
+            file: "attention",
+            kernel: `attention_tile_${kv}_${headSize}`,
+            grid: [over(tokens, queries), queryHeads],
+            threads: 128,
+          },
           shared: (queries + 2 * keys) * (2 * headSize + 16),
           args: [...operands, ...int(tokens, queryHeads, kvHeads, window), ...float(scale, softcap)],
         },
@@ -70,7 +96,8 @@ const decodeWarps: Readonly<Record<number, { readonly count: number; readonly st
 };
 
 const decodeAttention: Plan<"decodeAttention"> = (spec, { aligned, multiprocessors }) => {
-  const { sequences, queryHeads, kvHeads, headSize, arenaRows, capacity, kv, scale, softcap, rotary, tableRows, slot } = spec;
+  const { sequences, queryHeads, kvHeads, headSize, arenaRows, capacity, kv, scale, softcap, rotary, tableRows, slot } =
+    spec;
   checkHeadSize("decodeAttention", headSize);
   const group = queryHeads / kvHeads;
   const lanes = headSize <= 64 ? 8 : headSize <= 128 ? 16 : 32;
@@ -81,10 +108,22 @@ const decodeAttention: Plan<"decodeAttention"> = (spec, { aligned, multiprocesso
   const chunk = Math.min(1024, Math.max(64, 32 * over(capacity, 32 * wanted)));
   const splits = over(capacity, chunk);
   const join = (splits: number, chunk: number): Launch => ({
-    ...{ file: "decode-attention", kernel: "decode_attention_join", grid: [sequences * queryHeads], threads: threadsFor(headSize, 256) },
+    ...{
+      file: "decode-attention",
+      kernel: "decode_attention_join",
+      grid: [sequences * queryHeads],
+      threads: threadsFor(headSize, 256),
+    },
     // Read by 16 bytes.
     shared: 16 * over(splits, 4),
-    args: [at(scratch), at("length"), at("ended"), at("out"), at("lse"), ...int(queryHeads, kvHeads, headSize, chunk, splits)],
+    args: [
+      at(scratch),
+      at("length"),
+      at("ended"),
+      at("out"),
+      at("lse"),
+      ...int(queryHeads, kvHeads, headSize, chunk, splits),
+    ],
   });
   const scratchOf = (splits: number) => 4 * sequences * queryHeads * splits * (headSize + 2);
   const warps = decodeWarps[headSize];
@@ -110,12 +149,18 @@ const decodeAttention: Plan<"decodeAttention"> = (spec, { aligned, multiprocesso
         ...float(scale, softcap),
       ],
     };
-    return splits === 1 ? { launches: [first] } : { launches: [first, join(splits, chunk)], scratch: scratchOf(splits) };
+    return splits === 1
+      ? { launches: [first] }
+      : { launches: [first, join(splits, chunk)], scratch: scratchOf(splits) };
   }
   const operands = ["qkv", "keys", "values", "cells", "table", "offset", "length", "ended", "out", "lse", scratch];
   const vector = aligned && headSize % (16 / sizeOf(kv)) === 0;
   const first = {
-    ...{ file: "decode-attention", kernel: `decode_attention_${kv}_${lanes}_${heads}`, grid: [splits, sequences * kvHeads, passes] as const },
+    ...{
+      file: "decode-attention",
+      kernel: `decode_attention_${kv}_${lanes}_${heads}`,
+      grid: [splits, sequences * kvHeads, passes] as const,
+    },
     ...{ threads: 256, shared: 4 * heads * chunk },
     args: [
       ...operands.map((name) => at(name)),
@@ -130,7 +175,22 @@ const decodeAttention: Plan<"decodeAttention"> = (spec, { aligned, multiprocesso
 const watchKeys: Readonly<Record<number, number>> = { 64: 128, 96: 128, 128: 128, 256: 64 };
 
 const watch: Plan<"watch"> = (spec, { aligned }) => {
-  const { sequences, tokens, queryHeads, kvHeads, headSize, arenaRows, capacity, kv, from, rotary, tableRows, scale, softcap, slot } = spec;
+  const {
+    sequences,
+    tokens,
+    queryHeads,
+    kvHeads,
+    headSize,
+    arenaRows,
+    capacity,
+    kv,
+    from,
+    rotary,
+    tableRows,
+    scale,
+    softcap,
+    slot,
+  } = spec;
   checkHeadSize("watch", headSize);
   const keys = watchKeys[headSize];
   // A step of decoding has one query a sequence.
@@ -143,11 +203,21 @@ const watch: Plan<"watch"> = (spec, { aligned }) => {
       scratch: 2 * heads * queries * headSize,
       launches: [
         {
-          ...{ file: "watch", kernel: `watch_round_${kv}`, grid: [over((queries * headSize) / 8, 256), heads], threads: 256 },
+          ...{
+            file: "watch",
+            kernel: `watch_round_${kv}`,
+            grid: [over((queries * headSize) / 8, 256), heads],
+            threads: 256,
+          },
           args: [at("qkv"), at(scratch), ...int(tokens, queryHeads, kvHeads, headSize, from)],
         },
         {
-          ...{ file: "watch", kernel: `watch_tile_${kv}_${headSize}`, grid: [over(capacity, keys), heads / share], threads: 128 },
+          ...{
+            file: "watch",
+            kernel: `watch_tile_${kv}_${headSize}`,
+            grid: [over(capacity, keys), heads / share],
+            threads: 128,
+          },
           // First the keys, then four stages of 32 queries.
           shared: 256 * headSize,
           args: [

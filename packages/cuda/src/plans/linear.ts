@@ -19,7 +19,8 @@ const weightBytes = { f16: 128 * 128, bf16: 128 * 128, q8_0: 128 * 80, q4_0: 128
 function tilesOf(weight: keyof typeof weightBytes): readonly Tile[] {
   const stage = (rows: number) => weightBytes[weight] + rows * 128;
   const narrow = (rows: number): Tile => ({ rows, threads: 128, shared: 4 * stage(rows), blocks: 2 });
-  if (isQuantised(weight)) return [narrow(16), narrow(64), { rows: 128, threads: 256, shared: 4 * stage(128), blocks: 1 }];
+  if (isQuantised(weight))
+    return [narrow(16), narrow(64), { rows: 128, threads: 256, shared: 4 * stage(128), blocks: 1 }];
   return [
     ...[narrow(16), narrow(32), narrow(64)],
     { rows: 128, threads: 256, shared: 3 * stage(128), blocks: 2 },
@@ -33,11 +34,18 @@ const workspace = 32 * 2 ** 20;
 /** Measured: with fewer rows, and with those between, the own kernels are as fast. */
 const forCublasLt = (rows: number) => rows > 128 || (rows > 16 && rows <= 64);
 
-export const linear: Plan<"linear"> = ({ rows, width, out, weight }, { aligned, multiprocessors, hopper, cublasLt }) => {
+export const linear: Plan<"linear"> = (
+  { rows, width, out, weight },
+  { aligned, multiprocessors, hopper, cublasLt },
+) => {
   const args = [at("x"), at("weight"), at("bias"), at("residual"), at("out"), ...int(rows, width, out)];
   const loads = width / perLoad[weight];
   if (!aligned || !Number.isInteger(loads)) {
-    return { launches: [{ file: "linear", kernel: `linear_any_${weight}`, grid: [over(out, 8), over(rows, 4)], threads: 256, args }] };
+    return {
+      launches: [
+        { file: "linear", kernel: `linear_any_${weight}`, grid: [over(out, 8), over(rows, 4)], threads: 256, args },
+      ],
+    };
   }
   if (cublasLt && forCublasLt(rows) && out % 8 === 0 && (weight === "f16" || weight === "bf16")) {
     return byCublasLt({ rows, width, out, weight });
@@ -49,7 +57,12 @@ export const linear: Plan<"linear"> = ({ rows, width, out, weight }, { aligned, 
       launches: [
         roundOf(weight, rows, width),
         {
-          ...{ file: "linear.sm90a", kernel: `linear_hopper_${weight}`, grid: [over(rows, 128), over(out, 256)], threads: 384 },
+          ...{
+            file: "linear.sm90a",
+            kernel: `linear_hopper_${weight}`,
+            grid: [over(rows, 128), over(out, 256)],
+            threads: 384,
+          },
           // Four stages of 64 numbers of 128 rows and 256 outs, room to start at a multiple of 1024, barriers.
           ...{ shared: 4 * (128 + 256) * 128 + 2048, args: [...operands, ...int(rows, width, out)] },
         },
@@ -78,7 +91,17 @@ const roundOf = (weight: WeightDType, rows: number, width: number): Launch => {
   };
 };
 
-function byCublasLt({ rows, width, out, weight }: { rows: number; width: number; out: number; weight: "f16" | "bf16" }) {
+function byCublasLt({
+  rows,
+  width,
+  out,
+  weight,
+}: {
+  rows: number;
+  width: number;
+  out: number;
+  weight: "f16" | "bf16";
+}) {
   const roomAt = 256 * over(2 * rows * width, 256);
   return {
     launches: [
@@ -106,8 +129,17 @@ function onTensorCores(
   const partsAt = 16 * over(2 * rows * width, 16);
   const round = roundOf(weight, rows, width);
   const product: Launch = {
-    ...{ file: "linear", kernel: `linear_tile_${weight}_${tile.rows}`, grid: [...blocks, splits], threads: tile.threads, shared: tile.shared },
-    args: [...[at(scratch), at("weight"), at("bias"), at("residual"), at("out"), at(scratch, partsAt)], ...int(rows, width, out, part)],
+    ...{
+      file: "linear",
+      kernel: `linear_tile_${weight}_${tile.rows}`,
+      grid: [...blocks, splits],
+      threads: tile.threads,
+      shared: tile.shared,
+    },
+    args: [
+      ...[at(scratch), at("weight"), at("bias"), at("residual"), at("out"), at(scratch, partsAt)],
+      ...int(rows, width, out, part),
+    ],
   };
   if (splits === 1) return { launches: [round, product], scratch: partsAt };
   const join: Launch = {

@@ -35,7 +35,12 @@ const rope: Plan<"rope"> = ({ sequences, tokens, queryHeads, kvHeads, headSize, 
     launches: [
       {
         ...{ file: "rope", kernel: "rope", grid: [sequences * tokens, over(pairs, 256)], threads: 256 },
-        args: [at("qkv"), at("table"), at("base"), ...int(tokens, queryHeads, kvHeads, headSize, rotary, tableRows, keys)],
+        args: [
+          at("qkv"),
+          at("table"),
+          at("base"),
+          ...int(tokens, queryHeads, kvHeads, headSize, rotary, tableRows, keys),
+        ],
       },
     ],
   };

@@ -18,7 +18,15 @@ const advance: Plan<"advance"> = ({ repeat, sequences, width, by }) => {
 const topk: Plan<"topk"> = ({ heads, capacity, most }) => {
   const operands = ["scores", "positions", "offset", "length", "keep", "rows", "count"];
   return {
-    launches: [{ file: "topk", kernel: "topk", grid: [heads], threads: 1024, args: [...operands.map((name) => at(name)), ...int(capacity, most)] }],
+    launches: [
+      {
+        file: "topk",
+        kernel: "topk",
+        grid: [heads],
+        threads: 1024,
+        args: [...operands.map((name) => at(name)), ...int(capacity, most)],
+      },
+    ],
   };
 };
 

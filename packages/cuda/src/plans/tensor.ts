@@ -33,7 +33,9 @@ const store: Plan<"store"> = ({ sequences, kvHeads, capacity }) => {
 };
 
 const unary: Plan<"unary"> = ({ elements, kind }) => ({
-  launches: [{ file: "unary", kernel: `unary_${kind}`, ...elementwise(elements), args: [at("x"), at("out"), ...int(elements)] }],
+  launches: [
+    { file: "unary", kernel: `unary_${kind}`, ...elementwise(elements), args: [at("x"), at("out"), ...int(elements)] },
+  ],
 });
 
 const binary: Plan<"binary"> = ({ d0, d1, d2, a0, a1, a2, b0, b1, b2, kind, literal, value }) => ({
@@ -94,7 +96,12 @@ const hash: Plan<"hash"> = ({ heads, capacity, kvHeads, seed }) => ({
 
 const fill: Plan<"fill"> = ({ words, dtype, value }) => ({
   launches: [
-    { file: "fill", kernel: "fill", ...elementwise(words), args: [at("out"), ...int(words), ...(dtype === "i32" ? int(value) : float(value))] },
+    {
+      file: "fill",
+      kernel: "fill",
+      ...elementwise(words),
+      args: [at("out"), ...int(words), ...(dtype === "i32" ? int(value) : float(value))],
+    },
   ],
 });
 

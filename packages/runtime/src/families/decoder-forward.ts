@@ -5,18 +5,41 @@ import type { Forward } from "./family.js";
 import type { DecoderWeights, LoadedProjection } from "./loaded-decoder.js";
 
 /** Makes a pass over `rows` rows ready. */
-export async function decoderForward(decoder: Decoder, weights: DecoderWeights, backend: Backend, rows: number): Promise<Forward> {
-  const { hiddenSize, queryHeads, kvHeads, headSize, intermediateSize, vocabularySize, normEpsilon, activation: kind, embeddingScale } = decoder;
+export async function decoderForward(
+  decoder: Decoder,
+  weights: DecoderWeights,
+  backend: Backend,
+  rows: number,
+): Promise<Forward> {
+  const {
+    hiddenSize,
+    queryHeads,
+    kvHeads,
+    headSize,
+    intermediateSize,
+    vocabularySize,
+    normEpsilon,
+    activation: kind,
+    embeddingScale,
+  } = decoder;
   const rowHeads = queryHeads + 2 * kvHeads;
   const kernels = new Map<string, Kernel<"linear">>();
   const linear = async ({ matrix: { out, width, dtype }, bias }: LoadedProjection, residual: boolean) => {
     const key = `${out} ${width} ${dtype} ${bias !== undefined} ${residual}`;
-    const kernel = kernels.get(key) ?? (await backend.prepare("linear", { rows, width, out, weight: dtype, bias: bias !== undefined, residual }));
+    const kernel =
+      kernels.get(key) ??
+      (await backend.prepare("linear", { rows, width, out, weight: dtype, bias: bias !== undefined, residual }));
     kernels.set(key, kernel);
     return kernel;
   };
   const weight = weights.embedding.dtype;
-  const embed = await backend.prepare("embed", { tokens: rows, vocabulary: vocabularySize, width: hiddenSize, weight, scale: embeddingScale });
+  const embed = await backend.prepare("embed", {
+    tokens: rows,
+    vocabulary: vocabularySize,
+    width: hiddenSize,
+    weight,
+    scale: embeddingScale,
+  });
   const norm = await backend.prepare("rmsNorm", { rows, width: hiddenSize, epsilon: normEpsilon });
   const activation = await backend.prepare("gatedActivation", { rows, width: intermediateSize, kind });
   const headProjection = { matrix: weights.head, bias: undefined };
@@ -30,10 +53,13 @@ export async function decoderForward(decoder: Decoder, weights: DecoderWeights, 
     })),
   );
   const hasHeadNorms = weights.headNorms !== undefined;
-  const hasEndNorms = weights.layers.some(({ attentionEndNorm, feedForwardEndNorm }) => attentionEndNorm ?? feedForwardEndNorm);
+  const hasEndNorms = weights.layers.some(
+    ({ attentionEndNorm, feedForwardEndNorm }) => attentionEndNorm ?? feedForwardEndNorm,
+  );
   const headNorm = hasHeadNorms ? await prepareHeadNorm(backend, rows, rowHeads, headSize, normEpsilon) : undefined;
   const addition = hasEndNorms ? await prepareAddition(backend, rows * hiddenSize) : undefined;
-  const softcap = decoder.logitSoftcap > 0 ? await prepareSoftcap(backend, rows * vocabularySize, decoder.logitSoftcap) : undefined;
+  const softcap =
+    decoder.logitSoftcap > 0 ? await prepareSoftcap(backend, rows * vocabularySize, decoder.logitSoftcap) : undefined;
 
   // Only now: a kernel that cannot be had leaves nothing behind.
   const buffers = new Buffers(backend);
@@ -49,8 +75,20 @@ export async function decoderForward(decoder: Decoder, weights: DecoderWeights, 
   const minusTwice = softcap ? buffers.allocate(4, "workspace") : undefined;
   if (minusTwice) backend.write(minusTwice, Float32Array.of(-2 * decoder.logitSoftcap));
 
-  const project = (kernel: Kernel<"linear">, x: Slice, { matrix, bias }: LoadedProjection, to: Slice, residual?: Slice) =>
-    backend.dispatch(kernel, { x, weight: matrix.slice, out: to, ...(bias ? { bias } : {}), ...(residual ? { residual } : {}) });
+  const project = (
+    kernel: Kernel<"linear">,
+    x: Slice,
+    { matrix, bias }: LoadedProjection,
+    to: Slice,
+    residual?: Slice,
+  ) =>
+    backend.dispatch(kernel, {
+      x,
+      weight: matrix.slice,
+      out: to,
+      ...(bias ? { bias } : {}),
+      ...(residual ? { residual } : {}),
+    });
   /** Adds a projection of `from` to the stream, through a norm where there is one. */
   const add = (kernel: Kernel<"linear">, from: Slice, what: LoadedProjection, endNorm: Slice | undefined, x: Slice) => {
     project(kernel, from, what, endNorm ? added! : x, endNorm ? undefined : x);
@@ -85,7 +123,10 @@ export async function decoderForward(decoder: Decoder, weights: DecoderWeights, 
   };
 }
 
-/** RMS norm of every query and key head of qkv rows, in place, by way of two buffers of the same size: all heads are normed, values are put back, weights multiplied. */
+/**
+ * RMS norm of every query and key head of qkv rows, in place, by way of two buffers of the same size: all heads are
+ * normed, values are put back, weights multiplied.
+ */
 async function prepareHeadNorm(backend: Backend, rows: number, rowHeads: number, headSize: number, epsilon: number) {
   const whole = { d0: rows, d1: rowHeads, d2: headSize };
   const same = { a0: rows, a1: rowHeads, a2: headSize };
@@ -94,8 +135,20 @@ async function prepareHeadNorm(backend: Backend, rows: number, rowHeads: number,
     ...{ ...whole, ...same, m0: 1, m1: rowHeads, m2: 1, b0: rows, b1: rowHeads, b2: headSize },
     ...{ valueA: 0, valueB: 0 },
   });
-  const multiply = await backend.prepare("binary", { ...whole, ...same, b0: 1, b1: rowHeads, b2: headSize, kind: "mul", value: 0 });
-  return (qkv: Slice, { ones, mask, weights }: Readonly<Record<"ones" | "mask" | "weights", Slice>>, [normed, chosen]: readonly [Slice, Slice]) => {
+  const multiply = await backend.prepare("binary", {
+    ...whole,
+    ...same,
+    b0: 1,
+    b1: rowHeads,
+    b2: headSize,
+    kind: "mul",
+    value: 0,
+  });
+  return (
+    qkv: Slice,
+    { ones, mask, weights }: Readonly<Record<"ones" | "mask" | "weights", Slice>>,
+    [normed, chosen]: readonly [Slice, Slice],
+  ) => {
     backend.dispatch(norm, { x: qkv, weight: ones, out: normed });
     backend.dispatch(choose, { mask, a: normed, b: qkv, out: chosen });
     backend.dispatch(multiply, { a: chosen, b: weights, out: qkv });
@@ -113,7 +166,10 @@ async function prepareAddition(backend: Backend, count: number) {
   };
 }
 
-/** logits = cap x tanh(logits / cap) = cap - 2 cap / (exp(2 logits / cap) + 1), by way of a buffer of the same size. `minusTwice`: the number -2 cap. */
+/**
+ * logits = cap x tanh(logits / cap) = cap - 2 cap / (exp(2 logits / cap) + 1), by way of a buffer of the same size.
+ * `minusTwice`: the number -2 cap.
+ */
 async function prepareSoftcap(backend: Backend, count: number, cap: number) {
   const sizes = { d0: 1, d1: 1, d2: count };
   const literal = (kind: "mul" | "add", value: number) =>
@@ -121,7 +177,17 @@ async function prepareSoftcap(backend: Backend, count: number, cap: number) {
   const double = await literal("mul", 2 / cap);
   const exp = await backend.prepare("unary", { elements: count, x: "f32", kind: "exp" });
   const more = await literal("add", 1);
-  const divide = await backend.prepare("binary", { ...sizes, a0: 1, a1: 1, a2: 1, b0: 1, b1: 1, b2: count, kind: "div", value: 0 });
+  const divide = await backend.prepare("binary", {
+    ...sizes,
+    a0: 1,
+    a1: 1,
+    a2: 1,
+    b0: 1,
+    b1: 1,
+    b2: count,
+    kind: "div",
+    value: 0,
+  });
   const raise = await literal("add", cap);
   const copy = await backend.prepare("copy", { words: count });
   return (logits: Slice, work: Slice, minusTwice: Slice) => {

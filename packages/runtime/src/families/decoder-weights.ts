@@ -14,7 +14,11 @@ const norms = ["attentionNorm", "feedForwardNorm", "attentionEndNorm", "feedForw
 const sum = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0);
 const rowHeads = ({ queryHeads, kvHeads }: Decoder) => queryHeads + 2 * kvHeads;
 
-const planProjection = ({ names, rows, width }: Projection, source: WeightSource, dtype: WeightDType | undefined): MatrixPlan =>
+const planProjection = (
+  { names, rows, width }: Projection,
+  source: WeightSource,
+  dtype: WeightDType | undefined,
+): MatrixPlan =>
   planMatrix(
     source,
     names.map((name) => `${name}.weight`),
@@ -23,7 +27,11 @@ const planProjection = ({ names, rows, width }: Projection, source: WeightSource
     dtype,
   );
 
-function planEnds({ vocabularySize, hiddenSize, tiedEmbeddings }: Decoder, source: WeightSource, dtype: WeightDType | undefined) {
+function planEnds(
+  { vocabularySize, hiddenSize, tiedEmbeddings }: Decoder,
+  source: WeightSource,
+  dtype: WeightDType | undefined,
+) {
   const plan = (name: string) => planMatrix(source, [name], [vocabularySize], hiddenSize, dtype);
   return { embedding: plan("model.embed_tokens.weight"), head: tiedEmbeddings ? undefined : plan("lm_head.weight") };
 }
@@ -34,19 +42,27 @@ const vectorSize = (decoder: Decoder, layer: DecoderLayer): number =>
   (layer.headNorms ? rowHeads(decoder) * decoder.headSize : 0) +
   sum(projections.map((name) => (layer[name].bias ? sum(layer[name].rows) : 0)));
 
-/** Bytes of all weights in device memory. Throws a `FormatError` where the file lacks one, or has it in another shape. */
+/**
+ * Bytes of all weights in device memory. Throws a `FormatError` where the file lacks one, or has it in another shape.
+ */
 export function decoderBytes(decoder: Decoder, source: WeightSource, dtype: WeightDType | undefined): number {
   const { embedding, head } = planEnds(decoder, source, dtype);
   const { layerList, hiddenSize, headSize } = decoder;
   const shared = layerList.some(({ headNorms }) => headNorms) ? headSize + rowHeads(decoder) : 0;
   const layers = layerList.map(
-    (layer) => 4 * vectorSize(decoder, layer) + sum(projections.map((name) => matrixBytes(planProjection(layer[name], source, dtype)))),
+    (layer) =>
+      4 * vectorSize(decoder, layer) +
+      sum(projections.map((name) => matrixBytes(planProjection(layer[name], source, dtype)))),
   );
   return matrixBytes(embedding) + (head ? matrixBytes(head) : 0) + 4 * (hiddenSize + shared) + sum(layers);
 }
 
 /** Reads the weights chunk by chunk; what was allocated is freed where that fails. */
-export async function loadDecoder(decoder: Decoder, source: WeightSource, options: LoadWeightsOptions): Promise<LoadedWeights> {
+export async function loadDecoder(
+  decoder: Decoder,
+  source: WeightSource,
+  options: LoadWeightsOptions,
+): Promise<LoadedWeights> {
   const { backend, dtype, onProgress } = options;
   const buffers = new Buffers(backend);
   try {
@@ -66,7 +82,13 @@ export async function loadDecoder(decoder: Decoder, source: WeightSource, option
 }
 
 /** Places for all weights, which the loader fills when it runs. */
-function planWeights(decoder: Decoder, source: WeightSource, dtype: WeightDType | undefined, loader: Loader, buffers: Buffers): DecoderWeights {
+function planWeights(
+  decoder: Decoder,
+  source: WeightSource,
+  dtype: WeightDType | undefined,
+  loader: Loader,
+  buffers: Buffers,
+): DecoderWeights {
   const { hiddenSize, queryHeads, kvHeads, headSize, normOffset } = decoder;
   const vector = (count: number, make: () => Promise<Float32Array> | Float32Array): Slice => {
     const slice = buffers.allocate(4 * count, "weights");
@@ -76,7 +98,8 @@ function planWeights(decoder: Decoder, source: WeightSource, dtype: WeightDType 
     });
     return slice;
   };
-  const normWeight = async (name: string, width: number) => (await readVector(source, [`${name}.weight`], [width])).map((x) => x + normOffset);
+  const normWeight = async (name: string, width: number) =>
+    (await readVector(source, [`${name}.weight`], [width])).map((x) => x + normOffset);
   const norm = (name: string) => vector(hiddenSize, () => normWeight(name, hiddenSize));
   const normIfAny = (name: string | undefined) => (name === undefined ? undefined : norm(name));
   const projection = (what: Projection): LoadedProjection => {
@@ -91,7 +114,8 @@ function planWeights(decoder: Decoder, source: WeightSource, dtype: WeightDType 
     return vector(rowHeads(decoder) * headSize, async () => {
       const [query, key] = [await normWeight(headNorms.query, headSize), await normWeight(headNorms.key, headSize)];
       const weights = new Float32Array(rowHeads(decoder) * headSize).fill(1);
-      for (let head = 0; head < queryHeads + kvHeads; head++) weights.set(head < queryHeads ? query : key, head * headSize);
+      for (let head = 0; head < queryHeads + kvHeads; head++)
+        weights.set(head < queryHeads ? query : key, head * headSize);
       return weights;
     });
   };

@@ -1,10 +1,12 @@
 import type { GenerationConfig, Sizes } from "../config.js";
 import type { Rope } from "./family.js";
 
-// What the families here share: a stack of layers, each of attention and a gated feed-forward behind RMS norms, added to a stream of hidden states. A family says in
-// these terms what is its own.
+// What the families here share: a stack of layers, each of attention and a gated feed-forward behind RMS norms, added
+// to a stream of hidden states. A family says in these terms what is its own.
 
-/** A matrix that reads hidden states, stored whole or as parts to be stacked. Names are without `.weight` and `.bias`. */
+/**
+ * A matrix that reads hidden states, stored whole or as parts to be stacked. Names are without `.weight` and `.bias`.
+ */
 export interface Projection {
   readonly names: readonly string[];
   /** Rows of each part. */

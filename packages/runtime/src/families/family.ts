@@ -3,7 +3,8 @@ import type { Backend, Slice, WeightDType } from "@ziggurat/tensor";
 import type { Configuration } from "../checkpoint.js";
 import type { WeightSource } from "../weights/source.js";
 
-// What a model family gives the runtime. The runtime knows layers, rows and attention; a family knows names of weights and what happens between two attentions.
+// What a model family gives the runtime. The runtime knows layers, rows and attention; a family knows names of weights
+// and what happens between two attentions.
 
 /** Facts of one model that the runtime needs, whatever its family. */
 export interface ModelFacts {
@@ -30,11 +31,16 @@ export interface Rope {
   readonly contextLength?: number;
 }
 
-/** One pass over rows of hidden states, made ready for a number of rows; its methods only enqueue, so they may be recorded. */
+/**
+ * One pass over rows of hidden states, made ready for a number of rows; its methods only enqueue, so they may be
+ * recorded.
+ */
 export interface Forward {
   /** x [rows, hidden] from ids i32 [rows]. */
   embed(ids: Slice, x: Slice): void;
-  /** One layer, x in place. `attend` is called once, between the projections: it reads and rotates qkv and fills out. */
+  /**
+   * One layer, x in place. `attend` is called once, between the projections: it reads and rotates qkv and fills out.
+   */
   layer(layer: number, x: Slice, attend: (qkv: Slice, out: Slice) => void): void;
   /** logits f32 [rows, vocabulary] from x. */
   head(x: Slice, logits: Slice): void;
@@ -65,7 +71,10 @@ export interface LoadWeightsOptions {
 export interface Family {
   /** As `architectures` in config.json names it. */
   readonly architectures: readonly string[];
-  /** Checks a configuration. `contextLength`: the most tokens that will be read, where that is less than the model can. Throws a `ConfigError`. */
+  /**
+   * Checks a configuration. `contextLength`: the most tokens that will be read, where that is less than the model can.
+   * Throws a `ConfigError`.
+   */
   readonly open: (configuration: Configuration, contextLength?: number) => OpenedModel;
 }
 

@@ -1,11 +1,19 @@
 import type { Family } from "./family.js";
-import { checkActivation, layersOf, plainDecoder, readCommon, slidingLayers, usualLayer, withHeadNorms } from "./layers.js";
+import {
+  checkActivation,
+  layersOf,
+  plainDecoder,
+  readCommon,
+  slidingLayers,
+  usualLayer,
+  withHeadNorms,
+} from "./layers.js";
 import { openDecoder } from "./open-decoder.js";
 import { readRope } from "./rope.js";
 
 /**
- * Gemma 3, text (arXiv 2503.19786): five sliding layers to a global one, which rotate differently; norms of weight 1 + w before and after each part and over heads of
- * queries and keys; embeddings times sqrt(hidden size).
+ * Gemma 3, text (arXiv 2503.19786): five sliding layers to a global one, which rotate differently; norms of weight 1 +
+ * w before and after each part and over heads of queries and keys; embeddings times sqrt(hidden size).
  */
 export const gemma3: Family = {
   architectures: ["Gemma3ForCausalLM"],
@@ -13,17 +21,28 @@ export const gemma3: Family = {
     const opened = readCommon(configuration, contextLength, { headSize: 256 });
     const { fields, sizes, longest } = opened;
     checkActivation(fields, "hidden_activation", "gelu_pytorch_tanh");
-    if (fields.flag("use_bidirectional_attention", false)) fields.fail("use_bidirectional_attention", "false: only causal attention is computed");
+    if (fields.flag("use_bidirectional_attention", false))
+      fields.fail("use_bidirectional_attention", "false: only causal attention is computed");
     const bias = fields.flag("attention_bias", false);
     const window = fields.whole("sliding_window", 1, 2 ** 27, 4096);
     const pattern = fields.whole("sliding_window_pattern", 1, 2 ** 10, 6);
     const sliding = slidingLayers(fields, sizes.layers, (layer) => (layer + 1) % pattern !== 0);
     const context = { ...sizes, longest };
-    const local = readRope(fields, context, { theta: 10_000, thetaField: "rope_local_base_freq", layerType: "sliding_attention", scaled: false });
+    const local = readRope(fields, context, {
+      theta: 10_000,
+      thetaField: "rope_local_base_freq",
+      layerType: "sliding_attention",
+      scaled: false,
+    });
     const global = readRope(fields, context, { theta: 1_000_000, layerType: "full_attention" });
     const layers = layersOf(sizes.layers, (index) => {
       const slides = sliding[index]!;
-      const options = { rope: slides ? local : global, window: slides ? window : undefined, qkvBias: bias, outputBias: bias };
+      const options = {
+        rope: slides ? local : global,
+        window: slides ? window : undefined,
+        qkvBias: bias,
+        outputBias: bias,
+      };
       const at = (name: string) => `model.layers.${index}.${name}`;
       return {
         ...withHeadNorms(usualLayer(sizes, index, options), index),

@@ -9,7 +9,10 @@ import { readRope } from "./rope.js";
 
 // Pieces that families put their decoders together from.
 
-/** A configuration's fields, the sizes in them, and how many tokens will be read at the most. Throws a {@link ConfigError}. */
+/**
+ * A configuration's fields, the sizes in them, and how many tokens will be read at the most. Throws a {@link
+ * ConfigError}.
+ */
 export interface Opened {
   readonly fields: Fields;
   readonly sizes: Sizes;
@@ -46,8 +49,14 @@ export function checkActivation({ json, fail }: Fields, field: string, name: str
 export const slidingWindow = ({ has, whole }: Fields): number | undefined =>
   has("sliding_window") ? whole("sliding_window", 1, 2 ** 27) : undefined;
 
-/** For each layer whether it is a sliding one: `layer_types`, or what `missing` says of a layer where that is absent. */
-export function slidingLayers({ json, has, fail }: Fields, layers: number, missing: (layer: number) => boolean): boolean[] {
+/**
+ * For each layer whether it is a sliding one: `layer_types`, or what `missing` says of a layer where that is absent.
+ */
+export function slidingLayers(
+  { json, has, fail }: Fields,
+  layers: number,
+  missing: (layer: number) => boolean,
+): boolean[] {
   if (!has("layer_types")) return Array.from({ length: layers }, (_, layer) => missing(layer));
   const types = json.layer_types;
   const known = (type: unknown) => type === "full_attention" || type === "sliding_attention";
@@ -57,8 +66,15 @@ export function slidingLayers({ json, has, fail }: Fields, layers: number, missi
   return (types as string[]).map((type) => type === "sliding_attention");
 }
 
-/** What most families have: nothing scaled, capped or offset, logits by 1 / sqrt(head size). The context is the caller's bound, or what the rotary scaling allows. */
-export function plainDecoder({ fields, sizes, generation }: Opened, layerList: readonly DecoderLayer[], contextLength: number | undefined): Decoder {
+/**
+ * What most families have: nothing scaled, capped or offset, logits by 1 / sqrt(head size). The context is the caller's
+ * bound, or what the rotary scaling allows.
+ */
+export function plainDecoder(
+  { fields, sizes, generation }: Opened,
+  layerList: readonly DecoderLayer[],
+  contextLength: number | undefined,
+): Decoder {
   const allowed = Math.max(sizes.contextLength, ...layerList.map(({ rope }) => rope.contextLength ?? 0));
   if (contextLength !== undefined && contextLength > allowed) {
     throw new ConfigError(`${fields.file}: the model reads ${allowed} tokens; contextLength is ${contextLength}`);
@@ -113,7 +129,12 @@ export function usualLayer(
     ),
     output: projection(["self_attn.o_proj"], [hiddenSize], queryHeads * headSize, outputBias),
     feedForwardNorm: at("post_attention_layernorm"),
-    gateUp: projection(["mlp.gate_proj", "mlp.up_proj"], [intermediateSize, intermediateSize], hiddenSize, feedForwardBias),
+    gateUp: projection(
+      ["mlp.gate_proj", "mlp.up_proj"],
+      [intermediateSize, intermediateSize],
+      hiddenSize,
+      feedForwardBias,
+    ),
     down: projection(["mlp.down_proj"], [hiddenSize], intermediateSize, feedForwardBias),
   };
 }

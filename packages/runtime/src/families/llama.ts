@@ -2,7 +2,10 @@ import type { Family } from "./family.js";
 import { checkActivation, layersOf, oneRope, plainDecoder, readCommon, usualLayer } from "./layers.js";
 import { openDecoder } from "./open-decoder.js";
 
-/** Llama 1 to 3.x (Touvron et al., 2023, arXiv 2302.13971 and 2307.09288) and what keeps its architecture, such as SmolLM2. */
+/**
+ * Llama 1 to 3.x (Touvron et al., 2023, arXiv 2302.13971 and 2307.09288) and what keeps its architecture, such as
+ * SmolLM2.
+ */
 export const llama: Family = {
   architectures: ["LlamaForCausalLM"],
   open(configuration, contextLength) {

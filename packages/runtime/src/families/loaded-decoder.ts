@@ -26,6 +26,9 @@ export interface DecoderWeights {
   readonly head: Matrix;
   readonly norm: Slice;
   readonly layers: readonly LoadedLayer[];
-  /** Where a layer has norms over heads: f32 [headSize] of ones, and [heads of a row], 1 for queries and keys, 0 for values. */
+  /**
+   * Where a layer has norms over heads: f32 [headSize] of ones, and [heads of a row], 1 for queries and keys, 0 for
+   * values.
+   */
   readonly headNorms: { readonly ones: Slice; readonly mask: Slice } | undefined;
 }

@@ -2,7 +2,10 @@ import type { Family } from "./family.js";
 import { checkActivation, layersOf, oneRope, plainDecoder, readCommon, slidingWindow, usualLayer } from "./layers.js";
 import { openDecoder } from "./open-decoder.js";
 
-/** Mistral 7B and its kin (Jiang et al., 2023, arXiv 2310.06825): Llama with a sliding window in every layer, where the configuration says one. */
+/**
+ * Mistral 7B and its kin (Jiang et al., 2023, arXiv 2310.06825): Llama with a sliding window in every layer, where the
+ * configuration says one.
+ */
 export const mistral: Family = {
   architectures: ["MistralForCausalLM"],
   open(configuration, contextLength) {

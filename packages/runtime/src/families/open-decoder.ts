@@ -13,7 +13,9 @@ export function openDecoder(decoder: Decoder): OpenedModel {
       contextLength: decoder.contextLength,
       cache: {
         layers: layerList.map(({ window }) =>
-          window === undefined ? { kind: "global" as const, kvHeads, headSize } : { kind: "sliding" as const, kvHeads, headSize, window },
+          window === undefined
+            ? { kind: "global" as const, kvHeads, headSize }
+            : { kind: "sliding" as const, kvHeads, headSize, window },
         ),
         queryHeads,
         kvHeads,

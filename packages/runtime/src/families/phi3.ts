@@ -2,7 +2,10 @@ import type { Family } from "./family.js";
 import { checkActivation, layersOf, oneRope, plainDecoder, readCommon, slidingWindow, usualLayer } from "./layers.js";
 import { openDecoder } from "./open-decoder.js";
 
-/** Phi-3 and Phi-4-mini (arXiv 2404.14219, 2503.01743): Llama with queries, keys and values in one matrix, gate and up in another; rotates a part of each head. */
+/**
+ * Phi-3 and Phi-4-mini (arXiv 2404.14219, 2503.01743): Llama with queries, keys and values in one matrix, gate and up
+ * in another; rotates a part of each head.
+ */
 export const phi3: Family = {
   architectures: ["Phi3ForCausalLM"],
   open(configuration, contextLength) {

@@ -1,5 +1,15 @@
 import type { Family } from "./family.js";
-import { checkActivation, layersOf, type Opened, oneRope, plainDecoder, readCommon, slidingLayers, slidingWindow, usualLayer } from "./layers.js";
+import {
+  checkActivation,
+  layersOf,
+  type Opened,
+  oneRope,
+  plainDecoder,
+  readCommon,
+  slidingLayers,
+  slidingWindow,
+  usualLayer,
+} from "./layers.js";
 import { openDecoder } from "./open-decoder.js";
 
 /** The window of each layer: where `use_sliding_window` says so, layers from `max_window_layers` on are sliding. */
@@ -21,7 +31,9 @@ export const qwen2: Family = {
     checkActivation(fields, "hidden_act", "silu");
     const rope = oneRope(opened, 10_000);
     const windows = qwenWindows(opened);
-    const layers = layersOf(sizes.layers, (index) => usualLayer(sizes, index, { rope, window: windows[index], qkvBias: true }));
+    const layers = layersOf(sizes.layers, (index) =>
+      usualLayer(sizes, index, { rope, window: windows[index], qkvBias: true }),
+    );
     return openDecoder(plainDecoder(opened, layers, contextLength));
   },
 };

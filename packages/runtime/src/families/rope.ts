@@ -4,14 +4,18 @@ import { type Fields, fieldsOf } from "../fields.js";
 import { isRecord } from "../files.js";
 import type { Rope } from "./family.js";
 
-// Rotary embedding as configurations describe it: `rope_theta` and `rope_scaling` (transformers 4), or `rope_parameters` (transformers 5), which may hold one object
-// for each kind of layer. Formulae as in transformers' modeling_rope_utils.py.
+// Rotary embedding as configurations describe it: `rope_theta` and `rope_scaling` (transformers 4), or
+// `rope_parameters` (transformers 5), which may hold one object for each kind of layer. Formulae as in transformers'
+// modeling_rope_utils.py.
 
 export interface RopeContext {
   readonly headSize: number;
   /** `max_position_embeddings`. */
   readonly contextLength: number;
-  /** Tokens that will be read at the most: longrope has other factors beyond the length that the model was first trained for. */
+  /**
+   * Tokens that will be read at the most: longrope has other factors beyond the length that the model was first trained
+   * for.
+   */
   readonly longest: number;
 }
 
@@ -29,17 +33,26 @@ const kinds = ["default", "linear", "llama3", "yarn", "longrope"] as const;
 type Kind = (typeof kinds)[number];
 
 /** Throws a {@link ConfigError}, naming the field. */
-export function readRope(fields: Fields, context: RopeContext, { theta, thetaField = "rope_theta", layerType, scaled = true }: RopeDefaults): Rope {
+export function readRope(
+  fields: Fields,
+  context: RopeContext,
+  { theta, thetaField = "rope_theta", layerType, scaled = true }: RopeDefaults,
+): Rope {
   const given = parametersOf(fields, layerType, scaled);
   const kind = (given.json.rope_type ?? given.json.type ?? "default") as Kind | "su";
   // "su" is what longrope was called at first.
   const known = kind === "su" ? "longrope" : kind;
-  if (!kinds.includes(known)) throw new ConfigError(`${given.file} asks for the rope type ${show(kind)}; supported: ${kinds.join(", ")}`);
-  const base = (given.has("rope_theta") ? given.number("rope_theta", 1, 1e12) : fields.number(thetaField, 1, 1e12, theta)) as number;
+  if (!kinds.includes(known))
+    throw new ConfigError(`${given.file} asks for the rope type ${show(kind)}; supported: ${kinds.join(", ")}`);
+  const base = (
+    given.has("rope_theta") ? given.number("rope_theta", 1, 1e12) : fields.number(thetaField, 1, 1e12, theta)
+  ) as number;
   const partial = (given.has("partial_rotary_factor") ? given : fields).number("partial_rotary_factor", 0, 1, 1);
   const rotary = Math.trunc(context.headSize * partial);
   if (rotary < 2 || rotary % 2 !== 0) {
-    throw new ConfigError(`${given.file}: partial_rotary_factor ${partial} turns ${rotary} numbers of a head; there must be an even number of them`);
+    throw new ConfigError(
+      `${given.file}: partial_rotary_factor ${partial} turns ${rotary} numbers of a head; there must be an even number of them`,
+    );
   }
   const plain = rotaryFrequencies(base, rotary);
   return { default: unscaled, linear, llama3, yarn, longrope }[known](plain, { given, fields, base, context });
@@ -116,7 +129,8 @@ const yarn: Scale = (plain, scaling) => {
   const scales = both ? [given.number("mscale", 0, 1e3), given.number("mscale_all_dim", 0, 1e3)] : [];
   const usual = scales[0] && scales[1] ? grown(scales[0]) / grown(scales[1]) : grown(1);
   const rotary = 2 * plain.length;
-  const turning = (rotations: number) => (rotary * Math.log(original / (rotations * 2 * Math.PI))) / (2 * Math.log(base));
+  const turning = (rotations: number) =>
+    (rotary * Math.log(original / (rotations * 2 * Math.PI))) / (2 * Math.log(base));
   const truncate = given.flag("truncate", true);
   const fast = turning(given.number("beta_fast", 1e-3, 1e6, 32));
   const slow = turning(given.number("beta_slow", 1e-3, 1e6, 1));
@@ -133,7 +147,10 @@ const yarn: Scale = (plain, scaling) => {
   };
 };
 
-/** Ding et al., 2024, arXiv 2402.13753: a factor for every frequency, of two sets. One set serves a whole model, so that cached keys stay right. */
+/**
+ * Ding et al., 2024, arXiv 2402.13753: a factor for every frequency, of two sets. One set serves a whole model, so that
+ * cached keys stay right.
+ */
 const longrope: Scale = (plain, scaling) => {
   const { given, context } = scaling;
   const original = originalLength(scaling);

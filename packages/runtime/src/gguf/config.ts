@@ -12,12 +12,17 @@ export interface GgufConfiguration {
   readonly generation: Readonly<Record<string, unknown>>;
 }
 
-/** A model's configuration from its metadata (keys as in gguf-py's constants.py). Rejects with {@link ConfigError} where the architecture is not supported. */
+/**
+ * A model's configuration from its metadata (keys as in gguf-py's constants.py). Rejects with {@link ConfigError} where
+ * the architecture is not supported.
+ */
 export async function ggufConfig(gguf: Gguf): Promise<GgufConfiguration> {
   const { file, metadata, tensors } = gguf;
   const architecture = metadata.get("general.architecture");
   if (typeof architecture !== "string" || !Object.hasOwn(architectures, architecture)) {
-    throw new ConfigError(`${file}: architecture ${show(architecture)} is not supported; supported are ${Object.keys(architectures).join(", ")}`);
+    throw new ConfigError(
+      `${file}: architecture ${show(architecture)} is not supported; supported are ${Object.keys(architectures).join(", ")}`,
+    );
   }
   const named = architecture as keyof typeof architectures;
   const get = (key: string) => metadata.get(`${architecture}.${key}`);
@@ -26,10 +31,13 @@ export async function ggufConfig(gguf: Gguf): Promise<GgufConfiguration> {
   const hiddenSize = get("embedding_length");
   const queryHeads = one(gguf, `${architecture}.attention.head_count`);
   const headSize = Number(get("attention.key_length") ?? Number(hiddenSize) / Number(queryHeads));
-  if (!Number.isSafeInteger(headSize) || headSize < 1) throw new ConfigError(`${file}: the head size is ${headSize}; it must be a whole number`);
+  if (!Number.isSafeInteger(headSize) || headSize < 1)
+    throw new ConfigError(`${file}: the head size is ${headSize}; it must be a whole number`);
   const values = get("attention.value_length");
   if (values !== undefined && values !== headSize) {
-    throw new ConfigError(`${file}: ${architecture}.attention.value_length is ${show(values)}; it must be that of keys, ${headSize}`);
+    throw new ConfigError(
+      `${file}: ${architecture}.attention.value_length is ${show(values)}; it must be that of keys, ${headSize}`,
+    );
   }
   const layers = get("block_count");
   const { family }: GgufArchitecture = architectures[named];
@@ -56,18 +64,27 @@ export async function ggufConfig(gguf: Gguf): Promise<GgufConfiguration> {
   };
   const token = (name: string) => metadata.get(`tokenizer.ggml.${name}_token_id`);
   const ends = ["eos", "eot", "eom"].flatMap((name) => token(name) ?? []);
-  return { architecture: named, headSize, config, generation: { eos_token_id: [...new Set(ends)], bos_token_id: token("bos") } };
+  return {
+    architecture: named,
+    headSize,
+    config,
+    generation: { eos_token_id: [...new Set(ends)], bos_token_id: token("bos") },
+  };
 }
 
 /** A number that some files give for every layer. Throws a {@link ConfigError} where layers differ. */
 function one({ metadata, file }: Gguf, key: string): unknown {
   const value = metadata.get(key);
   if (!Array.isArray(value)) return value;
-  if (value.some((entry) => entry !== value[0])) throw new ConfigError(`${file}: ${key} is ${show(value)}; layers must not differ`);
+  if (value.some((entry) => entry !== value[0]))
+    throw new ConfigError(`${file}: ${key} is ${show(value)}; layers must not differ`);
   return value[0];
 }
 
-/** What Gemma 3's metadata leave to the reader, as llama.cpp fills it in (llama-model.cpp): one global layer in six, the local theta, the 27B model's scale. */
+/**
+ * What Gemma 3's metadata leave to the reader, as llama.cpp fills it in (llama-model.cpp): one global layer in six, the
+ * local theta, the 27B model's scale.
+ */
 function gemma(get: (key: string) => unknown, layers: number, headSize: number, hiddenPerHead: number) {
   return {
     hidden_activation: "gelu_pytorch_tanh",
@@ -78,8 +95,14 @@ function gemma(get: (key: string) => unknown, layers: number, headSize: number, 
   };
 }
 
-/** Scaling of rotary frequencies. Factors that are stored one by one (Llama 3.1's too) are what transformers calls longrope. */
-async function ropeScaling(gguf: Gguf, architecture: keyof typeof architectures): Promise<Record<string, unknown> | null> {
+/**
+ * Scaling of rotary frequencies. Factors that are stored one by one (Llama 3.1's too) are what transformers calls
+ * longrope.
+ */
+async function ropeScaling(
+  gguf: Gguf,
+  architecture: keyof typeof architectures,
+): Promise<Record<string, unknown> | null> {
   const { metadata } = gguf;
   const get = (key: string) => metadata.get(`${architecture}.rope.scaling.${key}`);
   const factors = await vector(gguf, "rope_freqs.weight");
@@ -92,7 +115,11 @@ async function ropeScaling(gguf: Gguf, architecture: keyof typeof architectures)
   }
   const type = get("type") ?? "none";
   if (type === "none") return null;
-  return { rope_type: type, factor: get("factor"), ...(original === undefined ? {} : { original_max_position_embeddings: original }) };
+  return {
+    rope_type: type,
+    factor: get("factor"),
+    ...(original === undefined ? {} : { original_max_position_embeddings: original }),
+  };
 }
 
 /** The most numbers of a vector that belongs to the configuration. */
@@ -103,7 +130,9 @@ async function vector(gguf: Gguf, name: string): Promise<number[] | undefined> {
   if (!found) return undefined;
   const { shape } = found.info;
   if (shape.length !== 1 || shape[0]! > longest) {
-    throw new ConfigError(`${gguf.file}: tensor "${name}" has shape [${shape.join(", ")}]; it must be one axis of up to ${longest}`);
+    throw new ConfigError(
+      `${gguf.file}: tensor "${name}" has shape [${shape.join(", ")}]; it must be one axis of up to ${longest}`,
+    );
   }
   const stored = storedTensor(found);
   const bytes = convert(await stored.read(), stored.dtype, "f32", shape, name);

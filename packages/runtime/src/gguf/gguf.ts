@@ -15,12 +15,17 @@ export interface Gguf {
   readonly tensors: ReadonlyMap<string, PlacedTensor>;
 }
 
-/** Rejects with {@link FormatError} where the header or the place of a tensor is wrong, and where the file is one part of several. */
+/**
+ * Rejects with {@link FormatError} where the header or the place of a tensor is wrong, and where the file is one part
+ * of several.
+ */
 export async function readGguf(source: FileSource, file: string): Promise<Gguf> {
   const gguf = await readPart(source, file);
   const parts = gguf.metadata.get("split.count") ?? 1;
   if (parts !== 1 && parts !== 0) {
-    throw new FormatError(`${file}: is one of ${show(parts)} parts; they must lie side by side, under names that end in -00001-of-0000N.gguf`);
+    throw new FormatError(
+      `${file}: is one of ${show(parts)} parts; they must lie side by side, under names that end in -00001-of-0000N.gguf`,
+    );
   }
   return gguf;
 }
@@ -37,8 +42,9 @@ export function storedTensor({ info, dtype, begin, bytes, source }: PlacedTensor
 }
 
 /**
- * The weights under transformers' names and in transformers' conventions: rows of queries and keys in the order that rotary embedding by halves wants, norms without
- * what was added to them. `headSize` is that of queries and keys, `rotary` how many of its numbers turn.
+ * The weights under transformers' names and in transformers' conventions: rows of queries and keys in the order that
+ * rotary embedding by halves wants, norms without what was added to them. `headSize` is that of queries and keys,
+ * `rotary` how many of its numbers turn.
  */
 export function ggufWeights(gguf: Gguf, architecture: keyof typeof architectures, headSize: number): WeightSource {
   const { file, tensors } = gguf;
@@ -63,11 +69,15 @@ export function ggufWeights(gguf: Gguf, architecture: keyof typeof architectures
   };
 }
 
-/** Rows of each head from (0, half), (1, half + 1), ... to 0, 1, ..., half, half + 1, .... A row of blocks is moved as it is. */
+/**
+ * Rows of each head from (0, half), (1, half + 1), ... to 0, 1, ..., half, half + 1, .... A row of blocks is moved as
+ * it is.
+ */
 function byHalves(stored: StoredTensor, headSize: number): StoredTensor {
   const { shape, name } = stored;
   const rows = shape[0]!;
-  if (rows % headSize !== 0) throw new FormatError(`tensor "${name}" has ${rows} rows; they must be a multiple of the head size, ${headSize}`);
+  if (rows % headSize !== 0)
+    throw new FormatError(`tensor "${name}" has ${rows} rows; they must be a multiple of the head size, ${headSize}`);
   return {
     ...stored,
     group: headSize,
@@ -92,7 +102,13 @@ function withoutOffset(stored: StoredTensor, offset: number): StoredTensor {
     ...stored,
     dtype: "f32",
     async read() {
-      const bytes = convert(await stored.read(), stored.dtype, "f32", stored.shape, stored.name).slice() as Uint8Array<ArrayBuffer>;
+      const bytes = convert(
+        await stored.read(),
+        stored.dtype,
+        "f32",
+        stored.shape,
+        stored.name,
+      ).slice() as Uint8Array<ArrayBuffer>;
       const numbers = new Float32Array(bytes.buffer);
       for (let i = 0; i < numbers.length; i++) numbers[i]! -= offset;
       return bytes;

@@ -1,8 +1,9 @@
 import { FormatError, reason } from "../error.js";
 import type { FileSource } from "../files.js";
 
-// The header of a GGUF file (github.com/ggml-org/ggml, docs/gguf.md): "GGUF"; the version; counts of tensors and of metadata; the metadata, each a name, a type and
-// a value; each tensor's name, axes (innermost first), type and place. Everything is little-endian. Every count is checked against the bytes that are left.
+// The header of a GGUF file (github.com/ggml-org/ggml, docs/gguf.md): "GGUF"; the version; counts of tensors and of
+// metadata; the metadata, each a name, a type and a value; each tensor's name, axes (innermost first), type and place.
+// Everything is little-endian. Every count is checked against the bytes that are left.
 
 export type MetadataValue = string | number | bigint | boolean | readonly MetadataValue[];
 
@@ -31,7 +32,10 @@ const firstRead = 2 * 2 ** 20;
 /** What of the header lies beyond the bytes that were read. */
 class Short extends Error {}
 
-/** Rejects with {@link FormatError} where the header is cut short, malformed, or larger than 256 MiB, or where a name repeats. */
+/**
+ * Rejects with {@link FormatError} where the header is cut short, malformed, or larger than 256 MiB, or where a name
+ * repeats.
+ */
 export async function readHeader(source: FileSource, file: string): Promise<GgufHeader> {
   let bytes = new Uint8Array(0);
   for (let length = Math.min(source.size, firstRead); ; length = Math.min(source.size, 2 * length)) {
@@ -45,13 +49,28 @@ export async function readHeader(source: FileSource, file: string): Promise<Gguf
     } catch (error) {
       if (!(error instanceof Short)) throw error;
       if (length === source.size) throw new FormatError(`${file}: ${source.size} bytes; the header is cut short`);
-      if (length >= largestHeader) throw new FormatError(`${file}: the header has more than ${length} bytes; ${largestHeader} is the most allowed`);
+      if (length >= largestHeader)
+        throw new FormatError(
+          `${file}: the header has more than ${length} bytes; ${largestHeader} is the most allowed`,
+        );
     }
   }
 }
 
 /** Bytes of values of fixed size, by the format's number of the type. */
-const fixedBytes: Readonly<Record<number, number>> = { 0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8 };
+const fixedBytes: Readonly<Record<number, number>> = {
+  0: 1,
+  1: 1,
+  2: 2,
+  3: 2,
+  4: 4,
+  5: 4,
+  6: 4,
+  7: 1,
+  10: 8,
+  11: 8,
+  12: 8,
+};
 const stringType = 8;
 const arrayType = 9;
 
@@ -73,7 +92,9 @@ function cursor(bytes: Uint8Array, size: number, file: string) {
     if (low <= (size - at) / least && view.getUint32(from + 4, true) === 0) return low;
     const said = view.getBigUint64(from, true);
     if (said > BigInt(Math.floor((size - at) / least))) {
-      throw new FormatError(`${file}: says at byte ${at - 8} that there are ${said} ${what}; the ${size - at} bytes that follow cannot hold them`);
+      throw new FormatError(
+        `${file}: says at byte ${at - 8} that there are ${said} ${what}; the ${size - at} bytes that follow cannot hold them`,
+      );
     }
     return Number(said);
   };
@@ -85,7 +106,10 @@ function cursor(bytes: Uint8Array, size: number, file: string) {
       throw new FormatError(`${file}: ${what} at byte ${from} is not UTF-8: ${reason(error)}`);
     }
   };
-  /** Decoded together, with a line break after each, which no cut sequence survives; one by one where that fails, so that the error names its place. */
+  /**
+   * Decoded together, with a line break after each, which no cut sequence survives; one by one where that fails, so
+   * that the error names its place.
+   */
   const texts = (what: string, length: number): string[] => {
     const start = at;
     const ends: number[] = [];
@@ -152,12 +176,15 @@ function cursor(bytes: Uint8Array, size: number, file: string) {
       const type = view.getUint32(take(4), true);
       if (type === stringType) return text(what);
       if (type !== arrayType) {
-        if (!(type in fixedBytes)) throw new FormatError(`${file}: ${what} is of type ${type}, which the format does not have`);
+        if (!(type in fixedBytes))
+          throw new FormatError(`${file}: ${what} is of type ${type}, which the format does not have`);
         return scalar(type);
       }
       const element = view.getUint32(take(4), true);
       if (element !== stringType && !(element in fixedBytes)) {
-        throw new FormatError(`${file}: ${what} is a list of type ${element}; lists hold numbers, truth values or strings`);
+        throw new FormatError(
+          `${file}: ${what} is a list of type ${element}; lists hold numbers, truth values or strings`,
+        );
       }
       const length = count(`elements of ${what}`, element === stringType ? 8 : fixedBytes[element]!);
       if (element === stringType) return texts(what, length);
@@ -175,11 +202,14 @@ function parseHeader(bytes: Uint8Array, size: number, file: string): GgufHeader 
   const read = cursor(bytes, size, file);
   if (size < 24) throw new FormatError(`${file}: ${size} bytes; a GGUF file has 24 at least`);
   const magic = String.fromCharCode(...bytes.subarray(read.take(4), read.at));
-  if (magic !== "GGUF") throw new FormatError(`${file}: starts with ${JSON.stringify(magic)}; a GGUF file starts with "GGUF"`);
+  if (magic !== "GGUF")
+    throw new FormatError(`${file}: starts with ${JSON.stringify(magic)}; a GGUF file starts with "GGUF"`);
   const version = read.word();
-  if (version === 0x03000000) throw new FormatError(`${file}: is a big-endian GGUF file; only little-endian ones can be read`);
+  if (version === 0x03000000)
+    throw new FormatError(`${file}: is a big-endian GGUF file; only little-endian ones can be read`);
   // Version 3 differs from 2 in that it may be big-endian.
-  if (version !== 3 && version !== 2) throw new FormatError(`${file}: is of GGUF version ${version}; versions 2 and 3 can be read`);
+  if (version !== 3 && version !== 2)
+    throw new FormatError(`${file}: is of GGUF version ${version}; versions 2 and 3 can be read`);
   const tensorCount = read.count("tensors", 24);
   const metadataCount = read.count("metadata", 13);
   const metadata = new Map<string, MetadataValue>();
@@ -204,7 +234,9 @@ function readTensor(read: ReturnType<typeof cursor>, file: string): TensorInfo {
   const whole = (what: string, least: number): number => {
     const value = read.long();
     if (value > BigInt(Number.MAX_SAFE_INTEGER) || value < least) {
-      throw new FormatError(`${file}: tensor "${name}": ${what} is ${value}; it must be a whole number from ${least} to 2^53 - 1`);
+      throw new FormatError(
+        `${file}: tensor "${name}": ${what} is ${value}; it must be a whole number from ${least} to 2^53 - 1`,
+      );
     }
     return Number(value);
   };

@@ -1,4 +1,5 @@
-// Names and conventions of GGUF's tensors, as llama.cpp's conversion script (convert_hf_to_gguf.py, gguf-py's constants.py) writes them, in terms of transformers'.
+// Names and conventions of GGUF's tensors, as llama.cpp's conversion script (convert_hf_to_gguf.py, gguf-py's
+// constants.py) writes them, in terms of transformers'.
 
 /** Architectures by their name in GGUF. */
 export const architectures = {
@@ -11,7 +12,10 @@ export const architectures = {
 
 export interface GgufArchitecture {
   readonly family: string;
-  /** Rows of query and key matrices lie in pairs that rotate together, (0, half), (1, half + 1) and so on, instead of first and second halves. */
+  /**
+   * Rows of query and key matrices lie in pairs that rotate together, (0, half), (1, half + 1) and so on, instead of
+   * first and second halves.
+   */
   readonly interleaved?: true;
   /** Norms are stored with this added. */
   readonly normOffset?: number;

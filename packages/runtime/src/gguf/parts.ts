@@ -3,7 +3,8 @@ import type { ModelFiles } from "../files.js";
 import { type Gguf, readGguf, readPart } from "./gguf.js";
 import type { PlacedTensor } from "./tensors.js";
 
-// A model may be cut into several GGUF files, as llama.cpp's gguf-split does: x-00001-of-00003.gguf and so on. The first holds all metadata, each its own tensors.
+// A model may be cut into several GGUF files, as llama.cpp's gguf-split does: x-00001-of-00003.gguf and so on. The
+// first holds all metadata, each its own tensors.
 
 /** Names of all parts of the model that a GGUF file belongs to, in order; its own name alone where it is whole. */
 export function partsOf(name: string): string[] {
@@ -11,31 +12,48 @@ export function partsOf(name: string): string[] {
   const count = Number(found?.[3] ?? 0);
   if (count < 2 || count > mostParts || !(Number(found![2]) >= 1 && Number(found![2]) <= count)) return [name];
   const ending = name.slice(-".gguf".length);
-  return Array.from({ length: count }, (_, part) => `${found![1]}-${String(part + 1).padStart(5, "0")}-of-${found![3]}${ending}`);
+  return Array.from(
+    { length: count },
+    (_, part) => `${found![1]}-${String(part + 1).padStart(5, "0")}-of-${found![3]}${ending}`,
+  );
 }
 const mostParts = 1000;
 
 /** Of `files`, the GGUF file of this name with the other parts of its model. */
 export function onlyParts(files: ModelFiles, name: string): ModelFiles {
   const parts = partsOf(name);
-  return { name: files.name, list: async () => parts, open: async (file) => (parts.includes(file) ? files.open(file) : undefined) };
+  return {
+    name: files.name,
+    list: async () => parts,
+    open: async (file) => (parts.includes(file) ? files.open(file) : undefined),
+  };
 }
 
-/** The one model that lies in GGUF files here. Rejects with a `ConfigError` where there is none or more than one, with {@link FormatError} where parts are missing or disagree. */
+/**
+ * The one model that lies in GGUF files here. Rejects with a `ConfigError` where there is none or more than one, with
+ * {@link FormatError} where parts are missing or disagree.
+ */
 export async function openParts(files: ModelFiles): Promise<Gguf> {
   const names = ((await files.list?.()) ?? []).filter((name) => /\.gguf$/i.test(name));
   const models = [...new Map(names.map((name) => [partsOf(name)[0]!, partsOf(name)])).values()];
   if (models.length !== 1) {
     const some = models.slice(0, 12).map(([first]) => first);
     const found =
-      models.length === 0 ? "no .gguf file" : `${models.length} models in .gguf files (${some.join(", ")}${models.length > 12 ? ", ..." : ""})`;
-    throw new ConfigError(`${files.name}: has no config.json and ${found}; there must be a config.json, or one model: name its file`);
+      models.length === 0
+        ? "no .gguf file"
+        : `${models.length} models in .gguf files (${some.join(", ")}${models.length > 12 ? ", ..." : ""})`;
+    throw new ConfigError(
+      `${files.name}: has no config.json and ${found}; there must be a config.json, or one model: name its file`,
+    );
   }
   const [parts] = models as [string[]];
   const sources = [];
   for (const part of parts) {
     const source = await files.open(part);
-    if (!source) throw new FormatError(`${files.name}/${part}: is not there${parts.length > 1 ? `; the model has ${parts.length} parts` : ""}`);
+    if (!source)
+      throw new FormatError(
+        `${files.name}/${part}: is not there${parts.length > 1 ? `; the model has ${parts.length} parts` : ""}`,
+      );
     sources.push(source);
   }
   if (sources.length === 1) return readGguf(sources[0]!, `${files.name}/${parts[0]}`);

@@ -1,4 +1,7 @@
-/** How a byte-level vocabulary cuts a text before it merges: the patterns, one after the other, of the tokenizer.json that the name stands for. */
+/**
+ * How a byte-level vocabulary cuts a text before it merges: the patterns, one after the other, of the tokenizer.json
+ * that the name stands for.
+ */
 export interface PreTokenizer {
   readonly patterns: readonly string[];
   readonly normalizer?: { readonly type: "NFC" };
@@ -12,7 +15,8 @@ const gpt2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|
 const contractions = "'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD]";
 const spaces = "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 /** cl100k's rule, with up to `digits` digits a piece. */
-const words = (digits: string) => `(?:${contractions})|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|${spaces}`;
+const words = (digits: string) =>
+  `(?:${contractions})|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|${spaces}`;
 const upper = "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]";
 const lower = "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]";
 /** o200k's rule: words end where their case changes. */

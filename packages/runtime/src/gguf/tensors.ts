@@ -3,7 +3,10 @@ import type { FileSource } from "../files.js";
 import type { StoredDType } from "../weights/source.js";
 import type { GgufHeader, TensorInfo } from "./header.js";
 
-/** Element types by the format's number (enum ggml_type): name, weights of a block, bytes of a block, and what this reader calls it where it reads it. */
+/**
+ * Element types by the format's number (enum ggml_type): name, weights of a block, bytes of a block, and what this
+ * reader calls it where it reads it.
+ */
 const types: Readonly<Record<number, readonly [name: string, weights: number, bytes: number, dtype?: StoredDType]>> = {
   0: ["F32", 1, 4, "f32"],
   1: ["F16", 1, 2, "f16"],
@@ -54,10 +57,21 @@ export interface PlacedTensor {
   readonly source: FileSource;
 }
 
-/** The tensors by name. Throws {@link FormatError} where a type is unknown, and where tensors are unaligned, overlap or lie beyond the file. */
-export function placeTensors({ metadata, tensors, end }: GgufHeader, source: FileSource, file: string): Map<string, PlacedTensor> {
+/**
+ * The tensors by name. Throws {@link FormatError} where a type is unknown, and where tensors are unaligned, overlap or
+ * lie beyond the file.
+ */
+export function placeTensors(
+  { metadata, tensors, end }: GgufHeader,
+  source: FileSource,
+  file: string,
+): Map<string, PlacedTensor> {
   const alignment = metadata.get("general.alignment") ?? 32;
-  if (typeof alignment !== "number" || !(alignment >= 1 && alignment <= 2 ** 20) || (alignment & (alignment - 1)) !== 0) {
+  if (
+    typeof alignment !== "number" ||
+    !(alignment >= 1 && alignment <= 2 ** 20) ||
+    (alignment & (alignment - 1)) !== 0
+  ) {
     throw new FormatError(`${file}: general.alignment is ${String(alignment)}; it must be a power of two up to 2^20`);
   }
   const start = Math.ceil(end / alignment) * alignment;
@@ -65,7 +79,9 @@ export function placeTensors({ metadata, tensors, end }: GgufHeader, source: Fil
   let at = start;
   for (const { info, begin, bytes } of [...placed].sort((a, b) => a.begin - b.begin)) {
     if (begin < at)
-      throw new FormatError(`${file}: tensor "${info.name}" starts at byte ${begin} and overlaps the one before it, which ends at byte ${at}`);
+      throw new FormatError(
+        `${file}: tensor "${info.name}" starts at byte ${begin} and overlaps the one before it, which ends at byte ${at}`,
+      );
     at = begin + bytes;
   }
   return new Map(placed.map((tensor) => [tensor.info.name, tensor]));
@@ -77,13 +93,17 @@ function place(info: TensorInfo, start: number, alignment: number, source: FileS
   if (!type) throw new FormatError(`${of} is of the element type ${info.type}, which is not known`);
   const [name, weights, blockBytes, dtype] = type;
   const width = info.shape.at(-1)!;
-  if (width % weights !== 0) throw new FormatError(`${of}: rows of ${width} numbers are no whole number of ${name} blocks of ${weights}`);
+  if (width % weights !== 0)
+    throw new FormatError(`${of}: rows of ${width} numbers are no whole number of ${name} blocks of ${weights}`);
   const count = info.shape.reduce((product, axis) => product * axis, 1);
   const bytes = (count / weights) * blockBytes;
-  if (!Number.isSafeInteger(count) || !Number.isSafeInteger(bytes)) throw new FormatError(`${of}: shape [${info.shape.join(", ")}] is too large`);
-  if (info.offset % alignment !== 0) throw new FormatError(`${of} starts at ${info.offset}, which is no multiple of ${alignment}`);
+  if (!Number.isSafeInteger(count) || !Number.isSafeInteger(bytes))
+    throw new FormatError(`${of}: shape [${info.shape.join(", ")}] is too large`);
+  if (info.offset % alignment !== 0)
+    throw new FormatError(`${of} starts at ${info.offset}, which is no multiple of ${alignment}`);
   const begin = start + info.offset;
-  if (begin + bytes > source.size) throw new FormatError(`${of} ends at byte ${begin + bytes}; the file has ${source.size}`);
+  if (begin + bytes > source.size)
+    throw new FormatError(`${of} ends at byte ${begin + bytes}; the file has ${source.size}`);
   return {
     info,
     type: name,

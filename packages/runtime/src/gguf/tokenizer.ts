@@ -3,8 +3,8 @@ import { makeTokenizer, type Tokenizer } from "../tokenizer.js";
 import type { MetadataValue } from "./header.js";
 import { type PreTokenizer, preTokenizers } from "./pre-tokenizers.js";
 
-// A GGUF file's tokenizer as the tokenizer.json that it was made from: a byte-level BPE with its merges (model "gpt2"), or SentencePiece's BPE with scores
-// ("llama"), whose merges are found again from the scores.
+// A GGUF file's tokenizer as the tokenizer.json that it was made from: a byte-level BPE with its merges (model "gpt2"),
+// or SentencePiece's BPE with scores ("llama"), whose merges are found again from the scores.
 
 type Metadata = ReadonlyMap<string, MetadataValue>;
 
@@ -15,24 +15,35 @@ const kind = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byt
 export function ggufTokenizer(metadata: Metadata, file: string): Tokenizer | undefined {
   const model = metadata.get("tokenizer.ggml.model");
   if (model === undefined || model === "no_vocab") return undefined;
-  if (model !== "gpt2" && model !== "llama") throw new TokenizerError(`${file}: tokenizer.ggml.model is ${show(model)}; supported: gpt2, llama`);
+  if (model !== "gpt2" && model !== "llama")
+    throw new TokenizerError(`${file}: tokenizer.ggml.model is ${show(model)}; supported: gpt2, llama`);
   const tokens = list(metadata, "tokens", file, (value) => typeof value === "string", "strings") as readonly string[];
   if (tokens.length === 0) throw new TokenizerError(`${file}: tokenizer.ggml.tokens is empty`);
   const kinds = metadata.has("tokenizer.ggml.token_type")
     ? (list(metadata, "token_type", file, (value) => typeof value === "number", "numbers") as readonly number[])
     : tokens.map(() => kind.normal);
-  if (kinds.length !== tokens.length) throw new TokenizerError(`${file}: has ${tokens.length} tokens and ${kinds.length} token types`);
+  if (kinds.length !== tokens.length)
+    throw new TokenizerError(`${file}: has ${tokens.length} tokens and ${kinds.length} token types`);
   const ids = new Map(tokens.map((token, id) => [token, id]));
   if (ids.size !== tokens.length) {
     const twice = tokens.find((token, id) => ids.get(token) !== id);
     throw new TokenizerError(`${file}: tokenizer.ggml.tokens has ${show(twice)} twice`);
   }
   const json = model === "gpt2" ? byteLevel(metadata, file, ids) : sentencePiece(metadata, file, tokens, kinds, ids);
-  const isAdded = (id: number) => kinds[id] === kind.control || kinds[id] === kind.userDefined || (model === "llama" && kinds[id] === kind.unknown);
+  const isAdded = (id: number) =>
+    kinds[id] === kind.control || kinds[id] === kind.userDefined || (model === "llama" && kinds[id] === kind.unknown);
   const added: object[] = [];
   tokens.forEach((content, id) => {
     if (content === "" || !isAdded(id)) return;
-    added.push({ id, content, special: kinds[id] !== kind.userDefined, normalized: false, lstrip: false, rstrip: false, single_word: false });
+    added.push({
+      id,
+      content,
+      special: kinds[id] !== kind.userDefined,
+      normalized: false,
+      lstrip: false,
+      rstrip: false,
+      single_word: false,
+    });
   });
   const named = Object.fromEntries(
     [
@@ -49,13 +60,23 @@ export function ggufTokenizer(metadata: Metadata, file: string): Tokenizer | und
   ) as Record<string, string>;
   const template = metadata.get("tokenizer.chat_template");
   return makeTokenizer(
-    { ...json, added_tokens: added, post_processor: postProcessor(metadata, model === "llama" || ruleOf(metadata, file).bos === true, named, ids) },
+    {
+      ...json,
+      added_tokens: added,
+      post_processor: postProcessor(metadata, model === "llama" || ruleOf(metadata, file).bos === true, named, ids),
+    },
     { ...named, ...(template === undefined ? {} : { chat_template: template }) },
     file,
   );
 }
 
-function list(metadata: Metadata, name: string, file: string, test: (value: unknown) => boolean, what: string): readonly MetadataValue[] {
+function list(
+  metadata: Metadata,
+  name: string,
+  file: string,
+  test: (value: unknown) => boolean,
+  what: string,
+): readonly MetadataValue[] {
   const value = metadata.get(`tokenizer.ggml.${name}`);
   if (!Array.isArray(value) || !value.every(test)) {
     throw new TokenizerError(`${file}: tokenizer.ggml.${name} is ${show(value)}; it must be a list of ${what}`);
@@ -66,14 +87,22 @@ function list(metadata: Metadata, name: string, file: string, test: (value: unkn
 function ruleOf(metadata: Metadata, file: string): PreTokenizer {
   const name = metadata.get("tokenizer.ggml.pre") ?? "gpt-2";
   const rule = typeof name === "string" && Object.hasOwn(preTokenizers, name) ? preTokenizers[name] : undefined;
-  if (!rule) throw new TokenizerError(`${file}: tokenizer.ggml.pre is ${show(name)}; supported: ${Object.keys(preTokenizers).join(", ")}`);
+  if (!rule)
+    throw new TokenizerError(
+      `${file}: tokenizer.ggml.pre is ${show(name)}; supported: ${Object.keys(preTokenizers).join(", ")}`,
+    );
   return rule;
 }
 
 function byteLevel(metadata: Metadata, file: string, ids: ReadonlyMap<string, number>) {
   const rule = ruleOf(metadata, file);
   const merges = list(metadata, "merges", file, (value) => typeof value === "string", "strings") as readonly string[];
-  const splits = rule.patterns.map((Regex) => ({ type: "Split", pattern: { Regex }, behavior: "Isolated", invert: false }));
+  const splits = rule.patterns.map((Regex) => ({
+    type: "Split",
+    pattern: { Regex },
+    behavior: "Isolated",
+    invert: false,
+  }));
   return {
     normalizer: rule.normalizer ?? null,
     pre_tokenizer: {
@@ -88,9 +117,16 @@ function byteLevel(metadata: Metadata, file: string, ids: ReadonlyMap<string, nu
 /** The mark that SentencePiece writes for a space. */
 const space = "▁";
 
-function sentencePiece(metadata: Metadata, file: string, tokens: readonly string[], kinds: readonly number[], ids: ReadonlyMap<string, number>) {
+function sentencePiece(
+  metadata: Metadata,
+  file: string,
+  tokens: readonly string[],
+  kinds: readonly number[],
+  ids: ReadonlyMap<string, number>,
+) {
   const scores = list(metadata, "scores", file, (value) => typeof value === "number", "numbers") as readonly number[];
-  if (scores.length !== tokens.length) throw new TokenizerError(`${file}: has ${tokens.length} tokens and ${scores.length} scores`);
+  if (scores.length !== tokens.length)
+    throw new TokenizerError(`${file}: has ${tokens.length} tokens and ${scores.length} scores`);
   const prefix = metadata.get("tokenizer.ggml.add_space_prefix") !== false;
   const replace = { type: "Replace", pattern: { String: " " }, content: space };
   const unknown = metadata.get("tokenizer.ggml.unknown_token_id") ?? 0;
@@ -117,17 +153,24 @@ function sentencePiece(metadata: Metadata, file: string, tokens: readonly string
   };
 }
 
-/** The longest piece, in characters, that is looked at for merges; SentencePiece's own limit is 16, long runs of spaces are a little longer. */
+/**
+ * The longest piece, in characters, that is looked at for merges; SentencePiece's own limit is 16, long runs of spaces
+ * are a little longer.
+ */
 const longestPiece = 64;
 
-/** Every way to make a piece of two others, the best score first, as transformers' converter of SentencePiece models orders them. */
+/**
+ * Every way to make a piece of two others, the best score first, as transformers' converter of SentencePiece models
+ * orders them.
+ */
 function mergesOf(
   tokens: readonly string[],
   kinds: readonly number[],
   scores: readonly number[],
   ids: ReadonlyMap<string, number>,
 ): [string, string][] {
-  const usable = (id: number | undefined) => id !== undefined && (kinds[id] === kind.normal || kinds[id] === kind.userDefined);
+  const usable = (id: number | undefined) =>
+    id !== undefined && (kinds[id] === kind.normal || kinds[id] === kind.userDefined);
   const merges: { readonly left: number; readonly right: number; readonly id: number }[] = [];
   tokens.forEach((token, id) => {
     if (kinds[id] !== kind.normal || token.length > longestPiece) return;
@@ -158,6 +201,8 @@ function postProcessor(
     type: "TemplateProcessing",
     single: [...first.map(special), text, ...last.map(special)],
     pair: [],
-    special_tokens: Object.fromEntries([...first, ...last].map((token) => [token, { id: token, ids: [ids.get(token)], tokens: [token] }])),
+    special_tokens: Object.fromEntries(
+      [...first, ...last].map((token) => [token, { id: token, ids: [ids.get(token)], tokens: [token] }]),
+    ),
   };
 }

@@ -1,8 +1,8 @@
 import { halfTable } from "./halves.js";
 import { type BlockDType, blocks } from "./source.js";
 
-// GGUF's blocks as float32, with the arithmetic of the format's own implementation (dequantize_row_* in ggml-quants.c): products of a scale and a quant are exact in
-// float32, so that the only rounding is that of the sum.
+// GGUF's blocks as float32, with the arithmetic of the format's own implementation (dequantize_row_* in ggml-quants.c):
+// products of a scale and a quant are exact in float32, so that the only rounding is that of the sum.
 
 /** Floats of halves, by their bits. */
 let floats: Float32Array | undefined;
@@ -33,7 +33,8 @@ const q4_1: Dequantise = (bytes, at, out, to) => {
   }
 };
 
-const word = (bytes: Uint8Array, at: number) => bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
+const word = (bytes: Uint8Array, at: number) =>
+  bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
 
 /** As q4_0, with the fifth bits in a word of their own: bit j for weight j. */
 const q5_0: Dequantise = (bytes, at, out, to) => {
@@ -62,7 +63,10 @@ const q8_0: Dequantise = (bytes, at, out, to) => {
   for (let j = 0; j < 32; j++) out[to + j] = scale * ((bytes[at + 2 + j]! << 24) >> 24);
 };
 
-/** The 6-bit factor of the scale (`minimum` false) or of the minimum of each of eight runs of 32 weights, packed in 12 bytes from `at` on. */
+/**
+ * The 6-bit factor of the scale (`minimum` false) or of the minimum of each of eight runs of 32 weights, packed in 12
+ * bytes from `at` on.
+ */
 export const factor = (bytes: Uint8Array, at: number, run: number, minimum: boolean): number => {
   const low = bytes[at + run + (minimum ? 4 : 0)]!;
   if (run < 4) return low & 63;
@@ -100,7 +104,9 @@ const q5_K: Dequantise = (bytes, at, out, to) => {
   }
 };
 
-/** Two halves of 128: 64 bytes of low bits, 32 of high bits (two a weight), 8 signed scales, one for every 16 weights. */
+/**
+ * Two halves of 128: 64 bytes of low bits, 32 of high bits (two a weight), 8 signed scales, one for every 16 weights.
+ */
 const q6_K: Dequantise = (bytes, at, out, to) => {
   const scale = half(bytes, at + 208);
   for (let run = 0; run < 8; run++) {
@@ -117,9 +123,12 @@ const q6_K: Dequantise = (bytes, at, out, to) => {
 
 const byDType: Readonly<Record<BlockDType, Dequantise>> = { q4_0, q4_1, q5_0, q5_1, q8_0, q4_K, q5_K, q6_K };
 
-/** Numbers `from` to `from + count` of stored blocks, as float32, into `out`; both are multiples of a block's weights. */
+/**
+ * Numbers `from` to `from + count` of stored blocks, as float32, into `out`; both are multiples of a block's weights.
+ */
 export function dequantise(bytes: Uint8Array, dtype: BlockDType, from: number, count: number, out: Float32Array): void {
   const one = byDType[dtype];
   const size = blocks[dtype];
-  for (let done = 0; done < count; done += size.weights) one(bytes, ((from + done) / size.weights) * size.bytes, out, done);
+  for (let done = 0; done < count; done += size.weights)
+    one(bytes, ((from + done) / size.weights) * size.bytes, out, done);
 }

@@ -9,10 +9,12 @@ import { blocks, isBlocked, type StoredDType, storedBytes } from "./source.js";
 const chunk = 1 << 16;
 
 /**
- * A stored tensor's bytes in the dtype and layout that a backend takes. `shape` is [..., width]; quantised dtypes see [out, width], with `out` the product of
- * the other axes. Returns `bytes` itself where nothing has to change. Stored blocks keep their quants where `to` can hold them and are quantised anew otherwise. Throws {@link FormatError} where the byte count does not fit the shape, where a number
- * is not finite and must be quantised, and where `width` does not suit the blocks. `into` is used
- * for the result where it is large enough, and loses what it held; `row` is that of the first number, for errors.
+ * A stored tensor's bytes in the dtype and layout that a backend takes. `shape` is [..., width]; quantised dtypes see
+ * [out, width], with `out` the product of the other axes. Returns `bytes` itself where nothing has to change. Stored
+ * blocks keep their quants where `to` can hold them and are quantised anew otherwise. Throws {@link FormatError} where
+ * the byte count does not fit the shape, where a number is not finite and must be quantised, and where `width` does not
+ * suit the blocks. `into` is used for the result where it is large enough, and loses what it held; `row` is that of the
+ * first number, for errors.
  */
 export function convert(
   bytes: Uint8Array,
@@ -25,7 +27,9 @@ export function convert(
   const count = shape.reduce((a, b) => a * b, 1);
   const width = shape.at(-1) ?? 1;
   if (isBlocked(from) && width % blocks[from].weights !== 0) {
-    throw new FormatError(`${name}: rows of ${width} numbers are no whole number of ${from} blocks of ${blocks[from].weights}`);
+    throw new FormatError(
+      `${name}: rows of ${width} numbers are no whole number of ${from} blocks of ${blocks[from].weights}`,
+    );
   }
   const stored = storedBytes(from, count);
   if (bytes.byteLength !== stored) {

@@ -3,7 +3,8 @@ import { dequantise } from "./blocks.js";
 import { halfTable } from "./halves.js";
 import { isBlocked, type StoredDType } from "./source.js";
 
-// 16-bit floats in and out of float32, whole arrays at a time. Rounding is to nearest, ties to even. Numbers in files and in memory are little-endian.
+// 16-bit floats in and out of float32, whole arrays at a time. Rounding is to nearest, ties to even. Numbers in files
+// and in memory are little-endian.
 
 /** The half nearest to the float32 whose bits are given. */
 export function halfBits(bits: number): number {
@@ -31,7 +32,9 @@ function words(bytes: Uint8Array, size: 4): Uint32Array;
 function words(bytes: Uint8Array, size: 2 | 4): Uint16Array | Uint32Array {
   const aligned = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
   const count = bytes.byteLength / size;
-  return size === 2 ? new Uint16Array(aligned.buffer, aligned.byteOffset, count) : new Uint32Array(aligned.buffer, aligned.byteOffset, count);
+  return size === 2
+    ? new Uint16Array(aligned.buffer, aligned.byteOffset, count)
+    : new Uint32Array(aligned.buffer, aligned.byteOffset, count);
 }
 
 /** Numbers `from` to `from + count` of a stored tensor, as float32, into `out`; of blocks, whole ones. */

@@ -21,8 +21,8 @@ export interface Lane {
 type Work = (lane: Lane) => Promise<number>;
 
 /**
- * Brings weights to a backend in chunks of about a megabyte, in order, two at a time. Host memory holds these chunks, whatever the size of a tensor. What is added
- * begins with `run`.
+ * Brings weights to a backend in chunks of about a megabyte, in order, two at a time. Host memory holds these chunks,
+ * whatever the size of a tensor. What is added begins with `run`.
  */
 export class Loader {
   readonly #backend: Backend;
@@ -43,7 +43,10 @@ export class Loader {
     // An even number of rows: what follows them then begins at a multiple of four bytes, in every plane.
     const unit = group % 2 === 0 ? group : 2 * group;
     const step = Math.max(1, Math.floor(fit / unit)) * unit;
-    return Array.from({ length: Math.ceil(rows / step) }, (_, index) => ({ from: index * step, to: Math.min(rows, (index + 1) * step) }));
+    return Array.from({ length: Math.ceil(rows / step) }, (_, index) => ({
+      from: index * step,
+      to: Math.min(rows, (index + 1) * step),
+    }));
   }
 
   add(work: Work): void {
@@ -56,7 +59,11 @@ export class Loader {
     let written = 0;
     let stopped = false;
     const lane = async () => {
-      const room = { backend: this.#backend, stored: new Uint8Array(chunkBytes), converted: new Uint8Array(chunkBytes) };
+      const room = {
+        backend: this.#backend,
+        stored: new Uint8Array(chunkBytes),
+        converted: new Uint8Array(chunkBytes),
+      };
       for (const work of works) {
         const bytes = await work(room);
         if (stopped) return;

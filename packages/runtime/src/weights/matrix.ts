@@ -22,8 +22,9 @@ export interface Matrix {
 }
 
 /**
- * The plan of a matrix of these parts. `dtype` undefined leaves it as stored, or in what is nearest to that (see {@link deviceDType}); a width that cannot be cut into blocks stays bf16. Throws a `FormatError` where a
- * tensor is missing or has another shape.
+ * The plan of a matrix of these parts. `dtype` undefined leaves it as stored, or in what is nearest to that (see {@link
+ * deviceDType}); a width that cannot be cut into blocks stays bf16. Throws a `FormatError` where a tensor is missing or
+ * has another shape.
  */
 export function planMatrix(
   source: WeightSource,
@@ -46,8 +47,9 @@ export function planMatrix(
 }
 
 /**
- * What stored parts are held in together. Blocks that no backend computes with go to what keeps their numbers best: q5_0 to q8_0, exactly; q4_K to q4_1, whose scales
- * are halves; q5_1, q5_K and q6_K to q8_0, which adds at most 1/254 of the greatest weight in a block. Parts of different blocks go to q8_0, other mixtures to f32.
+ * What stored parts are held in together. Blocks that no backend computes with go to what keeps their numbers best:
+ * q5_0 to q8_0, exactly; q4_K to q4_1, whose scales are halves; q5_1, q5_K and q6_K to q8_0, which adds at most 1/254
+ * of the greatest weight in a block. Parts of different blocks go to q8_0, other mixtures to f32.
  */
 function deviceDType(stored: readonly StoredDType[]): WeightDType {
   const [first] = stored;
@@ -72,7 +74,10 @@ export function loadMatrix(loader: Loader, source: WeightSource, plan: MatrixPla
     const above = first;
     for (const { from, to } of loader.chunks(stored, parts[index]!)) {
       loader.add(async ({ backend, stored: into, converted }) => {
-        const data = convert(await stored.read({ from, to }, into), stored.dtype, dtype, [to - from, width], name, { into: converted, row: from });
+        const data = convert(await stored.read({ from, to }, into), stored.dtype, dtype, [to - from, width], name, {
+          into: converted,
+          row: from,
+        });
         for (const { target, from: at, bytes } of pieces(dtype, out, width, above + from, to - from)) {
           backend.write({ buffer, offset: target }, data.subarray(at, at + bytes));
         }
@@ -85,7 +90,13 @@ export function loadMatrix(loader: Loader, source: WeightSource, plan: MatrixPla
 }
 
 /** Where the planes of `rows` rows go in a matrix of `out` rows, from row `row` on. */
-function pieces(dtype: WeightDType, out: number, width: number, row: number, rows: number): { target: number; from: number; bytes: number }[] {
+function pieces(
+  dtype: WeightDType,
+  out: number,
+  width: number,
+  row: number,
+  rows: number,
+): { target: number; from: number; bytes: number }[] {
   if (!isQuantised(dtype)) {
     const stride = bytesOf(dtype, [width]);
     return [{ target: row * stride, from: 0, bytes: rows * stride }];
@@ -98,19 +109,26 @@ function pieces(dtype: WeightDType, out: number, width: number, row: number, row
     { target: row * quants, from: 0, bytes: rows * quants },
     { target: whole.scales + row * scales, from: part.scales, bytes: rows * scales },
   ];
-  if (dtype === "q4_1") planes.push({ target: whole.minimums + row * scales, from: part.minimums, bytes: rows * scales });
+  if (dtype === "q4_1")
+    planes.push({ target: whole.minimums + row * scales, from: part.minimums, bytes: rows * scales });
   return planes;
 }
 
 /** Reads vectors one after the other. Throws a `FormatError` where a shape is another. */
-export async function readVector(source: WeightSource, names: readonly string[], widths: readonly number[]): Promise<Float32Array> {
+export async function readVector(
+  source: WeightSource,
+  names: readonly string[],
+  widths: readonly number[],
+): Promise<Float32Array> {
   const numbers = new Float32Array(widths.reduce((a, b) => a + b, 0));
   let at = 0;
   for (const [index, name] of names.entries()) {
     const stored = source.tensor(name);
     const width = widths[index]!;
     if (stored.shape.length !== 1 || stored.shape[0] !== width) {
-      throw new FormatError(`${source.name}: tensor "${name}" has shape [${stored.shape.join(", ")}]; the configuration calls for [${width}]`);
+      throw new FormatError(
+        `${source.name}: tensor "${name}" has shape [${stored.shape.join(", ")}]; the configuration calls for [${width}]`,
+      );
     }
     const bytes = convert(await stored.read(), stored.dtype, "f32", [width], name);
     new Uint8Array(numbers.buffer).set(bytes, 4 * at);

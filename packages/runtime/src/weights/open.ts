@@ -6,7 +6,10 @@ import { bytesByType, missingTensor, type WeightSource } from "./source.js";
 const single = "model.safetensors";
 const index = "model.safetensors.index.json";
 
-/** The weights of a model: `model.safetensors`, or the shards that `model.safetensors.index.json` lists. Rejects with {@link FormatError}. */
+/**
+ * The weights of a model: `model.safetensors`, or the shards that `model.safetensors.index.json` lists. Rejects with
+ * {@link FormatError}.
+ */
 export async function openWeights(files: ModelFiles): Promise<WeightSource> {
   const source = await files.open(single);
   if (source) return readSafetensors(source, `${files.name}/${single}`);
@@ -18,12 +21,15 @@ export async function openWeights(files: ModelFiles): Promise<WeightSource> {
 async function openShards(files: ModelFiles, listed: unknown): Promise<WeightSource> {
   const name = `${files.name}/${index}`;
   const map = isRecord(listed) ? listed.weight_map : undefined;
-  if (!isRecord(map)) throw new FormatError(`${name}: weight_map is ${show(map)}; it must be an object of file names by tensor`);
+  if (!isRecord(map))
+    throw new FormatError(`${name}: weight_map is ${show(map)}; it must be an object of file names by tensor`);
   const shards = new Map<string, WeightSource>();
   const byTensor = new Map<string, WeightSource>();
   for (const [tensor, file] of Object.entries(map)) {
     if (typeof file !== "string" || !/^[\w][\w.-]*\.safetensors$/.test(file)) {
-      throw new FormatError(`${name}: tensor "${tensor}" is in ${show(file)}; it must be the name of a .safetensors file beside the index`);
+      throw new FormatError(
+        `${name}: tensor "${tensor}" is in ${show(file)}; it must be the name of a .safetensors file beside the index`,
+      );
     }
     let shard = shards.get(file);
     if (!shard) {
@@ -32,7 +38,8 @@ async function openShards(files: ModelFiles, listed: unknown): Promise<WeightSou
       shard = await readSafetensors(source, `${files.name}/${file}`);
       shards.set(file, shard);
     }
-    if (!shard.has(tensor)) throw new FormatError(`${name}: says that tensor "${tensor}" is in ${file}, which lacks it`);
+    if (!shard.has(tensor))
+      throw new FormatError(`${name}: says that tensor "${tensor}" is in ${file}, which lacks it`);
     byTensor.set(tensor, shard);
   }
   return {

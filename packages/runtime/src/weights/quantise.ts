@@ -3,16 +3,19 @@ import { FormatError } from "../error.js";
 import { halfBits, toFloat32 } from "./float.js";
 import type { StoredDType } from "./source.js";
 
-// Blocks of 32 weights with one scale, with the arithmetic of GGUF's reference quantisers (quantize_row_q8_0_ref and quantize_row_q4_0_ref in ggml-quants.c),
-// each step rounded to float32 as there, and laid out in planes (see weightLayout).
+// Blocks of 32 weights with one scale, with the arithmetic of GGUF's reference quantisers (quantize_row_q8_0_ref and
+// quantize_row_q4_0_ref in ggml-quants.c), each step rounded to float32 as there, and laid out in planes (see
+// weightLayout).
 
 /** Weights whose blocks are made at a time. */
 const chunk = 1 << 15;
 
 /**
- * A stored matrix [out, width] as blocks. `q8_0`: the scale is max|w| / 127, as f16; a weight becomes w / scale, rounded half away from zero. `q4_0`: the scale is
- * the weight of greatest size over -8; a weight becomes floor(w / scale + 8.5), at most 15. Weights are divided by the scale before it is rounded to f16.
- * `row` is that of the first weight. Throws {@link FormatError} where `width` is no multiple of 32, where a weight is not finite, and where a scale is beyond f16.
+ * A stored matrix [out, width] as blocks. `q8_0`: the scale is max|w| / 127, as f16; a weight becomes w / scale,
+ * rounded half away from zero. `q4_0`: the scale is the weight of greatest size over -8; a weight becomes floor(w /
+ * scale + 8.5), at most 15. Weights are divided by the scale before it is rounded to f16. `row` is that of the first
+ * weight. Throws {@link FormatError} where `width` is no multiple of 32, where a weight is not finite, and where a
+ * scale is beyond f16.
  */
 export function quantise(
   bytes: Uint8Array,
@@ -25,7 +28,9 @@ export function quantise(
 ): Uint8Array {
   if (to === "q4_1") throw new FormatError(`${name}: weights are quantised to q8_0 or q4_0, not to q4_1`);
   if (width % blockSize !== 0) {
-    throw new FormatError(`${name}: rows of ${width} weights cannot be cut into blocks of ${blockSize}; keep them in bf16`);
+    throw new FormatError(
+      `${name}: rows of ${width} weights cannot be cut into blocks of ${blockSize}; keep them in bf16`,
+    );
   }
   const layout = weightLayout(to, out, width);
   const result = new Uint8Array(layout.bytes);

@@ -4,8 +4,9 @@ import { halfBits } from "./float.js";
 import { halfTable } from "./halves.js";
 import type { StoredDType } from "./source.js";
 
-// Stored blocks as the planes that backends take (see weightLayout), quants unchanged. q5_0 becomes q8_0 without loss: its quants are whole numbers from -16 to 15.
-// q4_K becomes q4_1 with the scale and minimum of each 32 weights, products of a half and a whole number below 64, rounded to halves: 2^-11 of either.
+// Stored blocks as the planes that backends take (see weightLayout), quants unchanged. q5_0 becomes q8_0 without loss:
+// its quants are whole numbers from -16 to 15. q4_K becomes q4_1 with the scale and minimum of each 32 weights,
+// products of a half and a whole number below 64, rounded to halves: 2^-11 of either.
 
 type Repack = (bytes: Uint8Array, out: number, width: number, into?: Uint8Array<ArrayBuffer>) => Uint8Array;
 
@@ -15,7 +16,12 @@ const planes = (dtype: "q8_0" | "q4_0" | "q4_1", out: number, width: number, int
   const result = fits ? into.subarray(0, layout.bytes) : new Uint8Array(layout.bytes);
   const count = (out * width) / 32;
   const halves = (at: number) => new Uint16Array(result.buffer, result.byteOffset + at, count);
-  return { result, count, scales: halves(layout.scales), minimums: dtype === "q4_1" ? halves(layout.minimums) : new Uint16Array(0) };
+  return {
+    result,
+    count,
+    scales: halves(layout.scales),
+    minimums: dtype === "q4_1" ? halves(layout.minimums) : new Uint16Array(0),
+  };
 };
 
 /** Bytes as halves or words; what is read from a file begins at the start of a buffer. */
@@ -28,7 +34,10 @@ const wordsOf = (bytes: Uint8Array) => {
   return new Uint32Array(aligned.buffer, aligned.byteOffset, bytes.byteLength >> 2);
 };
 
-/** Blocks of one scale and `size` words of quants. Two blocks are a whole number of words: the quants of the first lie across them, those of the second do not. */
+/**
+ * Blocks of one scale and `size` words of quants. Two blocks are a whole number of words: the quants of the first lie
+ * across them, those of the second do not.
+ */
 const oneScale =
   (dtype: "q8_0" | "q4_0", size: number): Repack =>
   (bytes, out, width, into) => {

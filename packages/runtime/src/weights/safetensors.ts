@@ -2,8 +2,9 @@ import { FormatError, reason, show } from "../error.js";
 import { type FileSource, isRecord } from "../files.js";
 import { bytesByType, missingTensor, rowReader, type StoredDType, type WeightSource } from "./source.js";
 
-// The safetensors format (https://huggingface.co/docs/safetensors): 8 bytes, the little-endian length of the header; the header, JSON of { name: { dtype,
-// shape, data_offsets: [begin, end] } } and perhaps __metadata__, strings by name; then the tensors, each byte of them used exactly once.
+// The safetensors format (https://huggingface.co/docs/safetensors): 8 bytes, the little-endian length of the header;
+// the header, JSON of { name: { dtype, shape, data_offsets: [begin, end] } } and perhaps __metadata__, strings by name;
+// then the tensors, each byte of them used exactly once.
 
 const largestHeader = 100_000_000;
 
@@ -44,8 +45,9 @@ interface Entry {
 }
 
 /**
- * Reads the header of a safetensors file and checks all of it. Rejects with {@link FormatError} where the header is cut short, malformed or larger than 100 MB,
- * where a name repeats, where an element type is unknown or a shape overflows, and where tensors overlap, leave holes, or are not of the size of their shape.
+ * Reads the header of a safetensors file and checks all of it. Rejects with {@link FormatError} where the header is cut
+ * short, malformed or larger than 100 MB, where a name repeats, where an element type is unknown or a shape overflows,
+ * and where tensors overlap, leave holes, or are not of the size of their shape.
  */
 export async function readSafetensors(source: FileSource, file: string): Promise<WeightSource> {
   const entries = new Map((await readHeader(source, file)).map((entry) => [entry.name, entry]));
@@ -58,8 +60,16 @@ export async function readSafetensors(source: FileSource, file: string): Promise
       const entry = entries.get(name);
       if (!entry) throw missingTensor(file, name, entries);
       const dtype = Object.hasOwn(readable, entry.dtype) ? readable[entry.dtype] : undefined;
-      if (!dtype) throw new FormatError(`${file}: tensor "${name}" is ${entry.dtype}; this reader takes ${Object.keys(readable).join(", ")}`);
-      return { name, dtype, shape: entry.shape, read: rowReader(source, entry.begin, entry.end - entry.begin, entry.shape) };
+      if (!dtype)
+        throw new FormatError(
+          `${file}: tensor "${name}" is ${entry.dtype}; this reader takes ${Object.keys(readable).join(", ")}`,
+        );
+      return {
+        name,
+        dtype,
+        shape: entry.shape,
+        read: rowReader(source, entry.begin, entry.end - entry.begin, entry.shape),
+      };
     },
   };
 }
@@ -69,8 +79,10 @@ async function readHeader(source: FileSource, file: string): Promise<Entry[]> {
   const prefix = await source.read(0, 8);
   const said = new DataView(prefix.buffer, prefix.byteOffset, 8).getBigUint64(0, true);
   const length = Number(said);
-  if (length > largestHeader) throw new FormatError(`${file}: says that its header has ${said} bytes; ${largestHeader} is the most allowed`);
-  if (8 + length > source.size) throw new FormatError(`${file}: says that its header has ${length} bytes; the file has ${source.size}`);
+  if (length > largestHeader)
+    throw new FormatError(`${file}: says that its header has ${said} bytes; ${largestHeader} is the most allowed`);
+  if (8 + length > source.size)
+    throw new FormatError(`${file}: says that its header has ${length} bytes; the file has ${source.size}`);
   let text: string;
   let header: unknown;
   try {
@@ -101,7 +113,8 @@ function checkMetadata(value: unknown, file: string): void {
 
 function readEntry(name: string, value: unknown, file: string, start: number): Entry {
   const of = `${file}: tensor "${name}"`;
-  if (!isRecord(value)) throw new FormatError(`${of} is ${show(value)}; it must be an object of dtype, shape and data_offsets`);
+  if (!isRecord(value))
+    throw new FormatError(`${of} is ${show(value)}; it must be an object of dtype, shape and data_offsets`);
   const { dtype, shape, data_offsets: offsets } = value;
   if (typeof dtype !== "string" || !Object.hasOwn(elementBits, dtype)) {
     throw new FormatError(`${of}: dtype is ${show(dtype)}; it must be one of ${Object.keys(elementBits).join(", ")}`);
@@ -117,7 +130,9 @@ function readEntry(name: string, value: unknown, file: string, start: number): E
     throw new FormatError(`${of}: shape ${show(shape)} of ${dtype} is no whole number of bytes below 2^50`);
   const [begin, end] = offsets as [number, number];
   if (end - begin !== bits / 8)
-    throw new FormatError(`${of}: data_offsets ${begin} to ${end} hold ${end - begin} bytes; shape ${show(shape)} of ${dtype} takes ${bits / 8}`);
+    throw new FormatError(
+      `${of}: data_offsets ${begin} to ${end} hold ${end - begin} bytes; shape ${show(shape)} of ${dtype} takes ${bits / 8}`,
+    );
   return { name, dtype, shape, begin: start + begin, end: start + end };
 }
 
@@ -126,7 +141,10 @@ function checkPlaces(entries: readonly Entry[], file: string, start: number, siz
   let at = start;
   for (const { name, begin, end } of [...entries].sort((a, b) => a.begin - b.begin || a.end - b.end)) {
     if (begin !== at) {
-      const what = begin < at ? "overlaps the tensor before it, which ends" : "leaves a hole after the tensor before it, which ends";
+      const what =
+        begin < at
+          ? "overlaps the tensor before it, which ends"
+          : "leaves a hole after the tensor before it, which ends";
       throw new FormatError(`${file}: tensor "${name}" starts at byte ${begin} and ${what} at byte ${at}`);
     }
     if (end > size) throw new FormatError(`${file}: tensor "${name}" ends at byte ${end}; the file has ${size}`);
@@ -135,7 +153,10 @@ function checkPlaces(entries: readonly Entry[], file: string, start: number, siz
   if (at !== size) throw new FormatError(`${file}: the tensors end at byte ${at}; the file has ${size}`);
 }
 
-/** The first key of a JSON object's top level that is there twice; JSON.parse would quietly keep the last. `text` is known to be JSON. */
+/**
+ * The first key of a JSON object's top level that is there twice; JSON.parse would quietly keep the last. `text` is
+ * known to be JSON.
+ */
 function repeatedKey(text: string): string | undefined {
   const seen = new Set<string>();
   const colon = /\s*:/y;

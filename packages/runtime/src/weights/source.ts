@@ -24,7 +24,10 @@ export interface StoredTensor {
   readonly shape: readonly number[];
   /** Ranges of rows that are read begin at multiples of this, and end at them or at the last row. Not given: 1. */
   readonly group?: number;
-  /** The numbers of these rows, or of all, row-major, little-endian; the blocks of a row one after the other. `into` as in {@link FileSource}. Rejects with {@link FormatError}. */
+  /**
+   * The numbers of these rows, or of all, row-major, little-endian; the blocks of a row one after the other. `into` as
+   * in {@link FileSource}. Rejects with {@link FormatError}.
+   */
   read(rows?: RowRange, into?: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>>;
 }
 
@@ -36,7 +39,10 @@ export interface WeightSource {
   /** Bytes by element type, as the files name it: BF16, Q4_K. */
   readonly types: ReadonlyMap<string, number>;
   has(tensor: string): boolean;
-  /** Throws {@link FormatError} where there is no such tensor, or where it is of a dtype that no model here computes with. */
+  /**
+   * Throws {@link FormatError} where there is no such tensor, or where it is of a dtype that no model here computes
+   * with.
+   */
   tensor(name: string): StoredTensor;
 }
 
@@ -59,7 +65,12 @@ export const storedBytes = (dtype: StoredDType, count: number): number =>
   isBlocked(dtype) ? (count / blocks[dtype].weights) * blocks[dtype].bytes : count * elementBytes[dtype];
 
 /** Reads a tensor of `shape` that takes `bytes` bytes of a file from byte `begin` on. */
-export function rowReader(source: FileSource, begin: number, bytes: number, shape: readonly number[]): StoredTensor["read"] {
+export function rowReader(
+  source: FileSource,
+  begin: number,
+  bytes: number,
+  shape: readonly number[],
+): StoredTensor["read"] {
   return (rows, into) => {
     if (!rows) return source.read(begin, bytes, into);
     const stride = bytes / shape[0]!;
@@ -77,5 +88,7 @@ export function bytesByType(tensors: Iterable<readonly [type: string, bytes: num
 /** The error for a tensor that a file lacks. */
 export function missingTensor(file: string, tensor: string, present: ReadonlyMap<string, unknown>): FormatError {
   const some = [...present.keys()].slice(0, 3).join(", ");
-  return new FormatError(`${file}: has no tensor "${tensor}"; it has ${present.size}${some ? `, such as ${some}` : ""}`);
+  return new FormatError(
+    `${file}: has no tensor "${tensor}"; it has ${present.size}${some ? `, such as ${some}` : ""}`,
+  );
 }

@@ -29,7 +29,10 @@ export interface Checkpoint {
 }
 
 /** Random f32 weights, peaky enough for rows to matter: attention logits spread over several units. */
-export function checkpoint(change: Partial<TinyShape> = {}, { seed = 1, stop = [] as readonly number[] } = {}): Checkpoint {
+export function checkpoint(
+  change: Partial<TinyShape> = {},
+  { seed = 1, stop = [] as readonly number[] } = {},
+): Checkpoint {
   const shape = { ...tiny, ...change };
   const next = random(seed);
   const weights = new Map<string, Float32Array>();
@@ -80,7 +83,10 @@ export function checkpoint(change: Partial<TinyShape> = {}, { seed = 1, stop = [
     mlp_bias: shape.biases,
     ...(stop.length > 0 ? { eos_token_id: stop } : {}),
   };
-  const files = memoryFiles({ "config.json": JSON.stringify(config), "model.safetensors": safetensors(weights, dims) }, `tiny (seed ${seed})`);
+  const files = memoryFiles(
+    { "config.json": JSON.stringify(config), "model.safetensors": safetensors(weights, dims) },
+    `tiny (seed ${seed})`,
+  );
   return { shape, files, weights };
 }
 

@@ -52,7 +52,10 @@ function nameOf(name: string, gemma: boolean): string {
   return `${layer === undefined ? "" : `blk.${layer}.`}${all[part as keyof typeof all]}.${kind}`;
 }
 
-/** Rows of each head from halves to pairs: reshape(heads, 2, half, -1).swapaxes(1, 2), as the converter does to Llama's queries and keys. */
+/**
+ * Rows of each head from halves to pairs: reshape(heads, 2, half, -1).swapaxes(1, 2), as the converter does to Llama's
+ * queries and keys.
+ */
 function toPairs(bytes: Uint8Array, rows: number, headSize: number): Uint8Array {
   const stride = bytes.length / rows;
   const out = new Uint8Array(bytes.length);
@@ -70,7 +73,8 @@ async function convertTensor(tensor: StoredTensor, architecture: string, headSiz
   const bytes = await tensor.read();
   const gemma = architecture === "gemma3";
   const to = nameOf(name, gemma);
-  if (architecture === "llama" && /[qk]_proj/.test(name)) return { name: to, shape, type: types[dtype]!, bytes: toPairs(bytes, shape[0]!, headSize) };
+  if (architecture === "llama" && /[qk]_proj/.test(name))
+    return { name: to, shape, type: types[dtype]!, bytes: toPairs(bytes, shape[0]!, headSize) };
   if (!name.includes("norm")) return { name: to, shape, type: types[dtype]!, bytes };
   const numbers = Float32Array.from(
     new Uint16Array(bytes.buffer),
@@ -87,7 +91,8 @@ function metadataOf(architecture: string, config: Config): Record<string, Typed>
     {}) as Record<string, unknown>;
   const theta = Number(config.rope_theta ?? rope.rope_theta);
   const kind = String(rope.rope_type ?? rope.type ?? "default");
-  const at = (key: string, value: Typed | undefined): Record<string, Typed> => (value ? { [`${architecture}.${key}`]: value } : {});
+  const at = (key: string, value: Typed | undefined): Record<string, Typed> =>
+    value ? { [`${architecture}.${key}`]: value } : {};
   const original = rope.original_max_position_embeddings ?? config.original_max_position_embeddings;
   return {
     "general.architecture": ["string", architecture],
@@ -100,13 +105,18 @@ function metadataOf(architecture: string, config: Config): Record<string, Typed>
     ...at("attention.key_length", ["u32", config.head_dim]),
     ...at("attention.value_length", ["u32", config.head_dim]),
     ...at("attention.layer_norm_rms_epsilon", ["f32", Number(config.rms_norm_eps)]),
-    ...at("attention.sliding_window", typeof config.sliding_window === "number" ? ["u32", config.sliding_window] : undefined),
+    ...at(
+      "attention.sliding_window",
+      typeof config.sliding_window === "number" ? ["u32", config.sliding_window] : undefined,
+    ),
     ...at("rope.freq_base", ["f32", theta]),
     ...at("rope.dimension_count", ["u32", config.head_dim]),
     ...(kind === "linear" || kind === "yarn"
       ? { ...at("rope.scaling.type", ["string", kind]), ...at("rope.scaling.factor", ["f32", Number(rope.factor)]) }
       : {}),
-    ...(kind !== "default" && original !== undefined ? at("rope.scaling.original_context_length", ["u32", Number(original)]) : {}),
+    ...(kind !== "default" && original !== undefined
+      ? at("rope.scaling.original_context_length", ["u32", Number(original)])
+      : {}),
   };
 }
 
@@ -122,7 +132,11 @@ export async function ggufOf(
 }
 
 /** The same cut into `count` files, as gguf-split does: the first has all metadata, and here no tensors. */
-export async function ggufPartsOf(name: string, architecture: string, count: number): Promise<Record<string, Uint8Array<ArrayBuffer>>> {
+export async function ggufPartsOf(
+  name: string,
+  architecture: string,
+  count: number,
+): Promise<Record<string, Uint8Array<ArrayBuffer>>> {
   const { metadata, tensors } = await converted(name, architecture);
   const each = Math.ceil(tensors.length / (count - 1));
   const five = (number: number) => String(number).padStart(5, "0");
@@ -133,14 +147,22 @@ export async function ggufPartsOf(name: string, architecture: string, count: num
       "split.tensors.count": ["i32", tensors.length],
     };
     const own = part === 0 ? [] : tensors.slice(each * (part - 1), each * part);
-    return [`${name}-${five(part + 1)}-of-${five(count)}.gguf`, writeGguf({ ...(part === 0 ? metadata : {}), ...split }, own)];
+    return [
+      `${name}-${five(part + 1)}-of-${five(count)}.gguf`,
+      writeGguf({ ...(part === 0 ? metadata : {}), ...split }, own),
+    ];
   });
   return Object.fromEntries(parts);
 }
 
-async function converted(name: string, architecture: string): Promise<{ metadata: Record<string, Typed>; tensors: GgufTensor[] }> {
+async function converted(
+  name: string,
+  architecture: string,
+): Promise<{ metadata: Record<string, Typed>; tensors: GgufTensor[] }> {
   const config = JSON.parse(readFileSync(`${home}/${name}/config.json`, "utf8")) as Config;
   const weights = await openWeights(folder(`${home}/${name}`));
-  const tensors = await Promise.all(weights.names.map((tensor) => convertTensor(weights.tensor(tensor), architecture, config.head_dim)));
+  const tensors = await Promise.all(
+    weights.names.map((tensor) => convertTensor(weights.tensor(tensor), architecture, config.head_dim)),
+  );
   return { metadata: metadataOf(architecture, config), tensors };
 }

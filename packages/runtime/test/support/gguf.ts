@@ -17,7 +17,11 @@ export interface GgufTensor {
 
 const types = { u16: 2, u32: 4, i32: 5, f32: 6, bool: 7, string: 8, u64: 10 } as const;
 
-export function writeGguf(metadata: Readonly<Record<string, Typed>>, tensors: readonly GgufTensor[], alignment = 32): Uint8Array<ArrayBuffer> {
+export function writeGguf(
+  metadata: Readonly<Record<string, Typed>>,
+  tensors: readonly GgufTensor[],
+  alignment = 32,
+): Uint8Array<ArrayBuffer> {
   const parts: Uint8Array[] = [];
   let size = 0;
   const push = (bytes: Uint8Array) => {

@@ -4,7 +4,10 @@ import type { AddressInfo } from "node:net";
 
 export const commit = "0123456789abcdef0123456789abcdef01234567";
 
-/** A hub on this machine with one repository, owner/tiny: its facts, its files, and ranges of them. The same files lie under /plain/ as on any web server. */
+/**
+ * A hub on this machine with one repository, owner/tiny: its facts, its files, and ranges of them. The same files lie
+ * under /plain/ as on any web server.
+ */
 export class HubServer {
   readonly files = new Map<string, Uint8Array>();
   /** Path and range of each request. */
@@ -42,11 +45,22 @@ export class HubServer {
       const here = [...this.files].filter(([path]) => path.slice(0, Math.max(0, path.lastIndexOf("/"))) === folder);
       const files = here.map(([path, bytes]) => {
         const large = /\.(safetensors|gguf)$/.test(path);
-        const lfs = large ? { lfs: { oid: createHash("sha256").update(bytes).digest("hex"), size: bytes.length, pointerSize: 1 } } : {};
+        const lfs = large
+          ? { lfs: { oid: createHash("sha256").update(bytes).digest("hex"), size: bytes.length, pointerSize: 1 } }
+          : {};
         return { type: "file", path, size: bytes.length, oid: "1", ...lfs };
       });
-      json([...files, { type: "directory", path: "onnx", size: 0, oid: "2" }, { type: "file", path: "../evil.json", size: 1, oid: "3" }]);
-    } else this.#file(decodeURIComponent(pathname.replace(/^\/(owner\/tiny\/resolve\/[^/]+|plain)\//, "")), request, response);
+      json([
+        ...files,
+        { type: "directory", path: "onnx", size: 0, oid: "2" },
+        { type: "file", path: "../evil.json", size: 1, oid: "3" },
+      ]);
+    } else
+      this.#file(
+        decodeURIComponent(pathname.replace(/^\/(owner\/tiny\/resolve\/[^/]+|plain)\//, "")),
+        request,
+        response,
+      );
   }
 
   #file(name: string, request: IncomingMessage, response: ServerResponse): void {
@@ -60,7 +74,8 @@ export class HubServer {
       return void response.end(request.method === "HEAD" ? undefined : file);
     }
     const [, from, to] = range;
-    if (Number(from) >= file.length) return void response.writeHead(416, { "content-range": `bytes */${file.length}` }).end();
+    if (Number(from) >= file.length)
+      return void response.writeHead(416, { "content-range": `bytes */${file.length}` }).end();
     const part = file.subarray(Number(from), Number(to) + 1);
     this.sent += part.length;
     response.writeHead(206, {

@@ -1,6 +1,7 @@
 import { toFloat16 } from "@ziggurat/tensor";
 
-// A plain quantiser into llama.cpp's K-quants (struct block_q4_K and its kin in ggml-common.h): valid blocks, not the best ones.
+// A plain quantiser into llama.cpp's K-quants (struct block_q4_K and its kin in ggml-common.h): valid blocks, not the
+// best ones.
 
 export type KQuant = "q4_K" | "q5_K" | "q6_K";
 const sizes = { q4_K: 144, q5_K: 176, q6_K: 210 } as const;
@@ -58,7 +59,10 @@ function withMinimums(weights: Float32Array, bytes: Uint8Array, five: boolean): 
 
 /** Sixteen runs of 16, each with an 8-bit scale; quants of 6 bits about 32. */
 function sixBits(weights: Float32Array, bytes: Uint8Array): void {
-  const scales = Array.from({ length: 16 }, (_, run) => Math.max(...weights.subarray(16 * run, 16 * run + 16).map(Math.abs)) / 31);
+  const scales = Array.from(
+    { length: 16 },
+    (_, run) => Math.max(...weights.subarray(16 * run, 16 * run + 16).map(Math.abs)) / 31,
+  );
   const d = Math.max(...scales) / 127 || 1e-6;
   halfAt(bytes, 208, d);
   scales.forEach((scale, run) => {

@@ -1,6 +1,16 @@
 import { cpu } from "@ziggurat/cpu";
 import { h2o } from "@ziggurat/h2o";
-import { afterPrefill, every, first, last, type Policy, perHead, randomScore, sinksAndRecent, whenOver } from "@ziggurat/policy";
+import {
+  afterPrefill,
+  every,
+  first,
+  last,
+  type Policy,
+  perHead,
+  randomScore,
+  sinksAndRecent,
+  whenOver,
+} from "@ziggurat/policy";
 import { pyramidkv } from "@ziggurat/pyramid";
 import { loadModel, type Model } from "@ziggurat/runtime";
 import { snapkv } from "@ziggurat/snapkv";
@@ -29,7 +39,11 @@ export async function backendOf(name: BackendName): Promise<Backend> {
 }
 
 /** A tiny model on a new backend. */
-export async function tinyModel(name: BackendName, what: Checkpoint = checkpoint(), rows: RowDType = "f32"): Promise<Model> {
+export async function tinyModel(
+  name: BackendName,
+  what: Checkpoint = checkpoint(),
+  rows: RowDType = "f32",
+): Promise<Model> {
   return loadModel(what.files, { backend: await backendOf(name), rows });
 }
 
@@ -48,7 +62,8 @@ export const alternating = (keep: number, period: number): Policy => ({
   budget: ({ layers }) => layers.map(() => keep),
   score: randomScore(5),
   protect: first(1),
-  schedule: ({ phase, layer, seen, excess }) => phase === "prefill" || (excess > 0 && ((seen % period) >> layer) % 2 === 0),
+  schedule: ({ phase, layer, seen, excess }) =>
+    phase === "prefill" || (excess > 0 && ((seen % period) >> layer) % 2 === 0),
 });
 
 /** Every kind of policy, small enough to evict much. */

@@ -2,7 +2,10 @@ import { random } from "../random.js";
 
 const numbers = [0, 1, 2, 7, 31, 32, 33, 127, 128, 255, 256, 4095, 4096, 65535, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1];
 
-/** A file with a few things wrong: bits turned, bytes replaced, counts made large, parts cut, doubled or moved. At most 4,096 bytes. */
+/**
+ * A file with a few things wrong: bits turned, bytes replaced, counts made large, parts cut, doubled or moved. At most
+ * 4,096 bytes.
+ */
 export function mutate(file: Uint8Array, seed: number): Uint8Array<ArrayBuffer> {
   const next = random(seed);
   const below = (limit: number) => Math.floor(next() * limit);
@@ -21,7 +24,8 @@ export function mutate(file: Uint8Array, seed: number): Uint8Array<ArrayBuffer> 
         if (at + 4 <= bytes.length) view.setUint32(at, numbers[below(numbers.length)]!, true);
         break;
       case 3:
-        if (at + 8 <= bytes.length) view.setBigUint64(at, next() < 0.5 ? 2n ** BigInt(below(64)) : BigInt(below(5000)), true);
+        if (at + 8 <= bytes.length)
+          view.setBigUint64(at, next() < 0.5 ? 2n ** BigInt(below(64)) : BigInt(below(5000)), true);
         break;
       case 4:
         bytes = bytes.slice(0, at);

@@ -1,8 +1,8 @@
 import type { Checkpoint } from "./checkpoint.js";
 
 /**
- * Logits after every token of `ids`, computed the plain way in float64 with full attention: what LlamaForCausalLM means (Touvron et al., 2023), written without
- * anything of this repository.
+ * Logits after every token of `ids`, computed the plain way in float64 with full attention: what LlamaForCausalLM means
+ * (Touvron et al., 2023), written without anything of this repository.
  */
 export function plainLogits({ shape, weights }: Checkpoint, ids: readonly number[]): Float64Array[] {
   const { layers, hidden, queryHeads, kvHeads, headSize, feedForward, vocabulary, theta, tied } = shape;
@@ -10,7 +10,9 @@ export function plainLogits({ shape, weights }: Checkpoint, ids: readonly number
   const linear = (x: Float64Array, name: string, out: number): Float64Array => {
     const weight = of(`${name}.weight`);
     const bias = weights.get(`${name}.bias`);
-    return Float64Array.from({ length: out }, (_, o) => x.reduce((sum, value, i) => sum + value * weight[o * x.length + i]!, bias?.[o] ?? 0));
+    return Float64Array.from({ length: out }, (_, o) =>
+      x.reduce((sum, value, i) => sum + value * weight[o * x.length + i]!, bias?.[o] ?? 0),
+    );
   };
   const norm = (x: Float64Array, name: string): Float64Array => {
     const scale = 1 / Math.sqrt(x.reduce((sum, value) => sum + value * value, 0) / x.length + 1e-5);
@@ -26,7 +28,9 @@ export function plainLogits({ shape, weights }: Checkpoint, ids: readonly number
     });
   };
 
-  const stream = ids.map((id) => Float64Array.from(of("model.embed_tokens.weight").subarray(id * hidden, (id + 1) * hidden)));
+  const stream = ids.map((id) =>
+    Float64Array.from(of("model.embed_tokens.weight").subarray(id * hidden, (id + 1) * hidden)),
+  );
   for (let layer = 0; layer < layers; layer++) {
     const at = (name: string) => `model.layers.${layer}.${name}`;
     const normed = stream.map((x) => norm(x, at("input_layernorm.weight")));

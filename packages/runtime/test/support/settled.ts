@@ -8,7 +8,9 @@ const prompt = randomIds(40, 1);
 
 /** Live bytes by label; labels without any left out. The rotation tables stay with the model. */
 export const live = ({ backend }: Model) =>
-  Object.fromEntries(Object.entries(backend.memory().labels).flatMap(([label, bytes]) => (bytes.live > 0 ? [[label, bytes.live]] : [])));
+  Object.fromEntries(
+    Object.entries(backend.memory().labels).flatMap(([label, bytes]) => (bytes.live > 0 ? [[label, bytes.live]] : [])),
+  );
 
 /** A model that has worked once, with what it holds then, and what it answers. */
 export async function settled(backend: Backend) {

@@ -24,8 +24,9 @@ type Given = Readonly<Record<string, Slice | undefined>>;
 type Command = readonly [kernel: Kernel, operands: Given];
 
 /**
- * The float64 reference backend: the meaning of every op, computed one number at a time. Commands run when they are enqueued, but what goes wrong in
- * one is told where another backend would tell it: by the `read` of bytes that it concerns, or the next `synchronise`.
+ * The float64 reference backend: the meaning of every op, computed one number at a time. Commands run when they are
+ * enqueued, but what goes wrong in one is told where another backend would tell it: by the `read` of bytes that it
+ * concerns, or the next `synchronise`.
  */
 export function reference({ maxBytes = Number.POSITIVE_INFINITY }: ReferenceOptions = {}): Backend {
   const ledger = new Ledger();
@@ -47,12 +48,15 @@ export function reference({ maxBytes = Number.POSITIVE_INFINITY }: ReferenceOpti
   };
   const held = (what: string, buffer: Buffer): Held => {
     const found = buffers.get(buffer);
-    if (!found) throw new BufferError(`${what}: this buffer of ${buffer.bytes} bytes was freed, or is of another backend`);
+    if (!found)
+      throw new BufferError(`${what}: this buffer of ${buffer.bytes} bytes was freed, or is of another backend`);
     return found;
   };
   const checkRange = (what: string, { buffer, offset }: Slice, bytes: number) => {
     if (offset % 4 === 0 && offset >= 0 && bytes >= 0 && offset + bytes <= buffer.bytes) return;
-    throw new BufferError(`${what}: ${bytes} bytes from byte ${offset} (a multiple of 4) are not in a buffer of ${buffer.bytes}`);
+    throw new BufferError(
+      `${what}: ${bytes} bytes from byte ${offset} (a multiple of 4) are not in a buffer of ${buffer.bytes}`,
+    );
   };
   const checkHeld = (op: OpName, operands: Given) => {
     for (const [name, slice] of Object.entries(operands)) {
@@ -103,7 +107,9 @@ export function reference({ maxBytes = Number.POSITIVE_INFINITY }: ReferenceOpti
       const names = Object.keys(labels).join(", ");
       const entry: Held = { labels: {}, data };
       buffers.set(buffer, entry);
-      lose(new OutOfMemoryError(`allocate: ${bytes} bytes for ${names}, with ${ledger.live} of ${maxBytes} in use`), [entry]);
+      lose(new OutOfMemoryError(`allocate: ${bytes} bytes for ${names}, with ${ledger.live} of ${maxBytes} in use`), [
+        entry,
+      ]);
       return buffer;
     },
 

@@ -1,6 +1,9 @@
 import { type Meaning, rowOf, setFrom } from "./view.js";
 
-/** Which row each of the first places takes: where survivors may stay, those beyond fill the holes. Never a row before its place. */
+/**
+ * Which row each of the first places takes: where survivors may stay, those beyond fill the holes. Never a row before
+ * its place.
+ */
 function sources(survivors: readonly number[], ordered: boolean): readonly number[] {
   if (ordered) return survivors;
   const stay = new Set(survivors);

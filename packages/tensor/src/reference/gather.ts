@@ -3,7 +3,8 @@ import { type Meaning, rowOf, setFrom } from "./view.js";
 
 export const gather: Meaning<"gather"> = (spec, operands) => {
   const { heads, most, headSize, arenaRows, targetRows, planes, rotary, tableRows, ranks } = spec;
-  const { keys, values, cells, offset, rows, count, table, targetKeys, targetValues, targetCells, targetOffset } = operands;
+  const { keys, values, cells, offset, rows, count, table, targetKeys, targetValues, targetCells, targetOffset } =
+    operands;
   for (let h = 0; h < heads; h++) {
     for (let i = 0; i < count.get(h); i++) {
       const from = offset.get(h) + rows.get(h * most + i);

@@ -9,7 +9,11 @@ export const load: Meaning<"load"> = (spec, { source, ranks, table, offset, leng
       const from = offset.get(h) + j;
       const row = j < length.get(h) ? rowOf(source, from, width) : zeros;
       const turn = ranks && table && j < length.get(h);
-      setFrom(out, (h * capacity + j) * width, turn ? rotated(row, ranks.get(from), { table, tableRows, rotary }) : row);
+      setFrom(
+        out,
+        (h * capacity + j) * width,
+        turn ? rotated(row, ranks.get(from), { table, tableRows, rotary }) : row,
+      );
     }
   }
 };

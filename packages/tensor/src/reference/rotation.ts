@@ -8,8 +8,8 @@ export interface Angles {
 }
 
 /**
- * `vector` rotated to `position`, which is clamped to the table: number j pairs with j + rotary / 2; numbers from `rotary` on stay.
- * RoPE (arXiv 2104.09864) with the halves paired, as Llama's published weights expect it.
+ * `vector` rotated to `position`, which is clamped to the table: number j pairs with j + rotary / 2; numbers from
+ * `rotary` on stay. RoPE (arXiv 2104.09864) with the halves paired, as Llama's published weights expect it.
  */
 export function rotated(vector: readonly number[], position: number, { table, tableRows, rotary }: Angles): number[] {
   const half = rotary / 2;

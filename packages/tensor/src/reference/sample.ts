@@ -10,8 +10,17 @@ interface Candidate {
 const likeliestFirst = (a: Candidate, b: Candidate) => (a.logit === b.logit ? a.id - b.id : b.logit > a.logit ? 1 : -1);
 
 /** The next token: `logits` after the penalty, `u` in [0, 1). */
-function choose(logits: readonly number[], temperature: number, topK: number, topP: number, minP: number, u: number): number {
-  const sorted = logits.map((logit, id) => ({ id, logit: Number.isNaN(logit) ? Number.NEGATIVE_INFINITY : logit })).sort(likeliestFirst);
+function choose(
+  logits: readonly number[],
+  temperature: number,
+  topK: number,
+  topP: number,
+  minP: number,
+  u: number,
+): number {
+  const sorted = logits
+    .map((logit, id) => ({ id, logit: Number.isNaN(logit) ? Number.NEGATIVE_INFINITY : logit }))
+    .sort(likeliestFirst);
   const best = sorted[0]!;
   if (temperature === 0 || !Number.isFinite(best.logit)) return best.id;
 

@@ -11,8 +11,15 @@ export function logSumExp(x: readonly number[]): number {
   return greatest + Math.log(x.reduce((sum, value) => sum + Math.exp(value - greatest), 0));
 }
 
-/** softmax(logits) . values, one row of values a logit, and the log of softmax's denominator. Over no rows: zeros and -Infinity. */
-export function attend(logits: readonly number[], values: readonly (readonly number[])[], size: number): { out: number[]; lse: number } {
+/**
+ * softmax(logits) . values, one row of values a logit, and the log of softmax's denominator. Over no rows: zeros and
+ * -Infinity.
+ */
+export function attend(
+  logits: readonly number[],
+  values: readonly (readonly number[])[],
+  size: number,
+): { out: number[]; lse: number } {
   const lse = logSumExp(logits);
   const out = new Array<number>(size).fill(0);
   logits.forEach((value, j) => {

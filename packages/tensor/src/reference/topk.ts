@@ -6,7 +6,10 @@ function greatestFirst(a: number, b: number): number {
   return a === b ? 0 : a > b ? -1 : 1;
 }
 
-export const topk: Meaning<"topk"> = ({ heads, capacity, most }, { scores, positions, offset, length, keep, rows, count }) => {
+export const topk: Meaning<"topk"> = (
+  { heads, capacity, most },
+  { scores, positions, offset, length, keep, rows, count },
+) => {
   for (let h = 0; h < heads; h++) {
     const score = (row: number) => scores.get(h * capacity + row);
     const position = (row: number) => positions.get(offset.get(h) + row);

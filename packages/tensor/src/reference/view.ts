@@ -77,7 +77,8 @@ export function view(dtype: DType, shape: readonly number[], data: ArrayBuffer, 
 }
 
 /** Row `index` of a matrix whose rows have `size` numbers. */
-export const rowOf = (matrix: View, index: number, size: number): number[] => Array.from({ length: size }, (_, i) => matrix.get(index * size + i));
+export const rowOf = (matrix: View, index: number, size: number): number[] =>
+  Array.from({ length: size }, (_, i) => matrix.get(index * size + i));
 
 /** Writes numbers from element `start` on. */
 export function setFrom(target: View, start: number, values: readonly number[]): void {

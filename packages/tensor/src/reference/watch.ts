@@ -3,7 +3,20 @@ import { logit } from "./softmax.js";
 import { type Meaning, rowOf } from "./view.js";
 
 export const watch: Meaning<"watch"> = (spec, { qkv, keys, cells, table, lse, offset, length, ended, mass }) => {
-  const { sequences, tokens, queryHeads, kvHeads, headSize, arenaRows, capacity, from, rotary, tableRows, scale, softcap } = spec;
+  const {
+    sequences,
+    tokens,
+    queryHeads,
+    kvHeads,
+    headSize,
+    arenaRows,
+    capacity,
+    from,
+    rotary,
+    tableRows,
+    scale,
+    softcap,
+  } = spec;
   for (let head = 0; head < sequences * queryHeads; head++) {
     const s = Math.floor(head / queryHeads);
     if (ended.get(s) !== 0) continue;

@@ -12,7 +12,8 @@ type Kv = (typeof rowDTypes)[number];
 /** Queries and keys whose logits, scaled by 1 / sqrt(headSize), have the spread above; values in [-1, 1). */
 export const queries = (random: Random, tokens: number, [queryHeads, kvHeads, headSize]: Heads, kv: Kv): number[] =>
   random.normal(tokens * (queryHeads + 2 * kvHeads) * headSize, Math.sqrt(spread[kv]));
-export const keyRows = (random: Random, rows: number, headSize: number, kv: Kv): number[] => random.normal(rows * headSize, Math.sqrt(spread[kv]));
+export const keyRows = (random: Random, rows: number, headSize: number, kv: Kv): number[] =>
+  random.normal(rows * headSize, Math.sqrt(spread[kv]));
 
 interface Prefill {
   readonly heads: Heads;
@@ -50,8 +51,28 @@ const append = casesOf(
     (
       [
         { heads: [3, 1, 64], sequences: 1, tokens: 1, past: [0], planes: 1, keys: true, values: true, cells: true },
-        { heads: [4, 2, 20], sequences: 3, tokens: 1, past: [5, 0, 2, 2, 9, 1], planes: 4, keys: true, values: true, cells: true, ranks: true },
-        { heads: [2, 2, 96], sequences: 1, tokens: 17, past: [3, 11], planes: 2, keys: true, values: true, cells: true, ranks: true },
+        {
+          heads: [4, 2, 20],
+          sequences: 3,
+          tokens: 1,
+          past: [5, 0, 2, 2, 9, 1],
+          planes: 4,
+          keys: true,
+          values: true,
+          cells: true,
+          ranks: true,
+        },
+        {
+          heads: [2, 2, 96],
+          sequences: 1,
+          tokens: 17,
+          past: [3, 11],
+          planes: 2,
+          keys: true,
+          values: true,
+          cells: true,
+          ranks: true,
+        },
         { heads: [4, 1, 128], sequences: 1, tokens: 65, past: [0], planes: 1, keys: true },
         { heads: [2, 1, 64], sequences: 2, tokens: 3, past: [4, 8], planes: 1, values: true },
         { heads: [2, 2, 20], sequences: 3, tokens: 2, past: [1, 2, 3, 4, 5, 6], planes: 3, cells: true },
@@ -84,7 +105,17 @@ const attention = casesOf(
       const arenaRows = sum(sizes) + 3;
       return {
         about: `past ${past.join(" ")}`,
-        spec: { tokens, queryHeads, kvHeads, headSize, arenaRows, kv, scale: headSize ** -0.5, softcap, ...(window ? { window } : {}) },
+        spec: {
+          tokens,
+          queryHeads,
+          kvHeads,
+          headSize,
+          arenaRows,
+          kv,
+          scale: headSize ** -0.5,
+          softcap,
+          ...(window ? { window } : {}),
+        },
         inputs: (random: Random) => ({
           qkv: queries(random, tokens, heads, kv),
           keys: keyRows(random, arenaRows, headSize, kv),
@@ -125,7 +156,8 @@ export const decodes: readonly Decode[] = [
   { heads: [4, 1, 96], past: [66, 3], rotary: 32, softcap: 10 },
 ];
 
-export const slotOf = (rotary: number | undefined) => (rotary === undefined ? {} : { slot: true, planes: 3, rotary, tableRows: 64 });
+export const slotOf = (rotary: number | undefined) =>
+  rotary === undefined ? {} : { slot: true, planes: 3, rotary, tableRows: 64 };
 
 /** Cells with ranks in plane 1, some beyond a table of 64 rows. */
 export const slotInputs = (random: Random, arenaRows: number, rotary: number | undefined) =>
@@ -133,7 +165,11 @@ export const slotInputs = (random: Random, arenaRows: number, rotary: number | u
     ? {}
     : {
         table: angles(random, 64, rotary),
-        cells: [...positions(random, arenaRows), ...random.list(arenaRows, () => random.int(70)), ...random.list(arenaRows, () => 7)],
+        cells: [
+          ...positions(random, arenaRows),
+          ...random.list(arenaRows, () => random.int(70)),
+          ...random.list(arenaRows, () => 7),
+        ],
       };
 
 const decodeAttention = casesOf(

@@ -40,14 +40,20 @@ export function regions(random: Random, sizes: readonly number[], arenaRows: num
 }
 
 /** Positions in the text of the rows of an arena: all different, in no order. */
-export const positions = (random: Random, rows: number): number[] => random.permutation(rows).map((p) => 3 * p + random.int(3));
+export const positions = (random: Random, rows: number): number[] =>
+  random.permutation(rows).map((p) => 3 * p + random.int(3));
 
 export const sum = (x: readonly number[]): number => x.reduce((a, b) => a + b, 0);
 
 const dense = new WeakMap<Uint8Array, Float64Array>();
 
 /** The numbers of a quantised matrix [out, width]. */
-export function dequantised(bytes: Uint8Array, dtype: "q8_0" | "q4_0" | "q4_1", out: number, width: number): Float64Array {
+export function dequantised(
+  bytes: Uint8Array,
+  dtype: "q8_0" | "q4_0" | "q4_1",
+  out: number,
+  width: number,
+): Float64Array {
   const known = dense.get(bytes);
   if (known) return known;
   const { scales, minimums } = weightLayout(dtype, out, width);
@@ -66,6 +72,14 @@ export function dequantised(bytes: Uint8Array, dtype: "q8_0" | "q4_0" | "q4_1", 
 }
 
 /** Makes NaN of what lies beyond each head's length in x [heads, capacity, size]: no op may let it through. */
-export function poisoned(x: readonly number[], lengths: readonly number[], share: number, capacity: number, size = 1): number[] {
-  return x.map((value, i) => (Math.floor(i / size) % capacity < lengths[Math.floor(i / size / capacity / share)]! ? value : Number.NaN));
+export function poisoned(
+  x: readonly number[],
+  lengths: readonly number[],
+  share: number,
+  capacity: number,
+  size = 1,
+): number[] {
+  return x.map((value, i) =>
+    Math.floor(i / size) % capacity < lengths[Math.floor(i / size / capacity / share)]! ? value : Number.NaN,
+  );
 }

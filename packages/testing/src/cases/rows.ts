@@ -31,8 +31,22 @@ interface Choice {
   readonly score: (random: Random) => number;
 }
 const choices: readonly Choice[] = [
-  { about: "distinct", lengths: [40, 7, 64], keep: [10, 3, 32], most: 32, capacity: 64, score: (random) => random.normal(1)[0]! },
-  { about: "ties", lengths: [40, 7, 64, 33], keep: [10, 3, 31, 1], most: 32, capacity: 70, score: (random) => random.int(3) },
+  {
+    about: "distinct",
+    lengths: [40, 7, 64],
+    keep: [10, 3, 32],
+    most: 32,
+    capacity: 64,
+    score: (random) => random.normal(1)[0]!,
+  },
+  {
+    about: "ties",
+    lengths: [40, 7, 64, 33],
+    keep: [10, 3, 31, 1],
+    most: 32,
+    capacity: 70,
+    score: (random) => random.int(3),
+  },
   { about: "all equal", lengths: [65, 130], keep: [20, 64], most: 64, capacity: 130, score: () => 0.5 },
   {
     about: "NaN, infinities, zeros of both signs",
@@ -59,11 +73,39 @@ const choices: readonly Choice[] = [
     capacity: 20,
     score: (random) => random.int(4),
   },
-  { about: "keep 0, no rows", lengths: [5, 0, 3, 0], keep: [0, 3, 1, 0], most: 4, capacity: 6, score: (random) => random.next() },
+  {
+    about: "keep 0, no rows",
+    lengths: [5, 0, 3, 0],
+    keep: [0, 3, 1, 0],
+    most: 4,
+    capacity: 6,
+    score: (random) => random.next(),
+  },
   { about: "one row", lengths: [1], keep: [1], most: 1, capacity: 1, score: () => -3 },
-  { about: "nearly equal bits", lengths: [300], keep: [150], most: 150, capacity: 300, score: (random) => 1 + random.int(40) * 2 ** -23 },
-  { about: "long, negative, tied", lengths: [3000, 2049], keep: [400, 2000], most: 2000, capacity: 3000, score: (random) => -random.int(500) },
-  { about: "long, distinct", lengths: [2500], keep: [1024], most: 1024, capacity: 4096, score: (random) => random.normal(1, 1e6)[0]! },
+  {
+    about: "nearly equal bits",
+    lengths: [300],
+    keep: [150],
+    most: 150,
+    capacity: 300,
+    score: (random) => 1 + random.int(40) * 2 ** -23,
+  },
+  {
+    about: "long, negative, tied",
+    lengths: [3000, 2049],
+    keep: [400, 2000],
+    most: 2000,
+    capacity: 3000,
+    score: (random) => -random.int(500),
+  },
+  {
+    about: "long, distinct",
+    lengths: [2500],
+    keep: [1024],
+    most: 1024,
+    capacity: 4096,
+    score: (random) => random.normal(1, 1e6)[0]!,
+  },
 ];
 const topk = casesOf(
   "topk",
@@ -143,11 +185,24 @@ const gather = casesOf(
       return {
         about: `${counts.join(" ")} of ${lengths.join(" ")}`,
         // Fewer angles than rows in places, so that positions are clamped.
-        spec: { heads, most, headSize, arenaRows, targetRows, planes, kv, ...flags, ...(rotary ? { rotate: true, rotary, tableRows: 25 } : {}) },
+        spec: {
+          heads,
+          most,
+          headSize,
+          arenaRows,
+          targetRows,
+          planes,
+          kv,
+          ...flags,
+          ...(rotary ? { rotate: true, rotary, tableRows: 25 } : {}),
+        },
         inputs: (random: Random) => ({
           keys: random.normal(arenaRows * headSize, 4),
           ...(flags.values
-            ? { values: random.normal(arenaRows * headSize, 4), cells: random.list(planes * arenaRows, () => random.int(2 ** 32) - 2 ** 31) }
+            ? {
+                values: random.normal(arenaRows * headSize, 4),
+                cells: random.list(planes * arenaRows, () => random.int(2 ** 32) - 2 ** 31),
+              }
             : {}),
           ...(rotary ? { table: angles(random, 25, rotary) } : {}),
           offset: regions(random, lengths, arenaRows),
@@ -190,7 +245,8 @@ const evict = casesOf(
             const offset = regions(random, lengths, arenaRows);
             const cells = random.list(planes * arenaRows, () => random.int(2 ** 32) - 2 ** 31);
             for (const [h, length] of lengths.entries()) {
-              for (const [row, rank] of random.permutation(length).entries()) cells[arenaRows + offset[h]! + row] = rank;
+              for (const [row, rank] of random.permutation(length).entries())
+                cells[arenaRows + offset[h]! + row] = rank;
             }
             return {
               keys: random.normal(arenaRows * headSize, 4),

@@ -12,13 +12,21 @@ interface Choice {
 
 const choices: readonly Choice[] = [
   { about: "greedy", params: [0, 0, 1, 0, 1] },
-  { about: "greedy, ties", params: [0, 0, 1, 0, 1], logits: (random, count) => random.list(count, () => random.int(3)) },
+  {
+    about: "greedy, ties",
+    params: [0, 0, 1, 0, 1],
+    logits: (random, count) => random.list(count, () => random.int(3)),
+  },
   {
     about: "greedy, NaN and infinities",
     params: [0, 0, 1, 0, 1],
     logits: (random, count) => random.list(count, () => random.pick([Number.NaN, Number.NEGATIVE_INFINITY, 1, -2])),
   },
-  { about: "all -Infinity", params: [1, 0, 1, 0, 1], logits: (_, count) => new Array<number>(count).fill(Number.NEGATIVE_INFINITY) },
+  {
+    about: "all -Infinity",
+    params: [1, 0, 1, 0, 1],
+    logits: (_, count) => new Array<number>(count).fill(Number.NEGATIVE_INFINITY),
+  },
   {
     about: "some -Infinity",
     params: [1, 0, 1, 0, 1],
@@ -33,7 +41,11 @@ const choices: readonly Choice[] = [
   { about: "top-k, ties", params: [1, 4, 1, 0, 1], logits: (random, count) => random.list(count, () => random.int(3)) },
   { about: "top-p", params: [1, 0, 0.6, 0, 1] },
   { about: "top-p of 0", params: [1, 0, 0, 0, 1] },
-  { about: "top-p, ties", params: [1, 0, 0.51, 0, 1], logits: (random, count) => random.list(count, () => random.int(3)) },
+  {
+    about: "top-p, ties",
+    params: [1, 0, 0.51, 0, 1],
+    logits: (random, count) => random.list(count, () => random.int(3)),
+  },
   { about: "min-p", params: [3, 0, 1, 0.1, 1] },
   { about: "all cuts", params: [1.3, 40, 0.9, 0.02, 1], vocabulary: 1000 },
   { about: "penalty", params: [1, 0, 1, 0, 1.7], history: true },
@@ -55,7 +67,9 @@ export const sample: readonly Case[] = casesOf(
       params: Array.from({ length: sequences }).flatMap(() => params),
       seeds: random.list(sequences, () => random.int(2 ** 32) - 2 ** 31),
       // Stops that are often met, and places that hold none.
-      stops: random.list(sequences * stopCount, () => random.pick([-1, 0, random.int(vocabulary), random.int(vocabulary)])),
+      stops: random.list(sequences * stopCount, () =>
+        random.pick([-1, 0, random.int(vocabulary), random.int(vocabulary)]),
+      ),
       ...(history ? { history: random.list(sequences * vocabulary, () => random.pick([0, 0, 1, 3])) } : {}),
       steps: random.list(sequences, () => random.int(100)),
       ended: [0, 0, 0, 0, 1, 0],

@@ -23,19 +23,43 @@ const load = casesOf(
             { lengths: [5], capacity: 6, width: 20, rotary: 8 },
           ]),
       ...(source === "i32" || source === "f32" ? [{ lengths: [100, 3, 0], capacity: 130, width: 1 }] : []),
-    ].map(({ lengths, capacity, width, rotary }: { lengths: number[]; capacity: number; width: number; rotary?: number }) => {
-      const arenaRows = sum(lengths) + 2;
-      return {
-        about: `lengths ${lengths.join(" ")}`,
-        spec: { heads: lengths.length, capacity, width, arenaRows, source, ...(rotary ? { rotate: true, rotary, tableRows: 20 } : {}) },
-        inputs: (random: Random) => ({
-          source: source === "i32" ? random.list(arenaRows * width, () => random.int(2 ** 24) - 2 ** 23) : random.normal(arenaRows * width, 4),
-          ...(rotary ? { table: angles(random, 20, rotary), ranks: random.list(arenaRows, () => random.int(25)) } : {}),
-          offset: regions(random, lengths, arenaRows),
-          length: lengths,
-        }),
-      };
-    }),
+    ].map(
+      ({
+        lengths,
+        capacity,
+        width,
+        rotary,
+      }: {
+        lengths: number[];
+        capacity: number;
+        width: number;
+        rotary?: number;
+      }) => {
+        const arenaRows = sum(lengths) + 2;
+        return {
+          about: `lengths ${lengths.join(" ")}`,
+          spec: {
+            heads: lengths.length,
+            capacity,
+            width,
+            arenaRows,
+            source,
+            ...(rotary ? { rotate: true, rotary, tableRows: 20 } : {}),
+          },
+          inputs: (random: Random) => ({
+            source:
+              source === "i32"
+                ? random.list(arenaRows * width, () => random.int(2 ** 24) - 2 ** 23)
+                : random.normal(arenaRows * width, 4),
+            ...(rotary
+              ? { table: angles(random, 20, rotary), ranks: random.list(arenaRows, () => random.int(25)) }
+              : {}),
+            offset: regions(random, lengths, arenaRows),
+            length: lengths,
+          }),
+        };
+      },
+    ),
   ),
 );
 
@@ -92,7 +116,8 @@ const shapes: readonly { d: Triple; a: Triple; b: Triple }[] = [
   { d: [4, 130, 1], a: [4, 1, 1], b: [4, 130, 1] },
 ];
 /** Few values, so that many are equal; none is 0 for what may divide. */
-const values = (random: Random, n: number, zero: boolean) => random.list(n, () => random.pick([-2, -1, zero ? 0 : 3, 0.5, 1, 2]));
+const values = (random: Random, n: number, zero: boolean) =>
+  random.list(n, () => random.pick([-2, -1, zero ? 0 : 3, 0.5, 1, 2]));
 const binary = casesOf("binary", [
   ...binaryKinds.flatMap((kind) =>
     shapes.map(({ d, a, b }) => ({
@@ -101,30 +126,53 @@ const binary = casesOf("binary", [
     })),
   ),
   ...binaryKinds.map((kind, i) => ({
-    spec: { ...dims("d", [2, 33, 1]), ...dims("a", [2, i % 2 ? 1 : 33, 1]), ...dims("b", one), kind, literal: true, value: [2, 0.1, -1][i % 3]! },
+    spec: {
+      ...dims("d", [2, 33, 1]),
+      ...dims("a", [2, i % 2 ? 1 : 33, 1]),
+      ...dims("b", one),
+      kind,
+      literal: true,
+      value: [2, 0.1, -1][i % 3]!,
+    },
     inputs: (random: Random) => ({ a: values(random, i % 2 ? 2 : 66, true) }),
   })),
   ...(["lt", "ge", "eq", "max", "min"] as const).map((kind) => ({
     about: "infinities",
-    spec: { ...dims("d", [1, 33, 1]), ...dims("a", [1, 33, 1]), ...dims("b", one), kind, literal: true, value: Number.POSITIVE_INFINITY },
-    inputs: (random: Random) => ({ a: random.list(33, () => random.pick([1, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])) }),
+    spec: {
+      ...dims("d", [1, 33, 1]),
+      ...dims("a", [1, 33, 1]),
+      ...dims("b", one),
+      kind,
+      literal: true,
+      value: Number.POSITIVE_INFINITY,
+    },
+    inputs: (random: Random) => ({
+      a: random.list(33, () => random.pick([1, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])),
+    }),
   })),
 ]);
 
 const where = casesOf(
   "where",
   shapes.flatMap(({ d, a, b }) =>
-    [{}, { literalA: true }, { literalB: true }, { literalA: true, literalB: true }].map((flags: { literalA?: boolean; literalB?: boolean }) => ({
-      spec: {
-        ...{ ...dims("d", d), ...dims("m", a), ...dims("a", flags.literalA ? one : d), ...dims("b", flags.literalB ? one : b) },
-        ...{ ...flags, valueA: Number.POSITIVE_INFINITY, valueB: -1.5 },
-      },
-      inputs: (random: Random) => ({
-        mask: random.list(size(a), () => random.pick([0, -0, 1, 1, -3])),
-        ...(flags.literalA ? {} : { a: random.normal(size(d)) }),
-        ...(flags.literalB ? {} : { b: random.normal(size(b)) }),
+    [{}, { literalA: true }, { literalB: true }, { literalA: true, literalB: true }].map(
+      (flags: { literalA?: boolean; literalB?: boolean }) => ({
+        spec: {
+          ...{
+            ...dims("d", d),
+            ...dims("m", a),
+            ...dims("a", flags.literalA ? one : d),
+            ...dims("b", flags.literalB ? one : b),
+          },
+          ...{ ...flags, valueA: Number.POSITIVE_INFINITY, valueB: -1.5 },
+        },
+        inputs: (random: Random) => ({
+          mask: random.list(size(a), () => random.pick([0, -0, 1, 1, -3])),
+          ...(flags.literalA ? {} : { a: random.normal(size(d)) }),
+          ...(flags.literalB ? {} : { b: random.normal(size(b)) }),
+        }),
       }),
-    })),
+    ),
   ),
 );
 
@@ -146,7 +194,13 @@ const reduce = casesOf(
   reductions.flatMap(({ d, axis, share = 1, lengths }) =>
     (["sum", "mean", "max", "min", "norm"] as const).map((kind) => ({
       ...(lengths ? { about: `lengths ${lengths.join(" ")}` } : {}),
-      spec: { ...dims("d", d), share, ...(axis ? { axis } : {}), kind, ...(lengths ? { ragged: true } : {}) } satisfies Spec<"reduce">,
+      spec: {
+        ...dims("d", d),
+        share,
+        ...(axis ? { axis } : {}),
+        kind,
+        ...(lengths ? { ragged: true } : {}),
+      } satisfies Spec<"reduce">,
       inputs: (random: Random) => ({
         // Of both signs where sums are short, so that no sum cancels below what f32 can tell.
         x: poisoned(
@@ -198,7 +252,9 @@ const hash = casesOf(
     ] as const
   ).map(([heads, capacity, kvHeads, seed]) => ({
     spec: { heads, capacity, kvHeads, seed },
-    inputs: (random: Random) => ({ positions: random.list(heads * capacity, () => random.pick([0, 1, random.int(5000), random.int(2 ** 24 + 1)])) }),
+    inputs: (random: Random) => ({
+      positions: random.list(heads * capacity, () => random.pick([0, 1, random.int(5000), random.int(2 ** 24 + 1)])),
+    }),
   })),
 );
 

@@ -1,4 +1,12 @@
-import { fromBFloat16, fromFloat16, type RowDType, rowDTypes, type Spec, toBFloat16, toFloat16 } from "@ziggurat/tensor";
+import {
+  fromBFloat16,
+  fromFloat16,
+  type RowDType,
+  rowDTypes,
+  type Spec,
+  toBFloat16,
+  toFloat16,
+} from "@ziggurat/tensor";
 import { type Case, casesOf } from "../case.js";
 import type { Random } from "../random.js";
 import { type Decode, keyRows, queries, slotInputs, slotOf } from "./attention.js";
@@ -33,7 +41,9 @@ const stored: Record<RowDType, (x: number) => number> = {
   bf16: (x) => fromBFloat16(toBFloat16(x)),
 };
 
-/** Log-sum-exp of every query over the rows that it sees, of keys as they are stored: [sequences x queryHeads, tokens]. */
+/**
+ * Log-sum-exp of every query over the rows that it sees, of keys as they are stored: [sequences x queryHeads, tokens].
+ */
 function logSumExp(
   spec: Spec<"watch">,
   qkv: readonly number[],
@@ -62,7 +72,11 @@ function logSumExp(
 type Turn = (key: readonly number[], row: number) => readonly number[];
 
 /** Rotates keys by the ranks in plane 1 of `cells`. */
-function turnBy({ rotary = 0, tableRows = 0, arenaRows }: Spec<"watch">, cells: readonly number[], table: readonly number[]): Turn {
+function turnBy(
+  { rotary = 0, tableRows = 0, arenaRows }: Spec<"watch">,
+  cells: readonly number[],
+  table: readonly number[],
+): Turn {
   const half = rotary / 2;
   return (key, row) => {
     const at = Math.min(cells[arenaRows + row]!, tableRows - 1) * rotary;

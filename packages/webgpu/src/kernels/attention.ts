@@ -9,7 +9,8 @@ import matrix from "./attention-matrix.wgsl";
 const largeTile = 16 * (2 * 64 * 5 + 64 * 17);
 
 /** The side of a workgroup of tiles over `tokens` queries. */
-export const sideOf = (tokens: number, { workgroupBytes }: Traits): 8 | 16 => (tokens <= 32 || workgroupBytes < largeTile ? 8 : 16);
+export const sideOf = (tokens: number, { workgroupBytes }: Traits): 8 | 16 =>
+  tokens <= 32 || workgroupBytes < largeTile ? 8 : 16;
 
 export const attention: OpKernel<"attention"> = {
   wide: ["qkv", "keys", "values"],
@@ -17,7 +18,8 @@ export const attention: OpKernel<"attention"> = {
     const { tokens, queryHeads, kvHeads, headSize, arenaRows, kv, window, scale, softcap } = spec;
     wordsOf("attention", kv, headSize);
     const work =
-      4 * tokens * queryHeads * headSize * Math.min(arenaRows / kvHeads, window || Number.POSITIVE_INFINITY) + elementBytes[kv] * arenaRows;
+      4 * tokens * queryHeads * headSize * Math.min(arenaRows / kvHeads, window || Number.POSITIVE_INFINITY) +
+      elementBytes[kv] * arenaRows;
     const matrices = tokens > 32 ? matrixRows(headSize, kv, traits, wide) : undefined;
     if (matrices) {
       const rows = { keys: "vec4<u32>", values: "vec4<u32>", offset: "i32", length: "i32" };
@@ -42,8 +44,23 @@ export const attention: OpKernel<"attention"> = {
     return [
       {
         text,
-        settings: { SIDE: side, QUADS: quads, COLUMNS: Math.ceil(quads / side), VALUES_AT_ONCE: atOnce, KV: kv, WIDE: whole },
-        bound: bind("attention", spec, { qkv: "f32", keys: type, values: type, offset: "i32", length: "i32", out: "f32", lse: "f32" }),
+        settings: {
+          SIDE: side,
+          QUADS: quads,
+          COLUMNS: Math.ceil(quads / side),
+          VALUES_AT_ONCE: atOnce,
+          KV: kv,
+          WIDE: whole,
+        },
+        bound: bind("attention", spec, {
+          qkv: "f32",
+          keys: type,
+          values: type,
+          offset: "i32",
+          length: "i32",
+          out: "f32",
+          lse: "f32",
+        }),
         uniforms: { tokens, query_heads: queryHeads, kv_heads: kvHeads, size: headSize, window, first_head: 0 },
         floats: { scale, softcap },
         grid: [Math.ceil(tokens / (4 * side)), queryHeads, 1],

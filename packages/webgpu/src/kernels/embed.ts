@@ -9,7 +9,10 @@ export const embed: OpKernel<"embed"> = {
     return partsOf("embed", weight, vocabulary, width, bindingBytes).map((part) => ({
       text,
       settings: { WEIGHT: weight, QUANTISED: isQuantised(weight) },
-      bound: { ...bind("embed", spec, { ids: "i32", out: "f32" }), ...bindWeight("table", weight, vocabulary, width, "u32", part) },
+      bound: {
+        ...bind("embed", spec, { ids: "i32", out: "f32" }),
+        ...bindWeight("table", weight, vocabulary, width, "u32", part),
+      },
       uniforms: { tokens, vocabulary, width, first: part.first, count: part.count },
       floats: { scale },
       grid: flat(tokens * width),

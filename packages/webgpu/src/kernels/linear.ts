@@ -14,10 +14,22 @@ const quadType = (weight: WeightDType) => (weight === "f32" ? "vec4<u32>" : isQu
 /** Workgroups that keep a large GPU busy. */
 const busy = 128;
 
-type Plan = Pick<Stage, "text" | "settings" | "grid"> & { readonly weightType: string; readonly xType: string; readonly cut?: boolean };
+type Plan = Pick<Stage, "text" | "settings" | "grid"> & {
+  readonly weightType: string;
+  readonly xType: string;
+  readonly cut?: boolean;
+};
 
-/** Few rows: as many lanes as a row of weights keeps busy. In software threads take turns, and the fewer to a row, the less is lost between them. */
-function fewRows({ rows, width, weight }: Full<"linear">, out: number, { subgroup, software }: Traits, wide: boolean): Plan {
+/**
+ * Few rows: as many lanes as a row of weights keeps busy. In software threads take turns, and the fewer to a row, the
+ * less is lost between them.
+ */
+function fewRows(
+  { rows, width, weight }: Full<"linear">,
+  out: number,
+  { subgroup, software }: Traits,
+  wide: boolean,
+): Plan {
   const blocks = Math.ceil(rows / 8);
   const few = Math.ceil(rows / blocks);
   const loads = wide ? width / chunks[weight] : width;
@@ -104,16 +116,28 @@ export interface Joined {
   readonly kind?: "silu" | "gelu";
 }
 
-/** `linear` of few rows with its neighbours, in no more dispatches than `linear` alone; undefined where there is no kernel for it. All operands start at multiples of 16 bytes. */
+/**
+ * `linear` of few rows with its neighbours, in no more dispatches than `linear` alone; undefined where there is no
+ * kernel for it. All operands start at multiples of 16 bytes.
+ */
 export function joinedLinear(spec: Full<"linear">, joined: Joined, traits: Traits): readonly Stage[] | undefined {
   const { rows, width, out, weight, residual, bias } = spec;
   const fits = byBytes(spec, traits, true) || (rows <= Math.min(8, fewest(traits)) && width % chunks[weight] === 0);
   if (!fits || residual || width % 4 !== 0) return undefined;
-  if (joined.kind && (bias || rows > 4 || out % 2 !== 0 || partsOf("linear", weight, out, width, traits.bindingBytes).length > 1)) return undefined;
+  if (
+    joined.kind &&
+    (bias || rows > 4 || out % 2 !== 0 || partsOf("linear", weight, out, width, traits.bindingBytes).length > 1)
+  )
+    return undefined;
   return stagesOf(spec, traits, true, joined);
 }
 
-function stagesOf(spec: Full<"linear">, traits: Traits, wide: boolean, { epsilon, kind }: Joined = {}): readonly Stage[] {
+function stagesOf(
+  spec: Full<"linear">,
+  traits: Traits,
+  wide: boolean,
+  { epsilon, kind }: Joined = {},
+): readonly Stage[] {
   const { rows, width, weight, bias, residual } = spec;
   const few = rows <= fewest(traits);
   const whole = wide && width % (few ? chunks[weight] : 4) === 0;
@@ -128,9 +152,19 @@ function stagesOf(spec: Full<"linear">, traits: Traits, wide: boolean, { epsilon
           ? matrices(spec, out)
           : manyRows(spec, out, traits, whole);
   const quantised = scratch("vec4<u32>", (rows * width * 48) / 32);
-  const plane = (operand: string, count: number, written: boolean): Bound => ({ type: "vec4<f32>", written, operand, offset: 0, bytes: 4 * count });
-  const norm = epsilon === undefined ? {} : { norm: plane("norm", width, false), normed: plane("normed", rows * width, true) };
-  const gated = kind === undefined ? {} : { gated: { type: "f32", written: true, operand: "gated", offset: 0, bytes: 2 * rows * spec.out } };
+  const plane = (operand: string, count: number, written: boolean): Bound => ({
+    type: "vec4<f32>",
+    written,
+    operand,
+    offset: 0,
+    bytes: 4 * count,
+  });
+  const norm =
+    epsilon === undefined ? {} : { norm: plane("norm", width, false), normed: plane("normed", rows * width, true) };
+  const gated =
+    kind === undefined
+      ? {}
+      : { gated: { type: "f32", written: true, operand: "gated", offset: 0, bytes: 2 * rows * spec.out } };
   const floats = epsilon === undefined ? {} : { epsilon };
   const stage = (part: Part): Stage => {
     const { text, settings, grid, weightType, xType, cut } = plan(part.count);
@@ -146,7 +180,14 @@ function stagesOf(spec: Full<"linear">, traits: Traits, wide: boolean, { epsilon
         ...(normed ? { NORM: true, SUMS: Number(settings.SUMS) + Number(settings.FEW) } : {}),
       },
       bound: { ...input, ...rest, ...gated, ...bindWeight("weight", weight, spec.out, width, weightType, part) },
-      uniforms: { rows, width, outs: part.count, stride: spec.out, first_out: part.first, ...(cut ? { first_tile: 0 } : {}) },
+      uniforms: {
+        rows,
+        width,
+        outs: part.count,
+        stride: spec.out,
+        first_out: part.first,
+        ...(cut ? { first_tile: 0 } : {}),
+      },
       ...(normed ? { floats } : {}),
       grid,
       work: 2 * rows * part.count * width + 4 * part.count * width,

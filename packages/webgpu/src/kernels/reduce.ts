@@ -12,7 +12,13 @@ export const reduce: OpKernel<"reduce"> = {
     return [
       {
         text,
-        settings: { KIND: kind, SUM: kind === "sum" || kind === "mean" || kind === "norm", RAGGED: ragged, LONG: long, THREADS: threads },
+        settings: {
+          KIND: kind,
+          SUM: kind === "sum" || kind === "mean" || kind === "norm",
+          RAGGED: ragged,
+          LONG: long,
+          THREADS: threads,
+        },
         bound: bind("reduce", spec, { x: "f32", length: "i32", out: "f32" }),
         uniforms: { outer, count, inner, ...(ragged ? { share } : {}) },
         grid: long ? groupsOf(outer * inner) : flat(outer * inner),

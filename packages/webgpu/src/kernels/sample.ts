@@ -8,11 +8,23 @@ const parts = 64;
 export const sample: OpKernel<"sample"> = {
   stages(spec) {
     const { sequences, vocabulary, ring, stopCount, history } = spec;
-    const tables = { seeds: "i32", stops: "i32", history: "i32", steps: "i32", ended: "i32", tokens: "i32", ids: "i32" };
+    const tables = {
+      seeds: "i32",
+      stops: "i32",
+      history: "i32",
+      steps: "i32",
+      ended: "i32",
+      tokens: "i32",
+      ids: "i32",
+    };
     const all = bind("sample", spec, { logits: "f32", params: "f32", ...tables });
     const partial = scratch("u32", 8 * sequences * parts);
     const { logits, params } = all;
-    const seen = { logits: logits!, params: params!, ...(all.history ? { history: { ...all.history, written: false } } : {}) };
+    const seen = {
+      logits: logits!,
+      params: params!,
+      ...(all.history ? { history: { ...all.history, written: false } } : {}),
+    };
     return [
       {
         text: greatest,

@@ -8,11 +8,29 @@ import matrix from "./watch-matrix.wgsl";
 export const watch: OpKernel<"watch"> = {
   wide: ["qkv", "keys"],
   stages(spec, traits, wide) {
-    const { sequences, tokens, queryHeads, kvHeads, headSize, arenaRows, capacity, from, rotary, tableRows, kv, scale, softcap, slot } = spec;
+    const {
+      sequences,
+      tokens,
+      queryHeads,
+      kvHeads,
+      headSize,
+      arenaRows,
+      capacity,
+      from,
+      rotary,
+      tableRows,
+      kv,
+      scale,
+      softcap,
+      slot,
+    } = spec;
     wordsOf("watch", kv, headSize);
     const few = slot || tokens - from <= 4;
     const work = 2 * sequences * queryHeads * (tokens - from) * capacity * headSize;
-    const matrices = slot || tokens - from <= 16 || sequences * queryHeads > 65535 ? undefined : matrixRows(headSize, kv, traits, wide);
+    const matrices =
+      slot || tokens - from <= 16 || sequences * queryHeads > 65535
+        ? undefined
+        : matrixRows(headSize, kv, traits, wide);
     if (matrices) {
       const tables = { lse: "f32", offset: "i32", length: "i32", ended: "i32", mass: "f32" };
       return [
@@ -35,10 +53,26 @@ export const watch: OpKernel<"watch"> = {
     return [
       {
         text,
-        settings: { FEW: few, SLOT: slot, QUADS: Math.ceil(headSize / 4), KV: kv, WIDE: whole, ...(few ? {} : { SIDE: side }) },
+        settings: {
+          FEW: few,
+          SLOT: slot,
+          QUADS: Math.ceil(headSize / 4),
+          KV: kv,
+          WIDE: whole,
+          ...(few ? {} : { SIDE: side }),
+        },
         bound: bind("watch", spec, { qkv: "f32", keys: whole ? quadType(kv) : "u32", ...tables }),
         uniforms: {
-          ...{ sequences, tokens, query_heads: queryHeads, kv_heads: kvHeads, size: headSize, capacity, first: from, first_head: 0 },
+          ...{
+            sequences,
+            tokens,
+            query_heads: queryHeads,
+            kv_heads: kvHeads,
+            size: headSize,
+            capacity,
+            first: from,
+            first_head: 0,
+          },
           ...(slot ? { arena_rows: arenaRows, rotary, table_rows: tableRows } : {}),
         },
         floats: { scale, softcap },

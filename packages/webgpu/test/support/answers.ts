@@ -7,7 +7,10 @@ import { policies, ragged } from "./policies.js";
 async function facts(count: number) {
   const { heldout } = await words();
   const all = Array.from({ length: count }, (_, line) => ({ name: heldout[line]!, code: heldout[100 + line]! }));
-  return { lines: all.map(({ name, code }) => `The code of ${name} is ${code}.`), ask: (line: number) => `What is the code of ${all[line]!.name}?` };
+  return {
+    lines: all.map(({ name, code }) => `The code of ${name} is ${code}.`),
+    ask: (line: number) => `What is the code of ${all[line]!.name}?`,
+  };
 }
 
 /** A short document and a question about its last line. */
@@ -22,7 +25,10 @@ async function questions(): Promise<readonly string[]> {
   return [`${lines.join("\n")}\n${ask(0)}`, `${lines.slice(1, 4).join("\n")}\n${ask(2)}`];
 }
 
-/** What one generation left, and how near the two likeliest tokens were whenever it chose, relative to the larger logit; 1 where not asked for. */
+/**
+ * What one generation left, and how near the two likeliest tokens were whenever it chose, relative to the larger logit;
+ * 1 where not asked for.
+ */
 export interface Answer {
   readonly policy: string;
   readonly evicted: number;
@@ -35,7 +41,10 @@ export interface Answer {
   readonly gaps: readonly number[];
 }
 
-const answerOf = ({ policy, ids, text, cache: { kept, bytes, peakBytes } }: GenerateResult, gaps: readonly number[]): Answer => ({
+const answerOf = (
+  { policy, ids, text, cache: { kept, bytes, peakBytes } }: GenerateResult,
+  gaps: readonly number[],
+): Answer => ({
   ...{ policy: policy.name, evicted: policy.evicted, ids, text, kept, bytes, peakBytes, gaps },
 });
 
@@ -61,11 +70,19 @@ async function alone(model: Model, prompt: string, gaps: boolean): Promise<Answe
 async function together(model: Model): Promise<Answer[]> {
   const prompts = await questions();
   const [snapkv] = policies.filter(({ name }) => name === "snapkv");
-  const requests = [snapkv!, ragged].map((policy, index) => ({ policy, prompt: prompts[index]!, maxTokens: 6, ignoreEnd: true }));
+  const requests = [snapkv!, ragged].map((policy, index) => ({
+    policy,
+    prompt: prompts[index]!,
+    maxTokens: 6,
+    ignoreEnd: true,
+  }));
   return (await generateBatch({ model, requests, kept: true }).result).map((result) => answerOf(result, []));
 }
 
-/** What Pebble writes under each policy, from which rows and in how many bytes, then two sequences together. The backend is disposed of. */
+/**
+ * What Pebble writes under each policy, from which rows and in how many bytes, then two sequences together. The backend
+ * is disposed of.
+ */
 export async function answers(backend: Backend, prompt: string, { gaps = false } = {}): Promise<Answer[]> {
   const model = await loadModel(pebble(), { backend, rows: "f32" });
   const all = [...(await alone(model, prompt, gaps)), ...(await together(model))];
@@ -80,7 +97,8 @@ export async function answers(backend: Backend, prompt: string, { gaps = false }
 const tie = 1e-4;
 
 /**
- * Says where answers differ that should not: tokens after a choice between logits nearer than 1e-4 may, which is printed; rows and bytes may not.
+ * Says where answers differ that should not: tokens after a choice between logits nearer than 1e-4 may, which is
+ * printed; rows and bytes may not.
  */
 export function differences(expected: readonly Answer[], got: readonly Answer[]): string[] {
   return expected.flatMap((want, index) => {
@@ -91,6 +109,8 @@ export function differences(expected: readonly Answer[], got: readonly Answer[])
       console.log(`${want.policy}: token ${at} was chosen between logits ${gaps[at]} apart; the rest is not compared`);
       return [];
     }
-    return JSON.stringify(answer) === JSON.stringify(rest) ? [] : [`${want.policy}: expected ${JSON.stringify(rest)}, got ${JSON.stringify(answer)}`];
+    return JSON.stringify(answer) === JSON.stringify(rest)
+      ? []
+      : [`${want.policy}: expected ${JSON.stringify(rest)}, got ${JSON.stringify(answer)}`];
   });
 }
