@@ -1,7 +1,7 @@
 import { Progress } from "@ziggurat/cache";
 import { type Policy, PolicyError } from "@ziggurat/policy";
+import { checkMaxTokens, pieces, planWithin, turnBytes } from "./engine/limits.js";
 import { CeilingError, RequestError } from "./error.js";
-import { checkMaxTokens, pieces, planWithin, turnBytes } from "./limits.js";
 import { checkModel, type Model } from "./model.js";
 
 export interface FitOptions {

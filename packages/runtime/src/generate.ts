@@ -1,14 +1,14 @@
 import { Cache, groupOrder, Progress } from "@ziggurat/cache";
 import type { Policy } from "@ziggurat/policy";
-import type { Piece } from "./decode.js";
+import type { Piece } from "./engine/decode.js";
+import { checkCeiling, checkMaxTokens, cut, planWithin, turnBytes } from "./engine/limits.js";
+import { checkSampling, type SamplingOptions } from "./engine/sampling.js";
+import { checkTurn, runTurn, type TurnMember, type TurnOptions, type TurnOutcome } from "./engine/turn.js";
+import { type FinishReason, Writer } from "./engine/writer.js";
 import { RequestError, show } from "./error.js";
 import { Generation } from "./generation.js";
-import { checkCeiling, checkMaxTokens, cut, planWithin, turnBytes } from "./limits.js";
 import { checkModel, type Model } from "./model.js";
-import { encodePrompt, type Prompt } from "./prompt.js";
-import { checkSampling, type SamplingOptions } from "./sampling.js";
-import { checkTurn, runTurn, type TurnMember, type TurnOptions, type TurnOutcome } from "./turn.js";
-import { type FinishReason, Writer } from "./writer.js";
+import { encodePrompt, type Prompt } from "./text/prompt.js";
 
 /** What one sequence is asked. */
 export interface Request extends SamplingOptions {

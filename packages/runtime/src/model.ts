@@ -1,6 +1,6 @@
 import { type Backend, type RowDType, rowDTypes, type WeightDType, weightDTypes } from "@ziggurat/tensor";
-import { type Chat, chatOf } from "./chat.js";
-import { type Checkpoint, openCheckpoint } from "./checkpoint.js";
+import { Lock } from "./engine/lock.js";
+import { RopeTables } from "./engine/rope-tables.js";
 import { ConfigError, RequestError, show } from "./error.js";
 import type { Family, Forward, LoadedWeights, ModelFacts, OpenedModel } from "./families/family.js";
 import { gemma3 } from "./families/gemma3.js";
@@ -9,12 +9,12 @@ import { mistral } from "./families/mistral.js";
 import { phi3 } from "./families/phi3.js";
 import { qwen2 } from "./families/qwen2.js";
 import { qwen3 } from "./families/qwen3.js";
-import { isRecord } from "./files.js";
-import type { HubOptions } from "./hub.js";
-import { Lock } from "./lock.js";
-import { type ModelSource, modelFiles } from "./model-files.js";
-import { RopeTables } from "./rope-tables.js";
-import type { Tokenizer } from "./tokenizer.js";
+import { type Checkpoint, openCheckpoint } from "./files/checkpoint.js";
+import { isRecord } from "./files/files.js";
+import type { HubOptions } from "./files/hub.js";
+import { type ModelSource, modelFiles } from "./files/model-files.js";
+import { type Chat, chatOf } from "./text/chat.js";
+import type { Tokenizer } from "./text/tokenizer.js";
 
 /** The model families that can be loaded; a new one is one file and a line here. */
 export const families: readonly Family[] = [llama, mistral, qwen2, qwen3, gemma3, phi3];

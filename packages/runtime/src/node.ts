@@ -1,3 +1,3 @@
-export { file, folder } from "./folder.js";
-export { type HubOptions, hub } from "./hub.js";
-export { namedFiles } from "./named-files.js";
+export { file, folder } from "./files/folder.js";
+export { type HubOptions, hub } from "./files/hub.js";
+export { namedFiles } from "./files/named-files.js";

@@ -1,17 +1,17 @@
 import { Cache, type TurnPlan } from "@ziggurat/cache";
 import type { Policy } from "@ziggurat/policy";
 import type { Slice } from "@ziggurat/tensor";
+import { checkCeiling, cut, planWithin, turnBytes } from "./engine/limits.js";
+import { readMessage } from "./engine/read-message.js";
+import { settle } from "./engine/settle.js";
+import { checkTurn, runTurn, type TurnOptions } from "./engine/turn.js";
 import { RequestError } from "./error.js";
+import { feedAndScore, type ScoreOptions } from "./evaluate/score.js";
 import { type GeneratePiece, type GenerateResult, planMember, type Request, resultOf } from "./generate.js";
 import { Generation } from "./generation.js";
-import { checkCeiling, cut, planWithin, turnBytes } from "./limits.js";
 import { checkModel, type Model } from "./model.js";
-import { encodePrompt, type Prompt } from "./prompt.js";
-import { readMessage } from "./read-message.js";
-import { feedAndScore, type ScoreOptions } from "./score.js";
-import { settle } from "./settle.js";
-import { Transcript } from "./transcript.js";
-import { checkTurn, runTurn, type TurnOptions } from "./turn.js";
+import { encodePrompt, type Prompt } from "./text/prompt.js";
+import { Transcript } from "./text/transcript.js";
 
 export interface SessionOptions {
   readonly model: Model;

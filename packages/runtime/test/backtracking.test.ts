@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { repeatsRepeats } from "../src/backtracking.js";
+import { repeatsRepeats } from "../src/text/backtracking.js";
 
 it.each([
   "(a+)+",

@@ -1,6 +1,6 @@
 import { ConfigError, memoryFiles, openModel } from "@ziggurat/runtime";
 import { describe, expect, it } from "vitest";
-import { parseGeneration } from "../src/config.js";
+import { parseGeneration } from "../src/files/config.js";
 
 const llama = {
   architectures: ["LlamaForCausalLM"],

@@ -1,4 +1,4 @@
-import type { GenerationConfig, Sizes } from "../config.js";
+import type { GenerationConfig, Sizes } from "../files/config.js";
 import type { Rope } from "./family.js";
 
 // What the families here share: a stack of layers, each of attention and a gated feed-forward behind RMS norms, added

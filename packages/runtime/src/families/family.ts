@@ -1,6 +1,6 @@
 import type { CacheShape } from "@ziggurat/cache";
 import type { Backend, Slice, WeightDType } from "@ziggurat/tensor";
-import type { Configuration } from "../checkpoint.js";
+import type { Configuration } from "../files/checkpoint.js";
 import type { WeightSource } from "../weights/source.js";
 
 // What a model family gives the runtime. The runtime knows layers, rows and attention; a family knows names of weights

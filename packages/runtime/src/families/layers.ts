@@ -1,8 +1,8 @@
-import type { Configuration } from "../checkpoint.js";
-import type { GenerationConfig, Sizes } from "../config.js";
-import { parseGeneration, readSizes } from "../config.js";
 import { ConfigError } from "../error.js";
-import { type Fields, fieldsOf } from "../fields.js";
+import type { Configuration } from "../files/checkpoint.js";
+import type { GenerationConfig, Sizes } from "../files/config.js";
+import { parseGeneration, readSizes } from "../files/config.js";
+import { type Fields, fieldsOf } from "../files/fields.js";
 import type { Decoder, DecoderLayer, Projection } from "./decoder.js";
 import type { Rope } from "./family.js";
 import { readRope } from "./rope.js";

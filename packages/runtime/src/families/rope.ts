@@ -1,7 +1,7 @@
 import { rotaryFrequencies } from "@ziggurat/cache";
 import { ConfigError, show } from "../error.js";
-import { type Fields, fieldsOf } from "../fields.js";
-import { isRecord } from "../files.js";
+import { type Fields, fieldsOf } from "../files/fields.js";
+import { isRecord } from "../files/files.js";
 import type { Rope } from "./family.js";
 
 // Rotary embedding as configurations describe it: `rope_theta` and `rope_scaling` (transformers 4), or

@@ -1,5 +1,5 @@
 import { FormatError, show } from "../error.js";
-import type { FileSource } from "../files.js";
+import type { FileSource } from "../files/files.js";
 import { convert } from "../weights/convert.js";
 import { bytesByType, missingTensor, rowReader, type StoredTensor, type WeightSource } from "../weights/source.js";
 import { type GgufHeader, type MetadataValue, readHeader } from "./header.js";

@@ -1,5 +1,5 @@
 import { FormatError, reason } from "../error.js";
-import type { FileSource } from "../files.js";
+import type { FileSource } from "../files/files.js";
 
 // The header of a GGUF file (github.com/ggml-org/ggml, docs/gguf.md): "GGUF"; the version; counts of tensors and of
 // metadata; the metadata, each a name, a type and a value; each tensor's name, axes (innermost first), type and place.

@@ -1,5 +1,5 @@
 import { ConfigError, FormatError, show } from "../error.js";
-import type { ModelFiles } from "../files.js";
+import type { ModelFiles } from "../files/files.js";
 import { type Gguf, readGguf, readPart } from "./gguf.js";
 import type { PlacedTensor } from "./tensors.js";
 

@@ -1,5 +1,5 @@
 import { FormatError } from "../error.js";
-import type { FileSource } from "../files.js";
+import type { FileSource } from "../files/files.js";
 import type { StoredDType } from "../weights/source.js";
 import type { GgufHeader, TensorInfo } from "./header.js";
 

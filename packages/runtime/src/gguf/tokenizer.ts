@@ -1,5 +1,5 @@
 import { show, TokenizerError } from "../error.js";
-import { makeTokenizer, type Tokenizer } from "../tokenizer.js";
+import { makeTokenizer, type Tokenizer } from "../text/tokenizer.js";
 import type { MetadataValue } from "./header.js";
 import { type PreTokenizer, preTokenizers } from "./pre-tokenizers.js";
 

@@ -1,5 +1,5 @@
 import { FormatError, show } from "../error.js";
-import { isRecord, type ModelFiles, readJson } from "../files.js";
+import { isRecord, type ModelFiles, readJson } from "../files/files.js";
 import { readSafetensors } from "./safetensors.js";
 import { bytesByType, missingTensor, type WeightSource } from "./source.js";
 

@@ -1,5 +1,5 @@
 import { FormatError, reason, show } from "../error.js";
-import { type FileSource, isRecord } from "../files.js";
+import { type FileSource, isRecord } from "../files/files.js";
 import { bytesByType, missingTensor, rowReader, type StoredDType, type WeightSource } from "./source.js";
 
 // The safetensors format (https://huggingface.co/docs/safetensors): 8 bytes, the little-endian length of the header;

@@ -1,6 +1,6 @@
 import { elementBytes, type WeightDType } from "@ziggurat/tensor";
 import { FormatError } from "../error.js";
-import type { FileSource } from "../files.js";
+import type { FileSource } from "../files/files.js";
 
 /** Block formats of GGUF that no backend computes with: they are turned into another dtype while loading. */
 export type LoadOnlyDType = "q5_0" | "q5_1" | "q4_K" | "q5_K" | "q6_K";

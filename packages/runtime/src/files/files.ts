@@ -1,0 +1,117 @@
+import { FormatError, reason } from "../error.js";
+
+/** One file that can be read in parts. */
+export interface FileSource {
+  /** Bytes. */
+  readonly size: number;
+  /**
+   * Exactly `length` bytes from byte `offset` on, in memory that the caller may keep and change. Rejects where the file
+   * has fewer. A source may put them at the start of `into` where that is large enough, which spares a caller who reads
+   * many parts the memory for each.
+   */
+  read(offset: number, length: number, into?: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/**
+ * The files of a model, by name: a folder, a record of blobs, what a package ships. Whatever fits this shape will do.
+ */
+export interface ModelFiles {
+  /** For reports and errors. */
+  readonly name: string;
+  /** Undefined where there is no such file. */
+  open(file: string): Promise<FileSource | undefined>;
+  /** Names of all files, where they can be listed: a GGUF file, which may have any name, is found by it. */
+  list?(): Promise<readonly string[]>;
+}
+
+/** Files that are in memory. A string is stored as UTF-8. */
+export function memoryFiles(files: Readonly<Record<string, Uint8Array | string>>, name = "memory"): ModelFiles {
+  const byName = new Map(Object.entries(files));
+  return {
+    name,
+    list: async () => [...byName.keys()],
+    async open(file) {
+      const content = byName.get(file);
+      if (content === undefined) return undefined;
+      const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+      return {
+        size: bytes.byteLength,
+        async read(offset, length) {
+          checkRange(`${name}/${file}`, bytes.byteLength, offset, length);
+          return bytes.slice(offset, offset + length) as Uint8Array<ArrayBuffer>;
+        },
+      };
+    },
+  };
+}
+
+/** Files that a browser holds: `File` objects of an input element, or blobs. */
+export function blobs(files: Readonly<Record<string, Blob>>, name = "blobs"): ModelFiles {
+  const byName = new Map(Object.entries(files));
+  return {
+    name,
+    list: async () => [...byName.keys()],
+    async open(file) {
+      const blob = byName.get(file);
+      if (!blob) return undefined;
+      return {
+        size: blob.size,
+        async read(offset, length) {
+          checkRange(`${name}/${file}`, blob.size, offset, length);
+          return new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer());
+        },
+      };
+    },
+  };
+}
+
+/** Throws {@link FormatError} where `length` bytes from `offset` on are not all within `size`. */
+export function checkRange(file: string, size: number, offset: number, length: number): void {
+  if (
+    !Number.isSafeInteger(offset) ||
+    !Number.isSafeInteger(length) ||
+    offset < 0 ||
+    length < 0 ||
+    offset + length > size
+  ) {
+    throw new FormatError(`${file}: cannot read ${length} bytes from byte ${offset}; the file has ${size}`);
+  }
+}
+
+/** The most bytes of a JSON file that is read whole; the largest tokenizers known have about 35 MB. */
+const largestJson = 256 * 2 ** 20;
+
+/**
+ * A file as UTF-8 text; undefined where there is no such file. Rejects with {@link FormatError} where it is too large
+ * or not UTF-8.
+ */
+export async function readText(files: ModelFiles, file: string): Promise<string | undefined> {
+  const source = await files.open(file);
+  if (!source) return undefined;
+  if (source.size > largestJson) {
+    throw new FormatError(
+      `${files.name}/${file}: ${source.size} bytes; a text file of a model may have ${largestJson}`,
+    );
+  }
+  const bytes = await source.read(0, source.size);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new FormatError(`${files.name}/${file}: is not UTF-8 text`);
+  }
+}
+
+/** A JSON file, parsed; undefined where there is no such file. Rejects with {@link FormatError}. */
+export async function readJson(files: ModelFiles, file: string): Promise<unknown> {
+  const text = await readText(files, file);
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new FormatError(`${files.name}/${file}: is not JSON: ${reason(error)}`);
+  }
+}
+
+/** Whether parsed JSON is an object. */
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);

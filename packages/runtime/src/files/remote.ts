@@ -1,0 +1,192 @@
+import { DownloadError, reason, show } from "../error.js";
+import { onlyParts } from "../gguf/parts.js";
+import { checkRange, type FileSource, type ModelFiles } from "./files.js";
+
+// Files on a web server, read in place by HTTP range requests: nothing is kept, and nothing is fetched but the parts
+// that are read.
+
+export interface RemoteOptions {
+  /** Sent with every request, such as `authorization`. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal | undefined;
+  /** For reports and errors. Default: the URL. */
+  readonly name?: string;
+}
+
+/** How often in a row a request may bring nothing before reading gives up. */
+const attempts = 3;
+
+/**
+ * The files below a URL, such as `https://host/models/tiny/`; or the one file that it names, a GGUF file. Methods
+ * reject with a {@link DownloadError}, where a file has changed since it was opened too. A server that does not answer
+ * ranges makes `open` fetch the whole file.
+ */
+export function remote(url: string | URL, { headers = {}, signal, name }: RemoteOptions = {}): ModelFiles {
+  const base = new URL(url);
+  const called = name ?? `${base.origin}${base.pathname}`.replace(/\/$/, "");
+  const open = (file: string, at: URL) => openRemote(`${called}/${file}`, at, { headers, signal });
+  const only = lastOf(base);
+  if (/\.gguf$/i.test(only)) {
+    const folder = new URL(base);
+    folder.pathname = folder.pathname.replace(/[^/]*$/, "");
+    const beside: ModelFiles = {
+      name: called.replace(/\/[^/]*$/, ""),
+      open: (file) => open(file, below(folder, file)),
+    };
+    return onlyParts(beside, only);
+  }
+  return { name: called, open: (file) => open(file, below(base, file)) };
+}
+
+/** Files by name, each with its own URL. */
+export function remoteEach(urls: readonly URL[], options: RemoteOptions = {}): ModelFiles {
+  const name = options.name ?? "URLs";
+  const byName = new Map(urls.map((url) => [lastOf(url), url]));
+  return {
+    name,
+    list: async () => [...byName.keys()],
+    open: async (file) => {
+      const url = byName.get(file);
+      return url && openRemote(`${name}/${file}`, url, options);
+    },
+  };
+}
+
+/** The last part of a URL's path. Throws a {@link DownloadError} where it is no text. */
+function lastOf({ pathname, href }: URL): string {
+  try {
+    return decodeURIComponent(pathname.slice(pathname.lastIndexOf("/") + 1));
+  } catch {
+    throw new DownloadError(`${show(href)} is no URL of a file`);
+  }
+}
+
+function below(base: URL, file: string): URL {
+  const url = new URL(base);
+  url.pathname = `${url.pathname.replace(/\/$/, "")}/${encodeURIComponent(file)}`;
+  return url;
+}
+
+/** Undefined where the server has no such file. `file`: for errors. */
+export async function openRemote(
+  file: string,
+  url: URL,
+  { headers = {}, signal }: RemoteOptions = {},
+): Promise<FileSource | undefined> {
+  const get = async (range?: string): Promise<Response> => {
+    try {
+      // A compressed answer would have other offsets.
+      const all = { ...headers, "accept-encoding": "identity", ...(range === undefined ? {} : { range }) };
+      return await fetch(url, { method: range === undefined ? "HEAD" : "GET", headers: all, signal: signal ?? null });
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      throw new DownloadError(`${file}: ${url.origin} cannot be reached: ${reason((error as Error).cause ?? error)}`);
+    }
+  };
+  const first = await get("bytes=0-0");
+  if (first.status === 404 || first.status === 410) return void (await first.body?.cancel());
+  if (first.status === 200) return whole(file, first);
+  // An empty file has no first byte.
+  if (first.status === 416 && /\/0$/.test(first.headers.get("content-range") ?? ""))
+    return { size: 0, read: async () => new Uint8Array(0) };
+  if (first.status !== 206) {
+    await first.body?.cancel();
+    throw refused(file, url, first.status);
+  }
+  await first.body?.cancel();
+  const size = totalOf(first) ?? (await sizeByHead());
+  const version = first.headers.get("etag");
+
+  // A page may be kept from seeing the range's total, but not from seeing a length.
+  async function sizeByHead(): Promise<number> {
+    const head = await get();
+    const length = Number(head.headers.get("content-length") ?? Number.NaN);
+    if (!head.ok || !Number.isSafeInteger(length))
+      throw new DownloadError(`${file}: ${url.origin} does not say how many bytes the file has`);
+    return length;
+  }
+
+  /** Fills `bytes` from `offset` on, as far as one answer goes; gives how many came. */
+  async function readSome(bytes: Uint8Array, offset: number): Promise<number> {
+    const response = await get(`bytes=${offset}-${offset + bytes.length - 1}`);
+    if (response.status !== 206) {
+      await response.body?.cancel();
+      if (response.status >= 500 || response.status === 429) return 0;
+      throw refused(file, url, response.status);
+    }
+    const etag = response.headers.get("etag");
+    const total = totalOf(response);
+    if ((version !== null && etag !== null && etag !== version) || (total !== undefined && total !== size)) {
+      await response.body?.cancel();
+      throw new DownloadError(`${file}: has changed since it was opened; open it again`);
+    }
+    const reader = response.body!.getReader();
+    let done = 0;
+    try {
+      for (let next = await reader.read(); !next.done; next = await reader.read()) {
+        if (done + next.value.length > bytes.length)
+          throw new DownloadError(`${file}: more came than the ${bytes.length} bytes from byte ${offset} on`);
+        bytes.set(next.value, done);
+        done += next.value.length;
+      }
+    } catch (error) {
+      // A connection that broke: what came before is good, and the rest is asked for again.
+      if (signal?.aborted || error instanceof DownloadError) throw error;
+    } finally {
+      await reader.cancel().catch(() => {});
+    }
+    return done;
+  }
+
+  return {
+    size,
+    async read(offset, length) {
+      checkRange(file, size, offset, length);
+      const bytes = new Uint8Array(length);
+      let fruitless = 0;
+      for (let done = 0; done < length; ) {
+        const came = await readSome(bytes.subarray(done), offset + done);
+        fruitless = came > 0 ? 0 : fruitless + 1;
+        if (fruitless === attempts)
+          throw new DownloadError(`${file}: byte ${offset + done} did not come, asked for ${attempts} times`);
+        done += came;
+      }
+      return bytes;
+    },
+  };
+}
+
+async function whole(file: string, response: Response): Promise<FileSource> {
+  const blob = await response.blob().catch((error: unknown) => {
+    throw new DownloadError(`${file}: ended before it was whole: ${reason(error)}`);
+  });
+  return {
+    size: blob.size,
+    async read(offset, length) {
+      checkRange(file, blob.size, offset, length);
+      return new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer());
+    },
+  };
+}
+
+const totalOf = (response: Response): number | undefined => {
+  const total = /\/(\d+)$/.exec(response.headers.get("content-range") ?? "")?.[1];
+  return total === undefined || !Number.isSafeInteger(Number(total)) ? undefined : Number(total);
+};
+
+const refused = (file: string, url: URL, status: number): DownloadError =>
+  new DownloadError(
+    `${file}: ${url.origin} answers ${status}${status === 401 || status === 403 ? "; it may need a token" : ""}`,
+  );
+
+/**
+ * A URL of the web, from a text or as it is; undefined for any other text. Throws a {@link DownloadError} for a URL of
+ * another kind.
+ */
+export function webUrl(what: string | URL): URL | undefined {
+  if (typeof what === "string" && !/^[a-z][a-z\d+.-]+:\/\//i.test(what)) return undefined;
+  const url = URL.canParse(String(what)) ? new URL(what) : undefined;
+  if (url?.protocol !== "http:" && url?.protocol !== "https:")
+    throw new DownloadError(`${show(String(what))} is no URL that begins with http:// or https://`);
+  return url;
+}
