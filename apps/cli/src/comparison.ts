@@ -1,12 +1,12 @@
 import { full } from "@ziggurat/policy";
 import {
-  type EachScore,
+  type EachLogProbabilities,
   type GenerateResult,
   generate,
   generateEach,
+  logProbabilitiesEach,
   type Model,
   Session,
-  scoreEach,
 } from "@ziggurat/runtime";
 import type { EncodedDocument } from "./document.js";
 import { isRight } from "./haystack/index.js";
@@ -112,7 +112,7 @@ async function* together(
   let index = 0;
   const told = () => onProgress(index / named.length, document.following ? "scoring" : "answering");
   if (document.following) {
-    for await (const scored of scoreEach({ ...shared, ids: document.following })) {
+    for await (const scored of logProbabilitiesEach({ ...shared, ids: document.following })) {
       yield scoredRun(named[index++]!, scored);
       told();
     }
@@ -181,7 +181,7 @@ async function askedLater(options: ComparisonOptions, named: NamedPolicy, from: 
 /** What an answer and a score have in common. */
 function factsOf(
   { name, keep, budget }: NamedPolicy,
-  { cache, policy, promptTokens, timings }: GenerateResult | EachScore,
+  { cache, policy, promptTokens, timings }: GenerateResult | EachLogProbabilities,
 ) {
   return {
     policy: name,
@@ -198,7 +198,7 @@ function factsOf(
   };
 }
 
-function scoredRun(named: NamedPolicy, scored: EachScore): Run {
+function scoredRun(named: NamedPolicy, scored: EachLogProbabilities): Run {
   const { logProbabilities, policySeconds } = scored;
   const count = logProbabilities.length;
   return {

@@ -1,4 +1,4 @@
-import { type LayerView, type Policy, PolicyError, select } from "@ziggurat/policy";
+import { type LayerView, type Policy, PolicyError, ranking } from "@ziggurat/policy";
 import {
   type Allocator,
   asNode,
@@ -53,7 +53,7 @@ export function wishOf(
   const positions = leaf("positions", heads, capacity);
   const view: LayerView = {
     layer,
-    layers: layers.length,
+    layerCount: layers.length,
     kvHeads,
     queryHeads,
     headSize,
@@ -80,15 +80,15 @@ export function wishOf(
     );
   }
   const columns = (observed ?? []).map((column, index) => check(column, `column ${index}`));
-  let ranking: Node | undefined;
+  let ranked: Node | undefined;
   if (fires) {
     const now = observed ? { ...view, columns } : view;
     const score = check(policy.score.score(now), "the score");
     const mask = check(policy.protect.mask(now), "the mask of protected rows");
-    ranking = asNode(select({ score: { score: () => score }, protect: { ...policy.protect, mask: () => mask } }, now));
+    ranked = asNode(ranking(score, mask));
   }
-  const outputs = ranking ? [...columns, ranking] : columns;
-  return { columns, ranking, uses: inputsOf(outputs), ordered: needsTextOrder(outputs) };
+  const outputs = ranked ? [...columns, ranked] : columns;
+  return { columns, ranking: ranked, uses: inputsOf(outputs), ordered: needsTextOrder(outputs) };
 }
 
 /** Rows of one layer, of all heads that one policy decides about. */

@@ -1,5 +1,5 @@
 import { type H2OOptions, h2o, heavyHitters } from "@ziggurat/h2o";
-import { type GroupReduction, groupReductions, PolicyError, select } from "@ziggurat/policy";
+import { type GroupReduction, groupReductions, PolicyError, ranking } from "@ziggurat/policy";
 import { reference } from "@ziggurat/tensor";
 import { runPolicy } from "@ziggurat/testing";
 import { describe, expect, test } from "vitest";
@@ -82,15 +82,16 @@ describe("h2o_stream.json: evicting after every token", () => {
         return sums;
       });
       const before = totals.map((head) => [...head, ...fed.map(() => 0)]);
-      const [observed, ranking] = await evaluate(
+      const [observed, ranked] = await evaluate(
         (view) => {
           const columns = policy.score.observe!(view);
-          return [columns[0]!, select(policy, { ...view, columns })];
+          const now = { ...view, columns };
+          return [columns[0]!, ranking(policy.score.score(now), policy.protect.mask(now))];
         },
         { positions, mass, columns: [before] },
       );
       const survivors = positions.map((head, h) => {
-        const best = head.map((_, row) => row).sort((a, b) => ranking![h]![b]! - ranking![h]![a]! || a - b);
+        const best = head.map((_, row) => row).sort((a, b) => ranked![h]![b]! - ranked![h]![a]! || a - b);
         return best.slice(0, hh_size + recent_size).sort((a, b) => a - b);
       });
       totals = survivors.map((rows, h) => rows.map((row) => observed![h]![row]!));

@@ -10,10 +10,10 @@ export {
   type LayerView,
   type Policy,
   type Protection,
+  ranking,
   type Schedule,
   type Scorer,
   type Step,
-  select,
 } from "./policy.js";
 export { anyOf, first, last, none, pin } from "./protections.js";
 export { afterPrefill, every, never, whenOver } from "./schedules.js";

@@ -21,7 +21,7 @@ export interface LayerShape {
  */
 export interface LayerView {
   readonly layer: number;
-  readonly layers: number;
+  readonly layerCount: number;
   /** KV heads of one sequence. */
   readonly kvHeads: number;
   /** Query heads of one sequence. */
@@ -130,8 +130,7 @@ export interface Policy {
 }
 
 /**
- * What decides who stays, [heads, rows]: scores, with Infinity for protected rows. The one place where a score meets a
- * mask.
+ * The ranking of a layer's rows, [heads, rows]: its scores, with Infinity for rows that the mask protects. Higher stays.
+ * This is the one place where scores meet a mask.
  */
-export const select = ({ score, protect }: Pick<Policy, "score" | "protect">, view: LayerView): Tensor =>
-  protect.mask(view).where(Number.POSITIVE_INFINITY, score.score(view));
+export const ranking = (score: Tensor, mask: Tensor): Tensor => mask.where(Number.POSITIVE_INFINITY, score);

@@ -9,9 +9,9 @@ import {
   type Protection,
   pin,
   randomScore,
+  ranking,
   recency,
   type Scorer,
-  select,
 } from "@ziggurat/policy";
 import { expect, test } from "vitest";
 import { evaluate, type Rows } from "../../testing/fixtures/evaluate.js";
@@ -56,9 +56,9 @@ test("the newest tokens are counted from what was read, also where they were evi
 });
 
 test("select gives protected rows Infinity and others their score", async () => {
-  expect(
-    await one((view) => select({ score: recency, protect: first(2) }, view), { positions: [[0, 1, 2, 9]] }),
-  ).toEqual([[Infinity, Infinity, 2, 9]]);
+  expect(await one((view) => ranking(recency.score(view), first(2).mask(view)), { positions: [[0, 1, 2, 9]] })).toEqual(
+    [[Infinity, Infinity, 2, 9]],
+  );
 });
 
 test("random scores stay in [0, 1), follow the position, and differ by head, layer and seed", async () => {
@@ -134,6 +134,10 @@ test("blend leaves the columns of a scorer that does not observe alone, and watc
 test("a policy is a value: spreading one makes another", async () => {
   const base: Pick<Policy, "score" | "protect"> = { score: recency, protect: none };
   const pinned = { ...base, protect: pin(1, 2) };
-  expect(await one((view) => select(pinned, view), { positions: [[0, 1, 2]] })).toEqual([[0, Infinity, 2]]);
-  expect(await one((view) => select(base, view), { positions: [[0, 1, 2]] })).toEqual([[0, 1, 2]]);
+  expect(
+    await one((view) => ranking(pinned.score.score(view), pinned.protect.mask(view)), { positions: [[0, 1, 2]] }),
+  ).toEqual([[0, Infinity, 2]]);
+  expect(
+    await one((view) => ranking(base.score.score(view), base.protect.mask(view)), { positions: [[0, 1, 2]] }),
+  ).toEqual([[0, 1, 2]]);
 });

@@ -11,7 +11,7 @@ import { checkModel, type Model } from "./model.js";
 import { encodePrompt, type Prompt } from "./text/prompt.js";
 
 /** What one sequence is asked. */
-export interface Request extends SamplingOptions {
+export interface GenerateRequest extends SamplingOptions {
   readonly policy: Policy;
   readonly prompt: Prompt;
   /** The most tokens to write. Default 256; the model's context may allow fewer. */
@@ -33,7 +33,7 @@ export interface Request extends SamplingOptions {
   readonly chunk?: number;
 }
 
-export interface GenerateOptions extends Request, TurnOptions {
+export interface GenerateOptions extends GenerateRequest, TurnOptions {
   readonly model: Model;
   /**
    * The most bytes that K and V may take at any time, prefill scratch included. Refused with a `CeilingError` before
@@ -113,7 +113,7 @@ async function* mapped<A, B, R>(pieces: AsyncGenerator<A, R>, change: (piece: A)
 
 export interface GenerateBatchOptions extends TurnOptions {
   readonly model: Model;
-  readonly requests: readonly Request[];
+  readonly requests: readonly GenerateRequest[];
   /** The most bytes that K and V of all sequences may take together. */
   readonly maxCacheBytes?: number;
 }
@@ -132,7 +132,7 @@ export function generateBatch({
 
 async function* answerAll(
   model: Model,
-  requests: readonly Request[],
+  requests: readonly GenerateRequest[],
   options: TurnOptions & { readonly maxCacheBytes?: number | undefined },
 ): AsyncGenerator<Piece, GenerateResult[]> {
   checkModel(model);
@@ -186,7 +186,7 @@ export function planMember(
   model: Model,
   progress: Progress,
   ids: readonly number[],
-  request: Omit<Request, "policy" | "prompt">,
+  request: Omit<GenerateRequest, "policy" | "prompt">,
 ): TurnMember {
   const messages = cut(ids, request.chunk);
   const { plan, most, mostReason } = planWithin(model, progress, messages, checkMaxTokens(request.maxTokens));

@@ -13,7 +13,11 @@ export {
 } from "./error.js";
 export { type EachResult, type GenerateEachOptions, generateEach } from "./evaluate/generate-each.js";
 export { logProbabilities } from "./evaluate/log-probabilities.js";
-export { type EachScore, type ScoreEachOptions, scoreEach } from "./evaluate/score-each.js";
+export {
+  type EachLogProbabilities,
+  type LogProbabilitiesEachOptions,
+  logProbabilitiesEach,
+} from "./evaluate/score-each.js";
 export type {
   Family,
   Forward,
@@ -31,15 +35,15 @@ export {
   type GenerateBatchOptions,
   type GenerateOptions,
   type GeneratePiece,
+  type GenerateRequest,
   type GenerateResult,
   generate,
   generateBatch,
-  type Request,
 } from "./generate.js";
 export { Generation } from "./generation.js";
 export { ggufWeights, readGguf } from "./gguf/gguf.js";
 export { families, type LoadOptions, loadModel, type Model, openModel } from "./model.js";
-export { type Origin, Session, type SessionOptions, type TurnRequest } from "./session.js";
+export { Session, type SessionOptions, type SessionOrigin, type TurnRequest } from "./session.js";
 export { type Chat, chatOf, type Message } from "./text/chat.js";
 export type { TextStream } from "./text/detokenize.js";
 export type { Prompt } from "./text/prompt.js";

@@ -6,8 +6,8 @@ import { readMessage } from "./engine/read-message.js";
 import { settle } from "./engine/settle.js";
 import { checkTurn, runTurn, type TurnOptions } from "./engine/turn.js";
 import { RequestError } from "./error.js";
-import { feedAndScore, type ScoreOptions } from "./evaluate/score.js";
-import { type GeneratePiece, type GenerateResult, planMember, type Request, resultOf } from "./generate.js";
+import { feedTokens, type LogProbabilityOptions } from "./evaluate/score.js";
+import { type GeneratePiece, type GenerateRequest, type GenerateResult, planMember, resultOf } from "./generate.js";
 import { Generation } from "./generation.js";
 import { checkModel, type Model } from "./model.js";
 import { encodePrompt, type Prompt } from "./text/prompt.js";
@@ -24,10 +24,10 @@ export interface SessionOptions {
 }
 
 /** A turn of a session: a request without its policy, which is the session's. */
-export interface TurnRequest extends Omit<Request, "policy">, TurnOptions {}
+export interface TurnRequest extends Omit<GenerateRequest, "policy">, TurnOptions {}
 
 /** Which queries chose the rows that a session holds. */
-export interface Origin {
+export interface SessionOrigin {
   /** Tokens read when rows were last chosen: the queries are the last of those. 0 where nothing was evicted yet. */
   readonly chosenAt: number;
   /**
@@ -90,7 +90,7 @@ export class Session {
     return this.#cache.bytes;
   }
 
-  get origin(): Origin {
+  get origin(): SessionOrigin {
     return { chosenAt: this.#cache.progress[0]!.chosenAt, forkedAt: this.#forkedAt };
   }
 
@@ -178,7 +178,10 @@ export class Session {
    * Log-probability (natural) of each given token after all that came before it. The model reads them one by one, and
    * the schedule is asked after every one. At least one token must have been read before.
    */
-  async score(ids: readonly number[] | Int32Array, options: ScoreOptions = {}): Promise<Float32Array> {
+  async logProbabilities(
+    ids: readonly number[] | Int32Array,
+    options: LogProbabilityOptions = {},
+  ): Promise<Float32Array> {
     this.#begin();
     let damaged = false;
     try {
@@ -204,7 +207,7 @@ export class Session {
         damaged = true;
         await this.#cache.grow([plan]);
         this.#cache.rope = lease.rope;
-        const scores = await feedAndScore(this.model, this.#cache, this.#logits, fed, options);
+        const scores = await feedTokens(this.model, this.#cache, this.#logits, fed, options);
         damaged = false;
         this.#logitsAt = this.seen;
         this.#transcript.add([], fresh, [], undefined);

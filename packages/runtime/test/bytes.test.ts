@@ -192,7 +192,7 @@ describe("the peak", () => {
       const steps: ((session: Session) => Promise<unknown>)[] = [
         (session) => session.generate({ prompt: randomIds(300, 1), maxTokens: 150 }).result,
         (session) => session.read(randomIds(20, 1)),
-        (session) => session.score(randomIds(70, 2)),
+        (session) => session.logProbabilities(randomIds(70, 2)),
         (session) => session.generate({ prompt: randomIds(100, 1), maxTokens: 3 }).result,
       ];
       const peaks: number[] = [];

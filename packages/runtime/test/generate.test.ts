@@ -2,13 +2,13 @@ import { cpu } from "@ziggurat/cpu";
 import { full, type Policy, perHead, recency, sinksAndRecent } from "@ziggurat/policy";
 import {
   type CacheEvent,
+  type GenerateRequest,
   type GenerateResult,
   generate,
   generateBatch,
   generateEach,
   loadModel,
   type Model,
-  type Request,
 } from "@ziggurat/runtime";
 import { snapkv } from "@ziggurat/snapkv";
 import { streaming } from "@ziggurat/streaming";
@@ -27,7 +27,7 @@ const essence = ({ ids, finishReason, generatedTokens, policy, cache }: Generate
 const rowsOf = (kept: readonly (readonly (readonly number[])[])[]) =>
   kept.map((heads) => heads.map((rows) => rows.length));
 
-type Change = Partial<Request> & { readEvery?: number };
+type Change = Partial<GenerateRequest> & { readEvery?: number };
 const runOn = async (model: Model, policy: Policy, more: Change = {}) =>
   essence(await generate({ model, policy, prompt, maxTokens: 21, kept: true, ...more }).result);
 

@@ -118,7 +118,7 @@ describe("out of memory", () => {
     const session = new Session({ model, policy });
     await session.read(text);
     const { peak, live: open } = roomy.memory();
-    const expected = await session.score([1, 2]);
+    const expected = await session.logProbabilities([1, 2]);
     // The peak of reading is enough for the first session and too little for several.
     const backend = reference({ maxBytes: Math.max(peak, open + 1000) });
     const tight = await loadModel(what.files, { backend, rows: "f32" });
@@ -138,7 +138,7 @@ describe("out of memory", () => {
     }
     expect(error).toBeInstanceOf(OutOfMemoryError);
     for (const fork of forks) fork.close();
-    expect(await first.score([1, 2])).toEqual(expected);
+    expect(await first.logProbabilities([1, 2])).toEqual(expected);
     first.close();
   });
 });

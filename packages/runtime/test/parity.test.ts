@@ -56,7 +56,7 @@ describe("the logits of a prompt", () => {
   test("give each token the same log-probability, fed one by one", async () => {
     const session = new Session({ model, policy: full() });
     await session.read(ids.slice(0, 1));
-    const scores = await session.score(ids.slice(1));
+    const scores = await session.logProbabilities(ids.slice(1));
     session.close();
     const worst = Math.max(
       ...scores.map(
@@ -111,7 +111,7 @@ describe("what a policy keeps of a document, and the logits of the tokens after 
           prompt.length * kept.length * kept[0]!.length,
         );
       const logits: Float32Array[] = [];
-      await session.score(fed, { onLogits: (after) => void logits.push(after) });
+      await session.logProbabilities(fed, { onLogits: (after) => void logits.push(after) });
       expect(logits.length).toBe(steps.length);
       // A row that was kept instead of one with an all but equal score moves the logits by more than rounding does.
       steps.forEach((expected, step) =>

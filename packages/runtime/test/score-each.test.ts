@@ -1,5 +1,5 @@
 import { full } from "@ziggurat/policy";
-import { logProbabilities, RequestError, Session, scoreEach } from "@ziggurat/runtime";
+import { logProbabilities, logProbabilitiesEach, RequestError, Session } from "@ziggurat/runtime";
 import { describe, expect, it } from "vitest";
 import { checkpoint, randomIds } from "./support/checkpoint.js";
 import { backendNames, evicting, tinyModel } from "./support/models.js";
@@ -12,7 +12,14 @@ describe.each(backendNames)("scoreEach on %s", (name) => {
     const model = await tinyModel(name);
     const policies = [full(), ...evicting()];
     let index = 0;
-    for await (const { logProbabilities: scores, policy, cache, promptTokens, timings, policySeconds } of scoreEach({
+    for await (const {
+      logProbabilities: scores,
+      policy,
+      cache,
+      promptTokens,
+      timings,
+      policySeconds,
+    } of logProbabilitiesEach({
       model,
       policies,
       prompt,
@@ -23,7 +30,9 @@ describe.each(backendNames)("scoreEach on %s", (name) => {
       await session.read(prompt);
       const rows = session.rows;
       const wanted =
-        index === 1 ? (await logProbabilities(model, ids)).slice(-following.length) : await session.score(following);
+        index === 1
+          ? (await logProbabilities(model, ids)).slice(-following.length)
+          : await session.logProbabilities(following);
       session.close();
       expect(scores.length).toBe(following.length);
       scores.forEach(
@@ -46,11 +55,11 @@ describe.each(backendNames)("scoreEach on %s", (name) => {
 });
 
 describe("scoreEach", () => {
-  const first = async (what: Partial<Parameters<typeof scoreEach>[0]>) => {
+  const first = async (what: Partial<Parameters<typeof logProbabilitiesEach>[0]>) => {
     const model = await tinyModel("reference", checkpoint({ context: 16 }));
-    return scoreEach({ model, policies: [full()], prompt: [1, 2, 3], ids: [4], ...what }).next();
+    return logProbabilitiesEach({ model, policies: [full()], prompt: [1, 2, 3], ids: [4], ...what }).next();
   };
-  it.each<[string, Partial<Parameters<typeof scoreEach>[0]>, RegExp]>([
+  it.each<[string, Partial<Parameters<typeof logProbabilitiesEach>[0]>, RegExp]>([
     ["no policies", { policies: [] }, /there are no policies/],
     ["nothing to score", { ids: [] }, /must have at least one token/],
     ["a token that is none", { ids: [97] }, /token 97 at 0/],
@@ -62,12 +71,12 @@ describe("scoreEach", () => {
   it("can be aborted, and gives everything back", async () => {
     const model = await tinyModel("reference");
     // The tables of cosines stay with the model.
-    for await (const _ of scoreEach({ model, policies: [full()], prompt: [1, 2], ids: [3] }));
+    for await (const _ of logProbabilitiesEach({ model, policies: [full()], prompt: [1, 2], ids: [3] }));
     const before = model.backend.memory().live;
     await expect(
-      scoreEach({ model, policies: [full()], prompt: [1, 2], ids: [3], signal: AbortSignal.abort() }).next(),
+      logProbabilitiesEach({ model, policies: [full()], prompt: [1, 2], ids: [3], signal: AbortSignal.abort() }).next(),
     ).rejects.toThrow(/abort/);
-    const scores = scoreEach({ model, policies: [full(), full()], prompt: [1, 2], ids: [3] });
+    const scores = logProbabilitiesEach({ model, policies: [full(), full()], prompt: [1, 2], ids: [3] });
     await scores.next();
     await scores.return(undefined);
     expect(model.backend.memory().live).toBe(before);

@@ -155,7 +155,10 @@ describe("score", () => {
   it("gives the log-probability of every token", async () => {
     const session = new Session({ model, policy: full() });
     await session.read(turns[0]!);
-    const scores = [...(await session.score(turns[1]!)), ...(await session.score(Int32Array.from(turns[2]!)))];
+    const scores = [
+      ...(await session.logProbabilities(turns[1]!)),
+      ...(await session.logProbabilities(Int32Array.from(turns[2]!))),
+    ];
     const all = plainLogits(what, turns.flat());
     const expected = [...turns[1]!, ...turns[2]!].map((id, index) =>
       plainLogProbability(all[turns[0]!.length - 1 + index]!, id),
@@ -181,9 +184,9 @@ describe("score", () => {
     const expected: number[] = [];
     for await (const { ids, logits } of answer) expected.push(plainLogProbability(logits!, ids[0]!));
     const { ids, cache } = await answer.result;
-    expect(await session.score(ids)).toBeAllclose(expected, { tolerance: 1e-4 });
+    expect(await session.logProbabilities(ids)).toBeAllclose(expected, { tolerance: 1e-4 });
     // Generate does not read its last token.
-    await fork.score(ids.slice(0, -1));
+    await fork.logProbabilities(ids.slice(0, -1));
     expect(await fork.kept()).toEqual(cache.kept!.atEnd);
     expect(fork.origin.chosenAt).toBeGreaterThan(turns[0]!.length);
     expect(Math.max(...fork.rows.flat())).toBeLessThan(turns[0]!.length);
@@ -194,7 +197,7 @@ describe("score", () => {
   it("after an answer that was cut off reads its last token first", async () => {
     const session = new Session({ model, policy: full() });
     const { ids } = await session.generate({ prompt: turns[0]!, maxTokens: 3 }).result;
-    const scores = await session.score([7, 8]);
+    const scores = await session.logProbabilities([7, 8]);
     const all = plainLogits(what, [...turns[0]!, ...ids, 7, 8]);
     const at = turns[0]!.length + ids.length - 1;
     expect(scores).toBeAllclose([plainLogProbability(all[at]!, 7), plainLogProbability(all[at + 1]!, 8)], {
@@ -205,12 +208,14 @@ describe("score", () => {
 
   it("needs something before it, and room in the context", async () => {
     const session = new Session({ model, policy: full() });
-    await expect(session.score([1])).rejects.toThrow(/read at least one token first/);
+    await expect(session.logProbabilities([1])).rejects.toThrow(/read at least one token first/);
     await session.read(randomIds(510, 1));
-    await expect(session.score([1, 2, 3])).rejects.toThrow(/3 tokens after 510 read are more than the context/);
-    await expect(session.score([])).rejects.toThrow(/empty/);
-    await expect(session.score([97])).rejects.toThrow(/token 97 at 0; .* tokens 0 to 96/);
-    expect((await session.score([1, 2])).length).toBe(2);
+    await expect(session.logProbabilities([1, 2, 3])).rejects.toThrow(
+      /3 tokens after 510 read are more than the context/,
+    );
+    await expect(session.logProbabilities([])).rejects.toThrow(/empty/);
+    await expect(session.logProbabilities([97])).rejects.toThrow(/token 97 at 0; .* tokens 0 to 96/);
+    expect((await session.logProbabilities([1, 2])).length).toBe(2);
     session.close();
   });
 
@@ -219,9 +224,9 @@ describe("score", () => {
     const { ids } = await generate({ model, policy: full(), prompt: turns[0]!, maxTokens: 3 }).result;
     const stopped = await session.generate({ prompt: turns[0]!, maxTokens: 9, stopTokens: [ids[2]!] }).result;
     expect(stopped.finishReason).toBe("stop");
-    await expect(session.score([1])).rejects.toThrow(/end of turn/);
+    await expect(session.logProbabilities([1])).rejects.toThrow(/end of turn/);
     await session.read([3]);
-    expect((await session.score([1])).length).toBe(1);
+    expect((await session.logProbabilities([1])).length).toBe(1);
     session.close();
   });
 });
@@ -235,7 +240,7 @@ describe("one piece of work at a time", () => {
     for await (const _ of answer) {
       const attempts = [
         session.read([1]),
-        session.score([1]),
+        session.logProbabilities([1]),
         session.fork(),
         session.kept(),
         session.generate({ prompt: [1] }).result,
@@ -250,7 +255,7 @@ describe("one piece of work at a time", () => {
     session.close();
     for (const attempt of [
       session.read([1]),
-      session.score([1]),
+      session.logProbabilities([1]),
       session.fork(),
       session.kept(),
       session.generate({ prompt: [1] }).result,
@@ -264,7 +269,7 @@ describe("one piece of work at a time", () => {
     const session = new Session({ model, policy: h2o({ keep: 12 }) });
     await session.generate({ prompt: turns[0]!, maxTokens: 5 }).result;
     const fork = await session.fork();
-    await fork.score([1, 2, 3]);
+    await fork.logProbabilities([1, 2, 3]);
     expect(beside()).toBeGreaterThan(before + session.cacheBytes);
     session.close();
     fork.close();
@@ -311,7 +316,7 @@ describe("leaving early", () => {
     await expect(
       session.generate({ prompt: [1], signal: AbortSignal.abort(new Error("never mind")) }).result,
     ).rejects.toThrow("never mind");
-    await expect(session.score([1], { signal: AbortSignal.abort(new Error("never mind")) })).rejects.toThrow(
+    await expect(session.logProbabilities([1], { signal: AbortSignal.abort(new Error("never mind")) })).rejects.toThrow(
       "never mind",
     );
     const controller = new AbortController();

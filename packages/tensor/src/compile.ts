@@ -4,7 +4,7 @@ import { type Node, topological } from "./graph.js";
 import { ShapeError } from "./tensor.js";
 
 /** An expression as dispatches. */
-export interface Plan {
+export interface Compiled {
   /** Where each output is, f32, in the order asked for. An output that is an input stays where it was bound. */
   readonly outputs: readonly Slice[];
   /** Enqueues the dispatches; may be called again, and inside `record`. */
@@ -40,7 +40,7 @@ export async function compile(
   outputs: readonly Node[],
   { inputs, length }: Bindings,
   allocator: Allocator,
-): Promise<Plan> {
+): Promise<Compiled> {
   const nodes = topological(outputs);
   const places = new Map<Node, Slice>();
   const owned: Buffer[] = [];

@@ -21,7 +21,7 @@ export {
   type Spec,
 } from "./catalogue.js";
 export { checkOperands, checkSpec, OpError, operandIsUsed } from "./check.js";
-export { type Allocator, type Bindings, compile, type Plan } from "./compile.js";
+export { type Allocator, type Bindings, type Compiled, compile } from "./compile.js";
 export {
   blockSize,
   bytesOf,
@@ -49,5 +49,5 @@ export {
 export { fromBFloat16, fromFloat16, toBFloat16, toFloat16 } from "./half.js";
 export { Ledger, labelsOf } from "./memory.js";
 export { type ReferenceOptions, reference } from "./reference/backend.js";
-export { uniform } from "./reference/random.js";
+export { randomUniform } from "./reference/random.js";
 export { type Reduction, ShapeError, type Tensor } from "./tensor.js";

@@ -1,4 +1,4 @@
-import { compile, type Node, reference, ShapeError, uniform } from "@ziggurat/tensor";
+import { compile, type Node, randomUniform, reference, ShapeError } from "@ziggurat/tensor";
 import { describe, expect, it } from "vitest";
 import { evaluate, inputs } from "./evaluate.js";
 
@@ -67,7 +67,7 @@ describe("expressions, compiled", () => {
   it("random: a hash of position and head", async () => {
     const values = { positions: { shape: [2, 2], data: [5, 6, 5, 6] } };
     const { numbers } = await evaluate([inputs(values, counts).positions.hash(3)], values, [2, 2]);
-    expect(numbers[0]).toEqual([uniform(3, 5), uniform(3, 6), uniform(4, 5), uniform(4, 6)]);
+    expect(numbers[0]).toEqual([randomUniform(3, 5), randomUniform(3, 6), randomUniform(4, 5), randomUniform(4, 6)]);
   });
 
   it("an output that is an input stays where it is", async () => {
@@ -106,7 +106,7 @@ describe("temporaries", () => {
   it("of any expression hold what they should: 200 random ones", async () => {
     for (let seed = 1; seed <= 200; seed++) {
       let state = seed;
-      const int = (below: number) => Math.floor(uniform(seed, state++) * below);
+      const int = (below: number) => Math.floor(randomUniform(seed, state++) * below);
       const { a, b } = inputs(values, counts);
       // Each node beside its numbers, worked out here.
       const pool: (readonly [Node, readonly number[]])[] = [

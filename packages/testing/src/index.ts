@@ -3,7 +3,13 @@ export { cases } from "./cases/index.js";
 export { testContract } from "./contract.js";
 export { nullBackend, ReadRefusedError } from "./null-backend.js";
 export { ConformanceError, runCase } from "./run-case.js";
-export { type Outcome, type RawLayer, type RunPolicyOptions, type RunPolicyResult, runPolicy } from "./run-policy.js";
+export {
+  type PolicyOutcome,
+  type RawLayer,
+  type RunPolicyOptions,
+  type RunPolicyResult,
+  runPolicy,
+} from "./run-policy.js";
 export { type BackendSuite, testBackend, type Variant } from "./test-backend.js";
 export { type TestPolicyOptions, testPolicy } from "./test-policy.js";
 export { type AllcloseOptions, toBeAllclose } from "./to-be-allclose.js";

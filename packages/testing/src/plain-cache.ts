@@ -1,4 +1,4 @@
-import { type LayerView, layerBudgets, type Policy, select } from "@ziggurat/policy";
+import { type LayerView, layerBudgets, type Policy, ranking } from "@ziggurat/policy";
 import { asNode, type Backend, type Buffer, compile, input, reference } from "@ziggurat/tensor";
 import { type AttentionShape, attentionShares, headOf, type PlainRow, rotated } from "./plain-attention.js";
 import { ConformanceError } from "./run-case.js";
@@ -207,7 +207,7 @@ async function decide(run: PolicyRun, layer: number, { held, rows, mass, columns
   columns.forEach((column, index) => void (bindings[`column ${index}`] = bind(padded(column))));
   const positions = leaf("positions", kvHeads, capacity);
   const view: LayerView = {
-    ...{ layer, layers: layers.length, kvHeads, queryHeads, headSize, positions },
+    ...{ layer, layerCount: layers.length, kvHeads, queryHeads, headSize, positions },
     keys: leaf("keys", kvHeads, capacity, headSize),
     values: leaf("values", kvHeads, capacity, headSize),
     age: leaf("newest", kvHeads, 1).sub(positions),
@@ -216,7 +216,11 @@ async function decide(run: PolicyRun, layer: number, { held, rows, mass, columns
   };
   const observed = policy.score.observe?.(view) ?? view.columns;
   const after = { ...view, columns: observed };
-  const outputs = [...observed, select(policy, after), policy.protect.mask(after)].map(asNode);
+  const outputs = [
+    ...observed,
+    ranking(policy.score.score(after), policy.protect.mask(after)),
+    policy.protect.mask(after),
+  ].map(asNode);
   const length = { buffer: backend.allocate(4 * kvHeads, "plain"), offset: 0 };
   backend.write(
     length,

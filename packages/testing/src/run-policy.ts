@@ -49,7 +49,7 @@ export interface RunPolicyOptions {
 }
 
 /** What a policy held and gave after the prompt or a step. */
-export interface Outcome {
+export interface PolicyOutcome {
   /** Positions in the text of the rows that are kept, ascending, [layer][KV head]. */
   readonly kept: readonly (readonly (readonly number[])[])[];
   /** Attention per layer, [queryHeads, tokens or 1, headSize]; computed before anything is evicted. */
@@ -57,8 +57,8 @@ export interface Outcome {
 }
 
 export interface RunPolicyResult {
-  readonly prefill: Outcome;
-  readonly steps: readonly Outcome[];
+  readonly prefill: PolicyOutcome;
+  readonly steps: readonly PolicyOutcome[];
 }
 
 /**
@@ -133,7 +133,7 @@ export async function runPolicy(options: RunPolicyOptions): Promise<RunPolicyRes
       );
     }
     prefill.commit();
-    const result = { prefill: { kept: await cache.kept(), outputs }, steps: [] as Outcome[] };
+    const result = { prefill: { kept: await cache.kept(), outputs }, steps: [] as PolicyOutcome[] };
 
     for (const [index, raws] of steps.entries()) {
       const firings = [progress.feed(1, "decode")];

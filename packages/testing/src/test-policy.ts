@@ -3,7 +3,7 @@ import { type Backend, reference } from "@ziggurat/tensor";
 import { describe, expect, test } from "vitest";
 import { checkRun } from "./plain-cache.js";
 import { randomFrom } from "./random.js";
-import { type Outcome, type RawLayer, type RunPolicyResult, runPolicy } from "./run-policy.js";
+import { type PolicyOutcome, type RawLayer, type RunPolicyResult, runPolicy } from "./run-policy.js";
 
 export interface TestPolicyOptions {
   /** Backends to hold against the float64 reference. */
@@ -85,7 +85,7 @@ export function testPolicy(
   });
 }
 
-const outcomes = ({ prefill, steps: after }: RunPolicyResult): Outcome[] => [prefill, ...after];
+const outcomes = ({ prefill, steps: after }: RunPolicyResult): PolicyOutcome[] => [prefill, ...after];
 
 /** Peaky rows: a few keys meet most queries, so that policies have something to find and broken gathers show. */
 function rawData(

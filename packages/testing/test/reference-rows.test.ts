@@ -1,4 +1,4 @@
-import { uniform } from "@ziggurat/tensor";
+import { randomUniform } from "@ziggurat/tensor";
 import { describe, expect, it } from "vitest";
 import "./matchers.js";
 import { runOp } from "./run-op.js";
@@ -285,9 +285,9 @@ describe("tensor expressions", () => {
     expect((await runOp("pool", { ...sizes, kind: "max" }, { x, length: [3] })).out).toEqual([-3, -3, -6, 0]);
   });
 
-  it("hash is the uniform of seed + head and the position", async () => {
+  it("hash is the randomUniform of seed + head and the position", async () => {
     const { out } = await runOp("hash", { heads: 3, capacity: 1, kvHeads: 2, seed: 40 }, { positions: [7, 7, 7] });
-    expect(out).toEqual([uniform(40, 7), uniform(41, 7), uniform(40, 7)]);
+    expect(out).toEqual([randomUniform(40, 7), randomUniform(41, 7), randomUniform(40, 7)]);
   });
 
   it("fill and copy", async () => {

@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import type { WeightDType } from "@ziggurat/tensor";
 import { type OptionalFeature, webgpu } from "../src/index.js";
-import { Profile } from "../src/profile.js";
+import { GpuProfile } from "../src/profile.js";
 import { bandwidth } from "./bandwidth.js";
 import { conformance } from "./conformance.js";
 import { cost } from "./cost.js";
@@ -68,7 +68,7 @@ for (const command of positionals) {
     continue;
   }
   if (command === "profile") {
-    const profile = new Profile();
+    const profile = new GpuProfile();
     const backend = await webgpu({ gpu, profile });
     const { model, prompt } = await load(backend, values.shape, values.weights as WeightDType, tokens);
     await profileModel(model, profile, prompt);

@@ -1,6 +1,6 @@
 import { full, type Policy } from "@ziggurat/policy";
 import { generateEach, type Model } from "@ziggurat/runtime";
-import type { Profile, Timing } from "../src/profile.js";
+import type { GpuProfile, Timing } from "../src/profile.js";
 
 /** Tokens that a profile of decode is over. */
 const tokens = 16;
@@ -11,7 +11,7 @@ const tokens = 16;
  */
 export async function profileModel(
   model: Model,
-  profile: Profile,
+  profile: GpuProfile,
   prompt: readonly number[],
   policy: Policy = full(),
 ): Promise<void> {

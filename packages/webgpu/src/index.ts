@@ -1,4 +1,4 @@
 export { DeviceLostError, WebGpuError } from "./error.js";
 export type { Gpu, OptionalFeature, WebGpuOptions } from "./options.js";
-export { Profile, type Timing } from "./profile.js";
+export { GpuProfile, type Timing } from "./profile.js";
 export { webgpu } from "./webgpu.js";

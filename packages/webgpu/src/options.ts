@@ -1,4 +1,4 @@
-import type { Profile } from "./profile.js";
+import type { GpuProfile } from "./profile.js";
 
 // Apart from start.ts, whose declarations need those of WebGPU.
 
@@ -32,5 +32,5 @@ export interface WebGpuOptions {
   /** Bytes that one binding may have at most, below the device's own limit: for tests of what larger operands do. */
   readonly maxBindingBytes?: number;
   /** Told how long every dispatch took; slows the device down. */
-  readonly profile?: Profile;
+  readonly profile?: GpuProfile;
 }

@@ -16,7 +16,7 @@ const queryResolve = 512;
  * the whole is slower than without. Counts only where the adapter has timestamp queries; Dawn rounds them to 100 us
  * unless started with disable-dawn-features=timestamp_quantization.
  */
-export class Profile {
+export class GpuProfile {
   readonly #totals = new Map<string, { dispatches: number; microseconds: number }>();
   #queries: GPUQuerySet | undefined;
   #ops: string[] = [];

@@ -1,7 +1,7 @@
 import type { Binding } from "./binding.js";
 import type { Pace } from "./pace.js";
 import { type Pipeline, uniformBytes } from "./pipelines.js";
-import type { Profile } from "./profile.js";
+import type { GpuProfile } from "./profile.js";
 import { usage } from "./usage.js";
 
 /** A dispatch with everything found out that can be before it runs. */
@@ -39,7 +39,7 @@ const most = 512;
 export class Stream {
   readonly #device: GPUDevice;
   readonly #pace: Pace;
-  readonly #profile: Profile | undefined;
+  readonly #profile: GpuProfile | undefined;
   readonly #uniforms = new Uint32Array((most * uniformBytes) / 4);
   readonly #ring: GPUBuffer;
   #encoder: GPUCommandEncoder | undefined;
@@ -49,7 +49,7 @@ export class Stream {
   #work = 0;
   #doomed: GPUBuffer[] = [];
 
-  constructor(device: GPUDevice, pace: Pace, profile?: Profile) {
+  constructor(device: GPUDevice, pace: Pace, profile?: GpuProfile) {
     this.#device = device;
     this.#pace = pace;
     this.#profile = profile;

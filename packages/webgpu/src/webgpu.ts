@@ -16,7 +16,7 @@ import { Memory } from "./memory.js";
 import type { WebGpuOptions } from "./options.js";
 import { Pace } from "./pace.js";
 import { Pipelines } from "./pipelines.js";
-import type { Profile } from "./profile.js";
+import type { GpuProfile } from "./profile.js";
 import { Programs } from "./programs.js";
 import { type Given, Resolver } from "./resolver.js";
 import { type Started, start } from "./start.js";
@@ -41,7 +41,7 @@ export async function webgpu(options: WebGpuOptions = {}): Promise<Backend> {
   return backendOf(await start(options), options.profile);
 }
 
-function backendOf({ device, name, traits, maxBytes, lost }: Started, profile?: Profile): Backend {
+function backendOf({ device, name, traits, maxBytes, lost }: Started, profile?: GpuProfile): Backend {
   const { limits } = device;
   const failures = new Failures(lost);
   const pace = new Pace(traits.software);

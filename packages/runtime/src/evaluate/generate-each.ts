@@ -5,12 +5,12 @@ import { decode } from "../engine/decode.js";
 import type { RopeLease } from "../engine/rope-tables.js";
 import type { TurnMember } from "../engine/turn.js";
 import { RequestError } from "../error.js";
-import { type GenerateResult, planMember, type Request, resultOf } from "../generate.js";
+import { type GenerateRequest, type GenerateResult, planMember, resultOf } from "../generate.js";
 import { checkModel, type Model } from "../model.js";
 import { encodePrompt } from "../text/prompt.js";
 import { readForEach } from "./read-for-each.js";
 
-export interface GenerateEachOptions extends Omit<Request, "policy" | "chunk"> {
+export interface GenerateEachOptions extends Omit<GenerateRequest, "policy" | "chunk"> {
   readonly model: Model;
   readonly policies: readonly Policy[];
   readonly signal?: AbortSignal;
@@ -42,7 +42,7 @@ export async function* generateEach({
   if (!Array.isArray(policies) || policies.length === 0)
     throw new RequestError("there are no policies; give at least one");
   checkModel(model);
-  if ((request as Partial<Request>).chunk !== undefined) {
+  if ((request as Partial<GenerateRequest>).chunk !== undefined) {
     throw new RequestError(
       "chunk cannot be had here: one prefill for all policies reads the whole prompt; leave it out, or use generate for each policy",
     );

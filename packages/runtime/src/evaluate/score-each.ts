@@ -7,9 +7,9 @@ import { checkModel, type Model } from "../model.js";
 import { encodePrompt, type Prompt } from "../text/prompt.js";
 import type { EachResult } from "./generate-each.js";
 import { readForEach } from "./read-for-each.js";
-import { feedAndScore } from "./score.js";
+import { feedTokens } from "./score.js";
 
-export interface ScoreEachOptions {
+export interface LogProbabilitiesEachOptions {
   readonly model: Model;
   readonly policies: readonly Policy[];
   readonly prompt: Prompt;
@@ -24,7 +24,8 @@ export interface ScoreEachOptions {
  * What one policy's cache made of the tokens that follow. Prefill time and scratch are those of the one prefill that
  * all share.
  */
-export interface EachScore extends Pick<EachResult, "promptTokens" | "policy" | "cache" | "timings" | "policySeconds"> {
+export interface EachLogProbabilities
+  extends Pick<EachResult, "promptTokens" | "policy" | "cache" | "timings" | "policySeconds"> {
   /**
    * Log-probability (natural) of each given token after all that came before it. exp of the mean, negated, is the
    * perplexity.
@@ -36,14 +37,14 @@ export interface EachScore extends Pick<EachResult, "promptTokens" | "policy" | 
  * Reads one prompt once for all policies, then feeds the same tokens to each policy's cache, one by one, and gives
  * their log-probabilities. Rejects with a `RequestError` where there is nothing to score or the context is too short.
  */
-export async function* scoreEach({
+export async function* logProbabilitiesEach({
   model,
   policies,
   prompt,
   ids,
   signal,
   onProgress,
-}: ScoreEachOptions): AsyncGenerator<EachScore> {
+}: LogProbabilitiesEachOptions): AsyncGenerator<EachLogProbabilities> {
   if (!Array.isArray(policies) || policies.length === 0)
     throw new RequestError("there are no policies; give at least one");
   checkModel(model);
@@ -88,7 +89,7 @@ export async function* scoreEach({
       const rows = progress.rows.map((heads) => [...heads]);
       backend.dispatch(copy, { x: after, out: logits });
       const begun = performance.now();
-      const logProbabilities = await feedAndScore(model, cache, logits, following, signal ? { signal } : {});
+      const logProbabilities = await feedTokens(model, cache, logits, following, signal ? { signal } : {});
       const decodeSeconds = (performance.now() - begun) / 1000;
       const { evicted } = progress;
       cache.free();

@@ -8,7 +8,7 @@ import type { Model } from "../model.js";
 /** Tokens enqueued before the caller gets a turn. */
 const stretch = 32;
 
-export interface ScoreOptions {
+export interface LogProbabilityOptions {
   readonly signal?: AbortSignal;
   /** Told the logits, f32 [vocabulary], after each token is read; the device is waited for then. */
   readonly onLogits?: (logits: Float32Array) => void;
@@ -19,12 +19,12 @@ export interface ScoreOptions {
  * (natural) after those before it. `logits` f32 [vocabulary]: after the last token read; left as they are after the
  * last one fed.
  */
-export async function feedAndScore(
+export async function feedTokens(
   model: Model,
   cache: Cache,
   logits: Slice,
   ids: readonly number[],
-  { signal, onLogits }: ScoreOptions,
+  { signal, onLogits }: LogProbabilityOptions,
 ): Promise<Float32Array> {
   const { backend, facts } = model;
   const progress = cache.progress[0]!;

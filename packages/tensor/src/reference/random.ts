@@ -18,5 +18,5 @@ function mix(x: number): number {
  * on u32 that wrap, shifts filling with zeros. The top 24 bits are exact in an f32. `seed` and `counter` are whole
  * numbers, taken modulo 2^32; an i32 counts as its 32 bits.
  */
-export const uniform = (seed: number, counter: number): number =>
+export const randomUniform = (seed: number, counter: number): number =>
   (mix((counter >>> 0) ^ mix(seed + 0x9e3779b9)) >>> 8) / 2 ** 24;

@@ -1,4 +1,4 @@
-import { uniform } from "./random.js";
+import { randomUniform } from "./random.js";
 import { type Meaning, rowOf } from "./view.js";
 
 interface Candidate {
@@ -57,7 +57,7 @@ export const sample: Meaning<"sample"> = ({ sequences, vocabulary, ring, stopCou
       if (!history || history.get(s * vocabulary + id) <= 0) return logit;
       return logit > 0 ? logit / penalty : logit * penalty;
     });
-    const token = choose(penalised, temperature, topK, topP, minP, uniform(seeds.get(s), step));
+    const token = choose(penalised, temperature, topK, topP, minP, randomUniform(seeds.get(s), step));
     tokens.set(s, token);
     ids.set(s * ring + (step % ring), token);
     history?.set(s * vocabulary + token, history.get(s * vocabulary + token) + 1);
