@@ -1,0 +1,13 @@
+/**
+ * A source of pseudo-random numbers, uniform in [0, 1), that depends on `seed` alone: mulberry32 (Tommy Ettinger, 2017,
+ * public domain). `seed`: whole; its low 32 bits count.
+ */
+export function seededRandom(seed: number): () => number {
+  let state = seed | 0;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let x = Math.imul(state ^ (state >>> 15), state | 1);
+    x ^= x + Math.imul(x ^ (x >>> 7), x | 61);
+    return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
