@@ -1,4 +1,4 @@
 /** Reports an invalid plan, task, record or statistic: what was wrong, where, and what would be right. */
-export class EvalError extends Error {
-  override readonly name = "EvalError";
+export class EvaluationError extends Error {
+  override readonly name = "EvaluationError";
 }

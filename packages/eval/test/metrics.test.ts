@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { EvalError } from "../src/error.js";
+import { EvaluationError } from "../src/error.js";
 import {
   classification,
   codeSimilarity,
@@ -34,18 +34,24 @@ const metrics = {
 };
 const cases: readonly Case[] = JSON.parse(readFileSync(new URL("fixtures/metrics.json", import.meta.url), "utf8"));
 
-describe.each(Object.keys(metrics) as (keyof typeof metrics)[])("%s agrees with the reference implementation", (name) => {
-  const own = cases.filter(({ metric }) => metric === name);
+describe.each(Object.keys(metrics) as (keyof typeof metrics)[])(
+  "%s agrees with the reference implementation",
+  (name) => {
+    const own = cases.filter(({ metric }) => metric === name);
 
-  test(`in ${own.length} cases, of which some are between 0 and 1 or both ends occur`, () => {
-    expect(own.length).toBe(60);
-    for (const { answer, reference, classes, expected } of own) {
-      const found = metrics[name](answer, reference, classes);
-      expect(Math.abs(found - expected), JSON.stringify({ answer, reference, classes, found, expected })).toBeLessThan(1e-9);
-    }
-    expect(new Set(own.map(({ expected }) => expected)).size).toBeGreaterThan(1);
-  });
-});
+    test(`in ${own.length} cases, of which some are between 0 and 1 or both ends occur`, () => {
+      expect(own.length).toBe(60);
+      for (const { answer, reference, classes, expected } of own) {
+        const found = metrics[name](answer, reference, classes);
+        expect(
+          Math.abs(found - expected),
+          JSON.stringify({ answer, reference, classes, found, expected }),
+        ).toBeLessThan(1e-9);
+      }
+      expect(new Set(own.map(({ expected }) => expected)).size).toBeGreaterThan(1);
+    });
+  },
+);
 
 test("the best reference counts, and for some datasets the first line alone", () => {
   expect(longbenchScore("hotpotqa", "blue whale", ["red", "the blue whale"])).toBe(1);
@@ -56,7 +62,9 @@ test("the best reference counts, and for some datasets the first line alone", ()
 });
 
 test("an unknown dataset and a reference without a paragraph are refused", () => {
-  expect(() => longbenchScore("lsht", "x", ["x"])).toThrow(EvalError);
+  expect(() => longbenchScore("lsht", "x", ["x"])).toThrow(EvaluationError);
   expect(() => longbenchScore("lsht", "x", ["x"])).toThrow(/"lsht"/);
-  expect(() => retrieval("7", "seven")).toThrow(new EvalError('the reference "seven" names no paragraph; it must hold "Paragraph N"'));
+  expect(() => retrieval("7", "seven")).toThrow(
+    new EvaluationError('the reference "seven" names no paragraph; it must hold "Paragraph N"'),
+  );
 });

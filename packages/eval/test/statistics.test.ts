@@ -1,13 +1,26 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { EvalError } from "../src/error.js";
+import { EvaluationError } from "../src/error.js";
 import { binomialInterval } from "../src/statistics/binomial.js";
-import { bootstrapDifference, bootstrapMean, type Interval, quantile } from "../src/statistics/bootstrap.js";
+import {
+  type BootstrapOptions,
+  bootstrapDifference,
+  bootstrapMean,
+  type Interval,
+  quantile,
+} from "../src/statistics/bootstrap.js";
 import { holm } from "../src/statistics/holm.js";
 import { signFlipTest } from "../src/statistics/permutation.js";
 import { seededRandom } from "../src/statistics/random.js";
 
-const fixtures = JSON.parse(readFileSync(new URL("fixtures/statistics.json", import.meta.url), "utf8"));
+interface Fixtures {
+  readonly bootstrap: readonly { values: number[]; options: BootstrapOptions; expected: number[] }[];
+  readonly difference: readonly { a: number[]; b: number[]; options: BootstrapOptions; expected: number[] }[];
+  readonly binomial: readonly { successes: number; trials: number; confidence: number; expected: number[] }[];
+  readonly holm: readonly { p: number[]; expected: number[] }[];
+  readonly signFlip: readonly { a: number[]; b: number[]; expected: number }[];
+}
+const fixtures: Fixtures = JSON.parse(readFileSync(new URL("fixtures/statistics.json", import.meta.url), "utf8"));
 const numbers = ({ estimate, low, high }: Interval) => [estimate, low, high];
 const close = (found: readonly number[], expected: readonly number[]) => {
   expect(found).toHaveLength(expected.length);
@@ -43,7 +56,12 @@ test("a sign-flip test of many differences approaches the normal limit and is ne
   const p = signFlipTest(a, zeros, { resamples: 20_000, seed: 1 });
   const tail = 2 * (1 - phi(z));
   expect(Math.abs(p - tail)).toBeLessThan(0.02);
-  expect(signFlipTest(a.map(() => 1), zeros)).toBe(1 / 10_001);
+  expect(
+    signFlipTest(
+      a.map(() => 1),
+      zeros,
+    ),
+  ).toBe(1 / 10_001);
 });
 
 /** The normal distribution function (Abramowitz and Stegun, 1964, 26.2.17; error below 1e-7). */
@@ -68,7 +86,11 @@ test("quantiles interpolate between neighbours", () => {
 test("the same seed gives the same interval, another seed another", () => {
   const values = [0, 1, 1, 0, 1, 0, 0, 1, 1, 1];
   expect(bootstrapMean(values, { seed: 1 })).toEqual(bootstrapMean(values, { seed: 1 }));
-  const means = (seed: number) => bootstrapMean(values.map((x, i) => x + i / 7), { resamples: 50, seed });
+  const means = (seed: number) =>
+    bootstrapMean(
+      values.map((x, i) => x + i / 7),
+      { resamples: 50, seed },
+    );
   expect(means(1)).not.toEqual(means(2));
 });
 
@@ -76,15 +98,39 @@ describe("what is refused", () => {
   test.each([
     ["no values", () => bootstrapMean([]), "there are no values; an interval needs at least one"],
     ["NaN", () => bootstrapMean([1, Number.NaN]), "value 1 is NaN; it must be a finite number"],
-    ["no resamples", () => bootstrapMean([1], { resamples: 0 }), "resamples is 0; it must be a whole number of at least 1"],
-    ["a sure interval", () => bootstrapMean([1], { confidence: 1 }), "confidence is 1; it must be a number above 0 and below 1"],
-    ["unpaired values", () => bootstrapDifference([1], [1, 2]), "there are 1 and 2 values; paired values must be as many on both sides"],
-    ["more successes than trials", () => binomialInterval(3, 2), "successes is 3; it must be a whole number from 0 to trials, 2"],
+    [
+      "no resamples",
+      () => bootstrapMean([1], { resamples: 0 }),
+      "resamples is 0; it must be a whole number of at least 1",
+    ],
+    [
+      "a sure interval",
+      () => bootstrapMean([1], { confidence: 1 }),
+      "confidence is 1; it must be a number above 0 and below 1",
+    ],
+    [
+      "unpaired values",
+      () => bootstrapDifference([1], [1, 2]),
+      "there are 1 and 2 values; paired values must be as many on both sides",
+    ],
+    [
+      "more successes than trials",
+      () => binomialInterval(3, 2),
+      "successes is 3; it must be a whole number from 0 to trials, 2",
+    ],
     ["no trials", () => binomialInterval(0, 0), "trials is 0; it must be a whole number of at least 1"],
     ["p above 1", () => holm([0.1, 1.5]), "p-value 1 is 1.5; it must be a number from 0 to 1"],
-    ["unpaired signs", () => signFlipTest([1], []), "there are 1 and 0 values; paired values must be as many on both sides"],
-    ["infinite differences", () => signFlipTest([Infinity], [0]), "a value is not a finite number; differences need finite values"],
+    [
+      "unpaired signs",
+      () => signFlipTest([1], []),
+      "there are 1 and 0 values; paired values must be as many on both sides",
+    ],
+    [
+      "infinite differences",
+      () => signFlipTest([Infinity], [0]),
+      "a value is not a finite number; differences need finite values",
+    ],
   ])("%s", (_, call, message) => {
-    expect(call).toThrow(new EvalError(message));
+    expect(call).toThrow(new EvaluationError(message));
   });
 });

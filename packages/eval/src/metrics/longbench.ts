@@ -1,4 +1,4 @@
-import { EvalError } from "../error.js";
+import { EvaluationError } from "../error.js";
 import { rougeL } from "./rouge.js";
 import { commonSubsequence, normalisedAnswer, roundHalfEven, words } from "./text.js";
 
@@ -47,7 +47,9 @@ export const count = (answer: string, reference: string): number => shareOfNumbe
 export function retrieval(answer: string, reference: string): number {
   const paragraph = /Paragraph (\p{Nd}+)/u.exec(reference)?.[1];
   if (paragraph === undefined) {
-    throw new EvalError(`the reference ${JSON.stringify(reference)} names no paragraph; it must hold "Paragraph N"`);
+    throw new EvaluationError(
+      `the reference ${JSON.stringify(reference)} names no paragraph; it must hold "Paragraph N"`,
+    );
   }
   return shareOfNumbers(answer, paragraph);
 }
@@ -91,7 +93,7 @@ export const longbenchDatasets: readonly string[] = Object.keys(datasets);
 
 /**
  * The score of an answer to an item of a LongBench dataset, from 0 to 1: the best over the references. `dataset`: its
- * name in LongBench, `_e` variants included. Throws an `EvalError` for datasets in Chinese, whose metrics need a word
+ * name in LongBench, `_e` variants included. Throws an `EvaluationError` for datasets in Chinese, whose metrics need a word
  * segmenter, and for unknown ones.
  */
 export function longbenchScore(
@@ -102,7 +104,7 @@ export function longbenchScore(
 ): number {
   const found = datasets[dataset.replace(/_e$/, "")];
   if (!found) {
-    throw new EvalError(
+    throw new EvaluationError(
       `no metric for LongBench dataset ${JSON.stringify(dataset)}; there are ${longbenchDatasets.join(", ")} ` +
         "(those in Chinese need a word segmenter)",
     );

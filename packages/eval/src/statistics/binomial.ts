@@ -1,4 +1,4 @@
-import { EvalError } from "../error.js";
+import { EvaluationError } from "../error.js";
 import type { Interval } from "./bootstrap.js";
 
 /** Steps of bisection: more than a float64 between 0 and 1 has bits. */
@@ -18,13 +18,15 @@ function logFactorials(n: number): Float64Array {
  */
 export function binomialInterval(successes: number, trials: number, confidence = 0.95): Interval {
   if (!Number.isSafeInteger(trials) || trials < 1) {
-    throw new EvalError(`trials is ${String(trials)}; it must be a whole number of at least 1`);
+    throw new EvaluationError(`trials is ${String(trials)}; it must be a whole number of at least 1`);
   }
   if (!Number.isSafeInteger(successes) || successes < 0 || successes > trials) {
-    throw new EvalError(`successes is ${String(successes)}; it must be a whole number from 0 to trials, ${trials}`);
+    throw new EvaluationError(
+      `successes is ${String(successes)}; it must be a whole number from 0 to trials, ${trials}`,
+    );
   }
   if (!(confidence > 0 && confidence < 1)) {
-    throw new EvalError(`confidence is ${String(confidence)}; it must be a number above 0 and below 1`);
+    throw new EvaluationError(`confidence is ${String(confidence)}; it must be a number above 0 and below 1`);
   }
   const tail = (1 - confidence) / 2;
   const logs = logFactorials(trials);

@@ -1,4 +1,4 @@
-import { EvalError } from "../error.js";
+import { EvaluationError } from "../error.js";
 import { seededRandom } from "./random.js";
 
 /** An estimate with its confidence interval. */
@@ -31,14 +31,14 @@ export function quantile(ascending: ArrayLike<number>, share: number): number {
 }
 
 function check(values: readonly number[], { resamples = 10_000, confidence = 0.95 }: BootstrapOptions): void {
-  if (values.length === 0) throw new EvalError("there are no values; an interval needs at least one");
+  if (values.length === 0) throw new EvaluationError("there are no values; an interval needs at least one");
   const odd = values.findIndex((value) => !Number.isFinite(value));
-  if (odd >= 0) throw new EvalError(`value ${odd} is ${String(values[odd])}; it must be a finite number`);
+  if (odd >= 0) throw new EvaluationError(`value ${odd} is ${String(values[odd])}; it must be a finite number`);
   if (!Number.isSafeInteger(resamples) || resamples < 1) {
-    throw new EvalError(`resamples is ${String(resamples)}; it must be a whole number of at least 1`);
+    throw new EvaluationError(`resamples is ${String(resamples)}; it must be a whole number of at least 1`);
   }
   if (!(confidence > 0 && confidence < 1)) {
-    throw new EvalError(`confidence is ${String(confidence)}; it must be a number above 0 and below 1`);
+    throw new EvaluationError(`confidence is ${String(confidence)}; it must be a number above 0 and below 1`);
   }
 }
 
@@ -55,7 +55,7 @@ function resampledMeans(values: readonly number[], resamples: number, random: ()
 
 /**
  * The mean of values with its percentile bootstrap interval (Efron and Tibshirani, 1993, chapter 13). Throws an
- * `EvalError` if there are no values, or one is not finite.
+ * `EvaluationError` if there are no values, or one is not finite.
  */
 export function bootstrapMean(values: readonly number[], options: BootstrapOptions = {}): Interval {
   check(values, options);
@@ -67,7 +67,7 @@ export function bootstrapMean(values: readonly number[], options: BootstrapOptio
 
 /**
  * The mean difference `a[i] - b[i]` of paired values with its bootstrap interval: items are drawn, and both values of an
- * item stay together. Throws an `EvalError` if the numbers of values differ.
+ * item stay together. Throws an `EvaluationError` if the numbers of values differ.
  */
 export function bootstrapDifference(
   a: readonly number[],
@@ -75,7 +75,9 @@ export function bootstrapDifference(
   options: BootstrapOptions = {},
 ): Interval {
   if (a.length !== b.length) {
-    throw new EvalError(`there are ${a.length} and ${b.length} values; paired values must be as many on both sides`);
+    throw new EvaluationError(
+      `there are ${a.length} and ${b.length} values; paired values must be as many on both sides`,
+    );
   }
   return bootstrapMean(
     a.map((value, item) => value - b[item]!),

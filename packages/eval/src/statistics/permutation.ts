@@ -1,4 +1,4 @@
-import { EvalError } from "../error.js";
+import { EvaluationError } from "../error.js";
 import { seededRandom } from "./random.js";
 
 /** Up to this many differences that are not 0, every assignment of signs is counted; beyond, signs are drawn. */
@@ -22,11 +22,13 @@ export function signFlipTest(
   { resamples = 10_000, seed = 0 }: PermutationOptions = {},
 ): number {
   if (a.length !== b.length) {
-    throw new EvalError(`there are ${a.length} and ${b.length} values; paired values must be as many on both sides`);
+    throw new EvaluationError(
+      `there are ${a.length} and ${b.length} values; paired values must be as many on both sides`,
+    );
   }
   const differences = a.map((value, item) => value - b[item]!).filter((difference) => difference !== 0);
   if (differences.some((difference) => !Number.isFinite(difference))) {
-    throw new EvalError("a value is not a finite number; differences need finite values");
+    throw new EvaluationError("a value is not a finite number; differences need finite values");
   }
   if (differences.length === 0) return 1;
   const observed = Math.abs(differences.reduce((sum, x) => sum + x, 0));
