@@ -80,8 +80,8 @@ function parseLine(path: string, line: string, number: number): RecordLine {
 }
 
 /**
- * Reads a record file. A last line without its end, as a killed run leaves it, does not count. Throws an `EvaluationError` that
- * names the file and the line if another line is damaged.
+ * Reads a record file. A last line without its end, as a killed run leaves it, does not count. Throws an
+ * `EvaluationError` that names the file and the line if another line is damaged.
  */
 export async function readRecords(path: string): Promise<RecordFile> {
   const { header, items } = parseRecords(path, await readFile(path, "utf8"));
@@ -121,8 +121,8 @@ export class RecordWriter {
   }
 
   /**
-   * Opens a record file, or begins one. Cuts off a last line without its end. Throws an `EvaluationError` if the file belongs
-   * to another plan.
+   * Opens a record file, or begins one. Cuts off a last line without its end. Throws an `EvaluationError` if the file
+   * belongs to another plan.
    */
   static async open(path: string, header: RecordHeader): Promise<RecordWriter> {
     const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {

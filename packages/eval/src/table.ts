@@ -68,8 +68,8 @@ const mean = (values: readonly number[]) => values.reduce((sum, x) => sum + x, 0
 const kept = ({ rows }: ItemRecord) => mean(rows.flat());
 
 /**
- * Tables of all cells that have records. `cells`: by id. Throws an `EvaluationError` if rows that are to be compared have no
- * item in common.
+ * Tables of all cells that have records. `cells`: by id. Throws an `EvaluationError` if rows that are to be compared
+ * have no item in common.
  */
 export function tables(
   cells: ReadonlyMap<string, Cell>,

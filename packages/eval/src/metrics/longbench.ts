@@ -23,7 +23,8 @@ export function questionAnsweringF1(answer: string, reference: string): number {
 }
 
 /**
- * 1 over the number of classes that the answer names, if the reference is among them; otherwise 0. Classes that are part
+ * 1 over the number of classes that the answer names, if the reference is among them; otherwise 0. Classes that are
+ *   part
  * of the reference's name are taken out first; as published, the class after one that was taken out is passed over.
  */
 export function classification(answer: string, reference: string, classes: readonly string[]): number {
@@ -93,8 +94,8 @@ export const longbenchDatasets: readonly string[] = Object.keys(datasets);
 
 /**
  * The score of an answer to an item of a LongBench dataset, from 0 to 1: the best over the references. `dataset`: its
- * name in LongBench, `_e` variants included. Throws an `EvaluationError` for datasets in Chinese, whose metrics need a word
- * segmenter, and for unknown ones.
+ * name in LongBench, `_e` variants included. Throws an `EvaluationError` for datasets in Chinese, whose metrics need a
+ * word segmenter, and for unknown ones.
  */
 export function longbenchScore(
   dataset: string,

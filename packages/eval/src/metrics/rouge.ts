@@ -11,9 +11,9 @@ const sentences = (text: string): string[][] =>
     });
 
 /**
- * ROUGE-L of an answer against a reference at the level of summaries, F1 (Lin, 2004), over distinct words, as the Python
- * package `rouge` 1.0.1 computes it: sentences end at full stops, and the words of the union of the longest common
- * subsequences are counted once in the whole text. 0 if either text has no sentence.
+ * ROUGE-L of an answer against a reference at the level of summaries, F1 (Lin, 2004), over distinct words, as the
+ * Python package `rouge` 1.0.1 computes it: sentences end at full stops, and the words of the union of the longest
+ * common subsequences are counted once in the whole text. 0 if either text has no sentence.
  */
 export function rougeL(answer: string, reference: string): number {
   const answers = sentences(answer);

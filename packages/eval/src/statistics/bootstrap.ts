@@ -66,8 +66,8 @@ export function bootstrapMean(values: readonly number[], options: BootstrapOptio
 }
 
 /**
- * The mean difference `a[i] - b[i]` of paired values with its bootstrap interval: items are drawn, and both values of an
- * item stay together. Throws an `EvaluationError` if the numbers of values differ.
+ * The mean difference `a[i] - b[i]` of paired values with its bootstrap interval: items are drawn, and both values of
+ * an item stay together. Throws an `EvaluationError` if the numbers of values differ.
  */
 export function bootstrapDifference(
   a: readonly number[],

@@ -13,8 +13,9 @@ export interface PermutationOptions {
 
 /**
  * The two-sided p-value of a paired sign-flip test: how often a mean difference at least as far from 0 arises if each
- * item's difference is equally likely to have either sign (Fisher, 1935). Exact for up to 16 differences that are not 0;
- * beyond, drawn signs are counted together with the observed ones (Phipson and Smyth, 2010), so the p-value is never 0.
+ * item's difference is equally likely to have either sign (Fisher, 1935). Exact for up to 16 differences that are not
+ * 0; beyond, drawn signs are counted together with the observed ones (Phipson and Smyth, 2010), so the p-value is never
+ * 0.
  */
 export function signFlipTest(
   a: readonly number[],
