@@ -8,9 +8,8 @@ export type {
   Program,
   Slice,
 } from "./backend.js";
+export { BufferTable } from "./buffer-table.js";
 export {
-  type Access,
-  type Catalogue,
   catalogue,
   type OperandRule,
   type Operands,
@@ -44,10 +43,10 @@ export {
   type Node,
   type NodeOp,
   needsTextOrder,
-  topological,
 } from "./graph.js";
 export { fromBFloat16, fromFloat16, toBFloat16, toFloat16 } from "./half.js";
-export { Ledger, labelsOf } from "./memory.js";
+export { labelsOf } from "./memory.js";
+export { ProgramTable } from "./program-table.js";
 export { type ReferenceOptions, reference } from "./reference/backend.js";
 export { randomUniform } from "./reference/random.js";
 export { type Reduction, ShapeError, type Tensor } from "./tensor.js";

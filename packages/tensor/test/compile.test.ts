@@ -70,6 +70,17 @@ describe("expressions, compiled", () => {
     expect(numbers[0]).toEqual([randomUniform(3, 5), randomUniform(3, 6), randomUniform(4, 5), randomUniform(4, 6)]);
   });
 
+  it("computes a node once, however many use it", async () => {
+    const values = { x: { shape: [2, 2], data: [1, 2, 3, 4] } };
+    const next = inputs(values, counts).x.add(1);
+    const { numbers, dispatches } = await evaluate([next.mul(next), next], values, [2, 2]);
+    expect(numbers).toEqual([
+      [4, 9, 16, 25],
+      [2, 3, 4, 5],
+    ]);
+    expect(dispatches).toBe(2);
+  });
+
   it("an output that is an input stays where it is", async () => {
     const values = { x: { shape: [2, 2], data: [1, 2, 3, 4] } };
     const { x } = inputs(values, counts);
