@@ -18,6 +18,8 @@ export interface ItemRecord {
   readonly bytes: number;
   /** Rows that the policy evicted; 0 if it was inactive. */
   readonly evicted: number;
+  /** Numbers that the task says of the item, as a needle's `depth` from 0 to 1: what reports group by. */
+  readonly facts?: Readonly<Record<string, number>>;
 }
 
 /** The first line of a record file: which plan it belongs to. */
@@ -62,6 +64,7 @@ function parseLine(path: string, line: string, number: number): RecordLine {
   }
   if (value.kind !== "item") return fail(`has kind ${JSON.stringify(value.kind)}; it must be "header" or "item"`);
   const { cell, item, score, answer, expected, promptTokens, rows, bytes, evicted } = value as Partial<ItemRecord>;
+  const { facts = {} } = value as Partial<ItemRecord>;
   const count = (x: unknown) => Number.isSafeInteger(x) && (x as number) >= 0;
   const faults: readonly (readonly [string, boolean])[] = [
     ["cell", typeof cell === "string"],
@@ -73,6 +76,7 @@ function parseLine(path: string, line: string, number: number): RecordLine {
     ["rows", Array.isArray(rows) && rows.every((heads) => Array.isArray(heads) && heads.every(count))],
     ["bytes", count(bytes)],
     ["evicted", count(evicted)],
+    ["facts", isObject(facts) && Object.values(facts).every((fact) => Number.isFinite(fact))],
   ];
   const wrong = faults.find(([, right]) => !right);
   if (wrong) return fail(`has ${wrong[0]} ${JSON.stringify(value[wrong[0]])}, which an item cannot have`);
