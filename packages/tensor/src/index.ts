@@ -8,6 +8,7 @@ export type {
   Program,
   Slice,
 } from "./backend.js";
+export { Buffers } from "./buffers.js";
 export {
   type Access,
   type Catalogue,
