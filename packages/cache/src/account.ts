@@ -98,37 +98,69 @@ export class Account {
     let { evicted, chosenAt } = this;
     let layers: LayerAccount[] | undefined;
     let ruled = 0;
-    for (const [layer, one] of shape.layers.entries()) {
+    // Layers with equal rows and budgets share what follows from them.
+    let last: Compressed | undefined;
+    for (let layer = 0; layer < shape.layers.length; layer++) {
+      const one = shape.layers[layer]!;
       const before = this.#layers[layer]!;
       const budget = one.kind === "global" ? budgets[ruled++]! : slidingRows(shape, one.window);
-      const excess = excessOf(before.evicted, budget, seen);
+      if (last?.before !== before || !equal(last.budget, budget)) last = compressed(before, budget, seen);
+      const { excess } = last;
       if (one.kind === "global") {
         const rows = seen - before.leastEvicted;
         const sinceCompressed = seen - before.compressedAt;
         if (!policy.schedule({ phase, layer, seen, rows, excess, sinceCompressed })) continue;
       } else if (excess === 0) continue;
-      layers ??= [...this.#layers];
-      if (excess === 0) {
-        layers[layer] = { ...before, compressedAt: seen };
-        continue;
-      }
-      const kept = before.evicted.map((gone, head) => Math.min(seen - gone, budget[head]!));
-      const after = kept.map((rows) => seen - rows);
-      evicted += after.reduce((sum, gone, head) => sum + gone - before.evicted[head]!, 0);
+      layers ??= this.#layers.slice();
+      layers[layer] = last.after;
+      if (excess === 0) continue;
       chosenAt = seen;
-      layers[layer] = { evicted: after, leastEvicted: Math.min(...after), compressedAt: seen };
-      keep[layer] = kept;
+      evicted += last.evicted;
+      keep[layer] = last.keep;
     }
     const counts = { seen, evicted, chosenAt };
     return { account: new Account(shape, policy, this.#ruled, layers ?? this.#layers, counts), keep };
   }
 }
 
-/** The most rows by which a head exceeds its budget; 0 if none does. */
-function excessOf(evicted: readonly number[], budget: readonly number[], seen: number): number {
+/** A layer compressed to its budget. */
+interface Compressed {
+  readonly before: LayerAccount;
+  readonly budget: readonly number[];
+  readonly after: LayerAccount;
+  /** Rows that each KV head keeps. */
+  readonly keep: readonly number[];
+  /** The most rows by which a head exceeds its budget; 0 if none does. */
+  readonly excess: number;
+  /** Rows evicted, over all heads. */
+  readonly evicted: number;
+}
+
+/** What compressing a layer to its budget comes to, once `seen` tokens are read. */
+function compressed(before: LayerAccount, budget: readonly number[], seen: number): Compressed {
+  const heads = before.evicted.length;
+  const keep = new Array<number>(heads);
+  const gone = new Array<number>(heads);
   let excess = 0;
-  for (let head = 0; head < evicted.length; head++) excess = Math.max(excess, seen - evicted[head]! - budget[head]!);
-  return excess;
+  let evicted = 0;
+  let leastEvicted = seen;
+  for (let head = 0; head < heads; head++) {
+    const rows = seen - before.evicted[head]!;
+    const kept = Math.min(rows, budget[head]!);
+    keep[head] = kept;
+    gone[head] = seen - kept;
+    excess = Math.max(excess, rows - kept);
+    evicted += rows - kept;
+    leastEvicted = Math.min(leastEvicted, seen - kept);
+  }
+  return { before, budget, after: { evicted: gone, leastEvicted, compressedAt: seen }, keep, excess, evicted };
+}
+
+function equal(a: readonly number[], b: readonly number[]): boolean {
+  if (a === b) return true;
+  if (a.length !== b.length) return false;
+  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false;
+  return true;
 }
 
 /** A query of a sliding layer sees `window` rows, its own among them, so `window` - 1 rows stay for the next query. */
