@@ -1,4 +1,5 @@
-import { compile, type HeadCounts, input, type Node, reference } from "@ziggurat/tensor";
+import { reference } from "@ziggurat/tensor";
+import { compile, type HeadCounts, input, type Node } from "@ziggurat/tensor/expression";
 
 export interface Values {
   readonly shape: readonly number[];
