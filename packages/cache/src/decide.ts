@@ -1,5 +1,6 @@
 import { type LayerView, type Policy, PolicyError, ranking } from "@ziggurat/policy";
-import { asNode, type Buffer, compile, inputsOf, type Node, needsTextOrder, type Slice } from "@ziggurat/tensor";
+import type { Buffer, Slice } from "@ziggurat/tensor";
+import { asNode, compile, inputsOf, type Node, needsTextOrder } from "@ziggurat/tensor/expression";
 import { bestRows, type Choice, release } from "./choice.js";
 import type { CacheLayer } from "./shape.js";
 import { columnInput, type Moment, sourceOf, viewOf } from "./sources.js";

@@ -1,4 +1,5 @@
-import { type Allocator, type Backend, type Buffer, Buffers, type Slice } from "@ziggurat/tensor";
+import { type Backend, type Buffer, Buffers, type Slice } from "@ziggurat/tensor";
+import type { Allocator } from "@ziggurat/tensor/expression";
 
 /**
  * Temporaries of recorded or enqueued commands. Commands run in order, so a buffer that one layer has finished with is

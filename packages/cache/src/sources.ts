@@ -1,5 +1,6 @@
 import type { LayerView } from "@ziggurat/policy";
-import { type Backend, input, type RowDType, type Slice, type Tensor } from "@ziggurat/tensor";
+import type { Backend, RowDType, Slice, Tensor } from "@ziggurat/tensor";
+import { input } from "@ziggurat/tensor/expression";
 import type { Pool } from "./pool.js";
 import type { RopeTable } from "./shape.js";
 

@@ -1,6 +1,7 @@
 import { columnInput, viewOf } from "@ziggurat/cache";
 import type { LayerView } from "@ziggurat/policy";
-import { asNode, compile, inputsOf, reference, type Slice, type Tensor } from "@ziggurat/tensor";
+import { reference, type Slice, type Tensor } from "@ziggurat/tensor";
+import { asNode, compile, inputsOf } from "@ziggurat/tensor/expression";
 
 /** One layer's rows as plain numbers; heads may differ in length. What is left out is 0. */
 export interface ScorerRows {
