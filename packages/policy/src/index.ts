@@ -2,6 +2,7 @@ export { fraction, perHead, uniform } from "./budgets.js";
 export { checkOneOf, checkOptions, checkPolicy, checkWhole, refuse } from "./check.js";
 export { full, type RandomOptions, random, type SinksAndRecentOptions, sinksAndRecent } from "./controls.js";
 export { PolicyError } from "./error.js";
+export { asked, freezePolicies, freezePolicy } from "./frozen-policy.js";
 export { layerBudgets } from "./layer-budgets.js";
 export {
   type Budget,

@@ -1,4 +1,5 @@
 import { PolicyError } from "./error.js";
+import { asked } from "./frozen-policy.js";
 import type { BudgetInput, Policy } from "./policy.js";
 
 /**
@@ -10,10 +11,18 @@ export function layerBudgets(
   { name, budget }: Pick<Policy, "name" | "budget">,
   input: BudgetInput,
 ): readonly (readonly number[])[] {
-  const { layers, seen, protectedRows } = input;
-  const answer: unknown = budget(input);
-  if (!Array.isArray(answer))
-    throw new PolicyError(`${name}: the budget is ${typeof answer}; it must be an array, one entry per layer`);
+  return asked(name, "the budget", () => checked(name, budget(input), input));
+}
+
+function checked(
+  name: string,
+  answer: unknown,
+  { layers, seen, protectedRows }: BudgetInput,
+): readonly (readonly number[])[] {
+  if (!Array.isArray(answer)) {
+    const what = answer instanceof Promise ? "a promise" : typeof answer;
+    throw new PolicyError(`${name}: the budget is ${what}; it must be an array, one entry per layer`);
+  }
   if (answer.length !== layers.length) {
     throw new PolicyError(
       `${name}: the budget has ${answer.length} entries; it must have one for each of the ${layers.length} layers`,

@@ -1,11 +1,19 @@
 import type { Policy } from "@ziggurat/policy";
 import { Batch } from "../engine/batch.js";
 import { decode } from "../engine/decode.js";
-import { type GenerateRequest, type GenerateResult, planMember, resultOf, type TurnMember } from "../engine/member.js";
+import {
+  type GenerateRequest,
+  type GenerateResult,
+  planMember,
+  requestNames,
+  resultOf,
+  type TurnMember,
+} from "../engine/member.js";
 import { RequestError } from "../error.js";
 import type { Model } from "../model.js";
+import { knownOptions, type OptionNames } from "../options.js";
 import { encodePrompt } from "../text/prompt.js";
-import { checkPolicies, readForPolicies } from "./read-for-policies.js";
+import { checkForPolicies, readForPolicies } from "./read-for-policies.js";
 
 export interface GenerateEachOptions extends Omit<GenerateRequest, "policy" | "chunk"> {
   readonly model: Model;
@@ -14,6 +22,12 @@ export interface GenerateEachOptions extends Omit<GenerateRequest, "policy" | "c
   /** Called with the fraction done, from 0 to 1, while the prompt is read. */
   readonly onProgress?: (done: number) => void;
 }
+
+const { policy: _, chunk: __, ...own } = requestNames;
+const names: OptionNames<GenerateEachOptions> = {
+  ...{ model: true, policies: true, signal: true, onProgress: true },
+  ...own,
+};
 
 /** One policy's answer. Prefill time and scratch are those of the one prefill that all share. */
 export interface EachResult extends GenerateResult {
@@ -29,15 +43,12 @@ export interface EachResult extends GenerateResult {
  * all, and every policy keeps what it chooses of it. Answers come one after the other, so that their speeds can be
  * compared.
  */
-export async function* generateEach({
-  model,
-  policies,
-  signal,
-  onProgress,
-  ...request
-}: GenerateEachOptions): AsyncGenerator<EachResult> {
-  checkPolicies(model, policies);
-  if ((request as Partial<GenerateRequest>).chunk !== undefined) {
+export async function* generateEach(options: GenerateEachOptions): AsyncGenerator<EachResult> {
+  const { chunk, ...rest } = { ...options } as GenerateEachOptions & Pick<GenerateRequest, "chunk">;
+  knownOptions("generateEach", rest, names);
+  checkForPolicies(rest);
+  const { model, policies, signal, onProgress, ...request } = rest;
+  if (chunk !== undefined) {
     throw new RequestError(
       "chunk cannot be had here: one prefill for all policies reads the whole prompt; leave it out, or use generate for each policy",
     );
@@ -50,8 +61,8 @@ export async function* generateEach({
     model,
     policies,
     ids,
-    (account) => {
-      const member = planMember(model, account, [...ids], request);
+    async (account) => {
+      const member = await planMember(model, account, [...ids], request, signal);
       members.push(member);
       return member.plan;
     },
