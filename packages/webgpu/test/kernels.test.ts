@@ -6,7 +6,7 @@ import { kernels } from "../src/kernels/index.js";
 import { textOf } from "../src/pipelines.js";
 import type { Traits } from "../src/stage.js";
 
-// Shaders as text: a change of one is reviewed as text in test/snapshots.
+// Shaders as text: a change of one is reviewed in test/snapshots.
 
 const gpu: Traits = {
   subgroup: 32,
@@ -124,7 +124,7 @@ test("every op has a kernel of its name, whose text opens with it", () => {
   }
 });
 
-test("sizes are no part of a shader's text", () => {
+test("a shader's text does not depend on sizes", () => {
   const text = (rows: number, out: number) => {
     const [stage] = new WebGpuKernel("linear", { rows, width: 64 * out, out, weight: "f16" }, gpu).stages();
     return textOf(stage!, usualGroups(stage!));
