@@ -29,7 +29,9 @@ struct Arguments {
   napi_value values[most];
   size_t count = most;
 
-  Arguments(napi_env environment, napi_callback_info info) : env(environment) { napi_get_cb_info(env, info, &count, values, nullptr, nullptr); }
+  Arguments(napi_env environment, napi_callback_info info) : env(environment) {
+    napi_get_cb_info(env, info, &count, values, nullptr, nullptr);
+  }
 
   double number(size_t i) const {
     double value = 0;
@@ -44,7 +46,8 @@ struct Arguments {
   }
   Handle& handle() const {
     void* data = nullptr;
-    throwIf(env, count < 1 || napi_get_value_external(env, values[0], &data) != napi_ok || data == nullptr, "a device is missing");
+    throwIf(env, count < 1 || napi_get_value_external(env, values[0], &data) != napi_ok || data == nullptr,
+            "a device is missing");
     Handle& handle = *static_cast<Handle*>(data);
     throwIf(env, handle.device == nullptr, "the device was closed");
     return handle;
@@ -55,14 +58,18 @@ struct Arguments {
     size_t length = 0, offset = 0;
     void* data = nullptr;
     napi_value buffer;
-    throwIf(env, i >= count || napi_get_typedarray_info(env, values[i], &type, &length, &data, &buffer, &offset) != napi_ok || type != napi_uint8_array,
+    throwIf(env,
+            i >= count ||
+                napi_get_typedarray_info(env, values[i], &type, &length, &data, &buffer, &offset) != napi_ok ||
+                type != napi_uint8_array,
             "a Uint8Array is missing");
     const uint8_t* from = static_cast<const uint8_t*>(data);
     return length > 0 ? Bytes(from, from + length) : Bytes();
   }
   std::string text(size_t i) const {
     size_t length = 0;
-    throwIf(env, i >= count || napi_get_value_string_utf8(env, values[i], nullptr, 0, &length) != napi_ok, "a string is missing");
+    throwIf(env, i >= count || napi_get_value_string_utf8(env, values[i], nullptr, 0, &length) != napi_ok,
+            "a string is missing");
     std::string value(length + 1, '\0');
     napi_get_value_string_utf8(env, values[i], &value[0], length + 1, &length);
     value.resize(length);
@@ -96,7 +103,8 @@ void complete(napi_env env, napi_value callback, void* context, void* data) {
   arguments[1] = numberOf(env, done->failure.kind);
   arguments[2] = textOf(env, done->failure.message);
   napi_create_array_with_length(env, done->lost.size(), &arguments[3]);
-  for (size_t i = 0; i < done->lost.size(); i++) napi_set_element(env, arguments[3], static_cast<uint32_t>(i), numberOf(env, done->lost[i]));
+  for (size_t i = 0; i < done->lost.size(); i++)
+    napi_set_element(env, arguments[3], static_cast<uint32_t>(i), numberOf(env, done->lost[i]));
   void* target = nullptr;
   if (napi_create_arraybuffer(env, done->data.size(), &target, &buffer) != napi_ok) return;
   if (!done->data.empty()) memcpy(target, done->data.data(), done->data.size());
@@ -133,16 +141,20 @@ napi_value open(napi_env env, napi_callback_info info) {
   auto handle = std::make_unique<Handle>();
   handle->env = env;
   napi_value name = textOf(env, "ziggurat cuda");
-  throwIf(env, given.count < 2 ||
-                   napi_create_threadsafe_function(env, given.values[1], nullptr, name, 0, 1, nullptr, nullptr, handle.get(), complete, &handle->tell) != napi_ok,
+  throwIf(env,
+          given.count < 2 || napi_create_threadsafe_function(env, given.values[1], nullptr, name, 0, 1, nullptr,
+                                                             nullptr, handle.get(), complete, &handle->tell) != napi_ok,
           "a callback is missing");
   napi_unref_threadsafe_function(env, handle->tell);
   napi_threadsafe_function tell = handle->tell;
   try {
-    handle->device = std::make_unique<Device>(*driver, static_cast<int>(given.number(0)), type == napi_string ? &path : nullptr, [tell](std::unique_ptr<Completion> done) {
-      Completion* data = done.release();
-      if (napi_call_threadsafe_function(tell, data, napi_tsfn_nonblocking) != napi_ok) delete data;
-    });
+    handle->device =
+        std::make_unique<Device>(*driver, static_cast<int>(given.number(0)), type == napi_string ? &path : nullptr,
+                                 [tell](std::unique_ptr<Completion> done) {
+                                   Completion* data = done.release();
+                                   if (napi_call_threadsafe_function(tell, data, napi_tsfn_nonblocking) != napi_ok)
+                                     delete data;
+                                 });
   } catch (...) {
     napi_release_threadsafe_function(tell, napi_tsfn_abort);
     throw;

@@ -4,7 +4,8 @@
 #include <cstring>
 #include <stdexcept>
 
-Device::Device(const Driver& driver, int ordinal, const std::string* cublasLt, Tell tell) : cuda_(driver), tell_(std::move(tell)) {
+Device::Device(const Driver& driver, int ordinal, const std::string* cublasLt, Tell tell)
+    : cuda_(driver), tell_(std::move(tell)) {
   const auto need = [&](const char* call, CUresult error) {
     if (error == CUDA_SUCCESS) return;
     finish();
@@ -13,7 +14,8 @@ Device::Device(const Driver& driver, int ordinal, const std::string* cublasLt, T
   int count = 0;
   need("cuDeviceGetCount", cuda_.deviceGetCount(&count));
   if (ordinal < 0 || ordinal >= count) {
-    throw std::runtime_error("there is no device " + std::to_string(ordinal) + "; the driver knows " + std::to_string(count));
+    throw std::runtime_error("there is no device " + std::to_string(ordinal) + "; the driver knows " +
+                             std::to_string(count));
   }
   need("cuDeviceGet", cuda_.deviceGet(&device_, ordinal));
   char name[256] = "";
@@ -29,8 +31,11 @@ Device::Device(const Driver& driver, int ordinal, const std::string* cublasLt, T
   facts_.multiprocessors = attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
   facts_.sharedBytes = attribute(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
   facts_.cacheBytes = attribute(CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE);
-  if (facts_.major < 8) throw std::runtime_error(facts_.name + " has compute capability " + std::to_string(facts_.major) + ", 8.0 is needed");
-  if (attribute(CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED) == 0) throw std::runtime_error(facts_.name + " has no memory pools here");
+  if (facts_.major < 8)
+    throw std::runtime_error(facts_.name + " has compute capability " + std::to_string(facts_.major) +
+                             ", 8.0 is needed");
+  if (attribute(CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED) == 0)
+    throw std::runtime_error(facts_.name + " has no memory pools here");
   need("cuDriverGetVersion", cuda_.driverGetVersion(&facts_.driver));
 
   need("cuDevicePrimaryCtxRetain", cuda_.primaryCtxRetain(&context_, device_));
@@ -152,8 +157,8 @@ CUdeviceptr Device::address(uint32_t buffer, size_t offset, size_t bytes) {
     return 0;
   }
   if (offset + bytes > found->second.bytes) {
-    fail(Failure::device, std::to_string(bytes) + " bytes from byte " + std::to_string(offset) + " are not in a buffer of " +
-                              std::to_string(found->second.bytes));
+    fail(Failure::device, std::to_string(bytes) + " bytes from byte " + std::to_string(offset) +
+                              " are not in a buffer of " + std::to_string(found->second.bytes));
     return 0;
   }
   return found->second.pointer + offset;
@@ -235,7 +240,8 @@ void Device::read(uint32_t buffer, size_t offset, size_t bytes, double ticket) {
     if (failure_.kind == Failure::none && bytes > 0) {
       const CUdeviceptr source = address(buffer, offset, bytes);
       if (source && check("cuMemHostAlloc", staging_->take(bytes, waiting.block))) {
-        if (check("cuMemcpyDtoHAsync", cuda_.memcpyDtoHAsync(waiting.block.at, source, bytes, stream_))) waiting.bytes = bytes;
+        if (check("cuMemcpyDtoHAsync", cuda_.memcpyDtoHAsync(waiting.block.at, source, bytes, stream_)))
+          waiting.bytes = bytes;
       }
     }
     waiting.event = takeEvent();

@@ -6,8 +6,9 @@
 constexpr int any_tile = 128;
 
 template <typename T>
-__device__ void attention_any(const float* qkv, const T* keys, const T* values, const int* offset, const int* length, float* out, float* lse,
-                              int tokens, int query_heads, int kv_heads, int head_size, int window, float scale, float softcap) {
+__device__ void attention_any(const float* qkv, const T* keys, const T* values, const int* offset, const int* length,
+                              float* out, float* lse, int tokens, int query_heads, int kv_heads, int head_size,
+                              int window, float scale, float softcap) {
   __shared__ float query[256], weight[any_tile], room[33];
   const int i = blockIdx.x, head = blockIdx.y, h = head / (query_heads / kv_heads);
   const float* q = qkv + (static_cast<size_t>(i) * (query_heads + 2 * kv_heads) + head) * head_size;
@@ -37,7 +38,8 @@ __device__ void attention_any(const float* qkv, const T* keys, const T* values, 
       const int d = threadIdx.x + part * 128;
       if (d >= head_size) continue;
       float total = result[part] * shrink;
-      for (int n = 0; n < here; n++) total += weight[n] * to_f32(values[static_cast<size_t>(first + n) * head_size + d]);
+      for (int n = 0; n < here; n++)
+        total += weight[n] * to_f32(values[static_cast<size_t>(first + n) * head_size + d]);
       result[part] = total;
     }
     __syncthreads();
@@ -50,11 +52,12 @@ __device__ void attention_any(const float* qkv, const T* keys, const T* values, 
   if (threadIdx.x == 0) lse[static_cast<size_t>(head) * tokens + i] = greatest + logf(sum);
 }
 
-#define ATTENTION(NAME, TYPE)                                                                                                                    \
-  extern "C" __global__ void __launch_bounds__(128)                                                                                              \
-      attention_any_##NAME(const float* qkv, const TYPE* keys, const TYPE* values, const int* offset, const int* length, float* out, float* lse, \
-                           int tokens, int query_heads, int kv_heads, int head_size, int window, float scale, float softcap) {                   \
-    attention_any(qkv, keys, values, offset, length, out, lse, tokens, query_heads, kv_heads, head_size, window, scale, softcap);                \
+#define ATTENTION(NAME, TYPE)                                                                                         \
+  extern "C" __global__ void __launch_bounds__(128) attention_any_##NAME(                                             \
+      const float* qkv, const TYPE* keys, const TYPE* values, const int* offset, const int* length, float* out,       \
+      float* lse, int tokens, int query_heads, int kv_heads, int head_size, int window, float scale, float softcap) { \
+    attention_any(qkv, keys, values, offset, length, out, lse, tokens, query_heads, kv_heads, head_size, window,      \
+                  scale, softcap);                                                                                    \
   }
 EACH_KV(ATTENTION)
 
@@ -76,12 +79,14 @@ __device__ inline void copy_rows(unsigned to, const uint16_t* rows, int first, i
 
 /** TILES: of 16 queries, for each of four warps; KEYS: rows of a tile. */
 template <typename T, int D, int TILES, int KEYS>
-__device__ void attention_tile(const float* qkv, const T* keys, const T* values, const int* offset, const int* length, float* out, float* lse,
-                               int tokens, int query_heads, int kv_heads, int window, float scale, float softcap) {
+__device__ void attention_tile(const float* qkv, const T* keys, const T* values, const int* offset, const int* length,
+                               float* out, float* lse, int tokens, int query_heads, int kv_heads, int window,
+                               float scale, float softcap) {
   constexpr int queries = 64 * TILES, stride = 2 * D + 16, key_tiles = KEYS / 8, value_tiles = D / 8;
   constexpr float log2_e = 1.44269504f, ln_2 = 0.693147181f;
   extern __shared__ __align__(128) char room[];
-  const unsigned query_room = shared_address(room), key_room = query_room + queries * stride, value_room = key_room + KEYS * stride;
+  const unsigned query_room = shared_address(room), key_room = query_room + queries * stride,
+                 value_room = key_room + KEYS * stride;
   // Those that see most start first.
   const int first = (gridDim.x - 1 - blockIdx.x) * queries, head = blockIdx.y, h = head / (query_heads / kv_heads);
   const int past = length[h], last = min(first + queries, tokens) - 1, end = past + last + 1;
@@ -94,7 +99,9 @@ __device__ void attention_tile(const float* qkv, const T* keys, const T* values,
   for (int i = threadIdx.x; i < queries * (D / 8); i += 128) {
     const int row = i / (D / 8), chunk = i % (D / 8);
     float q[8];
-    load8(qkv + (static_cast<size_t>(min(first + row, tokens - 1)) * (query_heads + 2 * kv_heads) + head) * D + chunk * 8, q);
+    load8(
+        qkv + (static_cast<size_t>(min(first + row, tokens - 1)) * (query_heads + 2 * kv_heads) + head) * D + chunk * 8,
+        q);
     *reinterpret_cast<uint4*>(room + row * stride + chunk * 16) = pack8<T>(q);
   }
 
@@ -124,11 +131,13 @@ __device__ void attention_tile(const float* qkv, const T* keys, const T* values,
     for (int step = 0; step < D / 16; step++) {
       unsigned a[TILES][4];
 #pragma unroll
-      for (int m = 0; m < TILES; m++) load_matrices(a[m], query_room + (own + m * 16 + (lane() & 15)) * stride + (2 * step + (lane() >> 4)) * 16);
+      for (int m = 0; m < TILES; m++)
+        load_matrices(a[m], query_room + (own + m * 16 + (lane() & 15)) * stride + (2 * step + (lane() >> 4)) * 16);
 #pragma unroll
       for (int n = 0; n < key_tiles / 2; n++) {
         unsigned b[4];
-        load_matrices(b, key_room + (n * 16 + (lane() & 7) + (lane() >> 4) * 8) * stride + (2 * step + (lane() >> 3 & 1)) * 16);
+        load_matrices(
+            b, key_room + (n * 16 + (lane() & 7) + (lane() >> 4) * 8) * stride + (2 * step + (lane() >> 3 & 1)) * 16);
 #pragma unroll
         for (int m = 0; m < TILES; m++) {
           multiply(x[m][2 * n], a[m], b[0], b[1], T{});
@@ -223,12 +232,12 @@ __device__ void attention_tile(const float* qkv, const T* keys, const T* values,
   }
 }
 
-#define ATTENTION_TILE(NAME, TYPE, D, TILES, KEYS)                                                                                         \
-  extern "C" __global__ void __launch_bounds__(128, 2)                                                                                     \
-      attention_tile_##NAME##_##D(const float* qkv, const TYPE* keys, const TYPE* values, const int* offset, const int* length, float* out, \
-                                  float* lse, int tokens, int query_heads, int kv_heads, int window, float scale, float softcap) {         \
-    attention_tile<TYPE, D, TILES, KEYS>(qkv, keys, values, offset, length, out, lse, tokens, query_heads, kv_heads, window, scale,        \
-                                         softcap);                                                                                         \
+#define ATTENTION_TILE(NAME, TYPE, D, TILES, KEYS)                                                                   \
+  extern "C" __global__ void __launch_bounds__(128, 2) attention_tile_##NAME##_##D(                                  \
+      const float* qkv, const TYPE* keys, const TYPE* values, const int* offset, const int* length, float* out,      \
+      float* lse, int tokens, int query_heads, int kv_heads, int window, float scale, float softcap) {               \
+    attention_tile<TYPE, D, TILES, KEYS>(qkv, keys, values, offset, length, out, lse, tokens, query_heads, kv_heads, \
+                                         window, scale, softcap);                                                    \
   }
 #define ATTENTION_TILES(NAME, TYPE)      \
   ATTENTION_TILE(NAME, TYPE, 64, 2, 64)  \

@@ -16,7 +16,8 @@ struct barriers {
 
 /** Two warps copy tiles of rows. */
 template <int D>
-__device__ void copy_tiles(const uint16_t* rows, unsigned room, const barriers& barrier, int values, int start, int end) {
+__device__ void copy_tiles(const uint16_t* rows, unsigned room, const barriers& barrier, int values, int start,
+                           int end) {
   constexpr int chunks = D / 8, step = 64 / chunks;
   const int thread = threadIdx.x % 64, chunk = thread % chunks, row = thread / chunks;
   int tile = 0;
@@ -28,7 +29,8 @@ __device__ void copy_tiles(const uint16_t* rows, unsigned room, const barriers& 
     const int left = end - first - row;
 #pragma unroll 8
     for (int i = 0; i < tile_keys / step; i++) {
-      copy16(to + place_in_panels(tile_keys, row + i * step, chunk), i * step < left ? from + i * step * D : rows, i * step < left);
+      copy16(to + place_in_panels(tile_keys, row + i * step, chunk), i * step < left ? from + i * step * D : rows,
+             i * step < left);
     }
     arrive_after_copies(barrier.full(values, stage));
   }
@@ -80,16 +82,17 @@ struct softmax {
 };
 
 template <typename T, int D>
-__device__ void attend(const float* qkv, char* query_room, unsigned query_at, unsigned key_room, unsigned value_room, const barriers& barrier,
-                       float* out, float* lse, int tokens, int query_heads, int kv_heads, int head, int past, int first, int start, int end,
-                       int window, float scale, float softcap) {
+__device__ void attend(const float* qkv, char* query_room, unsigned query_at, unsigned key_room, unsigned value_room,
+                       const barriers& barrier, float* out, float* lse, int tokens, int query_heads, int kv_heads,
+                       int head, int past, int first, int start, int end, int window, float scale, float softcap) {
   constexpr float log2_e = 1.44269504f, ln_2 = 0.693147181f;
   constexpr int tile_bytes = tile_keys * D * 2, panel_bytes = tile_keys * 128;
   const int group = threadIdx.x / 128, own = first + group * 64;
   for (int i = threadIdx.x % 128; i < 64 * (D / 8); i += 128) {
     const int row = i / (D / 8), chunk = i % (D / 8);
     float q[8];
-    load8(qkv + (static_cast<size_t>(min(own + row, tokens - 1)) * (query_heads + 2 * kv_heads) + head) * D + chunk * 8, q);
+    load8(qkv + (static_cast<size_t>(min(own + row, tokens - 1)) * (query_heads + 2 * kv_heads) + head) * D + chunk * 8,
+          q);
     *reinterpret_cast<uint4*>(query_room + group * 64 * D * 2 + place_in_panels(64, row, chunk)) = pack8<T>(q);
   }
   show_tensor_cores();
@@ -116,8 +119,8 @@ __device__ void attend(const float* qkv, char* query_room, unsigned query_at, un
     begin_products();
 #pragma unroll
     for (int step = 0; step < D / 16; step++) {
-      products(x, panels(query + step / 4 * 64 * 128 + step % 4 * 32), panels(key_room + stage * tile_bytes + step / 4 * panel_bytes + step % 4 * 32),
-               step > 0, T{});
+      products(x, panels(query + step / 4 * 64 * 128 + step % 4 * 32),
+               panels(key_room + stage * tile_bytes + step / 4 * panel_bytes + step % 4 * 32), step > 0, T{});
     }
     commit_products();
   };
@@ -182,16 +185,20 @@ __device__ void attend(const float* qkv, char* query_room, unsigned query_at, un
     const float share = 1.0f / total;
     float* row = out + (static_cast<size_t>(i) * query_heads + head) * D + lane() % 4 * 2;
 #pragma unroll
-    for (int d = 0; d < D / 8; d++) *reinterpret_cast<float2*>(row + d * 8) = {result[4 * d + 2 * half] * share, result[4 * d + 2 * half + 1] * share};
+    for (int d = 0; d < D / 8; d++)
+      *reinterpret_cast<float2*>(row + d * 8) = {result[4 * d + 2 * half] * share,
+                                                 result[4 * d + 2 * half + 1] * share};
     if (lane() % 4 == 0) {
-      lse[static_cast<size_t>(head) * tokens + i] = soft.greatest[half] * (softcap > 0.0f ? 1.0f : soft.factor * ln_2) + logf(total);
+      lse[static_cast<size_t>(head) * tokens + i] =
+          soft.greatest[half] * (softcap > 0.0f ? 1.0f : soft.factor * ln_2) + logf(total);
     }
   }
 }
 
 template <typename T, int D>
-__device__ void attention_hopper(const float* qkv, const T* keys, const T* values, const int* offset, const int* length, float* out, float* lse,
-                                 int tokens, int query_heads, int kv_heads, int window, float scale, float softcap) {
+__device__ void attention_hopper(const float* qkv, const T* keys, const T* values, const int* offset, const int* length,
+                                 float* out, float* lse, int tokens, int query_heads, int kv_heads, int window,
+                                 float scale, float softcap) {
   constexpr int tile_bytes = tile_keys * D * 2, query_bytes = queries * D * 2;
   extern __shared__ __align__(1024) char room[];
   const unsigned unaligned = shared_address(room), base = (unaligned + 1023) & ~1023u;
@@ -214,24 +221,27 @@ __device__ void attention_hopper(const float* qkv, const T* keys, const T* value
   if (threadIdx.x >= consumers) {
     fewer_registers<40>();
     const bool of_values = threadIdx.x >= consumers + 64;
-    const uint16_t* rows = reinterpret_cast<const uint16_t*>(of_values ? values : keys) + static_cast<size_t>(offset[h]) * D;
+    const uint16_t* rows =
+        reinterpret_cast<const uint16_t*>(of_values ? values : keys) + static_cast<size_t>(offset[h]) * D;
     copy_tiles<D>(rows, of_values ? value_room : key_room, barrier, of_values, start, end);
   } else {
     more_registers<232>();
-    attend<T, D>(qkv, query_room, base, key_room, value_room, barrier, out, lse, tokens, query_heads, kv_heads, head, past, first, start, end, window,
-                 scale, softcap);
+    attend<T, D>(qkv, query_room, base, key_room, value_room, barrier, out, lse, tokens, query_heads, kv_heads, head,
+                 past, first, start, end, window, scale, softcap);
   }
 }
-#define ATTEND(TYPE, D) attention_hopper<TYPE, D>(qkv, keys, values, offset, length, out, lse, tokens, query_heads, kv_heads, window, scale, softcap)
+#define ATTEND(TYPE, D)                                                                                                \
+  attention_hopper<TYPE, D>(qkv, keys, values, offset, length, out, lse, tokens, query_heads, kv_heads, window, scale, \
+                            softcap)
 #else
 #define ATTEND(TYPE, D)
 #endif
 
-#define ATTENTION_HOPPER(NAME, TYPE, D)                                                                                                       \
-  extern "C" __global__ void __launch_bounds__(384, 1)                                                                                        \
-      attention_hopper_##NAME##_##D(const float* qkv, const TYPE* keys, const TYPE* values, const int* offset, const int* length, float* out, \
-                                    float* lse, int tokens, int query_heads, int kv_heads, int window, float scale, float softcap) {          \
-    ATTEND(TYPE, D);                                                                                                                          \
+#define ATTENTION_HOPPER(NAME, TYPE, D)                                                                         \
+  extern "C" __global__ void __launch_bounds__(384, 1) attention_hopper_##NAME##_##D(                           \
+      const float* qkv, const TYPE* keys, const TYPE* values, const int* offset, const int* length, float* out, \
+      float* lse, int tokens, int query_heads, int kv_heads, int window, float scale, float softcap) {          \
+    ATTEND(TYPE, D);                                                                                            \
   }
 ATTENTION_HOPPER(f16, f16, 64)
 ATTENTION_HOPPER(f16, f16, 128)

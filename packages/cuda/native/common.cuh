@@ -136,4 +136,6 @@ __device__ inline unsigned mix(unsigned x) {
   x = (x ^ (x >> 15)) * 0x846ca68bu;
   return x ^ (x >> 16);
 }
-__device__ inline float uniform(unsigned seed, unsigned counter) { return static_cast<float>(mix(counter ^ mix(seed + 0x9e3779b9u)) >> 8) * 0x1p-24f; }
+__device__ inline float uniform(unsigned seed, unsigned counter) {
+  return static_cast<float>(mix(counter ^ mix(seed + 0x9e3779b9u)) >> 8) * 0x1p-24f;
+}

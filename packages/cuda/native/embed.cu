@@ -11,8 +11,8 @@ __device__ void embed(const int* ids, const void* table, float* out, int vocabul
   out[static_cast<size_t>(blockIdx.x) * width + i] = scale * all.get(row * width + i);
 }
 
-#define EMBED(NAME, TYPE)                                                                                                 \
-  KERNEL embed_##NAME(const int* ids, const void* table, float* out, int vocabulary, int width, float scale) {            \
-    embed<TYPE>(ids, table, out, vocabulary, width, scale);                                                               \
+#define EMBED(NAME, TYPE)                                                                                      \
+  KERNEL embed_##NAME(const int* ids, const void* table, float* out, int vocabulary, int width, float scale) { \
+    embed<TYPE>(ids, table, out, vocabulary, width, scale);                                                    \
   }
 EACH_WEIGHT(EMBED)

@@ -20,7 +20,8 @@ struct dense_tile {
     for (int i = 0; i < ROWS * chunks / THREADS; i++) {
       const int n = i * THREADS + threadIdx.x, row = n / chunks, chunk = n % chunks, at = k + chunk * 8;
       const bool there = at < end;
-      copy16(to + place(row, chunk), matrix + static_cast<size_t>(min(first + row, count - 1)) * width + (there ? at : 0), there);
+      copy16(to + place(row, chunk),
+             matrix + static_cast<size_t>(min(first + row, count - 1)) * width + (there ? at : 0), there);
     }
   }
   /** 16 x 16 from `row` on, as the first factor. */
@@ -39,7 +40,8 @@ struct weight_tile : dense_tile<tile_outs, DEPTH> {
   using number = W;
   const uint16_t* matrix;
   int outs, width;
-  __device__ weight_tile(const void* at, int outs, int width) : matrix(static_cast<const uint16_t*>(at)), outs(outs), width(width) {}
+  __device__ weight_tile(const void* at, int outs, int width)
+      : matrix(static_cast<const uint16_t*>(at)), outs(outs), width(width) {}
   template <int THREADS>
   __device__ void copy(unsigned to, int first, int k, int end) const {
     dense_tile<tile_outs, DEPTH>::template copy<THREADS>(to, matrix, first, outs, width, k, end);
@@ -86,7 +88,8 @@ struct quant_tile {
       const int n = i * THREADS + threadIdx.x, row = n / chunks, chunk = n % chunks, at = k + chunk * per_chunk;
       const bool there = at < end;
       const size_t index = static_cast<size_t>(min(first + row, outs - 1)) * width + (there ? at : 0);
-      copy16(to + row * stride + chunk * 16, all.quants + index / block_size * BYTES + (BYTES == 32 ? index % block_size : 0), there);
+      copy16(to + row * stride + chunk * 16,
+             all.quants + index / block_size * BYTES + (BYTES == 32 ? index % block_size : 0), there);
     }
   }
   template <int TILES>
@@ -101,7 +104,8 @@ struct quant_tile {
     for (int tile = 0; tile < TILES; tile++) {
 #pragma unroll
       for (int half = 0; half < 2; half++) {
-        const size_t row = static_cast<size_t>(min(first + tile * 16 + half * 8 + lane() / 4, outs - 1)) * (width / block_size);
+        const size_t row =
+            static_cast<size_t>(min(first + tile * 16 + half * 8 + lane() / 4, outs - 1)) * (width / block_size);
 #pragma unroll
         for (int block = 0; block < blocks; block++) {
           // Past the end activations are 0: any finite scale will do.
@@ -117,7 +121,8 @@ struct quant_tile {
     const int block = step / 2;
 #pragma unroll
     for (int half = 0; half < 2; half++) {
-      const unsigned start = tile + (row + half * 8 + lane() / 4) * stride + block * BYTES + (BYTES == 32 ? step % 2 * 16 : 0);
+      const unsigned start =
+          tile + (row + half * 8 + lane() / 4) * stride + block * BYTES + (BYTES == 32 ? step % 2 * 16 : 0);
       const unsigned word = word_at(start + lane() % 4 * 4);
       const __half2 scale = __half2half2(by.scale[index][half][block]);
       __half2 first, second;
@@ -169,8 +174,10 @@ struct weight_tile<q4_1, 64> : quant_tile<q4_1, 16> {
  * store(row, out, sum).
  */
 template <typename W, int ROWS, int DEPTH, int WARP_OUTS, int WARP_ROWS, int STAGES, typename Store>
-__device__ void linear_tile(const uint16_t* x, const void* matrix, int rows, int width, int outs, int part, Store store) {
-  constexpr int threads = tile_outs / WARP_OUTS * (ROWS / WARP_ROWS) * 32, out_tiles = WARP_OUTS / 16, row_tiles = WARP_ROWS / 8;
+__device__ void linear_tile(const uint16_t* x, const void* matrix, int rows, int width, int outs, int part,
+                            Store store) {
+  constexpr int threads = tile_outs / WARP_OUTS * (ROWS / WARP_ROWS) * 32, out_tiles = WARP_OUTS / 16,
+                row_tiles = WARP_ROWS / 8;
   using source = weight_tile<W, DEPTH>;
   using number = typename source::number;
   using activations = dense_tile<ROWS, DEPTH>;
@@ -214,13 +221,15 @@ __device__ void linear_tile(const uint16_t* x, const void* matrix, int rows, int
     for (int step = 0; step < DEPTH / 16; step++) {
       unsigned a[out_tiles][4], b[row_tiles / 2][4];
 #pragma unroll
-      for (int r = 0; r < row_tiles / 2; r++) activations::columns16(b[r], tile + source::bytes, warp_row + r * 16, step);
+      for (int r = 0; r < row_tiles / 2; r++)
+        activations::columns16(b[r], tile + source::bytes, warp_row + r * 16, step);
 #pragma unroll
       for (int o = 0; o < out_tiles; o++) weight.rows16(a[o], tile, warp_out + o * 16, step, scales, o);
 #pragma unroll
       for (int o = 0; o < out_tiles; o++) {
 #pragma unroll
-        for (int r = 0; r < row_tiles; r++) multiply(sums[o][r], a[o], b[r / 2][r % 2 * 2], b[r / 2][r % 2 * 2 + 1], number{});
+        for (int r = 0; r < row_tiles; r++)
+          multiply(sums[o][r], a[o], b[r / 2][r % 2 * 2], b[r / 2][r % 2 * 2 + 1], number{});
       }
     }
     stage = stage + 1 == STAGES ? 0 : stage + 1;
@@ -231,7 +240,8 @@ __device__ void linear_tile(const uint16_t* x, const void* matrix, int rows, int
     for (int r = 0; r < row_tiles; r++) {
 #pragma unroll
       for (int i = 0; i < 4; i++) {
-        const int out = first_out + warp_out + o * 16 + lane() / 4 + i / 2 * 8, row = first_row + warp_row + r * 8 + lane() % 4 * 2 + i % 2;
+        const int out = first_out + warp_out + o * 16 + lane() / 4 + i / 2 * 8,
+                  row = first_row + warp_row + r * 8 + lane() % 4 * 2 + i % 2;
         if (out < outs && row < rows) store(row, out, sums[o][r][i]);
       }
     }

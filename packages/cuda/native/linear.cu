@@ -70,18 +70,23 @@ struct chunk<float> {
   __device__ void load(const weights<float>& all, size_t index) { bits = stream(all.at + index); }
   static __device__ int at(int piece) { return piece * 4; }
   __device__ void unpack(int, float (&w)[4]) const {
-    w[0] = __uint_as_float(bits.x), w[1] = __uint_as_float(bits.y), w[2] = __uint_as_float(bits.z), w[3] = __uint_as_float(bits.w);
+    w[0] = __uint_as_float(bits.x), w[1] = __uint_as_float(bits.y), w[2] = __uint_as_float(bits.z),
+    w[3] = __uint_as_float(bits.w);
   }
   __device__ float value(float, float) const { return 0.0f; }
 };
-__device__ inline unsigned word_of(uint4 bits, int i) { return i == 0 ? bits.x : i == 1 ? bits.y : i == 2 ? bits.z : bits.w; }
+__device__ inline unsigned word_of(uint4 bits, int i) {
+  return i == 0 ? bits.x : i == 1 ? bits.y : i == 2 ? bits.z : bits.w;
+}
 template <>
 struct chunk<q8_0> {
   static constexpr int count = 16, size = 4;
   static constexpr bool scaled = true;
   uint4 bits;
   f16 scale;
-  __device__ void load(const weights<q8_0>& all, size_t index) { bits = stream(all.quants + index), scale = all.scales[index / 32]; }
+  __device__ void load(const weights<q8_0>& all, size_t index) {
+    bits = stream(all.quants + index), scale = all.scales[index / 32];
+  }
   static __device__ int at(int piece) { return piece * 4; }
   /** 1024 + 128 + quant, made as f16: converting whole numbers takes the device four times as long. */
   __device__ void unpack(int piece, float (&w)[4]) const {
@@ -112,7 +117,9 @@ struct chunk_of_nibbles {
 template <>
 struct chunk<q4_0> : chunk_of_nibbles {
   f16 scale;
-  __device__ void load(const weights<q4_0>& all, size_t index) { bits = stream(all.quants + index / 2), scale = all.scales[index / 32]; }
+  __device__ void load(const weights<q4_0>& all, size_t index) {
+    bits = stream(all.quants + index / 2), scale = all.scales[index / 32];
+  }
   __device__ float value(float dot, float sum) const { return to_f32(scale) * (dot - 1032.0f * sum); }
 };
 template <>
@@ -121,7 +128,9 @@ struct chunk<q4_1> : chunk_of_nibbles {
   __device__ void load(const weights<q4_1>& all, size_t index) {
     bits = stream(all.quants + index / 2), scale = all.scales[index / 32], minimum = all.minimums[index / 32];
   }
-  __device__ float value(float dot, float sum) const { return to_f32(scale) * (dot - 1024.0f * sum) + to_f32(minimum) * sum; }
+  __device__ float value(float dot, float sum) const {
+    return to_f32(scale) * (dot - 1024.0f * sum) + to_f32(minimum) * sum;
+  }
 };
 
 constexpr int few_outs = 4;
@@ -182,7 +191,8 @@ __device__ void linear_few(const float* x, const void* matrix, finish end, int r
 #pragma unroll
     for (int o = 0; o < few_outs; o++) {
 #pragma unroll
-      for (int r = 0; r < R; r++) sum[o][r] = chunk<W>::scaled ? sum[o][r] + now[o].value(dot[o][r], whole[r]) : dot[o][r];
+      for (int r = 0; r < R; r++)
+        sum[o][r] = chunk<W>::scaled ? sum[o][r] + now[o].value(dot[o][r], whole[r]) : dot[o][r];
     }
   }
 #pragma unroll
@@ -202,18 +212,20 @@ __device__ void linear_few(const float* x, const void* matrix, finish end, int r
   }
 }
 
-#define LINEAR_ANY(NAME, TYPE)                                                                                                          \
-  KERNEL linear_any_##NAME(const float* x, const void* weight, const float* bias, const float* residual, float* out, int rows, int width, \
-                           int outs) {                                                                                                  \
-    linear_any<TYPE>(x, weight, {bias, residual, out, outs}, rows, width);                                                              \
+#define LINEAR_ANY(NAME, TYPE)                                                                                       \
+  KERNEL linear_any_##NAME(const float* x, const void* weight, const float* bias, const float* residual, float* out, \
+                           int rows, int width, int outs) {                                                          \
+    linear_any<TYPE>(x, weight, {bias, residual, out, outs}, rows, width);                                           \
   }
-#define LINEAR_FEW(NAME, TYPE, R)                                                                                                             \
-  extern "C" __global__ void __launch_bounds__(256)                                                                                           \
-      linear_few_##NAME##_##R(const float* x, const void* weight, const float* bias, const float* residual, float* out, int rows, int width,  \
-                              int outs) {                                                                                                     \
-    linear_few<TYPE, R>(x, weight, {bias, residual, out, outs}, rows, width);                                                                 \
+#define LINEAR_FEW(NAME, TYPE, R)                                                                           \
+  extern "C" __global__ void __launch_bounds__(256)                                                         \
+      linear_few_##NAME##_##R(const float* x, const void* weight, const float* bias, const float* residual, \
+                              float* out, int rows, int width, int outs) {                                  \
+    linear_few<TYPE, R>(x, weight, {bias, residual, out, outs}, rows, width);                               \
   }
-#define LINEAR(NAME, TYPE) LINEAR_ANY(NAME, TYPE) LINEAR_FEW(NAME, TYPE, 1) LINEAR_FEW(NAME, TYPE, 2) LINEAR_FEW(NAME, TYPE, 4) LINEAR_FEW(NAME, TYPE, 8)
+#define LINEAR(NAME, TYPE) \
+  LINEAR_ANY(NAME, TYPE)   \
+  LINEAR_FEW(NAME, TYPE, 1) LINEAR_FEW(NAME, TYPE, 2) LINEAR_FEW(NAME, TYPE, 4) LINEAR_FEW(NAME, TYPE, 8)
 EACH_WEIGHT(LINEAR)
 
 /** Eight numbers a thread. */
@@ -238,7 +250,8 @@ KERNEL linear_round_quantised(const float* x, uint4* to, int sixteens) {
   to[2 * i + 1] = pack8<f16>({low[2], low[3], low[6], low[7], high[2], high[3], high[6], high[7]});
 }
 
-KERNEL linear_join(const float* parts, const float* bias, const float* residual, float* out, int rows, int outs, int splits) {
+KERNEL linear_join(const float* parts, const float* bias, const float* residual, float* out, int rows, int outs,
+                   int splits) {
   const size_t i = static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x, count = static_cast<size_t>(rows) * outs;
   if (i >= count) return;
   float sum = 0.0f;
@@ -246,16 +259,19 @@ KERNEL linear_join(const float* parts, const float* bias, const float* residual,
   finish{bias, residual, out, outs}(i / outs, static_cast<int>(i % outs), sum);
 }
 
-#define LINEAR_TILE(NAME, TYPE, ROWS, DEPTH, WARP_OUTS, WARP_ROWS, STAGES, THREADS, BLOCKS)                                                  \
-  extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)                                                                              \
-      linear_tile_##NAME##_##ROWS(const uint16_t* x, const void* weight, const float* bias, const float* residual, float* out, float* parts, \
-                                  int rows, int width, int outs, int part) {                                                                 \
-    const finish end = {bias, residual, out, outs};                                                                                          \
-    const bool whole = gridDim.z == 1;                                                                                                       \
-    linear_tile<TYPE, ROWS, DEPTH, WARP_OUTS, WARP_ROWS, STAGES>(x, weight, rows, width, outs, part, [=](int r, int o, float sum) {          \
-      if (whole) end(r, o, sum);                                                                                                             \
-      else parts[(static_cast<size_t>(blockIdx.z) * rows + r) * outs + o] = sum;                                                             \
-    });                                                                                                                                      \
+#define LINEAR_TILE(NAME, TYPE, ROWS, DEPTH, WARP_OUTS, WARP_ROWS, STAGES, THREADS, BLOCKS)                        \
+  extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)                                                    \
+      linear_tile_##NAME##_##ROWS(const uint16_t* x, const void* weight, const float* bias, const float* residual, \
+                                  float* out, float* parts, int rows, int width, int outs, int part) {             \
+    const finish end = {bias, residual, out, outs};                                                                \
+    const bool whole = gridDim.z == 1;                                                                             \
+    linear_tile<TYPE, ROWS, DEPTH, WARP_OUTS, WARP_ROWS, STAGES>(                                                  \
+        x, weight, rows, width, outs, part, [=](int r, int o, float sum) {                                         \
+          if (whole)                                                                                               \
+            end(r, o, sum);                                                                                        \
+          else                                                                                                     \
+            parts[(static_cast<size_t>(blockIdx.z) * rows + r) * outs + o] = sum;                                  \
+        });                                                                                                        \
   }
 #define LINEAR_TILES(NAME, TYPE)                     \
   LINEAR_TILE(NAME, TYPE, 16, 64, 32, 16, 4, 128, 2) \

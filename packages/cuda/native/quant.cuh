@@ -34,7 +34,9 @@ struct weights {
 template <>
 struct weights<q8_0> : planes<32> {
   using planes<32>::planes;
-  __device__ float get(size_t index) const { return to_f32(scales[index / 32]) * static_cast<float>(static_cast<int8_t>(quants[index])); }
+  __device__ float get(size_t index) const {
+    return to_f32(scales[index / 32]) * static_cast<float>(static_cast<int8_t>(quants[index]));
+  }
 };
 __device__ inline int nibble(const uint8_t* quants, size_t index) {
   const int pair = quants[index / 32 * 16 + index % 16];
@@ -43,7 +45,9 @@ __device__ inline int nibble(const uint8_t* quants, size_t index) {
 template <>
 struct weights<q4_0> : planes<16> {
   using planes<16>::planes;
-  __device__ float get(size_t index) const { return to_f32(scales[index / 32]) * static_cast<float>(nibble(quants, index) - 8); }
+  __device__ float get(size_t index) const {
+    return to_f32(scales[index / 32]) * static_cast<float>(nibble(quants, index) - 8);
+  }
 };
 template <>
 struct weights<q4_1> : planes<16> {

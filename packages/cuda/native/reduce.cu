@@ -51,22 +51,25 @@ __device__ void rows(const float* x, const int* length, float* out, int axis, in
 }
 
 template <typename KIND>
-__device__ void lanes(const float* x, const int* length, float* out, unsigned results, int axis, int d1, int d2, int steps, int stride, int share) {
+__device__ void lanes(const float* x, const int* length, float* out, unsigned results, int axis, int d1, int d2,
+                      int steps, int stride, int share) {
   const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= results) return;
   const walk at(i, length, axis, d1, d2, steps, share);
   float result = KIND::none;
-  for (int n = 0; n < at.count; n++) result = KIND::combine(result, KIND::take(x[at.start + static_cast<size_t>(n) * stride]));
+  for (int n = 0; n < at.count; n++)
+    result = KIND::combine(result, KIND::take(x[at.start + static_cast<size_t>(n) * stride]));
   out[i] = KIND::finish(result, at.count);
 }
 
-#define REDUCE(NAME, KIND)                                                                                                                  \
-  KERNEL reduce_rows_##NAME(const float* x, const int* length, float* out, int axis, int d1, int d2, int steps, int share) {                \
-    rows<KIND>(x, length, out, axis, d1, d2, steps, share);                                                                                 \
-  }                                                                                                                                         \
-  KERNEL reduce_lanes_##NAME(const float* x, const int* length, float* out, unsigned results, int axis, int d1, int d2, int steps,          \
-                             int stride, int share) {                                                                                       \
-    lanes<KIND>(x, length, out, results, axis, d1, d2, steps, stride, share);                                                               \
+#define REDUCE(NAME, KIND)                                                                                      \
+  KERNEL reduce_rows_##NAME(const float* x, const int* length, float* out, int axis, int d1, int d2, int steps, \
+                            int share) {                                                                        \
+    rows<KIND>(x, length, out, axis, d1, d2, steps, share);                                                     \
+  }                                                                                                             \
+  KERNEL reduce_lanes_##NAME(const float* x, const int* length, float* out, unsigned results, int axis, int d1, \
+                             int d2, int steps, int stride, int share) {                                        \
+    lanes<KIND>(x, length, out, results, axis, d1, d2, steps, stride, share);                                   \
   }
 
 REDUCE(sum, sum)

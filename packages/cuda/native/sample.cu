@@ -41,7 +41,8 @@ __device__ kept cut(kept from, u64 target, int vocabulary, Bits bits_of, Measure
   const run own(vocabulary);
   const auto ties = [&](int id) { return id < own.end && bits_of(id) == least && from.has(least, id); };
   int found = 0, total;
-  for (int id = own.begin + lane(); id - lane() < own.end; id += 32) found += __popc(__ballot_sync(all_lanes, ties(id)));
+  for (int id = own.begin + lane(); id - lane() < own.end; id += 32)
+    found += __popc(__ballot_sync(all_lanes, ties(id)));
   int before = before_warp(found, room.counts, &total);
   __syncthreads();
   if (threadIdx.x == 0) room.token = vocabulary;
@@ -62,14 +63,15 @@ __device__ kept cut(kept from, u64 target, int vocabulary, Bits bits_of, Measure
 }
 
 extern "C" __global__ void __launch_bounds__(1024)
-    sample(const float* all_logits, const float* params, const int* seeds, const int* stops, int* history, int* steps, int* ended, int* tokens,
-           int* ids, int vocabulary, int ring, int stop_count) {
+    sample(const float* all_logits, const float* params, const int* seeds, const int* stops, int* history, int* steps,
+           int* ended, int* tokens, int* ids, int vocabulary, int ring, int stop_count) {
   __shared__ memory room;
   const int s = blockIdx.x, step = steps[s];
   if (ended[s] != 0) return;
   const float* logits = all_logits + static_cast<size_t>(s) * vocabulary;
   int* seen = history ? history + static_cast<size_t>(s) * vocabulary : nullptr;
-  const float temperature = params[5 * s], top_k = params[5 * s + 1], top_p = params[5 * s + 2], min_p = params[5 * s + 3], penalty = params[5 * s + 4];
+  const float temperature = params[5 * s], top_k = params[5 * s + 1], top_p = params[5 * s + 2],
+              min_p = params[5 * s + 3], penalty = params[5 * s + 4];
 
   const auto logit_of = [&](int id) {
     float x = logits[id];
@@ -81,7 +83,8 @@ extern "C" __global__ void __launch_bounds__(1024)
   if (threadIdx.x == 0) room.best = 0;
   __syncthreads();
   u64 best = 0;
-  for (int id = threadIdx.x; id < vocabulary; id += blockDim.x) best = max(best, static_cast<u64>(bits_of(id)) << 32 | ~static_cast<unsigned>(id));
+  for (int id = threadIdx.x; id < vocabulary; id += blockDim.x)
+    best = max(best, static_cast<u64>(bits_of(id)) << 32 | ~static_cast<unsigned>(id));
   atomicMax(&room.best, best);
   __syncthreads();
   const int likeliest = static_cast<int>(~static_cast<unsigned>(room.best));

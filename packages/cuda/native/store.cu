@@ -1,7 +1,8 @@
 // store: the rows of x [heads, capacity] within each head's length into a plane of the arena, unless the sequence has ended. One thread a row.
 #include "common.cuh"
 
-KERNEL store(const float* x, const int* offset, const int* length, const int* ended, float* target, unsigned heads, int capacity, int kv_heads) {
+KERNEL store(const float* x, const int* offset, const int* length, const int* ended, float* target, unsigned heads,
+             int capacity, int kv_heads) {
   const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= heads * capacity) return;
   const int h = i / capacity, j = i % capacity;

@@ -4,8 +4,8 @@
 #include "select.cuh"
 
 extern "C" __global__ void __launch_bounds__(1024)
-    topk(const float* scores, const int* positions, const int* offset, const int* length, const int* keep, int* rows, int* count, int capacity,
-            int most) {
+    topk(const float* scores, const int* positions, const int* offset, const int* length, const int* keep, int* rows,
+         int* count, int capacity, int most) {
   __shared__ unsigned bins[256];
   __shared__ digit room;
   __shared__ int counts[32];
@@ -22,7 +22,9 @@ extern "C" __global__ void __launch_bounds__(1024)
   const auto load = [&](u64(&keys)[ahead], int row, int step, int end, bool whole) {
 #pragma unroll
     for (int i = 0; i < ahead; i++, row += step) {
-      keys[i] = row < end ? static_cast<u64>(ordered(score[row])) << 32 | (whole ? ~(static_cast<unsigned>(position[row]) ^ 0x80000000u) : 0xffffffffu) : 0;
+      keys[i] = row < end ? static_cast<u64>(ordered(score[row])) << 32 |
+                                (whole ? ~(static_cast<unsigned>(position[row]) ^ 0x80000000u) : 0xffffffffu)
+                          : 0;
     }
   };
   if (k < n) {
