@@ -1,4 +1,5 @@
-// The Node-API face of `Device`: plain functions whose first argument is the device that `open` gave. No function waits for the device.
+// The Node-API interface of `Device`: functions whose first argument is the device that `open` returned. No function
+// waits for the device.
 #include <node_api.h>
 
 #include <stdexcept>
@@ -7,12 +8,12 @@
 
 namespace {
 
-/** A device and the way back to JavaScript. Lives until `destroy`, or until the environment ends. */
+/** A device and its callback into JavaScript. Exists until `destroy`, or until the environment ends. */
 struct Handle {
   std::unique_ptr<Device> device;
   napi_threadsafe_function tell = nullptr;
   napi_env env = nullptr;
-  /** Reads and waits under way: as long as there are some, the process stays alive. */
+  /** Pending reads and waits. They keep the process alive. */
   int pending = 0;
 };
 
@@ -92,7 +93,7 @@ void hold(Handle& handle) {
   if (handle.pending++ == 0) napi_ref_threadsafe_function(handle.env, handle.tell);
 }
 
-/** complete(ticket, kind, message, lost, data), on the thread of JavaScript. */
+/** Calls complete(ticket, kind, message, lost, data) on the JavaScript thread. */
 void complete(napi_env env, napi_value callback, void* context, void* data) {
   const std::unique_ptr<Completion> done(static_cast<Completion*>(data));
   if (env == nullptr || callback == nullptr) return;
@@ -118,7 +119,7 @@ void endWithEnvironment(void* data) {
   handle->device.reset();
 }
 
-/** probe(): undefined, or why no device can be opened. */
+/** probe(): undefined, or the reason why no device can be opened. */
 napi_value probe(napi_env env, napi_callback_info) {
   std::string reason;
   napi_value result;
@@ -244,14 +245,14 @@ napi_value reserved(napi_env env, napi_callback_info info) {
   const Arguments given(env, info);
   return numberOf(env, given.device().reserved());
 }
-/** close(device, ticket): gives all back in order, and tells the ticket last. */
+/** close(device, ticket): releases everything in order, then completes the ticket. */
 napi_value close(napi_env env, napi_callback_info info) {
   const Arguments given(env, info);
   given.device().close(given.number(1));
   hold(given.handle());
   return nothing();
 }
-/** destroy(device): after the ticket of `close` was told. */
+/** destroy(device): must follow the completion of the ticket of `close`. */
 napi_value destroy(napi_env env, napi_callback_info info) {
   const Arguments given(env, info);
   Handle& handle = given.handle();
@@ -261,7 +262,7 @@ napi_value destroy(napi_env env, napi_callback_info info) {
   return nothing();
 }
 
-/** A C++ exception must not cross into Node: it becomes a JavaScript one. */
+/** Turns a C++ exception into a JavaScript one: it must not cross into Node. */
 template <napi_callback Body>
 napi_value guarded(napi_env env, napi_callback_info info) {
   try {

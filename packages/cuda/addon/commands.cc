@@ -1,4 +1,4 @@
-// What a device runs: kernels, launches of them, and programs of launches, which are CUDA graphs.
+// What a device runs: kernels, their launches, and programs of launches, which are CUDA graphs.
 #include <cstring>
 
 #include "device.h"
@@ -28,9 +28,9 @@ void Device::kernel(uint32_t kernel, uint32_t module, std::string name, int shar
 }
 
 /**
- * Launches one after the other. Each is words of 32 bits: kernel, grid x, y, z, threads, shared bytes, bytes of arguments, number of
- * addresses; for each address its byte in the arguments, its buffer (0 for none), and its offset (low, high); then the arguments. Kernel 0 is a product
- * of cuBLASLt, see `multiply`.
+ * Runs launches in order. A launch consists of 32-bit words: kernel, grid x, y, z, threads, bytes of shared memory,
+ * bytes of arguments, count of addresses; for each address its byte in the arguments, its buffer (0 for null) and its
+ * offset (low, high); then the arguments. Kernel 0 stands for a product of cuBLASLt, see `multiply`.
  */
 void Device::launchAll(const Bytes& commands, CUstream stream) {
   constexpr size_t head = 8, perAddress = 4;
@@ -73,7 +73,10 @@ void Device::launchAll(const Bytes& commands, CUstream stream) {
   }
 }
 
-/** Rows, width, outs in place of a grid; 1 for f16 and 0 for bf16 in place of threads; bytes of workspace. Arguments: the addresses of a `Product`. */
+/**
+ * Runs a product of cuBLASLt. The words hold rows, width and outs instead of a grid, 1 for f16 or 0 for bf16 instead of
+ * threads, and the bytes of the workspace. The arguments are the addresses of a `Product`.
+ */
 void Device::multiply(const uint32_t* words, const uint8_t* arguments, size_t bytes, CUstream stream) {
   CUdeviceptr places[6];
   if (!products_ || bytes != sizeof places) return fail(Failure::device, "a product for cuBLASLt, which is not there");

@@ -60,7 +60,7 @@ struct CublasLt {
 #undef CUBLAS_MEMBER
 };
 
-/** cuBLAS counts columns first: its product is weight (transposed) times x, which gives out's rows as columns. */
+/** cuBLAS is column-major: its product is weight (transposed) times x, whose columns are the rows of out. */
 struct Products::Prepared {
   const CublasLt& library;
   Handle description = nullptr, weight = nullptr, x = nullptr, out = nullptr;

@@ -108,7 +108,7 @@ void Device::submitAll() {
   if (closeTicket_ != 0) tell_(completion(closeTicket_));
 }
 
-/** Gives back whatever there is. */
+/** Releases everything that exists. */
 void Device::finish() {
   for (auto& entry : programs_) cuda_.graphExecDestroy(entry.second);
   for (auto& entry : buffers_) {
@@ -170,7 +170,7 @@ void Device::allocate(uint32_t buffer, size_t bytes) {
     CUdeviceptr pointer = 0;
     CUresult error = cuda_.memAllocFromPoolAsync(&pointer, size, pool_, stream_);
     if (error == CUDA_ERROR_OUT_OF_MEMORY) {
-      // What was freed may lie in pieces: have them back, once.
+      // The pool may be fragmented: return its memory to the device and retry once.
       cuda_.streamSynchronize(stream_);
       cuda_.memPoolTrimTo(pool_, 0);
       error = cuda_.memAllocFromPoolAsync(&pointer, size, pool_, stream_);
@@ -270,7 +270,7 @@ void Device::waitAll() {
       next = std::move(waiting_.front());
       waiting_.pop_front();
     }
-    // Short waits are the rule while tokens are decoded: look often at first, then ever more rarely.
+    // Waits are short while tokens are decoded: poll often at first, then less and less.
     CUresult error = CUDA_SUCCESS;
     if (next.event) {
       const auto start = std::chrono::steady_clock::now();

@@ -1,5 +1,6 @@
-// The part of the CUDA driver API that is used here, declared by hand so that no CUDA header is needed, and opened at run time so that a machine
-// without the driver gets an error and no crash. Names, types and constants are those of NVIDIA's CUDA Driver API reference, version 12 and up.
+// The part of the CUDA driver API that is used here. It is declared by hand, so that no CUDA header is needed, and
+// loaded at run time, so that a machine without the driver gets an error instead of a crash. Names, types and constants
+// are those of NVIDIA's CUDA Driver API reference, version 12 and later.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -50,7 +51,7 @@ enum : int {
   CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT = 5,
 };
 
-// Name in this program, symbol in the library, parameters.
+// Each entry: name in this program, symbol in the library, parameters.
 #define CUDA_DRIVER(ENTRY)                                                                                          \
   ENTRY(init, "cuInit", (unsigned flags))                                                                           \
   ENTRY(driverGetVersion, "cuDriverGetVersion", (int* version))                                                     \
@@ -106,8 +107,8 @@ struct Driver {
   CUDA_DRIVER(CUDA_MEMBER)
 #undef CUDA_MEMBER
 
-  /** The driver, or null and why there is none. Opened once a process. */
+  /** The driver, opened once per process; or null and a reason. */
   static const Driver* open(std::string& reason);
-  /** "cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY, out of memory" */
+  /** The text of an error, such as "cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY, out of memory". */
   std::string describe(const char* call, CUresult error) const;
 };

@@ -1,4 +1,4 @@
-// advance: counter[r, s, i] += by for every sequence s that has not ended. One thread a counter.
+// advance: counter[r, s, i] += by for every sequence s that has not ended. One thread per counter.
 #include "common.cuh"
 
 KERNEL advance(int* counter, const int* ended, unsigned elements, unsigned sequences, unsigned width, int by) {

@@ -1,5 +1,5 @@
-// append: keys, values and cells of new tokens behind the rows of their head. One thread a number of a row; grid (tokens, numbers, heads).
-// Operands that the spec leaves out are null.
+// append: stores keys, values and cells of new tokens after the existing rows of each head. One thread per number of a
+// row; grid (tokens, numbers, heads). Operands that the spec leaves out are null pointers.
 #include "common.cuh"
 
 template <typename T>

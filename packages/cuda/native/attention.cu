@@ -1,6 +1,6 @@
 // attention: prefill of one sequence over ragged rows, with log-sum-exp.
-// `attention_any_*`: any head size up to 256 and any alignment, in f32; one block of 128 threads a query and head, tiles of 128 keys with running
-// maximum and sum (online softmax, arXiv 1805.02867).
+// `attention_any_*`: any head size up to 256 and any alignment, in f32. One block of 128 threads per query and head
+// walks over tiles of 128 keys with a running maximum and sum (online softmax, arXiv 1805.02867).
 #include "tensor-core.cuh"
 
 constexpr int any_tile = 128;
@@ -61,13 +61,15 @@ __device__ void attention_any(const float* qkv, const T* keys, const T* values, 
   }
 EACH_KV(ATTENTION)
 
-// `attention_tile_*_D`: head size D, on tensor cores (FlashAttention-2, arXiv 2307.08691): a block of four warps takes 64 or 128 queries of one head and
-// walks over tiles of rows; queries and weights of values are rounded to the rows' 16 bits. While products with K run, V is on its way, and the next K
-// while those with V do. Rows in shared memory are padded by 16 bytes, so that eight of them lie in different banks. Grid (queries, heads).
-/** Rows from `first` on; zeros from row `end` on. */
+// `attention_tile_*_D`: head size D, on tensor cores (FlashAttention-2, arXiv 2307.08691). A block of four warps takes
+// 64 or 128 queries of one head and walks over tiles of rows. Queries and softmax weights are rounded to the 16 bits of
+// the rows. V is copied during the products with K, and the next K during the products with V. Rows in shared memory
+// are padded by 16 bytes, so that eight of them are in different banks. Grid (queries, heads).
+
+/** Copies rows from `first` on to shared memory; rows from `end` on become zeros. */
 template <int D, int ROWS, int THREADS>
 __device__ inline void copy_rows(unsigned to, const uint16_t* rows, int first, int end) {
-  // A thread copies the same chunk of every `step`th row.
+  // A thread copies the same chunk of every `step`-th row.
   constexpr int chunks = D / 8, stride = 2 * D + 16, fit = THREADS / chunks, step = fit >= 16 ? 16 : fit >= 8 ? 8 : 4;
   const int row = threadIdx.x / chunks, chunk = threadIdx.x % chunks, left = end - first - row;
   if (row >= step) return;
@@ -77,7 +79,7 @@ __device__ inline void copy_rows(unsigned to, const uint16_t* rows, int first, i
   for (int i = 0; i < ROWS / step; i++) copy16(to + i * step * stride, from + i * step * D, i * step < left);
 }
 
-/** TILES: of 16 queries, for each of four warps; KEYS: rows of a tile. */
+/** TILES: tiles of 16 queries for each of the four warps; KEYS: rows of a tile. */
 template <typename T, int D, int TILES, int KEYS>
 __device__ void attention_tile(const float* qkv, const T* keys, const T* values, const int* offset, const int* length,
                                float* out, float* lse, int tokens, int query_heads, int kv_heads, int window,
@@ -87,10 +89,10 @@ __device__ void attention_tile(const float* qkv, const T* keys, const T* values,
   extern __shared__ __align__(128) char room[];
   const unsigned query_room = shared_address(room), key_room = query_room + queries * stride,
                  value_room = key_room + KEYS * stride;
-  // Those that see most start first.
+  // Blocks that see the most rows start first.
   const int first = (gridDim.x - 1 - blockIdx.x) * queries, head = blockIdx.y, h = head / (query_heads / kv_heads);
   const int past = length[h], last = min(first + queries, tokens) - 1, end = past + last + 1;
-  // 0: no window.
+  // A window of 0 stands for none.
   const int reach = window > 0 ? window : 0x7fffffff, start = max(0, past + first - reach + 1);
   const uint16_t* key_rows = reinterpret_cast<const uint16_t*>(keys) + static_cast<size_t>(offset[h]) * D;
   const uint16_t* value_rows = reinterpret_cast<const uint16_t*>(values) + static_cast<size_t>(offset[h]) * D;
@@ -150,7 +152,7 @@ __device__ void attention_tile(const float* qkv, const T* keys, const T* values,
     if (tile + KEYS < end) copy_rows<D, KEYS, 128>(key_room, key_rows, tile + KEYS, end);
     commit_copies();
 
-    // Some query of the block does not see all of the tile.
+    // Set if a query of the block does not see the whole tile.
     const bool partial = tile + KEYS > past + first + 1 || tile <= past + last - reach;
 #pragma unroll
     for (int m = 0; m < TILES; m++) {
@@ -175,7 +177,7 @@ __device__ void attention_tile(const float* qkv, const T* keys, const T* values,
         }
         above = fmaxf(above, __shfl_xor_sync(all_lanes, above, 1));
         above = fmaxf(above, __shfl_xor_sync(all_lanes, above, 2));
-        // Nothing seen so far: 0 instead, so that nothing becomes NaN.
+        // If no row has been seen yet, subtract 0: -infinity minus -infinity would be NaN.
         const float level = above == -infinity ? 0.0f : above, shrink = power_of_2(greatest[m][half] - level);
         greatest[m][half] = above;
         sum[m][half] *= shrink;

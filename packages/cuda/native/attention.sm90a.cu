@@ -1,20 +1,21 @@
-// attention for compute capability 9.0: `attention_hopper_*_D` (FlashAttention-3, arXiv 2407.08608). A block takes 128 queries of one head: two
-// warpgroups of 64 each, and four warps that only copy, two of them rows of K and two of V, through two stages of 128 rows each. While a warpgroup's
-// tensor cores multiply weights with V and queries with the next K, it exponentiates. Queries and weights of values are rounded to the rows' 16 bits.
-// Grid (queries, heads). Of other devices' machine code these kernels are empty.
+// attention for compute capability 9.0: `attention_hopper_*_D` (FlashAttention-3, arXiv 2407.08608). A block takes 128
+// queries of one head. Two warpgroups compute 64 queries each; four warps only copy, two of them rows of K and two rows
+// of V, through two stages of 128 rows. While the tensor cores of a warpgroup multiply weights with V and queries with
+// the next K, the warpgroup exponentiates. Queries and softmax weights are rounded to the 16 bits of the rows. Grid
+// (queries, heads). In machine code for other devices these kernels are empty.
 #include "warpgroup.cuh"
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
 constexpr int queries = 128, tile_keys = 128, stages = 2, consumers = 256;
 
-/** Barriers of each stage of K, then of V: open when it is filled, and when it is read. */
+/** Barriers of each stage of K, then of V: `full` opens once it is filled, `empty` once it has been read. */
 struct barriers {
   unsigned at;
   __device__ unsigned full(int values, int stage) const { return at + (values * stages + stage) * 16; }
   __device__ unsigned empty(int values, int stage) const { return full(values, stage) + 8; }
 };
 
-/** Two warps copy tiles of rows. */
+/** Copies tiles of rows; run by two warps. */
 template <int D>
 __device__ void copy_tiles(const uint16_t* rows, unsigned room, const barriers& barrier, int values, int start,
                            int end) {
@@ -36,13 +37,16 @@ __device__ void copy_tiles(const uint16_t* rows, unsigned room, const barriers& 
   }
 }
 
-/** What the softmax of a warpgroup's 64 queries needs; a lane has two of them. */
+/** Softmax state of the 64 queries of a warpgroup; each lane holds two queries. */
 struct softmax {
   float greatest[2], sum[2], shrink[2];
   float factor, cap;
   int sees, reach;
 
-  /** Logits become weights; `partial`: not every query sees every row. `first`: the tile's first row. */
+  /**
+   * Replaces logits by softmax weights. `first`: the first row of the tile; `partial`: some query does not see every
+   * row.
+   */
   __device__ void weigh(float (&x)[tile_keys / 2], int first, bool partial) {
     constexpr float log2_e = 1.44269504f;
     if (cap > 0.0f) {
@@ -65,7 +69,7 @@ struct softmax {
       for (int i = 2 * half; i < tile_keys / 2; i += 4) above = fmaxf(above, fmaxf(x[i], x[i + 1]));
       above = fmaxf(above, __shfl_xor_sync(all_lanes, above, 1));
       above = fmaxf(above, __shfl_xor_sync(all_lanes, above, 2));
-      // Nothing seen so far: 0 instead, so that nothing becomes NaN.
+      // If no row has been seen yet, subtract 0: -infinity minus -infinity would be NaN.
       const float level = above == -infinity ? 0.0f : above * by;
       shrink[half] = power_of_2(greatest[half] * by - level);
       greatest[half] = above;
@@ -214,7 +218,7 @@ __device__ void attention_hopper(const float* qkv, const T* keys, const T* value
     }
   }
   __syncthreads();
-  // Those that see most start first.
+  // Blocks that see the most rows start first.
   const int first = (gridDim.x - 1 - blockIdx.x) * queries, head = blockIdx.y, h = head / (query_heads / kv_heads);
   const int past = length[h], last = min(first + queries, tokens) - 1, end = past + last + 1;
   const int start = window > 0 ? max(0, past + first - window + 1) : 0;

@@ -1,4 +1,5 @@
-// binary: out = kind(a, b) with broadcasting; one kernel a kind. With `literal` b is `value`, which the host has rounded to f32.
+// binary: out = kind(a, b) with broadcasting; one kernel per kind. With `literal`, b is `value`, which the host has
+// rounded to f32.
 #include "broadcast.cuh"
 #include "common.cuh"
 

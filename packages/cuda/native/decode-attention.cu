@@ -1,8 +1,9 @@
-// decodeAttention: one query a sequence over ragged rows, by chunks of rows (split-K, as in flash-decoding): grid (chunks, sequences x KV heads,
-// query heads of a KV head / GROUP), constant for a capacity; chunks beyond a head's length leave at once. LANES lanes hold one key, eight numbers
-// each; a block of 256 threads scores its chunk into shared memory, exponentiates it, and sums its values. With more than one chunk, each leaves its
-// greatest logit, its sum and its values unscaled, and `decode_attention_join` adds them up. Head sizes up to 256; K and V are read once for up to
-// GROUP query heads.
+// decodeAttention: one query per sequence over ragged rows, split into chunks of rows (split-K, as in flash-decoding).
+// Grid (chunks, sequences x KV heads, query heads of a KV head / GROUP); it depends on the capacity only, and blocks
+// beyond the length of a head exit at once. LANES lanes hold one key, eight numbers each. A block of 256 threads writes
+// the logits of its chunk to shared memory, exponentiates them and sums the weighted values. If there are several
+// chunks, each stores its maximum, its sum and its unscaled values, and `decode_attention_join` merges them. Head sizes
+// up to 256. K and V are read once for up to GROUP query heads.
 #include "decode-tile.cuh"
 
 constexpr int unroll = 4;
@@ -149,7 +150,7 @@ __device__ void decode(const float* qkv, const T* keys, const T* values, const i
   }
 }
 
-/** One block a (sequence, query head): the chunks' results in their order. */
+/** Merges the results of the chunks in order. One block per (sequence, query head). */
 KERNEL decode_attention_join(const float* parts, const int* length, const int* ended, float* out, float* lse,
                              int query_heads, int kv_heads, int head_size, int chunk, int splits) {
   extern __shared__ float factor[];  // [splits]
@@ -190,7 +191,8 @@ KERNEL decode_attention_join(const float* parts, const int* length, const int* e
   DECODE_GROUPS(NAME, TYPE, 8) DECODE_GROUPS(NAME, TYPE, 16) DECODE_GROUPS(NAME, TYPE, 32)
 EACH_KV(DECODE_LANES)
 
-// `decode_attention_tile_*_D`: head size D and rows of 16 bits, on tensor cores; `decode_attention_slot_*_D`: with keys turned to their ranks.
+// `decode_attention_tile_*_D`: head size D and rows of 16 bits, on tensor cores. `decode_attention_slot_*_D`: the same
+// with keys that are rotated to their ranks.
 #define DECODE_TILE(NAME, TYPE, D, WARPS, STAGES)                                                                     \
   extern "C" __global__ void __launch_bounds__(WARPS * 32) decode_attention_tile_##NAME##_##D(                        \
       const float* qkv, const TYPE* keys, const TYPE* values, const int* offset, const int* length, const int* ended, \

@@ -1,11 +1,12 @@
-// The tile of decodeAttention on tensor cores, for head size D and rows of 16 bits, where up to 16 query heads of a KV head are the rows of one product and
-// so share every load. Each warp walks over tiles of 16 rows of its block's chunk on its own, through a ring of stages filled in the background, with
-// running maximum and sum; in the end the warps' results are added up in their order. Queries, weights of values and, with SLOT, turned keys are
-// rounded to the rows' 16 bits.
+// decodeAttention on tensor cores, for head size D and rows of 16 bits. Up to 16 query heads of a KV head form the rows
+// of one product and so share every load. Each warp walks over tiles of 16 rows of the block's chunk independently,
+// through a ring of stages that is filled asynchronously, with a running maximum and sum. At the end the results of the
+// warps are merged in order. Queries, softmax weights and, with SLOT, rotated keys are rounded to the 16 bits of the
+// rows.
 #pragma once
 #include "tensor-core.cuh"
 
-/** Turns of keys by their ranks, for slot positions: all D numbers turn, number j with j + D / 2. */
+/** Rotation of keys by their ranks, for slot positions. All D numbers rotate; number j pairs with j + D / 2. */
 struct turns {
   const int* ranks;
   const float* table;
@@ -17,7 +18,7 @@ __device__ inline float2 unpack2(unsigned bits, f16) {
 __device__ inline float2 unpack2(unsigned bits, bf16) {
   return {__uint_as_float(bits << 16), __uint_as_float(bits & 0xffff0000u)};
 }
-/** Numbers j, j + 1 in `low` and j + D / 2, j + D / 2 + 1 in `high`, given the table's row from j on. */
+/** Rotates numbers j, j + 1 in `low` with j + D / 2, j + D / 2 + 1 in `high`. `row`: the row of the table from j on. */
 template <typename T, int D>
 __device__ inline void turn(unsigned& low, unsigned& high, const float* row) {
   const float2 x = unpack2(low, T{}), y = unpack2(high, T{});
@@ -48,7 +49,7 @@ __device__ void decode_tile(const float* qkv, const T* keys, const T* values, tu
   const uint16_t* key_rows = reinterpret_cast<const uint16_t*>(keys) + base;
   const uint16_t* value_rows = reinterpret_cast<const uint16_t*>(values) + base;
   const unsigned ring = shared_address(stages) + warp() * STAGES * stage_bytes;
-  // Chunks of a row are permuted so that eight rows of one chunk lie in different banks.
+  // The chunks of a row are permuted, so that the same chunk of eight rows is in different banks.
   const auto place = [](int row, int chunk) {
     return row * D * 2 + (chunk ^ (D % 64 == 0 ? row & 7 : row >> 1 & 3)) * 16;
   };
@@ -70,7 +71,7 @@ __device__ void decode_tile(const float* qkv, const T* keys, const T* values, tu
     commit_copies();
   }
 
-  // A lane's numbers of query heads lane / 4 and lane / 4 + 8.
+  // The numbers of query heads lane / 4 and lane / 4 + 8 that this lane holds.
   unsigned q[D / 16][4];
   const float* query =
       qkv + (static_cast<size_t>(s) * (query_heads + 2 * kv_heads) + (h % kv_heads) * group + first_head) * D +
@@ -163,7 +164,7 @@ __device__ void decode_tile(const float* qkv, const T* keys, const T* values, tu
       multiply(result[2 * d], p, b[0], b[1], T{});
       multiply(result[2 * d + 1], p, b[2], b[3], T{});
     }
-    // All lanes have read this stage before it is filled again.
+    // All lanes must have read this stage before it is filled again.
     __syncwarp();
     stage = stage + 1 == STAGES ? 0 : stage + 1;
   }

@@ -1,4 +1,5 @@
-// embed: out[t] = scale x table[ids[t]]; ids outside the table read row 0. One thread a number, grid (tokens, numbers).
+// embed: out[t] = scale x table[ids[t]]; an id outside the table reads row 0. One thread per number; grid (tokens,
+// numbers).
 #include "quant.cuh"
 
 template <typename W>

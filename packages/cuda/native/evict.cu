@@ -1,10 +1,11 @@
-// evict: leaves each head its chosen rows, in place. One block of 1024 threads a head; rows of K and V are moved by 4-byte words (up to 256 words,
-// so head sizes to 256), whatever their dtype.
-// Without `ordered`, survivors beyond the new length move into the holes below it: no source is a target, so all moves run at once. With it, row
-// rows[i] moves to place i; as rows[i] >= i, tiles are moved in ascending order, each read whole before it is written.
+// evict: compacts the chosen rows of each head in place. One block of 1024 threads per head. Rows of K and V move as
+// 4-byte words (at most 256 words, so head sizes up to 256), whatever their dtype.
+// Without `ordered`, survivors beyond the new length move into the holes below it. No source is a target, so all moves
+// run at once. With `ordered`, row rows[i] moves to place i. As rows[i] >= i, tiles move in ascending order, and each
+// tile is read completely before it is written.
 #include "common.cuh"
 
-/** The k-th of the numbers from 0 on that are not among the n ascending `rows`. */
+/** The k-th non-negative integer that is not among the n ascending `rows`. */
 __device__ inline int missing(const int* rows, int n, int k) {
   int low = 0, high = n;
   while (low < high) {

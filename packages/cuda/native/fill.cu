@@ -1,4 +1,4 @@
-// fill: out = value, word by word. One thread a word; `value` is the word's bits.
+// fill: out = value, word by word. One thread per word; `value` holds the bits of the word.
 #include "common.cuh"
 
 KERNEL fill(unsigned* out, unsigned words, unsigned value) {

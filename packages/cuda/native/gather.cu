@@ -1,5 +1,6 @@
-// gather: chosen rows of K, V and cells into another arena, in the order in which they are named; keys turned to their place with `rotate`.
-// One warp a row, rows moved by 4-byte words or, where `vector` is set, by 16 bytes; grid (rows / 8, heads), blocks beyond the count leave at once.
+// gather: copies chosen rows of K, V and cells into another arena, in the given order; with `rotate`, keys are rotated
+// to their new index. One warp per row; rows move as 4-byte words or, if `vector` is set, as 16-byte words. Grid
+// (rows / 8, heads); blocks beyond the count exit at once.
 #include "common.cuh"
 
 __device__ inline void move(const void* from, void* to, int bytes, int vector) {

@@ -1,11 +1,15 @@
-// Matrix products on tensor cores, for linear: tiles of weights and of activations in shared memory, a ring of stages filled in the background.
+// Matrix products on tensor cores for `linear`: tiles of weights and activations in shared memory, in a ring of stages
+// that is filled asynchronously.
 #pragma once
 #include "quant.cuh"
 #include "tensor-core.cuh"
 
 constexpr int tile_outs = 128;
 
-/** ROWS x DEPTH 16-bit numbers. The 16-byte chunks of a row are permuted so that eight rows of one chunk lie in different banks. */
+/**
+ * A tile of ROWS x DEPTH 16-bit numbers. The 16-byte chunks of a row are permuted, so that the same chunk of eight rows
+ * is in different banks.
+ */
 template <int ROWS, int DEPTH>
 struct dense_tile {
   static constexpr int bytes = ROWS * DEPTH * 2, chunks = DEPTH / 8;
@@ -13,7 +17,10 @@ struct dense_tile {
     const int turn = chunks == 4 ? row >> 1 & 3 : row & 7;
     return row * DEPTH * 2 + (chunk ^ turn) * 16;
   }
-  /** Rows from `first` of a matrix [count, width], numbers from `k` on; zeros from `end` on. Rows beyond the last are the last. */
+  /**
+   * Copies rows from `first` on of a matrix [count, width], numbers from `k` on; numbers from `end` on become zeros.
+   * Rows beyond the last repeat the last.
+   */
   template <int THREADS>
   static __device__ void copy(unsigned to, const uint16_t* matrix, int first, int count, int width, int k, int end) {
 #pragma unroll
@@ -24,17 +31,17 @@ struct dense_tile {
              matrix + static_cast<size_t>(min(first + row, count - 1)) * width + (there ? at : 0), there);
     }
   }
-  /** 16 x 16 from `row` on, as the first factor. */
+  /** Loads 16 x 16 numbers from `row` on as the first factor. */
   static __device__ void rows16(unsigned (&a)[4], unsigned tile, int row, int step) {
     load_matrices(a, tile + place(row + (lane() & 15), 2 * step + (lane() >> 4)));
   }
-  /** 16 x 16 from `row` on, as second factors of two products: b[0], b[1] and b[2], b[3]. */
+  /** Loads 16 x 16 numbers from `row` on as the second factors of two products: b[0], b[1] and b[2], b[3]. */
   static __device__ void columns16(unsigned (&b)[4], unsigned tile, int row, int step) {
     load_matrices(b, tile + place(row + (lane() & 7) + (lane() >> 4) * 8, 2 * step + (lane() >> 3 & 1)));
   }
 };
 
-/** Weights of 16 bits, as they are. */
+/** Weights of 16 bits. */
 template <typename W, int DEPTH>
 struct weight_tile : dense_tile<tile_outs, DEPTH> {
   using number = W;
@@ -63,19 +70,20 @@ __device__ inline unsigned word_at(unsigned shared) {
 }
 __device__ inline __half2 halves(unsigned bits) { return *reinterpret_cast<const __half2*>(&bits); }
 __device__ inline unsigned bits_of(__half2 pair) { return *reinterpret_cast<const unsigned*>(&pair); }
-/** 16-bit lanes of two bytes of `word`, each an f16 of 1024 + byte. */
+/** The two low (or high) bytes of `word`, each as the f16 number 1024 + byte. */
 __device__ inline unsigned low_bytes(unsigned word) { return __byte_perm(word, 0x64646464u, 0x4140); }
 __device__ inline unsigned high_bytes(unsigned word) { return __byte_perm(word, 0x64646464u, 0x4342); }
 
 /**
- * Quants as they are, made f16 on the way to the tensor cores. So that a lane's four weights of a step of 16 lie side by side, numbers of a step are
- * taken in another order: at 2t, 2t + 1, 2t + 8, 2t + 9 stand numbers 4t to 4t + 3. `linear_round_quantised` puts activations into that order.
+ * Quantised weights, which become f16 on the way to the tensor cores. The numbers of a step of 16 are reordered, so
+ * that the four weights of a lane are adjacent: places 2t, 2t + 1, 2t + 8 and 2t + 9 hold numbers 4t to 4t + 3.
+ * `linear_round_quantised` puts the activations into the same order.
  */
 template <typename W, int BYTES>
 struct quant_tile {
   using number = f16;
   static constexpr int depth = 64, blocks = depth / block_size, row_bytes = BYTES * blocks;
-  // Eight rows lie in different banks.
+  // The padding puts eight rows into different banks.
   static constexpr int stride = row_bytes + 16, bytes = tile_outs * stride;
   weights<W> all;
   int outs, width;
@@ -97,7 +105,7 @@ struct quant_tile {
     f16 scale[TILES][2][blocks];
     f16 minimum[TILES][2][blocks];
   };
-  /** Of the rows that this lane reads, numbers from `k` on. */
+  /** Loads the scales of the rows that this lane reads, for numbers from `k` on. */
   template <int TILES>
   __device__ void load(scales<TILES>& to, int first, int k, int end) const {
 #pragma unroll
@@ -108,7 +116,7 @@ struct quant_tile {
             static_cast<size_t>(min(first + tile * 16 + half * 8 + lane() / 4, outs - 1)) * (width / block_size);
 #pragma unroll
         for (int block = 0; block < blocks; block++) {
-          // Past the end activations are 0: any finite scale will do.
+          // Activations past the end are 0, so any finite scale is correct.
           const size_t index = row + min(k + block * block_size, end - block_size) / block_size;
           to.scale[tile][half][block] = all.scales[index];
           if constexpr (std::is_same_v<W, q4_1>) to.minimum[tile][half][block] = all.minimums[index];
@@ -127,7 +135,7 @@ struct quant_tile {
       const __half2 scale = __half2half2(by.scale[index][half][block]);
       __half2 first, second;
       if constexpr (BYTES == 32) {
-        // The sign bit turned: 1024 + 128 + quant.
+        // With the sign bit flipped: 1024 + 128 + quant.
         const unsigned biased = word ^ 0x80808080u;
         const __half2 bias = __float2half2_rn(-1152.0f);
         first = __hadd2(halves(low_bytes(biased)), bias);
@@ -170,8 +178,8 @@ struct weight_tile<q4_1, 64> : quant_tile<q4_1, 16> {
 };
 
 /**
- * 128 outs of ROWS rows, by warps of WARP_OUTS x WARP_ROWS; `part` numbers of the width for each blockIdx.z. `x` are 16-bit numbers. Ends with
- * store(row, out, sum).
+ * Computes a tile of 128 outputs by ROWS rows, with warps of WARP_OUTS x WARP_ROWS. Each blockIdx.z takes `part`
+ * numbers of the width. `x` holds 16-bit numbers. Calls store(row, out, sum) for each result.
  */
 template <typename W, int ROWS, int DEPTH, int WARP_OUTS, int WARP_ROWS, int STAGES, typename Store>
 __device__ void linear_tile(const uint16_t* x, const void* matrix, int rows, int width, int outs, int part,
@@ -211,7 +219,7 @@ __device__ void linear_tile(const uint16_t* x, const void* matrix, int rows, int
   for (int i = 0; i < steps; i++) {
     await_copies<STAGES - 2>();
     __syncthreads();
-    // The stage that all have just left.
+    // Refill the stage that all warps have just finished.
     if (i + STAGES - 1 < steps) fill(stage == 0 ? STAGES - 1 : stage - 1, i + STAGES - 1);
     commit_copies();
     scales = next;

@@ -1,6 +1,7 @@
-// linear for compute capability 9.0 and many rows: `linear_hopper_*`, tiles of 128 rows by 256 outs. Two warpgroups multiply 64 rows each; four warps only
-// copy, through four stages of 64 numbers of the width. Activations were rounded to 16 bits before. Grid (rows / 128, outs / 256): neighbours share
-// weights. Widths and outs are multiples of 8. Of other devices' machine code these kernels are empty.
+// linear for compute capability 9.0 and many rows: `linear_hopper_*`, tiles of 128 rows by 256 outputs. Two warpgroups
+// multiply 64 rows each; four warps only copy, through four stages of 64 numbers of the width. The activations have
+// been rounded to 16 bits. Grid (rows / 128, outs / 256): neighbouring blocks share weights. Width and outputs are
+// multiples of 8. In machine code for other devices these kernels are empty.
 #include "warpgroup.cuh"
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
@@ -18,7 +19,7 @@ __device__ void copy_tiles(const uint16_t* x, const uint16_t* weight, unsigned r
   for (int i = 0; i < steps; i++) {
     const int stage = i % stages, at = i * depth + chunk * 8;
     await(empty(barriers, stage), (i / stages & 1) ^ 1);
-    // Rows 16 further on lie 2048 bytes further on.
+    // 16 rows are 2048 bytes apart.
     const unsigned to = room + stage * stage_bytes + place_in_panels(tile_rows, row, chunk);
     const bool there = at < width;
     const size_t column = there ? at : 0;

@@ -1,5 +1,5 @@
-// load: the first rows of every head as f32 [heads, capacity, width], zeros beyond its length; with `rotate` keys turned to their rank.
-// One thread a number.
+// load: the rows of every head as f32 [heads, capacity, width], zeros beyond the length of the head; with `rotate`,
+// keys are rotated to their rank. One thread per number.
 #include "common.cuh"
 
 template <typename T>

@@ -1,4 +1,4 @@
-// logProbability: out[r] = logits[r, ids[r]] - log(sum(exp(logits[r]))). One block of 1024 threads a row, two passes.
+// logProbability: out[r] = logits[r, ids[r]] - log(sum(exp(logits[r]))). One block of 1024 threads per row, two passes.
 #include "common.cuh"
 
 extern "C" __global__ void __launch_bounds__(1024)

@@ -1,4 +1,4 @@
-// pool: a moving average or maximum over `kernel` neighbours, of those within the head's length. One thread an element.
+// pool: moving average or maximum over `kernel` neighbours within the length of the head. One thread per element.
 #include "common.cuh"
 
 KERNEL pool(const float* x, const int* length, float* out, unsigned heads, int capacity, int kernel, int share,

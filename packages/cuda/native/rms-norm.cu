@@ -1,4 +1,5 @@
-// rmsNorm: out[r] = x[r] / sqrt(mean(x[r]^2) + epsilon) x weight, arXiv 1910.07467. One block of up to 1024 threads a row.
+// rmsNorm: out[r] = x[r] / sqrt(mean(x[r]^2) + epsilon) x weight, arXiv 1910.07467. One block of up to 1024 threads per
+// row.
 #include "common.cuh"
 
 extern "C" __global__ void __launch_bounds__(1024)

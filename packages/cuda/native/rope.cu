@@ -1,4 +1,5 @@
-// rope: turns the query heads of qkv and with `keys` the key heads, in place. One thread a pair of numbers; grid (tokens of all sequences, pairs).
+// rope: rotates the query heads of qkv and, with `keys`, the key heads in place. One thread per pair of numbers; grid
+// (tokens of all sequences, pairs).
 #include "common.cuh"
 
 KERNEL rope(float* qkv, const float* table, const int* base, int tokens, int query_heads, int kv_heads, int head_size,

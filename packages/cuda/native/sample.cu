@@ -1,10 +1,11 @@
-// sample: the next token of every sequence, one block of 1024 threads each. Nothing is sorted: a radix select over ordered bits of the logits, by
-// counts for top-k and by weights for top-p, finds the least logit that stays, and among equal ones the last id. Weights are whole numbers, 2^40 the
-// likeliest token's, so that sums do not depend on their order. Vocabularies up to 2^23 tokens.
+// sample: the next token of every sequence, one block of 1024 threads each. Nothing is sorted. A radix select over the
+// ordered bits of the logits, by counts for top-k and by weights for top-p, finds the lowest logit that is kept and,
+// among equal logits, the last id. Weights are integers (2^40 for the likeliest token), so sums do not depend on their
+// order. Vocabularies up to 2^23 tokens.
 // Top-p: arXiv 1904.09751. Min-p: arXiv 2407.01082. Penalty: CTRL, arXiv 1909.05858.
 #include "select.cuh"
 
-/** Tokens that may be chosen: those whose logit's ordered bits are above `least`, and those that equal it up to id `last`. */
+/** The candidate tokens: those whose ordered logit bits are above `least`, or equal it with an id up to `last`. */
 struct kept {
   unsigned least;
   int last;
@@ -20,7 +21,7 @@ struct memory {
   int token;
 };
 
-/** The likeliest of `from` whose measures first add up to `target`, of those there are. */
+/** The shortest prefix of `from`, likeliest first, whose measures add up to at least `target`. */
 template <typename Bits, typename Measure>
 __device__ kept cut(kept from, u64 target, int vocabulary, Bits bits_of, Measure measure, memory& room) {
   unsigned least = 0, mask = 0;
@@ -37,7 +38,7 @@ __device__ kept cut(kept from, u64 target, int vocabulary, Bits bits_of, Measure
     least |= static_cast<unsigned>(found.value) << shift;
     mask |= 255u << shift;
   }
-  // Equal logits have equal measures: how many of them are needed, and which id is the last of these.
+  // Equal logits have equal measures. Find how many of them are needed, and the last of their ids.
   const run own(vocabulary);
   const auto ties = [&](int id) { return id < own.end && bits_of(id) == least && from.has(least, id); };
   int found = 0, total;
@@ -123,7 +124,7 @@ extern "C" __global__ void __launch_bounds__(1024)
     if (threadIdx.x == 0) room.token = vocabulary;
     const u64 total = total_of(some, min_p, upto);
     const double aim = static_cast<double>(uniform(seeds[s], step)) * static_cast<double>(total);
-    // The first warp whose running sum passes the aim looks for the id.
+    // The first warp whose running sum passes the aim finds the id.
     const run mine(vocabulary);
     if (lane() == 0) room.sums[warp()] = upto;
     __syncthreads();

@@ -1,4 +1,5 @@
-// store: the rows of x [heads, capacity] within each head's length into a plane of the arena, unless the sequence has ended. One thread a row.
+// store: writes the rows of x [heads, capacity] within the length of each head into a plane of the arena, unless the
+// sequence has ended. One thread per row.
 #include "common.cuh"
 
 KERNEL store(const float* x, const int* offset, const int* length, const int* ended, float* target, unsigned heads,

@@ -1,4 +1,4 @@
-// unary: out = kind(x), element by element; one kernel a kind.
+// unary: out = kind(x) for each element; one kernel per kind.
 #include "common.cuh"
 
 #define UNARY(NAME, TYPE, RESULT)                                          \

@@ -1,31 +1,35 @@
-// Products of a warpgroup, four warps that act together, on Hopper's tensor cores, which read their factors from shared memory in the background
-// (PTX ISA: wgmma, mbarrier). Matrices lie there in panels of 64 numbers, 128 bytes, by rows, the 16-byte chunks of a row permuted (128-byte swizzle).
-// Lane l of warp w holds, of 64 x N sums, rows 16 w + l / 4 and those 8 further on at columns l % 4 * 2 and the next of every eight.
+// Asynchronous products of a warpgroup (four warps) on the tensor cores of Hopper, which read their factors from shared
+// memory (PTX ISA: wgmma, mbarrier). Matrices are stored there by rows in panels of 64 numbers (128 bytes); the 16-byte
+// chunks of a row are permuted (128-byte swizzle). Of 64 x N sums, lane l of warp w holds rows 16 w + l / 4 and
+// 16 w + l / 4 + 8 at columns l % 4 * 2 and l % 4 * 2 + 1 of every eight.
 #pragma once
 #include "tensor-core.cuh"
 
-/** Where chunk `chunk` of row `row` lies in a matrix of `rows` rows. */
+/** Byte offset of chunk `chunk` of row `row` in a matrix of `rows` rows. */
 __device__ inline int place_in_panels(int rows, int row, int chunk) {
   return (chunk >> 3) * rows * 128 + row * 128 + ((chunk ^ row) & 7) * 16;
 }
 
-/** A matrix in panels for wgmma. `leap`: bytes from a panel to the next, where the rows are what is summed over. The address is a multiple of 32. */
+/**
+ * The wgmma descriptor of a matrix in panels. `leap`: bytes from one panel to the next, if the product sums over the
+ * rows. The address is a multiple of 32.
+ */
 __device__ inline uint64_t panels(unsigned address, unsigned leap = 16) {
   return static_cast<uint64_t>(address >> 4 & 0x3fff) | static_cast<uint64_t>(leap >> 4) << 16 |
          static_cast<uint64_t>(1024 >> 4) << 32 | 1ull << 62;
 }
 
-/** What this thread wrote to shared memory, or knows to be written, the tensor cores see from now on. */
+/** Makes earlier writes to shared memory that this thread has seen visible to the tensor cores. */
 __device__ inline void show_tensor_cores() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
-/** Before products: registers that they use are as they should be. */
+/** Orders earlier register accesses before the products that follow. */
 __device__ inline void begin_products() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 __device__ inline void commit_products() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
-/** Until at most LEFT of the newest groups of products are under way. */
+/** Waits until at most the LEFT newest groups of products are in flight. */
 template <int LEFT>
 __device__ inline void await_products() {
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(LEFT) : "memory");
 }
-/** The compiler may not have moved a use of these to before this point. */
+/** Keeps the compiler from moving a use of the sums before this point. */
 template <int N>
 __device__ inline void settle(float (&sums)[N]) {
 #pragma unroll
@@ -101,15 +105,15 @@ __device__ inline void settle(float (&sums)[N]) {
                  "+f"(sums[24]), "+f"(sums[25]), "+f"(sums[26]), "+f"(sums[27]), "+f"(sums[28]), "+f"(sums[29]),       \
                  "+f"(sums[30]), "+f"(sums[31])                                                                        \
                : __VA_ARGS__)
-/** sums = a b, plus sums where `add` is set: a [64, 16], b [256, 16], both with what is summed over along their rows. */
+/** sums = a b, plus sums if `add` is set: a [64, 16], b [256, 16]. The product sums along the rows of both. */
 __device__ inline void products(float (&sums)[128], uint64_t a, uint64_t b, int add, f16) {
   WGMMA_256("f16", "%128", "%129", "%130", "0, 0", "l"(a), "l"(b), "r"(add));
 }
-/** sums = a b, plus sums where `add` is set: a [64, 16], b [256, 16], both with what is summed over along their rows. */
+/** sums = a b, plus sums if `add` is set: a [64, 16], b [256, 16]. The product sums along the rows of both. */
 __device__ inline void products(float (&sums)[128], uint64_t a, uint64_t b, int add, bf16) {
   WGMMA_256("bf16", "%128", "%129", "%130", "0, 0", "l"(a), "l"(b), "r"(add));
 }
-/** sums = a b, plus sums where `add` is set: a [64, 16], b [128, 16], both with what is summed over along their rows. */
+/** sums = a b, plus sums if `add` is set: a [64, 16], b [128, 16]. The product sums along the rows of both. */
 __device__ inline void products(float (&sums)[64], uint64_t a, uint64_t b, int add, f16) {
   WGMMA_128("f16", "%64", "%65", "%66", "0, 0", "l"(a), "l"(b), "r"(add));
 }
@@ -117,7 +121,7 @@ __device__ inline void products(float (&sums)[64], uint64_t a, uint64_t b, int a
 __device__ inline void products(float (&sums)[64], const unsigned (&a)[4], uint64_t b, f16) {
   WGMMA_128("f16", "{%64, %65, %66, %67}", "%68", "1", "1", "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
 }
-/** sums = a b, plus sums where `add` is set: a [64, 16], b [128, 16], both with what is summed over along their rows. */
+/** sums = a b, plus sums if `add` is set: a [64, 16], b [128, 16]. The product sums along the rows of both. */
 __device__ inline void products(float (&sums)[64], uint64_t a, uint64_t b, int add, bf16) {
   WGMMA_128("bf16", "%64", "%65", "%66", "0, 0", "l"(a), "l"(b), "r"(add));
 }
@@ -125,7 +129,7 @@ __device__ inline void products(float (&sums)[64], uint64_t a, uint64_t b, int a
 __device__ inline void products(float (&sums)[64], const unsigned (&a)[4], uint64_t b, bf16) {
   WGMMA_128("bf16", "{%64, %65, %66, %67}", "%68", "1", "1", "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
 }
-/** sums = a b, plus sums where `add` is set: a [64, 16], b [64, 16], both with what is summed over along their rows. */
+/** sums = a b, plus sums if `add` is set: a [64, 16], b [64, 16]. The product sums along the rows of both. */
 __device__ inline void products(float (&sums)[32], uint64_t a, uint64_t b, int add, f16) {
   WGMMA_64("f16", "%32", "%33", "%34", "0, 0", "l"(a), "l"(b), "r"(add));
 }
@@ -133,7 +137,7 @@ __device__ inline void products(float (&sums)[32], uint64_t a, uint64_t b, int a
 __device__ inline void products(float (&sums)[32], const unsigned (&a)[4], uint64_t b, f16) {
   WGMMA_64("f16", "{%32, %33, %34, %35}", "%36", "1", "1", "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
 }
-/** sums = a b, plus sums where `add` is set: a [64, 16], b [64, 16], both with what is summed over along their rows. */
+/** sums = a b, plus sums if `add` is set: a [64, 16], b [64, 16]. The product sums along the rows of both. */
 __device__ inline void products(float (&sums)[32], uint64_t a, uint64_t b, int add, bf16) {
   WGMMA_64("bf16", "%32", "%33", "%34", "0, 0", "l"(a), "l"(b), "r"(add));
 }
@@ -142,18 +146,18 @@ __device__ inline void products(float (&sums)[32], const unsigned (&a)[4], uint6
   WGMMA_64("bf16", "{%32, %33, %34, %35}", "%36", "1", "1", "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
 }
 
-/** A barrier in shared memory that opens when `count` arrivals have come; it has two phases, 0 and 1, in turn. */
+/** Initialises a barrier in shared memory that opens after `count` arrivals. Its phases alternate between 0 and 1. */
 __device__ inline void make_barrier(unsigned at, int count) {
   asm volatile("mbarrier.init.shared.b64 [%0], %1;" ::"r"(at), "r"(count) : "memory");
 }
 __device__ inline void arrive(unsigned at) {
   asm volatile("{.reg .b64 s; mbarrier.arrive.shared.b64 s, [%0];}" ::"r"(at) : "memory");
 }
-/** Arrives once all copies that this thread has begun are done. */
+/** Arrives once all copies that this thread has started are complete. */
 __device__ inline void arrive_after_copies(unsigned at) {
   asm volatile("cp.async.mbarrier.arrive.noinc.shared.b64 [%0];" ::"r"(at) : "memory");
 }
-/** Until the phase `phase` of the barrier is over. */
+/** Waits until phase `phase` of the barrier is complete. */
 __device__ inline void await(unsigned at, int phase) {
   asm volatile(
       "{.reg .pred p;\n"
@@ -164,7 +168,7 @@ __device__ inline void await(unsigned at, int phase) {
       "r"(phase)
       : "memory");
 }
-/** Gives registers of this warpgroup back, or takes more. */
+/** Releases registers of this warpgroup, or acquires more: COUNT per thread afterwards. */
 template <int COUNT>
 __device__ inline void fewer_registers() {
   asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(COUNT));

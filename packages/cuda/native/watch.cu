@@ -1,5 +1,6 @@
-// watch: adds to mass[query head, j] what queries i >= from give to row j: exp(logit - lse), always in the same order.
-// `watch_*`: one block of 64 threads for 64 keys of one head, a thread a key; keys and tiles of 16 queries in shared memory, in f32. Head sizes up to 256.
+// watch: adds to mass[query head, j] the sum of exp(logit - lse) of row j over queries i >= from, in a fixed order.
+// `watch_*`: one block of 64 threads for 64 keys of one head, one thread per key. Keys and tiles of 16 queries are in
+// shared memory, in f32. Head sizes up to 256.
 #include "tensor-core.cuh"
 
 constexpr int watch_keys = 64, watch_queries = 16;
@@ -31,7 +32,7 @@ __device__ void watch(const float* qkv, const T* keys, const int* cells, const f
   }
   const int j = threadIdx.x, row = first + j;
   float sum = 0.0f;
-  // No query before this one sees any of these keys.
+  // Queries before this one see none of these keys.
   for (int i0 = max(from, first - past); i0 < tokens; i0 += watch_queries) {
     const int queries = min(watch_queries, tokens - i0);
     __syncthreads();
@@ -68,9 +69,10 @@ __device__ void watch(const float* qkv, const T* keys, const int* cells, const f
   }
 EACH_KV(WATCH)
 
-// `watch_tile_*_D`: head size D and rows of 16 bits, on tensor cores: each of four warps holds 16 TILES keys in registers and walks over the queries
-// that see them, by 32 through a ring of stages, of `share` query heads of their KV head one after the other. `watch_round_*` has rounded those queries
-// to 16 bits before: [heads, queries, D]. Grid (keys, query heads / share).
+// `watch_tile_*_D`: head size D and rows of 16 bits, on tensor cores. Each of the four warps holds 16 TILES keys in
+// registers and walks over the queries that see them, 32 at a time through a ring of stages, for `share` query heads of
+// the same KV head in turn. `watch_round_*` has rounded the queries to 16 bits: [heads, queries, D]. Grid (keys, query
+// heads / share).
 constexpr int ring = 4, tile_queries = 32;
 
 template <typename T, int D, int TILES>
@@ -85,10 +87,10 @@ __device__ void watch_tile(const uint16_t* queries, const T* keys, const float* 
             h = s * kv_heads + head % query_heads / (query_heads / kv_heads);
   if (ended[s] != 0) return;
   const int past = length[h], rows = past + tokens, first = blockIdx.x * tile_keys, here = min(tile_keys, rows - first);
-  // No query before this one sees any of these keys.
+  // Queries before this one see none of these keys.
   const int begin = max(from, first - past);
   if (here <= 0 || begin >= tokens) return;
-  // Chunks of a row are permuted so that eight rows of one chunk lie in different banks.
+  // The chunks of a row are permuted, so that the same chunk of eight rows is in different banks.
   const auto place = [](int row, int chunk) {
     return row * D * 2 + (chunk ^ (D % 64 == 0 ? row & 7 : row >> 1 & 3)) * 16;
   };
@@ -112,7 +114,7 @@ __device__ void watch_tile(const uint16_t* queries, const T* keys, const float* 
   __syncthreads();
 
   const int count = tokens - begin, tiles = (count + tile_queries - 1) / tile_queries, all = tiles * share;
-  /** A tile of queries of one of the heads; counted up where dividing would take long. */
+  /** A tile of queries of one head. It is incremented, because a division would be slow. */
   struct item {
     int tile, head;
     __device__ void next(int tiles) {
@@ -127,7 +129,7 @@ __device__ void watch_tile(const uint16_t* queries, const T* keys, const float* 
     copy(room + turn % ring * stage_bytes, queries + at * D, min(tile_queries, count - tile * tile_queries),
          tile_queries);
   };
-  // Of a tile's queries, those of this lane; infinity where there is none.
+  // The log-sum-exps of the queries of this lane; infinity if there is no such query.
   float level[tile_queries / 8][2], next[tile_queries / 8][2];
   const auto load = [&] {
     const float* row = lse + static_cast<size_t>(loaded.head) * tokens;
@@ -179,7 +181,7 @@ __device__ void watch_tile(const uint16_t* queries, const T* keys, const float* 
         }
       }
     }
-    // Some query of the tile does not see some key of the block.
+    // Set if a query of the tile does not see every key of the block.
     const bool partial = begin + now.tile * tile_queries < first + tile_keys - 1 - past;
 #pragma unroll
     for (int m = 0; m < TILES; m++) {
@@ -216,7 +218,7 @@ __device__ void watch_tile(const uint16_t* queries, const T* keys, const float* 
   }
 }
 
-/** Queries from `from` on, eight numbers a thread; grid (numbers of a head, heads). */
+/** Rounds the queries from `from` on, eight numbers per thread; grid (numbers of a head, heads). */
 template <typename T>
 __device__ void watch_round(const float* qkv, uint4* to, int tokens, int query_heads, int kv_heads, int head_size,
                             int from) {

@@ -1,4 +1,4 @@
-// where: out = mask is not 0 ? a : b, with broadcasting; a literal stands in for an operand that is not there.
+// where: out = mask is not 0 ? a : b, with broadcasting; a literal replaces an operand that is absent.
 #include "broadcast.cuh"
 #include "common.cuh"
 
