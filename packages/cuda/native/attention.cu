@@ -86,7 +86,7 @@ __device__ void attention_tile(const float* qkv, const T* keys, const T* values,
                                float scale, float softcap) {
   constexpr int queries = 64 * TILES, stride = 2 * D + 16, key_tiles = KEYS / 8, value_tiles = D / 8;
   constexpr float log2_e = 1.44269504f, ln_2 = 0.693147181f;
-  extern __shared__ __align__(128) char room[];
+  DYNAMIC_SHARED(char, room);
   const unsigned query_room = shared_address(room), key_room = query_room + queries * stride,
                  value_room = key_room + KEYS * stride;
   // Blocks that see the most rows start first.

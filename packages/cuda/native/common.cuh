@@ -8,6 +8,10 @@ typedef __half f16;
 typedef __nv_bfloat16 bf16;
 
 #define KERNEL extern "C" __global__ void
+// Declares the dynamic shared memory of a block as an array. The host emulation brings its own definition.
+#ifndef DYNAMIC_SHARED
+#define DYNAMIC_SHARED(TYPE, NAME) extern __shared__ __align__(128) TYPE NAME[]
+#endif
 // Expands MAKE(name, type) once for each type in which rows of K and V are stored.
 #define EACH_KV(MAKE) MAKE(f32, float) MAKE(f16, f16) MAKE(bf16, bf16)
 

@@ -13,7 +13,7 @@ __device__ void decode(const float* qkv, const T* keys, const T* values, const i
                        const int* offset, const int* length, const int* ended, float* out, float* lse, float* parts,
                        int query_heads, int kv_heads, int head_size, int arena_rows, int chunk, int splits, int rotary,
                        int table_rows, int vector, float scale, float softcap) {
-  extern __shared__ float scores[];  // [GROUP, chunk]
+  DYNAMIC_SHARED(float, scores);  // [GROUP, chunk]
   __shared__ float merged[8][256], greatest[GROUP], sums[GROUP];
   constexpr int key_groups = 256 / LANES;
   const int h = blockIdx.y, s = h / kv_heads, group = query_heads / kv_heads, first_head = blockIdx.z * GROUP;
@@ -153,7 +153,7 @@ __device__ void decode(const float* qkv, const T* keys, const T* values, const i
 /** Merges the results of the chunks in order. One block per (sequence, query head). */
 KERNEL decode_attention_join(const float* parts, const int* length, const int* ended, float* out, float* lse,
                              int query_heads, int kv_heads, int head_size, int chunk, int splits) {
-  extern __shared__ float factor[];  // [splits]
+  DYNAMIC_SHARED(float, factor);  // [splits]
   __shared__ float room[33];
   const int head = blockIdx.x, s = head / query_heads, h = s * kv_heads + head % query_heads / (query_heads / kv_heads);
   const int rows = length[h] + (ended[s] == 0 ? 1 : 0), n = min(splits, (rows + chunk - 1) / chunk);

@@ -33,7 +33,7 @@ __device__ void decode_tile(const float* qkv, const T* keys, const T* values, tu
                             int kv_heads, int chunk, int splits, float scale, float softcap) {
   constexpr int chunks = D / 8, value_tiles = D / 8, tile_bytes = 16 * D * 2, stage_bytes = 2 * tile_bytes;
   constexpr float log2_e = 1.44269504f, ln_2 = 0.693147181f;
-  extern __shared__ __align__(128) char stages[];
+  DYNAMIC_SHARED(char, stages);
   __shared__ float levels[WARPS][16], sums[WARPS][16];
   const int h = blockIdx.y, s = h / kv_heads, group = query_heads / kv_heads, first_head = blockIdx.z * 16,
             heads = min(16, group - first_head);

@@ -63,11 +63,6 @@ struct weight_tile : dense_tile<tile_outs, DEPTH> {
   }
 };
 
-__device__ inline unsigned word_at(unsigned shared) {
-  unsigned word;
-  asm volatile("ld.shared.u32 %0, [%1];" : "=r"(word) : "r"(shared));
-  return word;
-}
 __device__ inline __half2 halves(unsigned bits) { return *reinterpret_cast<const __half2*>(&bits); }
 __device__ inline unsigned bits_of(__half2 pair) { return *reinterpret_cast<const unsigned*>(&pair); }
 /** The two low (or high) bytes of `word`, each as the f16 number 1024 + byte. */
@@ -190,7 +185,7 @@ __device__ void linear_tile(const uint16_t* x, const void* matrix, int rows, int
   using number = typename source::number;
   using activations = dense_tile<ROWS, DEPTH>;
   constexpr int stage_bytes = source::bytes + activations::bytes;
-  extern __shared__ __align__(128) char room[];
+  DYNAMIC_SHARED(char, room);
   const unsigned base = shared_address(room);
   const source weight(matrix, outs, width);
   const int first_row = blockIdx.x * ROWS, first_out = blockIdx.y * tile_outs;

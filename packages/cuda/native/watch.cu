@@ -10,8 +10,7 @@ __device__ void watch(const float* qkv, const T* keys, const int* cells, const f
                       const int* offset, const int* length, const int* ended, float* mass, int tokens, int query_heads,
                       int kv_heads, int head_size, int arena_rows, int capacity, int from, int rotary, int table_rows,
                       float scale, float softcap) {
-  extern __shared__ float
-      room[];  // keys [64, head size + 1], then queries [16, head size], then their log-sum-exp [16]
+  DYNAMIC_SHARED(float, room);  // keys [64, head size + 1], then queries [16, head size], then their log-sum-exp [16]
   const int stride = head_size + 1;
   float* key = room;
   float* query = room + watch_keys * stride;
@@ -81,7 +80,7 @@ __device__ void watch_tile(const uint16_t* queries, const T* keys, const float* 
                            int capacity, int from, int share, float scale, float softcap) {
   constexpr int chunks = D / 8, tile_keys = 64 * TILES, stage_bytes = tile_queries * D * 2;
   constexpr float log2_e = 1.44269504f;
-  extern __shared__ __align__(128) char stages[];
+  DYNAMIC_SHARED(char, stages);
   const unsigned room = shared_address(stages);
   const int head = blockIdx.y * share, s = head / query_heads,
             h = s * kv_heads + head % query_heads / (query_heads / kv_heads);
