@@ -1,18 +1,14 @@
 import { type LayerView, type Policy, PolicyError, ranking } from "@ziggurat/policy";
+import type { Backend, Buffer, RowDType, Slice, Tensor } from "@ziggurat/tensor";
 import {
   type Allocator,
   asNode,
-  type Backend,
-  type Buffer,
   compile,
   input,
   inputsOf,
   type Node,
   needsTextOrder,
-  type RowDType,
-  type Slice,
-  type Tensor,
-} from "@ziggurat/tensor";
+} from "@ziggurat/tensor/expression";
 import type { CacheShape, RopeTable } from "./shape.js";
 
 /** What a policy wants done with one layer's rows, as expressions. */

@@ -1,4 +1,5 @@
-import type { Allocator, Backend, Buffer } from "@ziggurat/tensor";
+import type { Backend, Buffer } from "@ziggurat/tensor";
+import type { Allocator } from "@ziggurat/tensor/expression";
 import { Buffers } from "./buffers.js";
 
 /**

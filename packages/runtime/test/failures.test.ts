@@ -122,7 +122,7 @@ const faulty: readonly [string, Policy, RegExp][] = [
   ],
   [
     "a score that is one number a head",
-    { ...h2o({ keep: 12 }), protect: none(), score: { score: ({ mass }) => mass.sum(1).group("mean") } },
+    { ...h2o({ keep: 12 }), protect: none(), score: { score: ({ mass }) => mass.sum("rows").group("mean") } },
     /layer 0: the score has shape \[2, 1\]/,
   ],
   [

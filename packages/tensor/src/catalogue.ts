@@ -37,7 +37,7 @@ import { bytesOf, type DType, rowDTypes, weightDTypes } from "./dtype.js";
 // - Tolerance is met by what is written in f32, f16 and bf16; what is written as i32 (rows, counts, cells, ids) is
 //   exact.
 
-export type Access = "read" | "write" | "update";
+type Access = "read" | "write" | "update";
 type Numbers = Readonly<Record<string, number>>;
 
 export interface OperandRule {
@@ -66,8 +66,6 @@ export interface OpRule {
    * first dtype parameter; 0 is exact.
    */
   readonly tolerance: Readonly<Partial<Record<DType, number>>>;
-  /** A fused op is optional: its meaning is the composition of plain ops named here. */
-  readonly fused?: readonly string[];
 }
 
 const read = <const D extends string, const W extends string | undefined = undefined>(
@@ -531,7 +529,7 @@ export const catalogue = {
   }),
 } as const satisfies Record<string, OpRule>;
 
-export type Catalogue = typeof catalogue;
+type Catalogue = typeof catalogue;
 export type OpName = keyof Catalogue;
 
 type AttributeValue<A> = A extends "number"

@@ -1,5 +1,6 @@
 import { type LayerView, layerBudgets, type Policy, ranking } from "@ziggurat/policy";
-import { asNode, type Backend, type Buffer, compile, input, reference } from "@ziggurat/tensor";
+import { type Backend, type Buffer, reference } from "@ziggurat/tensor";
+import { asNode, compile, input } from "@ziggurat/tensor/expression";
 import { type AttentionShape, attentionShares, headOf, type PlainRow, rotated } from "./plain-attention.js";
 import { ConformanceError } from "./run-case.js";
 import type { RawLayer, RunPolicyResult } from "./run-policy.js";

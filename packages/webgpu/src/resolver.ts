@@ -32,19 +32,7 @@ export class Resolver {
     const known = kernel as WebGpuKernel;
     for (const name in operands)
       if (!known.needs.has(name)) checkOperands(known, operands as unknown as Operands<OpName>);
-    for (const [name, bytes] of known.needs) {
-      const slice = operands[name];
-      if (
-        slice &&
-        this.#memory.has(slice.buffer) &&
-        slice.offset % 4 === 0 &&
-        slice.offset >= 0 &&
-        slice.offset + bytes <= slice.buffer.bytes
-      )
-        continue;
-      checkOperands(known, operands as unknown as Operands<OpName>);
-      throw new OpError(`${known.op}: the buffer of operand "${name}" was freed, or is of another backend`);
-    }
+    for (const [name, bytes] of known.needs) this.#memory.buffers.operand(known, operands, name, bytes);
     return known;
   }
 
@@ -56,7 +44,7 @@ export class Resolver {
     const places: Record<string, Place> = {};
     for (const name of kernel.needs.keys()) {
       const { buffer, offset } = operands[name]!;
-      const place = this.#memory.place(buffer)!;
+      const { place } = this.#memory.buffers.get(buffer)!;
       if (place instanceof OutOfMemoryError) return place;
       places[name] = { buffer: place, offset };
     }
