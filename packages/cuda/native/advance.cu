@@ -2,6 +2,7 @@
 #include "common.cuh"
 
 KERNEL advance(int* counter, const int* ended, unsigned elements, unsigned sequences, unsigned width, int by) {
+  begin();
   const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i < elements && ended[i / width % sequences] == 0) counter[i] += by;
 }

@@ -23,6 +23,7 @@ __device__ void append(const float* qkv, T* keys, T* values, int* cells, const i
   KERNEL append_##NAME(const float* qkv, TYPE* keys, TYPE* values, int* cells, const int* offset, const int* length, \
                        const int* seen, const int* ended, int tokens, int query_heads, int kv_heads, int head_size,  \
                        int arena_rows, int planes, int ranks) {                                                      \
+    begin();                                                                                                         \
     append(qkv, keys, values, cells, offset, length, seen, ended, tokens, query_heads, kv_heads, head_size,          \
            arena_rows, planes, ranks);                                                                               \
   }

@@ -56,6 +56,7 @@ __device__ void attention_any(const float* qkv, const T* keys, const T* values, 
   extern "C" __global__ void __launch_bounds__(128) attention_any_##NAME(                                             \
       const float* qkv, const TYPE* keys, const TYPE* values, const int* offset, const int* length, float* out,       \
       float* lse, int tokens, int query_heads, int kv_heads, int head_size, int window, float scale, float softcap) { \
+    begin();                                                                                                          \
     attention_any(qkv, keys, values, offset, length, out, lse, tokens, query_heads, kv_heads, head_size, window,      \
                   scale, softcap);                                                                                    \
   }
@@ -238,6 +239,7 @@ __device__ void attention_tile(const float* qkv, const T* keys, const T* values,
   extern "C" __global__ void __launch_bounds__(128, 2) attention_tile_##NAME##_##D(                                  \
       const float* qkv, const TYPE* keys, const TYPE* values, const int* offset, const int* length, float* out,      \
       float* lse, int tokens, int query_heads, int kv_heads, int window, float scale, float softcap) {               \
+    begin();                                                                                                         \
     attention_tile<TYPE, D, TILES, KEYS>(qkv, keys, values, offset, length, out, lse, tokens, query_heads, kv_heads, \
                                          window, scale, softcap);                                                    \
   }

@@ -245,6 +245,7 @@ __device__ void attention_hopper(const float* qkv, const T* keys, const T* value
   extern "C" __global__ void __launch_bounds__(384, 1) attention_hopper_##NAME##_##D(                           \
       const float* qkv, const TYPE* keys, const TYPE* values, const int* offset, const int* length, float* out, \
       float* lse, int tokens, int query_heads, int kv_heads, int window, float scale, float softcap) {          \
+    begin();                                                                                                    \
     ATTEND(TYPE, D);                                                                                            \
   }
 ATTENTION_HOPPER(f16, f16, 64)

@@ -6,6 +6,7 @@
 #define BINARY(NAME, RESULT)                                                                                      \
   KERNEL binary_##NAME(const float* left, const float* right, float* out, shape to, shape a_shape, shape b_shape, \
                        int literal, float value) {                                                                \
+    begin();                                                                                                      \
     const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;                                                     \
     if (i >= to.d0 * to.d1 * to.d2) return;                                                                       \
     const float a = left[broadcast(i, to, a_shape)];                                                              \

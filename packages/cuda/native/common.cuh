@@ -15,6 +15,18 @@ typedef __nv_bfloat16 bf16;
 // Expands MAKE(name, type) once for each type in which rows of K and V are stored.
 #define EACH_KV(MAKE) MAKE(f32, float) MAKE(f16, f16) MAKE(bf16, bf16)
 
+/**
+ * Waits until the launches before this one are complete and their results visible, then lets the next launch start its
+ * own prologue (PTX ISA: griddepcontrol, programmatic dependent launch). Every kernel calls it before it touches memory
+ * that another kernel writes. As every kernel waits, completion is transitive.
+ */
+__device__ inline void begin() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+  asm volatile("griddepcontrol.launch_dependents;");
+#endif
+}
+
 constexpr float infinity = __builtin_huge_valf();
 constexpr unsigned all_lanes = 0xffffffffu;
 

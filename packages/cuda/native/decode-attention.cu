@@ -153,6 +153,7 @@ __device__ void decode(const float* qkv, const T* keys, const T* values, const i
 /** Merges the results of the chunks in order. One block per (sequence, query head). */
 KERNEL decode_attention_join(const float* parts, const int* length, const int* ended, float* out, float* lse,
                              int query_heads, int kv_heads, int head_size, int chunk, int splits) {
+  begin();
   DYNAMIC_SHARED(float, factor);  // [splits]
   __shared__ float room[33];
   const int head = blockIdx.x, s = head / query_heads, h = s * kv_heads + head % query_heads / (query_heads / kv_heads);
@@ -182,6 +183,7 @@ KERNEL decode_attention_join(const float* parts, const int* length, const int* e
       const int* length, const int* ended, float* out, float* lse, float* parts, int query_heads, int kv_heads,        \
       int head_size, int arena_rows, int chunk, int splits, int rotary, int table_rows, int vector, float scale,       \
       float softcap) {                                                                                                 \
+    begin();                                                                                                           \
     decode<TYPE, LANES, GROUP>(qkv, keys, values, cells, table, offset, length, ended, out, lse, parts, query_heads,   \
                                kv_heads, head_size, arena_rows, chunk, splits, rotary, table_rows, vector, scale,      \
                                softcap);                                                                               \
@@ -198,6 +200,7 @@ EACH_KV(DECODE_LANES)
       const float* qkv, const TYPE* keys, const TYPE* values, const int* offset, const int* length, const int* ended, \
       float* out, float* lse, float* parts, int query_heads, int kv_heads, int chunk, int splits, float scale,        \
       float softcap) {                                                                                                \
+    begin();                                                                                                          \
     decode_tile<TYPE, D, WARPS, STAGES, false>(qkv, keys, values, {}, offset, length, ended, out, lse, parts,         \
                                                query_heads, kv_heads, chunk, splits, scale, softcap);                 \
   }
@@ -206,6 +209,7 @@ EACH_KV(DECODE_LANES)
       const float* qkv, const TYPE* keys, const TYPE* values, const int* cells, const float* table, const int* offset, \
       const int* length, const int* ended, float* out, float* lse, float* parts, int query_heads, int kv_heads,        \
       int chunk, int splits, int arena_rows, int table_rows, float scale, float softcap) {                             \
+    begin();                                                                                                           \
     decode_tile<TYPE, D, WARPS, STAGES, true>(qkv, keys, values, {cells + arena_rows, table, table_rows}, offset,      \
                                               length, ended, out, lse, parts, query_heads, kv_heads, chunk, splits,    \
                                               scale, softcap);                                                         \

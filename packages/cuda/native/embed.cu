@@ -14,6 +14,7 @@ __device__ void embed(const int* ids, const void* table, float* out, int vocabul
 
 #define EMBED(NAME, TYPE)                                                                                      \
   KERNEL embed_##NAME(const int* ids, const void* table, float* out, int vocabulary, int width, float scale) { \
+    begin();                                                                                                   \
     embed<TYPE>(ids, table, out, vocabulary, width, scale);                                                    \
   }
 EACH_WEIGHT(EMBED)

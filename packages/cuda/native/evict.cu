@@ -39,6 +39,7 @@ extern "C" __global__ void __launch_bounds__(1024)
     evict(unsigned* keys, unsigned* values, int* cells, const int* offset, int* length, const int* rows,
           const int* count, const int* ended, int kv_heads, int most, int row_words, int arena_rows, int planes,
           int ordered, int ranks) {
+  begin();
   const int h = blockIdx.x, n = length[h], c = count[h];
   if (ended[h / kv_heads] != 0 || c >= n) return;
   rows += static_cast<size_t>(h) * most;

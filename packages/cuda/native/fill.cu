@@ -2,6 +2,7 @@
 #include "common.cuh"
 
 KERNEL fill(unsigned* out, unsigned words, unsigned value) {
+  begin();
   const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i < words) out[i] = value;
 }

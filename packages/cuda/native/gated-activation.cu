@@ -9,6 +9,7 @@ __device__ inline float gelu(float a) {
 
 #define GATED(NAME)                                                                   \
   KERNEL gated_activation_##NAME(const float* x, float* out, int width) {             \
+    begin();                                                                          \
     const int i = blockIdx.y * blockDim.x + threadIdx.x;                              \
     if (i >= width) return;                                                           \
     const float* row = x + static_cast<size_t>(blockIdx.x) * 2 * width;               \

@@ -42,6 +42,7 @@ __device__ void gather(const T* keys, const T* values, const int* cells, const i
                        int* target_cells, const int* target_offset, int* target_length, int most, int head_size,     \
                        int arena_rows, int target_rows, int planes, int rotary, int table_rows, int ranks,           \
                        int vector) {                                                                                 \
+    begin();                                                                                                         \
     gather(keys, values, cells, offset, rows, count, table, target_keys, target_values, target_cells, target_offset, \
            target_length, most, head_size, arena_rows, target_rows, planes, rotary, table_rows, ranks, vector);      \
   }

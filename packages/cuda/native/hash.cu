@@ -4,6 +4,7 @@
 
 KERNEL hash(const float* positions, float* out, unsigned elements, unsigned capacity, unsigned kv_heads,
             unsigned seed) {
+  begin();
   const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i < elements) out[i] = uniform(seed + i / capacity % kv_heads, static_cast<unsigned>(positions[i]));
 }

@@ -218,12 +218,14 @@ __device__ void linear_few(const float* x, const void* matrix, finish end, int r
 #define LINEAR_ANY(NAME, TYPE)                                                                                       \
   KERNEL linear_any_##NAME(const float* x, const void* weight, const float* bias, const float* residual, float* out, \
                            int rows, int width, int outs) {                                                          \
+    begin();                                                                                                         \
     linear_any<TYPE>(x, weight, {bias, residual, out, outs}, rows, width);                                           \
   }
 #define LINEAR_FEW(NAME, TYPE, R)                                                                           \
   extern "C" __global__ void __launch_bounds__(256)                                                         \
       linear_few_##NAME##_##R(const float* x, const void* weight, const float* bias, const float* residual, \
                               float* out, int rows, int width, int outs) {                                  \
+    begin();                                                                                                \
     linear_few<TYPE, R>(x, weight, {bias, residual, out, outs}, rows, width);                               \
   }
 #define LINEAR(NAME, TYPE) \
@@ -240,10 +242,17 @@ __device__ void linear_round(const float* x, uint4* to, int eights) {
   load8(x + 8 * static_cast<size_t>(i), numbers);
   to[i] = pack8<T>(numbers);
 }
-KERNEL linear_round_f16(const float* x, uint4* to, int eights) { linear_round<f16>(x, to, eights); }
-KERNEL linear_round_bf16(const float* x, uint4* to, int eights) { linear_round<bf16>(x, to, eights); }
+KERNEL linear_round_f16(const float* x, uint4* to, int eights) {
+  begin();
+  linear_round<f16>(x, to, eights);
+}
+KERNEL linear_round_bf16(const float* x, uint4* to, int eights) {
+  begin();
+  linear_round<bf16>(x, to, eights);
+}
 /** Rounds 16 numbers per thread, in the order of quant_tile. */
 KERNEL linear_round_quantised(const float* x, uint4* to, int sixteens) {
+  begin();
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= sixteens) return;
   float low[8], high[8];
@@ -255,6 +264,7 @@ KERNEL linear_round_quantised(const float* x, uint4* to, int sixteens) {
 
 KERNEL linear_join(const float* parts, const float* bias, const float* residual, float* out, int rows, int outs,
                    int splits) {
+  begin();
   const size_t i = static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x, count = static_cast<size_t>(rows) * outs;
   if (i >= count) return;
   float sum = 0.0f;
@@ -266,6 +276,7 @@ KERNEL linear_join(const float* parts, const float* bias, const float* residual,
   extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)                                                    \
       linear_tile_##NAME##_##ROWS(const uint16_t* x, const void* weight, const float* bias, const float* residual, \
                                   float* out, float* parts, int rows, int width, int outs, int part) {             \
+    begin();                                                                                                       \
     const finish end = {bias, residual, out, outs};                                                                \
     const bool whole = gridDim.z == 1;                                                                             \
     linear_tile<TYPE, ROWS, DEPTH, WARP_OUTS, WARP_ROWS, STAGES>(                                                  \

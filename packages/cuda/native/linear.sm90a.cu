@@ -104,6 +104,7 @@ __device__ void linear_hopper(const uint16_t* x, const uint16_t* weight, const f
   extern "C" __global__ void __launch_bounds__(384, 1)                                                          \
       linear_hopper_##TYPE(const uint16_t* x, const uint16_t* weight, const float* bias, const float* residual, \
                            float* out, int rows, int width, int outs) {                                         \
+    begin();                                                                                                    \
     MULTIPLY(TYPE);                                                                                             \
   }
 LINEAR_HOPPER(f16)

@@ -20,6 +20,7 @@ __device__ void load(const T* source, const int* ranks, const float* table, cons
 #define LOAD(NAME, TYPE)                                                                                             \
   KERNEL load_##NAME(const TYPE* source, const int* ranks, const float* table, const int* offset, const int* length, \
                      float* out, unsigned elements, int capacity, int width, int rotary, int table_rows) {           \
+    begin();                                                                                                         \
     load(source, ranks, table, offset, length, out, elements, capacity, width, rotary, table_rows);                  \
   }
 EACH_KV(LOAD)

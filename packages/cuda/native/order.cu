@@ -4,6 +4,7 @@
 #include "common.cuh"
 
 KERNEL order(const int* positions, const int* offset, const int* length, int* rows, int* count, int capacity) {
+  begin();
   __shared__ int tile[256];
   const int h = blockIdx.y, n = min(length[h], capacity), row = blockIdx.x * 256 + threadIdx.x;
   if (row == 0) count[h] = n;

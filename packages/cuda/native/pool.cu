@@ -3,6 +3,7 @@
 
 KERNEL pool(const float* x, const int* length, float* out, unsigned heads, int capacity, int kernel, int share,
             int maximum) {
+  begin();
   const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= heads * capacity) return;
   const int h = i / capacity, j = i % capacity, end = min(length[h / share], capacity), reach = (kernel - 1) / 2;

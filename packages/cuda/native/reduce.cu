@@ -66,10 +66,12 @@ __device__ void lanes(const float* x, const int* length, float* out, unsigned re
 #define REDUCE(NAME, KIND)                                                                                      \
   KERNEL reduce_rows_##NAME(const float* x, const int* length, float* out, int axis, int d1, int d2, int steps, \
                             int share) {                                                                        \
+    begin();                                                                                                    \
     rows<KIND>(x, length, out, axis, d1, d2, steps, share);                                                     \
   }                                                                                                             \
   KERNEL reduce_lanes_##NAME(const float* x, const int* length, float* out, unsigned results, int axis, int d1, \
                              int d2, int steps, int stride, int share) {                                        \
+    begin();                                                                                                    \
     lanes<KIND>(x, length, out, results, axis, d1, d2, steps, stride, share);                                   \
   }
 

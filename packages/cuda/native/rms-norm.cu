@@ -4,6 +4,7 @@
 
 extern "C" __global__ void __launch_bounds__(1024)
     rms_norm(const float* x, const float* weight, float* out, int width, float epsilon) {
+  begin();
   __shared__ float room[33];
   const size_t start = static_cast<size_t>(blockIdx.x) * width;
   float squares = 0.0f;

@@ -4,6 +4,7 @@
 
 KERNEL rope(float* qkv, const float* table, const int* base, int tokens, int query_heads, int kv_heads, int head_size,
             int rotary, int table_rows, int keys) {
+  begin();
   const int half = rotary / 2, i = blockIdx.y * blockDim.x + threadIdx.x, head = i / half, j = i % half;
   if (head >= query_heads + (keys ? kv_heads : 0)) return;
   const int s = blockIdx.x / tokens, token = blockIdx.x % tokens;

@@ -66,6 +66,7 @@ __device__ kept cut(kept from, u64 target, int vocabulary, Bits bits_of, Measure
 extern "C" __global__ void __launch_bounds__(1024)
     sample(const float* all_logits, const float* params, const int* seeds, const int* stops, int* history, int* steps,
            int* ended, int* tokens, int* ids, int vocabulary, int ring, int stop_count) {
+  begin();
   __shared__ memory room;
   const int s = blockIdx.x, step = steps[s];
   if (ended[s] != 0) return;

@@ -4,6 +4,7 @@
 
 KERNEL store(const float* x, const int* offset, const int* length, const int* ended, float* target, unsigned heads,
              int capacity, int kv_heads) {
+  begin();
   const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= heads * capacity) return;
   const int h = i / capacity, j = i % capacity;

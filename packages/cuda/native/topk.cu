@@ -7,6 +7,7 @@
 extern "C" __global__ void __launch_bounds__(1024)
     topk(const float* scores, const int* positions, const int* offset, const int* length, const int* keep, int* rows,
          int* count, int capacity, int most) {
+  begin();
   __shared__ unsigned bins[256];
   __shared__ digit room;
   __shared__ int counts[32];

@@ -3,6 +3,7 @@
 
 #define UNARY(NAME, TYPE, RESULT)                                          \
   KERNEL unary_##NAME(const TYPE* values, float* out, unsigned elements) { \
+    begin();                                                               \
     const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;              \
     if (i >= elements) return;                                             \
     const TYPE x = values[i];                                              \

@@ -63,6 +63,7 @@ __device__ void watch(const float* qkv, const T* keys, const int* cells, const f
       const float* qkv, const TYPE* keys, const int* cells, const float* table, const float* lse, const int* offset, \
       const int* length, const int* ended, float* mass, int tokens, int query_heads, int kv_heads, int head_size,    \
       int arena_rows, int capacity, int from, int rotary, int table_rows, float scale, float softcap) {              \
+    begin();                                                                                                         \
     watch(qkv, keys, cells, table, lse, offset, length, ended, mass, tokens, query_heads, kv_heads, head_size,       \
           arena_rows, capacity, from, rotary, table_rows, scale, softcap);                                           \
   }
@@ -231,10 +232,12 @@ __device__ void watch_round(const float* qkv, uint4* to, int tokens, int query_h
 }
 KERNEL watch_round_f16(const float* qkv, uint4* to, int tokens, int query_heads, int kv_heads, int head_size,
                        int from) {
+  begin();
   watch_round<f16>(qkv, to, tokens, query_heads, kv_heads, head_size, from);
 }
 KERNEL watch_round_bf16(const float* qkv, uint4* to, int tokens, int query_heads, int kv_heads, int head_size,
                         int from) {
+  begin();
   watch_round<bf16>(qkv, to, tokens, query_heads, kv_heads, head_size, from);
 }
 
@@ -243,6 +246,7 @@ KERNEL watch_round_bf16(const float* qkv, uint4* to, int tokens, int query_heads
       watch_tile_##NAME##_##D(const uint16_t* queries, const TYPE* keys, const float* lse, const int* offset,  \
                               const int* length, const int* ended, float* mass, int tokens, int query_heads,   \
                               int kv_heads, int capacity, int from, int share, float scale, float softcap) {   \
+    begin();                                                                                                   \
     watch_tile<TYPE, D, TILES>(queries, keys, lse, offset, length, ended, mass, tokens, query_heads, kv_heads, \
                                capacity, from, share, scale, softcap);                                         \
   }

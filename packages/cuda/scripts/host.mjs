@@ -72,7 +72,8 @@ export async function buildHost(compiler, to, native = join(root, "native")) {
   const work = [];
   const compile = (source, object, newest, extra = []) => {
     objects.push(object);
-    if (time(object) < newest) work.push(() => call(compiler.command, [...flags, ...extra, ...include, "-c", source, "-o", object]));
+    if (time(object) < newest)
+      work.push(() => call(compiler.command, [...flags, ...extra, ...include, "-c", source, "-o", object]));
   };
   for (const unit of units) {
     const file = unit.slice(0, -3);
