@@ -1,14 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
-import {
-  ConfigError,
-  type FileSource,
-  FormatError,
-  loadModel,
-  logProbabilities,
-  memoryFiles,
-  openModel,
-  readGguf,
-} from "@ziggurat/runtime";
+import { ConfigError, type FileSource, FormatError, loadModel, memoryFiles, openModel } from "@ziggurat/runtime";
+import { logProbabilities } from "@ziggurat/runtime/evaluate";
+import { readGguf } from "@ziggurat/runtime/formats";
 import { folder } from "@ziggurat/runtime/node";
 import { reference } from "@ziggurat/tensor";
 import { describe, expect, it } from "vitest";
