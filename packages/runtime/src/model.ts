@@ -7,7 +7,7 @@ import { expertsOf } from "./families/model-config.js";
 import { families as knownFamilies } from "./families.js";
 import { type Checkpoint, openCheckpoint } from "./files/checkpoint.js";
 import { isRecord } from "./files/files.js";
-import type { HubOptions } from "./files/hub.js";
+import type { HubOptions } from "./files/hub-repository.js";
 import { type ModelSource, modelFiles } from "./files/model-files.js";
 import { checkCallback, checkSignal, knownOptions, type OptionNames } from "./options.js";
 import { type Chat, chatOf } from "./text/chat.js";
