@@ -1,5 +1,5 @@
 import { full } from "@ziggurat/policy";
-import { generateEach } from "@ziggurat/runtime";
+import { generateEach } from "@ziggurat/runtime/evaluate";
 import { snapkv } from "@ziggurat/snapkv";
 import { median, randomIds, table } from "./report.js";
 import { randomOnCpu, type Setting } from "./setting.js";

@@ -1,13 +1,6 @@
 import { full } from "@ziggurat/policy";
-import {
-  type EachLogProbabilities,
-  type GenerateResult,
-  generate,
-  generateEach,
-  logProbabilitiesEach,
-  type Model,
-  Session,
-} from "@ziggurat/runtime";
+import { type GenerateResult, generate, type Model, Session } from "@ziggurat/runtime";
+import { type EachLogProbabilities, generateEach, logProbabilitiesEach } from "@ziggurat/runtime/evaluate";
 import type { EncodedDocument } from "./document.js";
 import { isRight } from "./haystack/index.js";
 import { makePolicy, type NamedPolicy, type PolicySpec } from "./policies.js";
