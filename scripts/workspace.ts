@@ -55,9 +55,15 @@ export const publishable: readonly Workspace[] = [...packages, ...apps].filter(
 export const backends: readonly string[] = ["cpu", "webgpu", "cuda"];
 /** What backends bring along for a platform. */
 export const binaries: readonly string[] = ["cuda-linux-x64"];
-const core = ["tensor", "policy", "cache", "runtime", "testing", "pebble", ...backends, ...binaries];
+/** The array of all policies, which imports them. */
+export const policyList = "policies";
+/** What the benches and tests of several packages share; private. */
+export const benchKit = "bench-kit";
+const core = ["tensor", "policy", "cache", "runtime", "testing", "pebble", policyList, benchKit];
 /** Whatever is neither the core nor a backend is a policy. */
-export const policies: readonly Workspace[] = packages.filter(({ folder }) => !core.includes(folder));
+export const policies: readonly Workspace[] = packages.filter(
+  ({ folder }) => ![...core, ...backends, ...binaries].includes(folder),
+);
 
 const made = new Set(["node_modules", "dist", "wasm", "bin", "coverage"]);
 

@@ -197,7 +197,7 @@ const fromOf = ({ default: given }: Option): DefaultFrom | undefined =>
 
 /** A misspelt option must not be lost. */
 function checkNames(policy: string, given: unknown, names: readonly string[]): void {
-  const list = names.join(", ");
+  const list = names.join(", ") || "none";
   if (typeof given !== "object" || given === null) refuse(policy, "options", given, `an object with ${list}`);
   for (const name of Object.keys(given)) {
     if (!names.includes(name)) throw new PolicyError(`${policy}: no option is called ${show(name)}; there are ${list}`);

@@ -5,7 +5,7 @@ import { decode } from "../engine/decode.js";
 import type { RopeLease } from "../engine/rope-tables.js";
 import type { TurnMember } from "../engine/turn.js";
 import { RequestError } from "../error.js";
-import { type GenerateRequest, type GenerateResult, planMember, resultOf } from "../generate.js";
+import { type GeneratePiece, type GenerateRequest, type GenerateResult, planMember, resultOf } from "../generate.js";
 import { checkModel, type Model } from "../model.js";
 import { encodePrompt } from "../text/prompt.js";
 import { readForEach } from "./read-for-each.js";
@@ -16,6 +16,8 @@ export interface GenerateEachOptions extends Omit<GenerateRequest, "policy" | "c
   readonly signal?: AbortSignal;
   /** Told while the prompt is read: part done, from 0 to 1. */
   readonly onProgress?: (done: number) => void;
+  /** Called with each piece of an answer as it is written, and the index of its policy. */
+  readonly onPiece?: (piece: GeneratePiece, policy: number) => void;
 }
 
 /** One policy's answer. Prefill time and scratch are those of the one prefill that all share. */
@@ -37,6 +39,7 @@ export async function* generateEach({
   policies,
   signal,
   onProgress,
+  onPiece,
   ...request
 }: GenerateEachOptions): AsyncGenerator<EachResult> {
   if (!Array.isArray(policies) || policies.length === 0)
@@ -92,7 +95,8 @@ export async function* generateEach({
       try {
         backend.dispatch(copy, { x: logits, out: batch.logits });
         const begun = performance.now();
-        for await (const _ of decode(model, cache, batch, [writer], { readEvery: ring, logits: false, signal }));
+        const pieces = decode(model, cache, batch, [writer], { readEvery: ring, logits: false, signal });
+        for await (const { ids: written, text } of pieces) onPiece?.({ ids: written, text }, index);
         const outcome = {
           prefillSeconds,
           decodeSeconds: (performance.now() - begun) / 1000,
