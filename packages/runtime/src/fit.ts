@@ -96,10 +96,7 @@ export async function fit(options: FitOptions): Promise<Fit> {
 }
 
 /** The least number of rows beyond `refused` that is taken; undefined if none is. */
-async function leastTaken(
-  refused: number,
-  isTaken: (rows: number) => Promise<boolean>,
-): Promise<number | undefined> {
+async function leastTaken(refused: number, isTaken: (rows: number) => Promise<boolean>): Promise<number | undefined> {
   let below = refused;
   let taken = 2 * refused;
   while (!(await isTaken(taken))) {

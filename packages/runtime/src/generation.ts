@@ -54,8 +54,7 @@ export class Generation<Piece, Result> implements AsyncIterable<Piece> {
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Piece, void> {
-    const taken = () =>
-      new RequestError("this generation is being iterated already; it can be written only once");
+    const taken = () => new RequestError("this generation is being iterated already; it can be written only once");
     if (this.#iterated || this.#driver === "result") throw taken();
     this.#iterated = true;
     return {

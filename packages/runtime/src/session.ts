@@ -34,13 +34,13 @@ const { policy: _, ...turnRequestNames }: OptionNames<TurnRequest & Pick<Generat
   ...turnNames,
 };
 
-export interface ReadOptions {
+export interface SessionReadOptions {
   /** Reads the message `chunk` tokens at a time, evicting after each chunk. */
   readonly chunk?: number;
   readonly signal?: AbortSignal;
 }
 
-const readNames: OptionNames<ReadOptions> = { chunk: true, signal: true };
+const readNames: OptionNames<SessionReadOptions> = { chunk: true, signal: true };
 const feedNames: OptionNames<LogProbabilityOptions> = { signal: true, onLogits: true };
 
 /** Which queries chose the rows that a session holds. */
@@ -165,7 +165,7 @@ export class Session {
   }
 
   /** Reads without answering; `logProbabilities` and later turns go on from here. */
-  async read(prompt: Prompt, options: ReadOptions = {}): Promise<void> {
+  async read(prompt: Prompt, options: SessionReadOptions = {}): Promise<void> {
     knownOptions("read", options, readNames);
     const { chunk, signal } = options;
     checkSignal(signal);

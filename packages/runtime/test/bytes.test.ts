@@ -254,7 +254,9 @@ describe("maxCacheBytes", () => {
       const session = new Session({ model, policy: full(), maxCacheBytes });
       await expect(session.read([1])).rejects.toBeInstanceOf(CeilingError);
       session.close();
-      await expect(fit({ model, tokens: 1, maxCacheBytes, policy: (keep) => snapkv({ keep, window: 1 }) })).rejects.toThrow();
+      await expect(
+        fit({ model, tokens: 1, maxCacheBytes, policy: (keep) => snapkv({ keep, window: 1 }) }),
+      ).rejects.toThrow();
     }
     for (const maxCacheBytes of [0, -1, Number.NaN, "1" as never]) {
       await expect(generate({ model, policy: full(), prompt: [1], maxCacheBytes }).result).rejects.toBeInstanceOf(

@@ -4,8 +4,8 @@ import type { Model } from "../model.js";
 import { checkCallback, checkFlag, checkSignal, type OptionNames } from "../options.js";
 import { Batch } from "./batch.js";
 import { decode, type Piece } from "./decode.js";
-import type { TurnMember, TurnOutcome } from "./member.js";
 import { cut } from "./limits.js";
+import type { TurnMember, TurnOutcome } from "./member.js";
 import { readMessage } from "./read-message.js";
 
 /**

@@ -10,8 +10,9 @@ import {
   type TurnMember,
 } from "../engine/member.js";
 import { RequestError } from "../error.js";
+import type { GeneratePiece } from "../generate.js";
 import type { Model } from "../model.js";
-import { knownOptions, type OptionNames } from "../options.js";
+import { checkCallback, knownOptions, type OptionNames } from "../options.js";
 import { encodePrompt } from "../text/prompt.js";
 import { checkForPolicies, readForPolicies } from "./read-for-policies.js";
 
@@ -21,11 +22,13 @@ export interface GenerateEachOptions extends Omit<GenerateRequest, "policy" | "c
   readonly signal?: AbortSignal;
   /** Called with the fraction done, from 0 to 1, while the prompt is read. */
   readonly onProgress?: (done: number) => void;
+  /** Called with each piece of an answer as it is written, and the index of its policy. */
+  readonly onPiece?: (piece: GeneratePiece, policy: number) => void;
 }
 
 const { policy: _, chunk: __, ...own } = requestNames;
 const names: OptionNames<GenerateEachOptions> = {
-  ...{ model: true, policies: true, signal: true, onProgress: true },
+  ...{ model: true, policies: true, signal: true, onProgress: true, onPiece: true },
   ...own,
 };
 
@@ -47,7 +50,8 @@ export async function* generateEach(options: GenerateEachOptions): AsyncGenerato
   const { chunk, ...rest } = { ...options } as GenerateEachOptions & Pick<GenerateRequest, "chunk">;
   knownOptions("generateEach", rest, names);
   checkForPolicies(rest);
-  const { model, policies, signal, onProgress, ...request } = rest;
+  const { model, policies, signal, onProgress, onPiece, ...request } = rest;
+  checkCallback("onPiece", onPiece);
   if (chunk !== undefined) {
     throw new RequestError(
       "chunk cannot be had here: one prefill for all policies reads the whole prompt; leave it out, or use generate for each policy",
@@ -80,7 +84,8 @@ export async function* generateEach(options: GenerateEachOptions): AsyncGenerato
       try {
         backend.dispatch(copy, { x: read.logits, out: batch.logits });
         const begun = performance.now();
-        for await (const _ of decode(model, cache, batch, [writer], { readEvery: ring, logits: false, signal }));
+        const pieces = decode(model, cache, batch, [writer], { readEvery: ring, logits: false, signal });
+        for await (const { ids: written, text } of pieces) onPiece?.({ ids: written, text }, index);
         const outcome = {
           prefillSeconds: read.prefillSeconds,
           decodeSeconds: (performance.now() - begun) / 1000,

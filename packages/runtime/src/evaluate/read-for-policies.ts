@@ -32,7 +32,12 @@ export interface ReadForPolicies {
 }
 
 /** Throws a `RequestError` unless there are a model, at least one policy, and options of the right kinds. */
-export function checkForPolicies({ model, policies, signal, onProgress }: {
+export function checkForPolicies({
+  model,
+  policies,
+  signal,
+  onProgress,
+}: {
   readonly model: Model;
   readonly policies: readonly Policy[];
   readonly signal?: AbortSignal | undefined;
