@@ -8,7 +8,7 @@ export const pyramidOptions = options("pyramid", {
    */
   beta: real({ min: 1, default: 20, doc: "how steep the budget falls; 1 is flat" }),
   /**
-   * How budgets become whole: with "exact" (default) the layers together keep layers x keep rows; "released" gives the
+   * How budgets become whole numbers: with "exact" (default) the layers together keep layers x keep rows; "released" gives the
    * numbers of the authors' code, which keep a few per cent more.
    */
   rounding: oneOf(["exact", "released"], { default: "exact", doc: "how budgets become whole numbers" }),
