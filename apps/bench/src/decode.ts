@@ -1,6 +1,6 @@
 import { median, randomIds, table } from "@ziggurat/bench-kit";
 import { full } from "@ziggurat/policy";
-import { generateEach } from "@ziggurat/runtime";
+import { generateEach } from "@ziggurat/runtime/evaluate";
 import { snapkv } from "@ziggurat/snapkv";
 import { randomOnCpu, type Setting } from "./setting.js";
 

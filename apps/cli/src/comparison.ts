@@ -1,14 +1,7 @@
 import { keepAsText, type MadePolicy, makePolicy, type PolicySpec } from "@ziggurat/policies";
 import { full, PolicyError } from "@ziggurat/policy";
-import {
-  type EachLogProbabilities,
-  type GenerateResult,
-  generate,
-  generateEach,
-  logProbabilitiesEach,
-  type Model,
-  Session,
-} from "@ziggurat/runtime";
+import { type GenerateResult, generate, type Model, Session } from "@ziggurat/runtime";
+import { type EachLogProbabilities, generateEach, logProbabilitiesEach } from "@ziggurat/runtime/evaluate";
 import { DecodeClock } from "./decode-clock.js";
 import type { EncodedDocument } from "./document.js";
 import { isRight } from "./haystack/index.js";

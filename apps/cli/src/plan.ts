@@ -1,4 +1,4 @@
-import { type CacheShape, Progress, planTurn, type TurnPlan } from "@ziggurat/cache";
+import { Account, type CacheShape, planTurn, type TurnPlan } from "@ziggurat/cache";
 import type { Policy } from "@ziggurat/policy";
 
 /**
@@ -7,4 +7,4 @@ import type { Policy } from "@ziggurat/policy";
  */
 export const planOf = (shape: CacheShape, policy: Policy, messages: readonly number[], maxTokens: number): TurnPlan =>
   // The last token written is never fed.
-  planTurn(new Progress(shape, policy), [...messages], maxTokens - 1);
+  planTurn(Account.empty(shape, policy), [...messages], maxTokens - 1);

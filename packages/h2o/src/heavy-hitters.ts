@@ -14,12 +14,12 @@ export const reduce = oneOf(groupReductions, {
  *
  * Zhang et al., 2023, https://arxiv.org/abs/2306.14048. Watches every query, which costs a second causal QK^T.
  */
-export function heavyHitters(reduction: GroupReduction = "mean"): Scorer {
+export function heavyHitters(reduction: GroupReduction = "mean"): Scorer<"total"> {
   reduce.check("heavyHitters", "reduce", reduction);
   return {
     watch: Number.POSITIVE_INFINITY,
-    columns: 1,
-    observe: ({ mass, columns: [total] }) => [total!.add(mass.group(reduction))],
-    score: ({ columns: [total] }) => total!,
+    columns: ["total"],
+    observe: ({ mass, columns: { total } }) => ({ total: total.add(mass.group(reduction)) }),
+    score: ({ columns: { total } }) => total,
   };
 }

@@ -19,7 +19,7 @@ export type PyramidOptions = OptionsOf<typeof pyramidOptions>;
 const keepOption = whole({ min: 1, doc: "rows that a layer keeps on average" });
 
 interface Ramp {
-  /** Global layers, at least 2. */
+  /** At least 2. */
   readonly layers: number;
   /** Rows of a layer on average, beside the protected ones. */
   readonly free: number;
@@ -66,10 +66,9 @@ function released({ layers, free, beta }: Ramp, { seen, protectedRows }: BudgetI
 }
 
 /**
- * `keep` rows per global layer on average, protected ones included: most in the lowest layer, falling in a straight
- * line like the steps of a ziggurat. Every layer keeps at least the protected rows and at most what was read. Sliding
- * layers take no part; theirs is `keep`. A single layer, a text of up to `keep` tokens, and a `keep` that leaves
- * nothing beside the protected rows have no pyramid: `keep` each.
+ * `keep` rows per layer on average, protected ones included: most in the lowest layer, falling in a straight line like
+ * the steps of a ziggurat. Every layer keeps at least the protected rows and at most what was read. A single layer, a
+ * text of up to `keep` tokens, and a `keep` that leaves nothing beside the protected rows have no pyramid: `keep` each.
  *
  * Cai et al., 2024, https://arxiv.org/abs/2406.02069, section 3.2. Throws a PolicyError for options out of range.
  */
@@ -78,11 +77,9 @@ export function pyramid(keep: number, options: PyramidOptions = {}): Budget {
   keepOption.check("pyramid", "keep", keep);
   const ramp = rounding === "exact" ? exact : released;
   return (input) => {
-    const layers = input.layers.filter(({ kind }) => kind === "global").length;
+    const layers = input.layers.length;
     const free = keep - input.protectedRows;
     if (layers < 2 || input.seen <= keep || free <= 0) return input.layers.map(() => keep);
-    const rows = ramp({ layers, free, beta }, input);
-    let at = 0;
-    return input.layers.map(({ kind }) => (kind === "global" ? input.protectedRows + rows[at++]! : keep));
+    return ramp({ layers, free, beta }, input).map((rows) => input.protectedRows + rows);
   };
 }

@@ -70,12 +70,13 @@ async function run(flags: InspectFlags): Promise<void> {
   const weightBytes = opened.weightBytes(source, flags.weights);
   const types = Object.fromEntries([...source.types].sort(([, a], [, b]) => b - a));
 
-  const layers = shape.layers.map(({ kind, kvHeads, headSize, window }, layer) => {
+  const layers = shape.layers.map((one, layer) => {
+    const { kvHeads, headSize } = shape;
     const bytesPerToken = kvHeads * rowBytes(headSize, dtype, 1);
     return {
       layer,
-      kind,
-      ...(window === undefined ? {} : { window }),
+      kind: one.kind,
+      ...(one.kind === "sliding" ? { window: one.window } : {}),
       queryHeads: shape.queryHeads,
       kvHeads,
       headSize,
