@@ -167,11 +167,11 @@ describe("published defaults: the authors' LongBench settings, and the mean over
     const next = mulberry32(5);
     const positions = [Array.from({ length: 60 }, (_, i) => i)];
     const mass = [0, 1].map(() => [...draw(next, 60, 1)].map(Math.abs));
-    const scores = async (scorer: Scorer) =>
-      (await evaluateScorer((view) => [scorer.score(view)], { positions, mass, queryHeads: 2 }))[0]!;
+    const scores = async (scorer: Scorer<string>) =>
+      (await evaluateScorer<string>((view) => [scorer.score(view)], { positions, mass, queryHeads: 2 }))[0]!;
     const expected = await scores(observationWindow(published));
     expect(await scores(observationWindow())).toEqual(expected);
-    expect(await scores(snapkv({ keep: 40 }).score as Scorer)).toEqual(expected);
+    expect(await scores(snapkv({ keep: 40 }).score)).toEqual(expected);
     expect(observationWindow().watch).toBe(32);
     // The data tell the settings apart.
     for (const other of [
