@@ -3,12 +3,10 @@ import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { checkpoint, HubServer, writeGguf } from "@ziggurat/bench-kit/fixtures";
 import { pebble } from "@ziggurat/pebble";
 import { openModel } from "@ziggurat/runtime";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { checkpoint } from "../../../packages/runtime/test/support/checkpoint.js";
-import { writeGguf } from "../../../packages/runtime/test/support/gguf.js";
-import { HubServer } from "../../../packages/runtime/test/support/hub-server.js";
 import { build, buildTimeout, main, ziggurat } from "./command.js";
 
 const texts = fileURLToPath(new URL("../texts/README.md", import.meta.url));
