@@ -142,7 +142,7 @@ describe("compare", () => {
     expect(runs.find(({ policy }) => policy === "pyramidkv")!.rowsPerLayer[0]).toBeGreaterThan(keep);
   });
 
-  it("runs each alone with the same answers and rows, and peaks of its own", async () => {
+  it("runs each alone with the same answers and rows, and its own peaks", async () => {
     const task = [
       "--task",
       "needles",
@@ -185,7 +185,7 @@ describe("compare", () => {
     expect(runs.map(({ policySeconds }) => policySeconds)).toEqual([null, null]);
   });
 
-  it("scores what follows where nothing is asked, alike in one prefill and alone", async () => {
+  it("scores what follows if nothing is asked, the same in one prefill and alone", async () => {
     const path = await text("long.txt", `${story()}\n`.repeat(3));
     const flags = [
       "--text",
@@ -202,7 +202,7 @@ describe("compare", () => {
     const shared = await compared(...flags);
     expect([shared.promptTokens, shared.scoredTokens, shared.question]).toEqual([600, 40, null]);
     const [whole, h2o, snapkv, inactive] = shared.runs as [Scored, Scored, Scored, Scored];
-    // A story that is told again: whoever still knows it is hardly surprised.
+    // The story repeats: a policy that still holds it is hardly surprised.
     expect(whole.perplexity).toBeGreaterThan(1);
     expect(inactive.perplexity).toBe(whole.perplexity);
     for (const run of [h2o, snapkv]) expect(Math.abs(run.perplexity - whole.perplexity)).toBeGreaterThan(1e-3);
@@ -462,7 +462,7 @@ describe("bad input is one line on stderr, and exit code 1", () => {
 });
 
 describe("generate", () => {
-  it("streams a text, and tells about it on stderr", async () => {
+  it("streams a text, and describes it on stderr", async () => {
     const { code, out, error } = await ziggurat([
       "generate",
       "--text",
@@ -575,7 +575,7 @@ describe("chat", () => {
 });
 
 describe("inspect", () => {
-  it("tells the bytes of a cache without loading anything, the same as are measured", async () => {
+  it("prints the bytes of a cache without loading anything, the same as are measured", async () => {
     const measured = await compared(
       "--task",
       "table",
@@ -611,7 +611,7 @@ describe("inspect", () => {
   });
 });
 
-describe("inspect, of models that lie elsewhere", () => {
+describe("inspect, of remote models", () => {
   const server = new HubServer();
   beforeAll(() => server.start());
   afterAll(() => server.stop());
