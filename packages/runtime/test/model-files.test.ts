@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { checkpoint, HubServer } from "@ziggurat/bench-kit/fixtures";
 import {
   ConfigError,
   DownloadError,
@@ -17,9 +18,7 @@ import { logProbabilities } from "@ziggurat/runtime/evaluate";
 import { file, folder } from "@ziggurat/runtime/node";
 import { reference } from "@ziggurat/tensor";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { checkpoint } from "./support/checkpoint.js";
 import { ggufOf, ggufPartsOf } from "./support/convert-checkpoint.js";
-import { HubServer } from "./support/hub-server.js";
 
 // Whatever people have of a model, as it is given to loadModel.
 
