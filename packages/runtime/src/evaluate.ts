@@ -6,4 +6,4 @@ export {
   type EachLogProbabilities,
   type LogProbabilitiesEachOptions,
   logProbabilitiesEach,
-} from "./evaluate/score-each.js";
+} from "./evaluate/log-probabilities-each.js";

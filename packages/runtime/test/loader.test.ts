@@ -1,7 +1,6 @@
-import { Buffers } from "@ziggurat/cache";
 import { type FileSource, memoryFiles } from "@ziggurat/runtime";
 import { convert, readGguf } from "@ziggurat/runtime/formats";
-import { bytesOf, reference, weightLayout } from "@ziggurat/tensor";
+import { Buffers, bytesOf, reference, weightLayout } from "@ziggurat/tensor";
 import { describe, expect, it } from "vitest";
 import { llama } from "../src/families/llama.js";
 import { ggufWeights } from "../src/gguf/gguf.js";
