@@ -252,9 +252,9 @@ import { afterPrefill, anyOf, first, last, type Policy, type Scorer, uniform } f
 /** KeyDiff, https://arxiv.org/abs/2504.15364: keys unlike the mean direction of all keys stay. */
 export const unlikeTheOthers: Scorer = {
   score: ({ keys }) => {
-    const unit = keys.div(keys.norm(2).maximum(1e-12));
-    const mean = unit.mean(1);
-    return unit.mul(mean).sum(2).div(mean.norm(2)).squeeze(2).neg();
+    const unit = keys.div(keys.norm("size").maximum(1e-12));
+    const mean = unit.mean("rows");
+    return unit.mul(mean).sum("size").div(mean.norm("size")).neg();
   },
 };
 

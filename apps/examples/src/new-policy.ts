@@ -7,12 +7,11 @@ import { afterPrefill, last, type Policy, type Scorer, uniform } from "@ziggurat
  */
 export const keyDifference: Scorer = {
   score({ keys }) {
-    const direction = keys.div(keys.norm(2));
-    const anchor = direction.mean(1);
+    const direction = keys.div(keys.norm("size"));
+    const anchor = direction.mean("rows");
     return direction
-      .mul(anchor.div(anchor.norm(2)))
-      .sum(2)
-      .squeeze(2)
+      .mul(anchor.div(anchor.norm("size")))
+      .sum("size")
       .neg();
   },
 };

@@ -8,12 +8,12 @@ import { checkOneOf, type GroupReduction, groupReductions, type Scorer } from "@
  *
  * Zhang et al., 2023, https://arxiv.org/abs/2306.14048. Watches every query, which costs a second causal QK^T.
  */
-export function heavyHitters(reduce: GroupReduction = "mean"): Scorer {
+export function heavyHitters(reduce: GroupReduction = "mean"): Scorer<"total"> {
   checkOneOf("heavyHitters", "reduce", reduce, groupReductions);
   return {
     watch: Number.POSITIVE_INFINITY,
-    columns: 1,
-    observe: ({ mass, columns: [total] }) => [total!.add(mass.group(reduce))],
-    score: ({ columns: [total] }) => total!,
+    columns: ["total"],
+    observe: ({ mass, columns: { total } }) => ({ total: total.add(mass.group(reduce)) }),
+    score: ({ columns: { total } }) => total,
   };
 }

@@ -71,10 +71,25 @@ export function checkPolicy(policy: Policy): void {
   };
   for (const [part, value] of Object.entries(parts))
     if (typeof value !== "function") refuse(name, part, value, "a function");
-  const { watch = 0, columns = 0, observe } = score;
+  const { watch = 0, columns = [], observe } = score;
   if (watch !== Number.POSITIVE_INFINITY) checkWhole(name, "score.watch", watch, 0);
-  checkWhole(name, "score.columns", columns, 0);
+  checkColumns(name, columns);
   if (observe !== undefined && typeof observe !== "function")
     refuse(name, "score.observe", observe, "a function, or left out");
   checkOneOf(name, "positions", positions, ["text", "slot"]);
+}
+
+/** Every column takes 4 bytes beside each row. */
+const mostColumns = 64;
+
+function checkColumns(policy: string, columns: unknown): void {
+  if (!Array.isArray(columns)) refuse(policy, "score.columns", columns, "a list of names");
+  if (columns.length > mostColumns)
+    refuse(policy, "score.columns", columns, `at most ${mostColumns} names; there are ${columns.length}`);
+  Array.from(columns).forEach((column: unknown, index) => {
+    if (typeof column !== "string" || column === "")
+      refuse(policy, `score.columns[${index}]`, column, "a text that is not empty");
+    if (columns.indexOf(column) !== index)
+      refuse(policy, `score.columns[${index}]`, column, "another name than the columns before it");
+  });
 }

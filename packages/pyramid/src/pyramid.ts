@@ -16,7 +16,7 @@ export interface PyramidOptions {
 }
 
 interface Ramp {
-  /** Global layers, at least 2. */
+  /** At least 2. */
   readonly layers: number;
   /** Rows of a layer on average, beside the protected ones. */
   readonly free: number;
@@ -63,10 +63,9 @@ function released({ layers, free, beta }: Ramp, { seen, protectedRows }: BudgetI
 }
 
 /**
- * `keep` rows per global layer on average, protected ones included: most in the lowest layer, falling in a straight
- * line like the steps of a ziggurat. Every layer keeps at least the protected rows and at most what was read. Sliding
- * layers take no part; theirs is `keep`. A single layer, a text of up to `keep` tokens, and a `keep` that leaves
- * nothing beside the protected rows have no pyramid: `keep` each.
+ * `keep` rows per layer on average, protected ones included: most in the lowest layer, falling in a straight line like
+ * the steps of a ziggurat. Every layer keeps at least the protected rows and at most what was read. A single layer, a
+ * text of up to `keep` tokens, and a `keep` that leaves nothing beside the protected rows have no pyramid: `keep` each.
  *
  * Cai et al., 2024, https://arxiv.org/abs/2406.02069, section 3.2. Throws a PolicyError for options out of range.
  */
@@ -76,12 +75,10 @@ export function pyramid(keep: number, options: PyramidOptions = {}): Budget {
   checkWhole("pyramid", "keep", keep, 1);
   const ramp = rounding === "exact" ? exact : released;
   return (input) => {
-    const layers = input.layers.filter(({ kind }) => kind === "global").length;
+    const layers = input.layers.length;
     const free = keep - input.protectedRows;
     if (layers < 2 || input.seen <= keep || free <= 0) return input.layers.map(() => keep);
-    const rows = ramp({ layers, free, beta }, input);
-    let at = 0;
-    return input.layers.map(({ kind }) => (kind === "global" ? input.protectedRows + rows[at++]! : keep));
+    return ramp({ layers, free, beta }, input).map((rows) => input.protectedRows + rows);
   };
 }
 

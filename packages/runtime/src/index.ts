@@ -17,7 +17,7 @@ export {
   type EachLogProbabilities,
   type LogProbabilitiesEachOptions,
   logProbabilitiesEach,
-} from "./evaluate/score-each.js";
+} from "./evaluate/log-probabilities-each.js";
 export type {
   Family,
   Forward,

@@ -122,7 +122,7 @@ const faulty: readonly [string, Policy, RegExp][] = [
   ],
   [
     "a score that is one number a head",
-    { ...h2o({ keep: 12 }), protect: none(), score: { score: ({ mass }) => mass.sum(1).group("mean") } },
+    { ...h2o({ keep: 12 }), protect: none(), score: { score: ({ mass }) => mass.sum("rows").group("mean") } },
     /layer 0: the score has shape \[2, 1\]/,
   ],
   [
@@ -133,16 +133,20 @@ const faulty: readonly [string, Policy, RegExp][] = [
   ["a score that throws", { ...h2o({ keep: 12 }), score: { score: () => raise() } }, /a mistake in the policy/],
   [
     "an observation that throws",
-    { ...h2o({ keep: 12 }), score: { columns: 1, observe: () => raise(), score: ({ positions }) => positions } },
+    { ...h2o({ keep: 12 }), score: { columns: ["sum"], observe: () => raise(), score: ({ positions }) => positions } },
     /a mistake/,
   ],
   [
     "too few columns",
     {
       ...h2o({ keep: 12 }),
-      score: { columns: 2, observe: ({ positions }) => [positions], score: ({ positions }) => positions },
+      score: {
+        columns: ["one", "two"],
+        observe: ({ positions }) => ({ one: positions }),
+        score: ({ positions }) => positions,
+      },
     },
-    /1 columns; .* 2/,
+    /h2o: observe gave no column "two"; the scorer declares "one", "two"/,
   ],
   [
     "a mask of another shape",

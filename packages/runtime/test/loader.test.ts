@@ -1,6 +1,5 @@
-import { Buffers } from "@ziggurat/cache";
 import { convert, type FileSource, memoryFiles, readGguf } from "@ziggurat/runtime";
-import { bytesOf, reference, weightLayout } from "@ziggurat/tensor";
+import { Buffers, bytesOf, reference, weightLayout } from "@ziggurat/tensor";
 import { describe, expect, it } from "vitest";
 import { ggufWeights } from "../src/gguf/gguf.js";
 import { Loader } from "../src/weights/loader.js";

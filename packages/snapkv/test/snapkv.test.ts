@@ -1,10 +1,9 @@
 import { groupReductions, PolicyError } from "@ziggurat/policy";
 import { observationWindow, type SnapKVOptions, snapkv } from "@ziggurat/snapkv";
 import { reference } from "@ziggurat/tensor";
-import { runPolicy } from "@ziggurat/testing";
+import { evaluateScorer, runPolicy } from "@ziggurat/testing";
 import { describe, expect, test } from "vitest";
 import { columnSums } from "../../testing/fixtures/attention.js";
-import { evaluate } from "../../testing/fixtures/evaluate.js";
 import { draw, mulberry32, rowsOf, selection } from "../../testing/fixtures/vectors.js";
 
 const { inputs, entry, queryHead, kvHead } = selection();
@@ -33,7 +32,7 @@ describe("selection.json", () => {
   test.each(entries)("$name: scores", async ({ name, heads, options: { keep: _, ...options } }) => {
     const mass = columnSums(heads, window);
     const positions = Array.from({ length: heads.kvHeads }, () => Array.from({ length: L }, (_, token) => token));
-    const [scores] = await evaluate((view) => [observationWindow(options).score(view)], {
+    const [scores] = await evaluateScorer((view) => [observationWindow(options).score(view)], {
       positions,
       mass,
       queryHeads: heads.queryHeads,
@@ -47,7 +46,7 @@ describe("selection.json", () => {
 describe("pooling", () => {
   const positions = [[0, 1, 2, 3, 4, 5, 6, 7]];
   const score = async (mass: number[], options: Parameters<typeof observationWindow>[0]) =>
-    (await evaluate((view) => [observationWindow(options).score(view)], { positions, mass: [mass] }))[0]![0]!;
+    (await evaluateScorer((view) => [observationWindow(options).score(view)], { positions, mass: [mass] }))[0]![0]!;
 
   test("sees nothing of the window: zeros in an average, nothing in a maximum", async () => {
     const mass = [3, 0, 0, 0, 6, 9, 90, 900];
@@ -73,7 +72,7 @@ describe("pooling", () => {
       [0, 2, 0, 0, 0, 9],
     ];
     const build = (reduce: "mean" | "max" | "sum") =>
-      evaluate((view) => [observationWindow({ window: 1, kernel: 3, reduce }).score(view)], {
+      evaluateScorer((view) => [observationWindow({ window: 1, kernel: 3, reduce }).score(view)], {
         positions: [[0, 1, 2, 3, 4, 5]],
         mass,
         queryHeads: 2,

@@ -125,7 +125,7 @@ test("every op has a kernel of its name, whose text opens with it", () => {
   }
 });
 
-test("sizes are no part of a shader's text", () => {
+test("a shader's text does not depend on sizes", () => {
   const text = (rows: number, out: number) => {
     const [stage] = new WebGpuKernel("linear", { rows, width: 64 * out, out, weight: "f16" }, gpu).stages();
     return textOf(stage!, usualGroups(stage!));

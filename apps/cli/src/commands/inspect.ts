@@ -1,4 +1,4 @@
-import { cacheBytes, Progress, peakBytes, planesOf, planTurn, rowBytes, scratchBytes } from "@ziggurat/cache";
+import { Account, cacheBytes, peakBytes, planesOf, planTurn, rowBytes, scratchBytes } from "@ziggurat/cache";
 import { openModel } from "@ziggurat/runtime";
 import { rowDTypes } from "@ziggurat/tensor";
 import { type Command, Option } from "commander";
@@ -74,12 +74,13 @@ async function run(flags: InspectFlags): Promise<void> {
   const weightBytes = opened.weightBytes(source, flags.weights);
   const types = Object.fromEntries([...source.types].sort(([, a], [, b]) => b - a));
 
-  const layers = shape.layers.map(({ kind, kvHeads, headSize, window }, layer) => {
+  const layers = shape.layers.map((one, layer) => {
+    const { kvHeads, headSize } = shape;
     const bytesPerToken = kvHeads * rowBytes(headSize, dtype, 1);
     return {
       layer,
-      kind,
-      ...(window === undefined ? {} : { window }),
+      kind: one.kind,
+      ...(one.kind === "sliding" ? { window: one.window } : {}),
       queryHeads: shape.queryHeads,
       kvHeads,
       headSize,
@@ -88,9 +89,8 @@ async function run(flags: InspectFlags): Promise<void> {
   });
   const policies = specs.map((spec) => {
     const { name, keep, budget, policy } = makePolicy(spec, context);
-    const progress = new Progress(shape, policy);
     // The last token written is never fed.
-    const plan = planTurn(progress, [context], maxTokens - 1);
+    const plan = planTurn(Account.empty(shape, policy), [context], maxTokens - 1);
     const sizes = cacheBytes(shape, dtype, [{ policy, plan }]);
     const { planes } = planesOf([policy]);
     const scratch = scratchBytes(shape, dtype, plan.scratchRows, [{ planes, slot: policy.positions === "slot" }]);

@@ -1,5 +1,4 @@
-import { Buffers } from "@ziggurat/cache";
-import type { Backend, Kernel, Slice } from "@ziggurat/tensor";
+import { type Backend, Buffers, type Kernel, type Slice } from "@ziggurat/tensor";
 import type { Decoder } from "./decoder.js";
 import type { Forward } from "./family.js";
 import type { DecoderWeights, LoadedProjection } from "./loaded-decoder.js";

@@ -1,5 +1,4 @@
-import { Buffers } from "@ziggurat/cache";
-import type { Slice, WeightDType } from "@ziggurat/tensor";
+import { Buffers, type Slice, type WeightDType } from "@ziggurat/tensor";
 import { Loader } from "../weights/loader.js";
 import { loadMatrix, type MatrixPlan, matrixBytes, planMatrix, readVector } from "../weights/matrix.js";
 import type { WeightSource } from "../weights/source.js";

@@ -13,9 +13,7 @@ export function openDecoder(decoder: Decoder): OpenedModel {
       contextLength: decoder.contextLength,
       cache: {
         layers: layerList.map(({ window }) =>
-          window === undefined
-            ? { kind: "global" as const, kvHeads, headSize }
-            : { kind: "sliding" as const, kvHeads, headSize, window },
+          window === undefined ? { kind: "global" as const } : { kind: "sliding" as const, window },
         ),
         queryHeads,
         kvHeads,

@@ -1,8 +1,8 @@
-import type { Backend, Buffer, Slice } from "@ziggurat/tensor";
+import type { Backend, Buffer, Slice } from "./backend.js";
 
 /**
- * Buffers of one owner: allocated one by one, given back together. Where one is refused, those before it are given
- * back.
+ * Buffers of one owner: allocated one by one, freed together. If an allocation fails, those before it are freed as
+ * well.
  */
 export class Buffers {
   readonly #backend: Backend;
@@ -12,7 +12,7 @@ export class Buffers {
     this.#backend = backend;
   }
 
-  /** Zeroed bytes, from the start of a buffer of their own. */
+  /** Zeroed bytes at the start of a new buffer. */
   allocate(bytes: number, label: string | Readonly<Record<string, number>>): Slice {
     try {
       const buffer = this.#backend.allocate(bytes, label);
@@ -28,7 +28,7 @@ export class Buffers {
     return this.#owned.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
-  /** Gives everything back; again is fine. */
+  /** Frees every buffer. May be called again. */
   free(): void {
     const owned = this.#owned;
     this.#owned = [];
