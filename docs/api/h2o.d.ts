@@ -10,4 +10,4 @@ export interface H2OOptions {
 
 export function h2o(options: H2OOptions): Policy;
 
-export function heavyHitters(reduce?: GroupReduction): Scorer;
+export function heavyHitters(reduce?: GroupReduction): Scorer<"total">;

@@ -13,12 +13,12 @@ export interface BudgetInput {
 export type GroupReduction = (typeof groupReductions)[number];
 
 export interface LayerShape {
-  readonly kind: "global" | "sliding";
+  readonly layer: number;
   readonly kvHeads: number;
   readonly headSize: number;
 }
 
-export interface LayerView {
+export interface LayerView<C extends string = never> {
   readonly layer: number;
   readonly layerCount: number;
   readonly kvHeads: number;
@@ -29,13 +29,13 @@ export interface LayerView {
   readonly positions: Tensor;
   readonly age: Tensor;
   readonly mass: Tensor;
-  readonly columns: readonly Tensor[];
+  readonly columns: Readonly<Record<C, Tensor>>;
 }
 
 export interface Policy {
   readonly name: string;
   readonly budget: Budget;
-  readonly score: Scorer;
+  readonly score: Scorer<string>;
   readonly protect: Protection;
   readonly schedule: Schedule;
   readonly positions?: "text" | "slot";
@@ -59,11 +59,11 @@ export interface RandomOptions {
 
 export type Schedule = (step: Step) => boolean;
 
-export interface Scorer {
+export interface Scorer<C extends string = never> {
   readonly watch?: number;
-  readonly columns?: number;
-  observe?(view: LayerView): readonly Tensor[];
-  score(view: LayerView): Tensor;
+  readonly columns?: readonly C[];
+  observe?(view: LayerView<C>): Readonly<Record<C, Tensor>>;
+  score(view: LayerView<C>): Tensor;
 }
 
 export interface SinksAndRecentOptions {
@@ -84,7 +84,11 @@ export const afterPrefill: () => Schedule;
 
 export function anyOf(...parts: readonly [Protection, ...Protection[]]): Protection;
 
-export function blend(a: Scorer, b: Scorer, weight?: number): Scorer;
+export function blend<A extends string, B extends string>(
+  a: Scorer<A>,
+  b: Scorer<B>,
+  weight?: number,
+): Scorer<`a.${A}` | `b.${B}`>;
 
 export function checkOneOf<const T extends string>(
   policy: string,
