@@ -57,9 +57,15 @@ export const publishable: readonly Workspace[] = [...packages, ...apps].filter(
 export const backends: readonly string[] = ["cpu", "webgpu", "cuda"];
 /** Packages of compiled binaries, one per backend and platform. */
 export const binaries: readonly string[] = ["cuda-linux-x64"];
-const core = ["tensor", "policy", "cache", "runtime", "testing", "pebble", ...backends, ...binaries];
+/** The array of all policies, which imports them. */
+export const policyList = "policies";
+/** What the benches and tests of several packages share; private. */
+export const benchKit = "bench-kit";
+const core = ["tensor", "policy", "cache", "runtime", "testing", "pebble", policyList, benchKit];
 /** Every package that is neither core nor a backend is a policy. */
-export const policies: readonly Workspace[] = packages.filter(({ folder }) => !core.includes(folder));
+export const policies: readonly Workspace[] = packages.filter(
+  ({ folder }) => ![...core, ...backends, ...binaries].includes(folder),
+);
 
 const generated = new Set(["node_modules", "dist", "wasm", "bin", "coverage"]);
 

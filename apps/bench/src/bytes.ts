@@ -1,9 +1,9 @@
+import { median, randomIds, table } from "@ziggurat/bench-kit";
 import { Account, cacheBytes, planesOf, planTurn, scratchBytes } from "@ziggurat/cache";
 import { cpu } from "@ziggurat/cpu";
 import { pebble } from "@ziggurat/pebble";
 import { generate, loadModel } from "@ziggurat/runtime";
 import { everyPolicy } from "./policies.js";
-import { median, randomIds, table } from "./report.js";
 
 const tokens = 8192;
 const maxTokens = 32;

@@ -4,7 +4,8 @@ import type { Policy } from "./policy.js";
 // Checks of what a caller hands in. Options may come from a command line or a web page: nothing about them is known
 // until it is checked here.
 
-const show = (value: unknown): string => {
+/** A value as an error message shows it. */
+export const show = (value: unknown): string => {
   if (typeof value === "string") return JSON.stringify(value);
   if (typeof value === "object" && value !== null) return Array.isArray(value) ? "an array" : "an object";
   return typeof value === "function" ? "a function" : String(value);
@@ -38,19 +39,6 @@ export function checkOneOf<const T extends string>(
 ): T {
   const found = allowed.find((x) => x === value);
   return found ?? refuse(policy, option, value, allowed.map((x) => JSON.stringify(x)).join(" or "));
-}
-
-/**
- * Throws a PolicyError unless `options` is an object without names other than `known`, so that a misspelt option is not
- * lost.
- */
-export function checkOptions<T extends object>(policy: string, options: T, known: readonly (keyof T & string)[]): void {
-  const names = known.join(", ");
-  if (typeof options !== "object" || options === null) refuse(policy, "options", options, `an object with ${names}`);
-  for (const name of Object.keys(options)) {
-    if (!(known as readonly string[]).includes(name))
-      throw new PolicyError(`${policy}: no option is called ${show(name)}; there are ${names}`);
-  }
 }
 
 /**

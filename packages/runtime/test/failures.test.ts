@@ -1,7 +1,8 @@
 import { cpu } from "@ziggurat/cpu";
 import { h2o } from "@ziggurat/h2o";
 import { full, type Policy, PolicyError } from "@ziggurat/policy";
-import { generate, generateBatch, generateEach, loadModel, RequestError, Session } from "@ziggurat/runtime";
+import { generate, generateBatch, loadModel, RequestError, Session } from "@ziggurat/runtime";
+import { generateEach } from "@ziggurat/runtime/evaluate";
 import { snapkv } from "@ziggurat/snapkv";
 import { streaming } from "@ziggurat/streaming";
 import { BufferError, reference, ShapeError } from "@ziggurat/tensor";

@@ -3,6 +3,7 @@ import { Batch } from "../engine/batch.js";
 import { decode } from "../engine/decode.js";
 import { type GenerateRequest, type GenerateResult, planMember, resultOf, type TurnMember } from "../engine/member.js";
 import { RequestError } from "../error.js";
+import type { GeneratePiece } from "../generate.js";
 import type { Model } from "../model.js";
 import { encodePrompt } from "../text/prompt.js";
 import { checkPolicies, readForPolicies } from "./read-for-policies.js";
@@ -13,6 +14,8 @@ export interface GenerateEachOptions extends Omit<GenerateRequest, "policy" | "c
   readonly signal?: AbortSignal;
   /** Called with the fraction done, from 0 to 1, while the prompt is read. */
   readonly onProgress?: (done: number) => void;
+  /** Called with each piece of an answer as it is written, and the index of its policy. */
+  readonly onPiece?: (piece: GeneratePiece, policy: number) => void;
 }
 
 /** One policy's answer. Prefill time and scratch are those of the one prefill that all share. */
@@ -34,6 +37,7 @@ export async function* generateEach({
   policies,
   signal,
   onProgress,
+  onPiece,
   ...request
 }: GenerateEachOptions): AsyncGenerator<EachResult> {
   checkPolicies(model, policies);
@@ -69,7 +73,8 @@ export async function* generateEach({
       try {
         backend.dispatch(copy, { x: read.logits, out: batch.logits });
         const begun = performance.now();
-        for await (const _ of decode(model, cache, batch, [writer], { readEvery: ring, logits: false, signal }));
+        const pieces = decode(model, cache, batch, [writer], { readEvery: ring, logits: false, signal });
+        for await (const { ids: written, text } of pieces) onPiece?.({ ids: written, text }, index);
         const outcome = {
           prefillSeconds: read.prefillSeconds,
           decodeSeconds: (performance.now() - begun) / 1000,

@@ -1,9 +1,10 @@
 import type { Decoder } from "./decoder.js";
+import { decoderForward } from "./decoder-forward.js";
 import { decoderBytes, loadDecoder } from "./decoder-weights.js";
 import type { OpenedModel } from "./family.js";
 
-/** A family's model, ready for its weights. */
-export function openDecoder(decoder: Decoder): OpenedModel {
+/** The model that a decoder describes, ready for its weights. */
+export function decoderModel(decoder: Decoder): OpenedModel {
   const { queryHeads, kvHeads, headSize, layerList } = decoder;
   return {
     facts: {
@@ -25,6 +26,9 @@ export function openDecoder(decoder: Decoder): OpenedModel {
       endTokens: decoder.generation.stopIds,
     },
     weightBytes: (source, dtype) => decoderBytes(decoder, source, dtype),
-    load: (source, options) => loadDecoder(decoder, source, options),
+    async load(source, options) {
+      const { weights, bytes, free } = await loadDecoder(decoder, source, options);
+      return { bytes, forward: (rows) => decoderForward(decoder, weights, options.backend, rows), free };
+    },
   };
 }
