@@ -30,7 +30,9 @@ interface Prepared {
   readonly expected: Images;
 }
 
-/** The data of each case by seed and alignment. Variants of a backend share it, since it takes longer than most runs. */
+/**
+ * The data of each case by seed and alignment. Variants of a backend share it, since it takes longer than most runs.
+ */
 const prepared = new WeakMap<Case, Map<string, Promise<Prepared>>>();
 
 function prepare(test: Case, seed: number, aligned?: boolean): Promise<Prepared> {
