@@ -24,8 +24,8 @@ export interface BackendSuite extends Variant {
 }
 
 /**
- * The conformance suite, for a vitest file: every op of the catalogue over odd shapes, all dtypes, ties and edges, compared
- * with the float64 reference, and the contract of `Backend` itself.
+ * The conformance suite, for a vitest file: every op of the catalogue over odd shapes, all dtypes, ties and edges,
+ * compared with the float64 reference, and the contract of `Backend` itself.
  */
 export function testBackend({ name, create, variants = [], seed = 1, aligned }: BackendSuite): void {
   for (const variant of [
