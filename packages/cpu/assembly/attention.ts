@@ -24,8 +24,9 @@ function unit(a: usize, h: i32, firstQuery: i32): void {
   const group = queryHeads / kvHeads;
   const padded = (headSize + 7) & ~7;
   const queries = min(QUERIES, Attention.tokens(a) - firstQuery);
-  const length = load<i32>(Attention.length(a) + (h << 2));
   const offset = <usize>load<i32>(Attention.offset(a) + (h << 2));
+  const room = Attention.arenaRows(a) - <i32>offset - Attention.tokens(a);
+  const length = max(0, min(load<i32>(Attention.length(a) + (h << 2)), room));
   const arena = offset * <usize>(headSize * sizeOf(dtype));
   const stride = <usize>(queryHeads + 2 * kvHeads) * headSize << 2;
 

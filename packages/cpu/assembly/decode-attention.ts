@@ -1,4 +1,4 @@
-import { lookAhead } from "./lib/ahead";
+import { startPrefetch } from "./lib/prefetch";
 import { DecodeAttention } from "./lib/arguments";
 import { barrier, claim, sharedScratch, threadScratch } from "./lib/control";
 import { sizeOf } from "./lib/half";
@@ -25,7 +25,8 @@ function partBytes(a: usize): usize { return 16 + (<usize>((DecodeAttention.head
 @inline
 function countOf(a: usize, h: i32): i32 {
   const ended = load<i32>(DecodeAttention.ended(a) + ((h / DecodeAttention.kvHeads(a)) << 2)) != 0;
-  return load<i32>(DecodeAttention.length(a) + (h << 2)) + (ended ? 0 : 1);
+  const room = min(DecodeAttention.capacity(a), DecodeAttention.arenaRows(a) - load<i32>(DecodeAttention.offset(a) + (h << 2)));
+  return min(load<i32>(DecodeAttention.length(a) + (h << 2)) + (ended ? 0 : 1), room);
 }
 
 // @ts-ignore: decorator
@@ -52,7 +53,7 @@ function prepare(a: usize, h: i32): void {
 }
 
 /**
- * One chunk of a head's rows. While its keys are read its values are met, and then the keys of the chunk that follows.
+ * One chunk of a head's rows. Prefetches its values while its keys are read, then the keys of the chunk that follows.
  */
 function chunk(a: usize, chunks: i32, piece: i32, following: i32): void {
   const headSize = DecodeAttention.headSize(a);
@@ -67,7 +68,7 @@ function chunk(a: usize, chunks: i32, piece: i32, following: i32): void {
   const values = DecodeAttention.values(a) + (start + first) * bytes;
   const queries = threadScratch();
   const logits = queries + <usize>group * queryBytes(headSize);
-  lookAhead(values, <usize>count * bytes);
+  startPrefetch(values, <usize>count * bytes);
   scores(dtype, DecodeAttention.keys(a) + start * bytes, headSize, first, count, queries, group, logits, logits + <usize>group * (CHUNK * 4));
   const whole = (count + 7) & ~7;
   for (let g = 0; g < group; g++) {
@@ -80,18 +81,18 @@ function chunk(a: usize, chunks: i32, piece: i32, following: i32): void {
     store<f32>(part, powers(row, whole, most), 4);
     for (let i = headSize; i < ((headSize + 3) & ~3); i++) store<f32>(part + 16 + (i << 2), 0);
   }
-  meetKeys(a, chunks, following);
+  prefetchKeys(a, chunks, following);
   weighValues(dtype, values, headSize, count, logits, group, partAt(a, piece, 0, group) + 16, partBytes(a));
 }
 
-/** Has the keys of a piece met, if there is one. */
-function meetKeys(a: usize, chunks: i32, piece: i32): void {
-  if (piece < 0) return lookAhead(0, 0);
+/** Prefetches the keys of a piece; a piece of -1 has none. */
+function prefetchKeys(a: usize, chunks: i32, piece: i32): void {
+  if (piece < 0) return startPrefetch(0, 0);
   const h = piece / chunks;
   const first = (piece % chunks) * CHUNK;
   const start = load<i32>(DecodeAttention.offset(a) + (h << 2)) + first;
   const count = min(CHUNK, countOf(a, h) - first);
-  lookAhead(DecodeAttention.keys(a) + <usize>start * rowBytes(a), <usize>count * rowBytes(a));
+  startPrefetch(DecodeAttention.keys(a) + <usize>start * rowBytes(a), <usize>count * rowBytes(a));
 }
 
 /** Adds up the chunks of one query head. */

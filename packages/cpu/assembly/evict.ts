@@ -46,10 +46,11 @@ export function evict(a: usize): void {
   const heads = Evict.sequences(a) * kvHeads;
   const bytes = <usize>Evict.headSize(a) * sizeOf(Evict.kv(a));
   for (let h = claim(); h < heads; h = claim()) {
-    const count = load<i32>(Evict.count(a) + (h << 2));
-    const length = load<i32>(Evict.length(a) + (h << 2));
+    const count = max(0, min(load<i32>(Evict.count(a) + (h << 2)), Evict.most(a)));
+    const offset = load<i32>(Evict.offset(a) + (h << 2));
+    const length = min(load<i32>(Evict.length(a) + (h << 2)), min(Evict.capacity(a), Evict.arenaRows(a) - offset));
     if (load<i32>(Evict.ended(a) + ((h / kvHeads) << 2)) != 0 || count >= length) continue;
-    const start = <usize>load<i32>(Evict.offset(a) + (h << 2));
+    const start = <usize>offset;
     const rows = Evict.rows(a) + ((<usize>h * <usize>Evict.most(a)) << 2);
     if (Evict.ranks(a)) lowerRanks(Evict.cells(a) + ((<usize>Evict.arenaRows(a) + start) << 2), length, rows, count);
     if (Evict.ordered(a)) {

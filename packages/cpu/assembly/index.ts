@@ -24,7 +24,7 @@ export { products, rowsBFloat16, rowsFloat16, rowsFloat32 } from "./lib/products
 export { scores, scoresBFloat16, scoresFloat16, scoresFloat32 } from "./lib/scores";
 export { exponentials, greatest, powers, prepareLogits } from "./lib/softmax";
 export { tile1, tile4, tile6 } from "./lib/tile";
-export { touched, touchPages } from "./lib/touch";
+export { prefetched, prefetchPages } from "./lib/prefetch";
 export { columnsBFloat16, columnsFloat16, columnsFloat32, weighValues } from "./lib/weigh";
 
 /** One command; `a` is where it starts. */

@@ -14,7 +14,8 @@ function keyOf(score: f32): u32 {
 function head(a: usize, h: i32): void {
   const capacity = Topk.capacity(a);
   const most = Topk.most(a);
-  const length = load<i32>(Topk.length(a) + (h << 2));
+  const room = min(capacity, Topk.arenaRows(a) - load<i32>(Topk.offset(a) + (h << 2)));
+  const length = max(0, min(load<i32>(Topk.length(a) + (h << 2)), room));
   const kept = max(0, min(min(load<i32>(Topk.keep(a) + (h << 2)), length), most));
   const rows = Topk.rows(a) + ((<usize>h * <usize>most) << 2);
   store<i32>(Topk.count(a) + (h << 2), kept);

@@ -25,7 +25,8 @@ function unit(a: usize, h: i32, first: i32): void {
   const s = h / kvHeads;
   const length = load<i32>(Watch.length(a) + (h << 2));
   const start = <usize>load<i32>(Watch.offset(a) + (h << 2));
-  const count = min(KEYS, length + tokens - first);
+  const room = min(Watch.capacity(a), Watch.arenaRows(a) - <i32>start);
+  const count = min(KEYS, min(length + tokens, room) - first);
   if (count <= 0) return;
   const whole = (count + 7) & ~7;
   const stride = <usize>(queryHeads + 2 * kvHeads) * headSize << 2;

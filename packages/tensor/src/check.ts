@@ -7,6 +7,9 @@ export class OpError extends Error {
   override readonly name = "OpError";
 }
 
+/** Kernels hold dimensions and options in 32 bits. */
+const most = 2 ** 31 - 1;
+
 type Loose = Readonly<Record<string, unknown>>;
 const ruleOf = (op: string): OpRule => {
   const rule = (catalogue as Readonly<Record<string, OpRule>>)[op];
@@ -21,15 +24,15 @@ export function checkSpec<N extends OpName>(op: N, spec: Spec<N>): Required<Spec
   const full: Record<string, unknown> = {};
   for (const dim of rule.dims) {
     const value = given[dim];
-    if (!Number.isSafeInteger(value) || (value as number) < 1) {
-      throw new OpError(`${op}: ${dim} is ${String(value)}; it must be a whole number of at least 1`);
+    if (!Number.isSafeInteger(value) || (value as number) < 1 || (value as number) > most) {
+      throw new OpError(`${op}: ${dim} is ${String(value)}; it must be a whole number from 1 to ${most}`);
     }
     full[dim] = value;
   }
   for (const option of rule.options ?? []) {
     const value = given[option] ?? 0;
-    if (!Number.isSafeInteger(value) || (value as number) < 0) {
-      throw new OpError(`${op}: ${option} is ${String(value)}; it must be a whole number of at least 0`);
+    if (!Number.isSafeInteger(value) || (value as number) < 0 || (value as number) > most) {
+      throw new OpError(`${op}: ${option} is ${String(value)}; it must be a whole number from 0 to ${most}`);
     }
     full[option] = value;
   }
@@ -56,6 +59,10 @@ export function checkSpec<N extends OpName>(op: N, spec: Spec<N>): Required<Spec
   const known = new Set(Object.keys(full));
   const stray = Object.keys(given).find((name) => !known.has(name) && given[name] !== undefined);
   if (stray !== undefined) throw new OpError(`${op}: the spec has no "${stray}"; it has ${[...known].join(", ")}`);
+  for (const requirement of rule.requires ?? []) {
+    const wrong = requirement(full as Readonly<Record<string, number | string | boolean>>);
+    if (wrong !== undefined) throw new OpError(`${op}: ${wrong}`);
+  }
   return full as Required<Spec<N>>;
 }
 
@@ -84,7 +91,7 @@ export function checkOperands<N extends OpName>(kernel: Kernel<N>, operands: Ope
       spec as Readonly<Record<string, DType>>,
       spec as Readonly<Record<string, number>>,
     );
-    if (slice.offset % 4 !== 0 || slice.offset < 0 || slice.offset + bytes > slice.buffer.bytes) {
+    if (!(slice.offset % 4 === 0 && slice.offset >= 0 && slice.offset + bytes <= slice.buffer.bytes)) {
       throw new OpError(
         `${kernel.op}: operand "${name}" needs ${bytes} bytes from byte ${slice.offset} (a multiple of 4) of a buffer of ${slice.buffer.bytes}`,
       );

@@ -22,6 +22,52 @@ const rejection = (promise: Promise<unknown>): Promise<unknown> =>
     (error: unknown) => error,
   );
 
+/** Specs whose parts do not fit together: a kernel that took them would leave its operands, or divide by 0. */
+function impossible(backend: Backend): Promise<unknown>[] {
+  const heads = { sequences: 1, tokens: 1, queryHeads: 2, kvHeads: 1, headSize: 8 };
+  const rope = { ...heads, rotary: 8, tableRows: 4 };
+  const append = { ...heads, arenaRows: 4, planes: 1, kv: "f32", cells: true } as const;
+  const decode = { ...heads, arenaRows: 4, capacity: 4, kv: "f32", scale: 1, softcap: 0 } as const;
+  const evict = {
+    sequences: 1,
+    kvHeads: 1,
+    capacity: 4,
+    most: 4,
+    headSize: 8,
+    arenaRows: 4,
+    planes: 1,
+    kv: "f32",
+  } as const;
+  const gather = { heads: 1, most: 4, headSize: 8, arenaRows: 4, targetRows: 4, planes: 1, kv: "f32" } as const;
+  const load = { heads: 1, capacity: 4, width: 8, arenaRows: 4, source: "f32" } as const;
+  const binary = { d0: 2, d1: 3, d2: 1, a0: 2, a1: 3, a2: 1, b0: 2, b1: 3, b2: 1, kind: "add", value: 0 } as const;
+  const where = { d0: 2, d1: 3, d2: 1, m0: 2, m1: 3, m2: 1, a0: 2, a1: 3, a2: 1, b0: 2, b1: 3, b2: 1 };
+  const literals = { valueA: 0, valueB: 0 };
+  const reduce = { d0: 2, d1: 3, d2: 4, share: 1, kind: "sum" } as const;
+  const { tokens: _, ...decodeHeads } = decode;
+  return [
+    backend.prepare("rope", { ...rope, kvHeads: 3 }),
+    backend.prepare("rope", { ...rope, queryHeads: 1, kvHeads: 2 }),
+    backend.prepare("rope", { ...rope, rotary: 10 }),
+    backend.prepare("rope", { ...rope, rotary: 3 }),
+    backend.prepare("append", { ...append, ranks: true }),
+    backend.prepare("decodeAttention", { ...decodeHeads, slot: true, planes: 1, rotary: 8, tableRows: 4 }),
+    backend.prepare("decodeAttention", { ...decodeHeads, slot: true, planes: 2, rotary: 8 }),
+    backend.prepare("decodeAttention", { ...decodeHeads, slot: true, planes: 2, rotary: 16, tableRows: 4 }),
+    backend.prepare("decodeAttention", { ...decodeHeads, kvHeads: 4 }),
+    backend.prepare("watch", { ...decode, kvHeads: 4 }),
+    backend.prepare("evict", { ...evict, ranks: true }),
+    backend.prepare("gather", { ...gather, rotate: true, rotary: 8 }),
+    backend.prepare("load", { ...load, rotate: true, rotary: 10, tableRows: 4 }),
+    backend.prepare("binary", { ...binary, a0: 3 }),
+    backend.prepare("binary", { ...binary, b1: 2 }),
+    backend.prepare("where", { ...where, ...literals, m1: 2 }),
+    backend.prepare("reduce", { ...reduce, axis: 3 }),
+    backend.prepare("reduce", { ...reduce, axis: 2, ragged: true }),
+    backend.prepare("pool", { heads: 1, capacity: 4, kernel: 2, share: 1, kind: "avg" }),
+  ];
+}
+
 /** What every backend promises beside the meaning of ops: see `Backend` in @ziggurat/tensor. */
 export function testContract(create: () => Promise<Backend>): void {
   describe("contract", () => {
@@ -257,8 +303,45 @@ export function testContract(create: () => Promise<Backend>): void {
       await backend.synchronise();
     });
 
+    it("refuses buffers of another backend, and what is no buffer", async () => {
+      const other = await create();
+      try {
+        const kernel = await backend.prepare("fill", { words: 2, dtype: "f32", value: 1 });
+        const foreign = other.allocate(8, "test");
+        const program = other.record(() => {});
+        const forged = { bytes: 8 };
+        for (const buffer of [foreign, forged, undefined as unknown as Buffer]) {
+          expect(thrown(() => backend.free(buffer))).toHaveProperty("name", "BufferError");
+          expect(thrown(() => backend.write(at(buffer), new Float32Array(2)))).toHaveProperty("name", "BufferError");
+          const read = Promise.resolve().then(() => backend.read(at(buffer), 8));
+          expect(await rejection(read)).toHaveProperty("name", "BufferError");
+        }
+        for (const buffer of [foreign, forged]) {
+          expect(thrown(() => backend.dispatch(kernel, { out: at(buffer) }))).toHaveProperty("name", "OpError");
+        }
+        expect(thrown(() => backend.replay(program))).toHaveProperty("name", "OpError");
+        expect(thrown(() => backend.release(program))).toHaveProperty("name", "OpError");
+        expect(floats(await other.read(at(foreign), 8))).toEqual([0, 0]);
+      } finally {
+        await other.dispose();
+      }
+    });
+
     it("refuses to write or read beyond a buffer", async () => {
       const buffer = backend.allocate(8, "test");
+      // A buffer's size is what was allocated, whatever its holder does.
+      expect(thrown(() => Object.assign(buffer, { bytes: 2 ** 20 }))).toBeInstanceOf(TypeError);
+      for (const [offset, bytes] of [
+        [-4, 4],
+        [Number.NaN, 4],
+        [0, Number.NaN],
+        [0, 2.5],
+        [0, -4],
+        [2 ** 53, 4],
+      ] as const) {
+        const read = Promise.resolve().then(() => backend.read(at(buffer, offset), bytes));
+        expect(await rejection(read), `${bytes} bytes from ${offset}`).toHaveProperty("name", "BufferError");
+      }
       expect(isTyped(thrown(() => backend.write(at(buffer, 4), new Float32Array(2))))).toBe(true);
       expect(isTyped(thrown(() => backend.write(at(buffer, 2), new Float32Array(1))))).toBe(true);
       expect(isTyped(await rejection(Promise.resolve().then(() => backend.read(at(buffer), 12))))).toBe(true);
@@ -309,6 +392,8 @@ export function testContract(create: () => Promise<Backend>): void {
         backend.prepare("fill", { words: 1, dtype: "f16" as "f32", value: 0 }),
         backend.prepare("unary", { elements: 1, x: "f32", kind: "cube" as "exp" }),
         backend.prepare("linear", { rows: 1, width: 33, out: 1, weight: "q8_0" }),
+        backend.prepare("fill", { words: 2 ** 31, dtype: "f32", value: 0 }),
+        ...impossible(backend),
       ];
       for (const promise of bad) expect(await rejection(promise)).toHaveProperty("name", "OpError");
     });

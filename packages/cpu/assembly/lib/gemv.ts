@@ -4,7 +4,7 @@ import { barrier, claim, sharedScratch, threads, threadScratch } from "./control
 import { dots32, dotsBFloat16, dotsFloat16 } from "./dots";
 import { sizeOf } from "./half";
 import { dots4Bits, dots8 } from "./quantised-dots";
-import { PAGE, touchPages } from "./touch";
+import { PAGE, prefetchPages } from "./prefetch";
 import { isQuantised, minimumsOf, scalesOf } from "./weights";
 
 /**
@@ -44,7 +44,7 @@ export function gemv(a: usize): void {
       const o3 = o2 + apart;
       const at = matrix + <usize>o0 * rowBytes;
       const next = (at + rowBytes) & ~(PAGE - 1);
-      if (i == 0 || next > at) touchPages(next, <usize>apart * rowBytes, lastPage);
+      if (i == 0 || next > at) prefetchPages(next, <usize>apart * rowBytes, lastPage);
       dots4(dtype, matrix, out, width, o0, min(o1, last), min(o2, last), min(o3, last), x, xBytes, rows, results);
       for (let r = 0; r < rows; r++) {
         const dots = results + (<usize>r << 4);

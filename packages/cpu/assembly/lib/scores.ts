@@ -1,5 +1,5 @@
 import { HALF_ROOT } from "./activations";
-import { AHEAD, ahead } from "./ahead";
+import { PREFETCH_BYTES, prefetchNext } from "./prefetch";
 import { DType } from "./arguments";
 import { halfBits, upper } from "./dots";
 import { evens, odds, sizeOf } from "./half";
@@ -101,7 +101,7 @@ function finish(dtype: i32, from: usize, to: usize): void {
 function fours(dtype: i32, heads: i32, keys: usize, rowBytes: usize, count: i32, queries: usize, logits: usize, room: usize): void {
   const mask = i32x4.splat(dtype == DType.BF16 ? upper : halfBits);
   for (const end = logits + (<usize>count << 2); logits < end; logits += 16, keys += rowBytes << 2) {
-    for (let n: usize = 0; n < rowBytes << 2; n += AHEAD) ahead();
+    for (let n: usize = 0; n < rowBytes << 2; n += PREFETCH_BYTES) prefetchNext();
     pair(dtype, heads, keys, rowBytes, queries, room, room + 128, mask);
     pair(dtype, heads, keys + (rowBytes << 1), rowBytes, queries, room + 64, room + 128, mask);
     finish(dtype, room, logits);

@@ -1,5 +1,5 @@
 import { HALF_ROOT } from "./activations";
-import { AHEAD, ahead } from "./ahead";
+import { PREFETCH_BYTES, prefetchNext } from "./prefetch";
 import { DType } from "./arguments";
 import { halfBits, upper } from "./dots";
 import { evens, load1, odds, sizeOf } from "./half";
@@ -28,7 +28,7 @@ function columns(dtype: i32, heads: i32, values: usize, rowBytes: usize, width: 
     const end = min(values + BLOCK * rowBytes, final);
     let from = values;
     for (let sums = to; sums < last; sums += 32, from += step) {
-      for (let n: usize = 0; n < BLOCK * step; n += AHEAD) ahead();
+      for (let n: usize = 0; n < BLOCK * step; n += PREFETCH_BYTES) prefetchNext();
       let a = v128.load(sums);
       let b = v128.load(sums, 16);
       let c = a;

@@ -56,6 +56,14 @@ const choices: readonly Choice[] = [
     capacity: 50,
     score: (random) => random.pick(odd),
   },
+  {
+    about: "zeros of both signs",
+    lengths: [40],
+    keep: [17],
+    most: 20,
+    capacity: 40,
+    score: (random) => random.pick([0, -0]),
+  },
   { about: "only NaN", lengths: [17], keep: [5], most: 17, capacity: 17, score: () => Number.NaN },
   {
     about: "protected rows",
