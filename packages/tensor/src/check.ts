@@ -2,7 +2,7 @@ import type { Kernel, Slice } from "./backend.js";
 import { catalogue, type Operands, type OpName, type OpRule, operandBytes, type Spec } from "./catalogue.js";
 import { blockSize, type DType, isQuantised } from "./dtype.js";
 
-/** A spec or operands that the catalogue does not allow: a mistake of the program that calls the backend. */
+/** A spec or operands that the catalogue does not allow: an error of the program that calls the backend. */
 export class OpError extends Error {
   override readonly name = "OpError";
 }
@@ -17,7 +17,7 @@ const ruleOf = (op: string): OpRule => {
   return rule;
 };
 
-/** Checks a spec against the catalogue and fills in defaults (options 0, flags false). Throws {@link OpError}. */
+/** Checks a spec against the catalogue and fills in defaults (options 0, flags false). Throws an {@link OpError}. */
 export function checkSpec<N extends OpName>(op: N, spec: Spec<N>): Required<Spec<N>> {
   const rule = ruleOf(op);
   const given = spec as Loose;
@@ -66,11 +66,11 @@ export function checkSpec<N extends OpName>(op: N, spec: Spec<N>): Required<Spec
   return full as Required<Spec<N>>;
 }
 
-/** Whether an operand takes part under a (checked) spec. */
+/** Whether an op uses an operand under a (checked) spec. */
 export const operandIsUsed = (when: string | undefined, spec: Loose): boolean =>
   when === undefined || (when.startsWith("!") ? spec[when.slice(1)] !== true : spec[when] === true);
 
-/** Checks that every operand that the kernel's spec calls for is there and large enough. Throws {@link OpError}. */
+/** Checks that every operand that the kernel's spec needs is given and large enough. Throws an {@link OpError}. */
 export function checkOperands<N extends OpName>(kernel: Kernel<N>, operands: Operands<N>): void {
   const rule = ruleOf(kernel.op);
   const spec = kernel.spec as Loose;

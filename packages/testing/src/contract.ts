@@ -6,7 +6,7 @@ const floats = (bytes: Uint8Array<ArrayBuffer>) => [
   ...new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4),
 ];
 
-/** Whether an error has a type of its own, so that a caller can tell it from others. */
+/** Whether an error has a name other than "Error", so that a caller can tell it from others. */
 const isTyped = (error: unknown) => error instanceof Error && error.name !== "Error" && error.message.length > 0;
 const thrown = (body: () => unknown): unknown => {
   try {
@@ -68,7 +68,7 @@ function impossible(backend: Backend): Promise<unknown>[] {
   ];
 }
 
-/** What every backend promises beside the meaning of ops: see `Backend` in @ziggurat/tensor. */
+/** Tests what every backend promises beside the meaning of ops: see `Backend` in @ziggurat/tensor. */
 export function testContract(create: () => Promise<Backend>): void {
   describe("contract", () => {
     let backend: Backend;
@@ -87,14 +87,14 @@ export function testContract(create: () => Promise<Backend>): void {
       return backend.prepare("binary", { ...axes, kind: "add", value: 0 });
     };
 
-    it("says what it is", () => {
+    it("describes itself", () => {
       expect(backend.info.name).not.toBe("");
       expect(backend.info.device).not.toBe("");
       expect(backend.info.prefillTokens).toBeGreaterThanOrEqual(1);
       expect(backend.info.maxBytes).toBeGreaterThan(0);
     });
 
-    it("allocates zeroed bytes, also where others were", async () => {
+    it("allocates zeroed bytes, also in reused memory", async () => {
       const first = filled([1, 2, 3, 4]);
       await backend.synchronise();
       backend.free(first);
@@ -119,7 +119,7 @@ export function testContract(create: () => Promise<Backend>): void {
       expect([...(await backend.read(at(buffer), 8))]).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
     });
 
-    it("reads what was there when it was asked", async () => {
+    it("reads the bytes as they were when `read` was called", async () => {
       const buffer = filled([1, 2]);
       const before = backend.read(at(buffer), 8);
       backend.write(at(buffer), Float32Array.of(5, 6));
@@ -150,7 +150,7 @@ export function testContract(create: () => Promise<Backend>): void {
       expect(floats(await backend.read(at(out), 8))).toEqual([11, 22]);
     });
 
-    it("records without running, and replays as it would run: at three later states, after tables changed", async () => {
+    it("records without running, and replays with the tables as they are at each replay", async () => {
       const heads = 2;
       const capacity = 4;
       const sizes = { heads, capacity, most: 2, arenaRows: 8 };
@@ -246,7 +246,7 @@ export function testContract(create: () => Promise<Backend>): void {
       expect(floats(await backend.read(at(buffer), 8))).toEqual([3, 3]);
     });
 
-    it("goes on after a recording that threw", async () => {
+    it("keeps working after a recording that threw", async () => {
       const fault = new RangeError("stop");
       expect(
         thrown(() =>
@@ -292,7 +292,7 @@ export function testContract(create: () => Promise<Backend>): void {
       expect(isTyped(thrown(() => backend.allocate(16, { a: 8, b: 4 })))).toBe(true);
     });
 
-    it("refuses to free twice, and to touch what was freed", async () => {
+    it("refuses to free twice, and to use freed buffers", async () => {
       const buffer = backend.allocate(8, "test");
       const kernel = await backend.prepare("fill", { words: 2, dtype: "f32", value: 0 });
       backend.free(buffer);
@@ -329,7 +329,7 @@ export function testContract(create: () => Promise<Backend>): void {
 
     it("refuses to write or read beyond a buffer", async () => {
       const buffer = backend.allocate(8, "test");
-      // A buffer's size is what was allocated, whatever its holder does.
+      // The size of a buffer cannot be changed.
       expect(thrown(() => Object.assign(buffer, { bytes: 2 ** 20 }))).toBeInstanceOf(TypeError);
       for (const [offset, bytes] of [
         [-4, 4],
@@ -348,7 +348,7 @@ export function testContract(create: () => Promise<Backend>): void {
       expect(floats(await backend.read(at(buffer), 8))).toEqual([0, 0]);
     });
 
-    it("tells of memory that it could not get at the next synchronise, once", async () => {
+    it("reports a failed allocation at the next synchronise, once", async () => {
       const { live } = backend.memory();
       // More than any device has.
       backend.allocate(2 ** 50, "test");
@@ -357,7 +357,7 @@ export function testContract(create: () => Promise<Backend>): void {
       expect(backend.memory().live).toBe(live);
     });
 
-    it("does not read what could not be allocated, nor what was to be computed from it; the rest is well", async () => {
+    it("rejects reads of failed allocations and of what was computed from them, and no others", async () => {
       const { live } = backend.memory();
       const [fine, out, replayed] = [8, 8, 8].map((bytes) => backend.allocate(bytes, "test")) as [
         Buffer,
@@ -375,7 +375,7 @@ export function testContract(create: () => Promise<Backend>): void {
       };
       expect(isTyped(await rejection(replay()))).toBe(true);
       backend.release(program);
-      // A backend may tell of a loss at a read of other bytes, but once.
+      // A backend may report the failure at a read of other bytes, but once.
       await rejection(backend.synchronise());
       expect(floats(await backend.read(at(fine), 8))).toEqual([0, 0]);
       for (const buffer of [fine, out, replayed, lost]) backend.free(buffer);
@@ -416,7 +416,7 @@ export function testContract(create: () => Promise<Backend>): void {
       await backend.synchronise();
     });
 
-    it("gives everything back when it is disposed of", async () => {
+    it("frees everything when it is disposed of", async () => {
       filled([1, 2, 3]);
       await backend.synchronise();
       await backend.dispose();
