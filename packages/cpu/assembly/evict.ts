@@ -16,7 +16,7 @@ function move(a: usize, bytes: usize, from: usize, to: usize): void {
 
 /** Plane 1 of the survivors falls by the number of evicted rows that ranked lower. */
 function lowerRanks(ranks: usize, length: i32, rows: usize, count: i32): void {
-  // evicted[r]: whether the row of rank r goes; then how many of the ranks below r go.
+  // evicted[r]: whether the row of rank r is evicted; then how many rows of lower rank are.
   const evicted = threadScratch();
   memory.fill(evicted, 0, <usize>length << 2);
   let survivor = 0;
@@ -59,7 +59,7 @@ export function evict(a: usize): void {
         if (row != i) move(a, bytes, start + row, start + i);
       }
     } else {
-      // Those below `count` stay; the first beyond it fills the first hole.
+      // Survivors below `count` stay; the first beyond it fills the first hole.
       let mover = 0;
       while (mover < count && load<i32>(rows + (mover << 2)) < count) mover++;
       for (let place = 0, stay = 0; mover < count; place++) {

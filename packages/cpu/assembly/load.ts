@@ -21,7 +21,8 @@ function loadRows(a: usize): void {
     }
     unpack(dtype, Load.sourceAt(a) + row * bytes, out, width);
     if (!Load.rotate(a)) continue;
-    rotate(out, Load.rotary(a), angles(Load.table(a), Load.tableRows(a), Load.rotary(a), load<i32>(Load.ranks(a) + (row << 2))));
+    rotate(out, Load.rotary(a),
+      angles(Load.table(a), Load.tableRows(a), Load.rotary(a), load<i32>(Load.ranks(a) + (row << 2))));
   }
 }
 

@@ -1,6 +1,6 @@
 // Prefetching: memory that will be read soon is loaded into the cache while other rows are computed with. WASM has no
-// prefetch instruction, but nothing waits for a load whose result is not used, and because a load may trap, no optimiser
-// drops it.
+// prefetch instruction, but nothing waits for a load whose result is not used, and because a load may trap, no
+// optimiser drops it.
 
 /** Bytes of a page of the operating system: hardware prefetchers stop at its end. */
 export const PAGE: usize = 4096;

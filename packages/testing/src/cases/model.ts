@@ -12,7 +12,7 @@ const embed = casesOf(
       return {
         spec: { tokens, vocabulary, width, weight, scale: [1, 8, -0.5][i]! },
         inputs: (random: Random) => ({
-          ids: [-1, vocabulary, vocabulary - 1, ...random.list(tokens, () => random.int(vocabulary))].slice(-tokens),
+          ids: [-1, vocabulary, vocabulary - 1, ...random.list(tokens, () => random.int(vocabulary))].slice(0, tokens),
           table: weights(random, weight, vocabulary, width),
         }),
       };
