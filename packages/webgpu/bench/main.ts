@@ -84,8 +84,8 @@ for (const command of positionals) {
   if (command === "matrix") await matrix(backend);
   else if (command === "attention") await attention(backend);
   else if (command === "prefill") {
-    await products(backend);
-    await attentionOfTile(backend);
+    if (values.op.length === 0 || values.op.includes("linear")) await products(backend);
+    if (values.op.length === 0 || values.op.includes("attention")) await attentionOfTile(backend);
   } else if (command === "cost") await cost(backend, values.shape, values.weights as WeightDType, tokens);
   else if (command === "decode") {
     const peer = peerOf(values.peer, values.shape, values.weights, tokens);

@@ -3,7 +3,7 @@ import { type Bound, bind, type Full, groupsOf, type OpKernel, type Stage, scrat
 import { bindWeight, type Part, partsOf } from "../weights.js";
 import text from "./linear.wgsl";
 import dots from "./linear-dots.wgsl";
-import matrix from "./linear-matrix.wgsl";
+import { matrixStages } from "./linear-matrix.js";
 import tile from "./linear-tile.wgsl";
 
 /** Weights in one load of 16 bytes. */
@@ -83,19 +83,6 @@ function manyRows({ rows, weight }: Full<"linear">, out: number, { software }: T
   };
 }
 
-function matrices({ rows, weight }: Full<"linear">, out: number): Plan {
-  const large = Math.ceil(rows / 128) * Math.ceil(out / 128) >= busy;
-  const side = large ? 128 : 64;
-  return {
-    text: matrix,
-    settings: { TILES: side / 32, MATRIX: true, SUBGROUP: 32 },
-    grid: [Math.ceil(out / side), Math.ceil(rows / side), 1],
-    weightType: isQuantised(weight) ? "u32" : "vec4<u32>",
-    xType: "vec4<f32>",
-    cut: true,
-  };
-}
-
 const nibbles = (weight: WeightDType) => weight === "q4_0" || weight === "q4_1";
 
 /** Whether x is converted to bytes, in one more dispatch. */
@@ -109,7 +96,7 @@ export const linear: OpKernel<"linear"> = {
 };
 
 /** The neighbours of a product of few rows that are fused with it. */
-export interface Joined {
+interface Joined {
   /** If set, x is normalised first by `rmsNorm` with this epsilon: operand norm is its weight, normed its result. */
   readonly epsilon?: number;
   /** If set, the result goes through `gatedActivation` of this kind: operand gated is its result. */
@@ -142,15 +129,13 @@ function stagesOf(
   const few = rows <= fewest(traits);
   const whole = wide && width % (few ? chunks[weight] : 4) === 0;
   const bytes = byBytes(spec, traits, wide);
-  const matrix = !few && whole && traits.matrix && weight !== "f32" && width % 32 === 0;
+  if (!few && whole && traits.matrix && weight !== "f32" && width % 32 === 0) return matrixStages(spec, traits);
   const plan = (out: number) =>
     bytes
       ? fewDots(spec, out, traits, kind !== undefined)
       : few
         ? fewRows(spec, out, traits, whole)
-        : matrix
-          ? matrices(spec, out)
-          : manyRows(spec, out, traits, whole);
+        : manyRows(spec, out, traits, whole);
   const quantised = scratch("vec4<u32>", (rows * width * 48) / 32);
   const plane = (operand: string, count: number, written: boolean): Bound => ({
     type: "vec4<f32>",
