@@ -1,6 +1,9 @@
+import type { Gpu } from "../src/options.js";
+
 /** A GPU without optional features that does not report that it is emulated, so it gets the kernels of hardware. */
-export function asHardware(gpu: GPU): { requestAdapter(): Promise<unknown> } {
+export function asHardware(gpu: GPU): Gpu {
   return {
+    wgslLanguageFeatures: gpu.wgslLanguageFeatures,
     async requestAdapter() {
       const adapter = (await gpu.requestAdapter())!;
       return {
