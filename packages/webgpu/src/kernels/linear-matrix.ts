@@ -82,7 +82,7 @@ function product(spec: Full<"linear">, part: Part, x?: Bound, halves?: Bound): S
       ...(halves ? { weight: read(halves) } : bindWeight("weight", weight, out, width, type, part)),
     },
     uniforms: { rows, width, outs: part.count, stride: out, first_out: part.first, first_tile: 0 },
-    grid: [Math.ceil(part.count / breadth), Math.ceil(rows / height), 1],
+    grid: [Math.ceil(rows / height), Math.ceil(part.count / breadth), 1],
     work: 2 * rows * part.count * width + 4 * part.count * width,
     cut: "first_tile",
   };

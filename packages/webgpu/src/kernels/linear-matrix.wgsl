@@ -58,8 +58,9 @@ fn weight_piece(row: u32, piece: u32) -> vec4<u32> {
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
   let lane = local % 32u;
   let subgroup = local / 32u;
-  let first_out = group.x * OUTS;
-  let first_row = (group.y + u.first_tile) * ROWS;
+  // Tiles of the same weights are neighbours, so that weights are read from memory once.
+  let first_row = group.x * ROWS;
+  let first_out = (group.y + u.first_tile) * OUTS;
   // The first row and column of this subgroup's results.
   let down = subgroup / ACROSS * 16u * TALL;
   let across = subgroup % ACROSS * 16u * BROAD;
