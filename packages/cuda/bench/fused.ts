@@ -48,14 +48,17 @@ const shapes: readonly Partial<Shape>[] = [
   { rows: 5, weight: "q4_0", queryHeads: 2, kvHeads: 1, headSize: 64, rotary: 64 },
   { rows: 4, weight: "q4_1", width: 640, half: 34 },
   { weight: "bf16", width: 4096, rows: 2, half: 6 },
-  // Not fused: other rotation, odd gates, more rows than a GEMV takes, addresses that are not aligned.
+  // Products on tensor cores.
+  { rows: 9 },
+  { rows: 20, weight: "f16", kind: "gelu", width: 128, half: 64, bias: true },
+  { rows: 10, weight: "q8_0", half: 64 },
+  // Not fused: other rotation, odd gates, addresses that are not aligned.
   { rotary: 8 },
   { half: 47 },
-  { rows: 9 },
   { offset: 4 },
 ];
 
-const [arenaRows, tableRows] = [64, 40];
+const [arenaRows, tableRows] = [160, 40];
 
 /** Numbers that repeat for the same seed, in [-1, 1). */
 function noise(count: number, seed: number): Float32Array {
@@ -152,13 +155,25 @@ async function run(backend: Backend, shape: Shape): Promise<Record<string, Float
     );
     await project("both", 2 * half, both);
     await add("gatedActivation", { rows, width: half, kind }, { x: both, out: gated });
+    const dtype = half % 32 === 0 || weight.length < 4 || weight === "bf16" ? weight : "f32";
+    const matrix = put(`down ${layer}`, weights(dtype, width, half, 40 + layer));
+    const down: Spec<"linear"> = { rows, width: half, out: width, weight: dtype, bias: false, residual: true };
+    await add("linear", down, { x: gated, weight: matrix, residual: x, out: x } as Operands<"linear">);
   }
-  for (const at of [0, 1, 2, 3]) {
-    const spec = { repeat: 1, sequences: rows, width: 1, by: 1 + (at === 3 ? 1 : 0) };
-    const counter = slices.get("counter")
-      ? slices.get("counter")!.slice
-      : words("counter", new Array(4 * rows).fill(at));
-    await add("advance", spec, { counter: { ...counter, offset: 4 * rows * at }, ended: places.ended });
+  // Counters of four layers, of all sequences at once, the last by 2; then of each sequence in turn.
+  const counters = words("counters", new Array(4 * rows).fill(3));
+  for (const layer of [0, 1, 2, 3]) {
+    const counter = { ...counters, offset: 4 * rows * layer };
+    const spec = { repeat: 1, sequences: rows, width: 1, by: layer === 3 ? 2 : 1 };
+    await add("advance", spec, { counter, ended: places.ended });
+  }
+  const each = words("counters of each", new Array(8 * rows).fill(3));
+  for (const layer of [0, 1, 2, 3]) {
+    for (let s = 0; s < rows; s++) {
+      const counter = { ...each, offset: 8 * (rows * layer + s) };
+      const ended = { ...places.ended, offset: 4 * s };
+      await add("advance", { repeat: 1, sequences: 1, width: 2, by: 1 }, { counter, ended });
+    }
   }
   const program = backend.record(() => {
     for (const dispatch of dispatches) dispatch();

@@ -88,7 +88,11 @@ export function profiled(backend: Backend): {
     backend: watched,
     async profile() {
       const kinds = new Map<string, Group<Dispatch>[]>();
-      const groups = fuse(last);
+      // As this backend groups: products of few rows take what follows, others take what comes before.
+      const groups = fuse(last, (fusion, [, next]) => {
+        const isFew = (next!.kernel.spec as unknown as Spec).rows! <= 8;
+        return isFew ? fusion !== "gatedLinear" : fusion === "normLinear" || fusion === "gatedLinear";
+      });
       for (const group of groups) {
         const shape = ({ kernel: { op, spec } }: Dispatch) =>
           [

@@ -200,7 +200,6 @@ EACH_KV(DECODE_LANES)
       const float* qkv, const TYPE* keys, const TYPE* values, const int* offset, const int* length, const int* ended, \
       float* out, float* lse, float* parts, int* counters, int query_heads, int kv_heads, int chunk, int splits,      \
       float scale, float softcap) {                                                                                   \
-    begin();                                                                                                          \
     decode_tile<TYPE, D, WARPS, STAGES, false>(qkv, keys, values, {}, offset, length, ended, out, lse, parts,         \
                                                counters, query_heads, kv_heads, chunk, splits, scale, softcap);       \
   }
@@ -209,7 +208,6 @@ EACH_KV(DECODE_LANES)
       const float* qkv, const TYPE* keys, const TYPE* values, const int* cells, const float* table, const int* offset, \
       const int* length, const int* ended, float* out, float* lse, float* parts, int* counters, int query_heads,       \
       int kv_heads, int chunk, int splits, int arena_rows, int table_rows, float scale, float softcap) {               \
-    begin();                                                                                                           \
     decode_tile<TYPE, D, WARPS, STAGES, true>(qkv, keys, values, {cells + arena_rows, table, table_rows}, offset,      \
                                               length, ended, out, lse, parts, counters, query_heads, kv_heads, chunk,  \
                                               splits, scale, softcap);                                                 \

@@ -8,7 +8,8 @@ struct gated {
   float* to;
   int half, is_gelu;
   __device__ int out(int i) const { return blockIdx.x * 2 + i % 2 + i / 2 * half; }
-  __device__ void operator()(int r, const float (&sums)[few_outs]) const {
+  __device__ nothing prepare(int, int) const { return {}; }
+  __device__ void operator()(int r, const float (&sums)[few_outs], nothing) const {
     for (int i = 0; i < 2; i++) {
       const float a = sums[i] + (bias ? bias[out(i)] : 0.0f), b = sums[i + 2] + (bias ? bias[out(i + 2)] : 0.0f);
       to[static_cast<size_t>(r) * half + out(i)] = (is_gelu ? gelu(a) : silu(a)) * b;

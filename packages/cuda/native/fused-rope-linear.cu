@@ -12,44 +12,73 @@ struct rotate_and_append {
   /** kv: 0 for rows of f32, 1 for f16, 2 for bf16. */
   int query_heads, kv_heads, head_size, table_rows, rotates_keys, arena_rows, planes, kv, ranks;
 
-  __device__ int head() const { return blockIdx.x * 4 / head_size; }
-  __device__ int number() const { return blockIdx.x * 4 % head_size / 2; }
-  __device__ int place(int i) const { return number() + i % 2 + i / 2 * (head_size / 2); }
-  __device__ int out(int i) const { return head() * head_size + place(i); }
+  __device__ int out(int i) const {
+    const int head = blockIdx.x * 4 / head_size, number = blockIdx.x * 4 % head_size / 2;
+    return head * head_size + number + i % 2 + i / 2 * (head_size / 2);
+  }
+
+  /** The place of a block's numbers, and what sequence `s` needs to rotate and append them. */
+  struct ready {
+    int head, number;
+    bool is_query, is_key, rotates, appends;
+    size_t row;
+    int rank, position;
+    float cosine[2], sine[2];
+  };
+  __device__ ready prepare(int s, int sequences) const {
+    ready at;
+    at.head = blockIdx.x * 4 / head_size, at.number = blockIdx.x * 4 % head_size / 2;
+    at.is_query = at.head < query_heads, at.is_key = !at.is_query && at.head < query_heads + kv_heads;
+    s = min(s, sequences - 1);
+    const int h =
+        s * kv_heads + (at.is_query ? at.head / (query_heads / kv_heads) : (at.head - query_heads) % kv_heads);
+    at.rotates = at.is_query || (at.is_key && rotates_keys);
+    if (at.rotates) {
+      const float* angles = table + static_cast<size_t>(clamp(base[h], 0, table_rows - 1)) * head_size + at.number;
+#pragma unroll
+      for (int i = 0; i < 2; i++) at.cosine[i] = angles[i], at.sine[i] = angles[head_size / 2 + i];
+    }
+    at.appends = !at.is_query && ended[s] == 0;
+    at.rank = length[h], at.position = seen[h];
+    at.row = static_cast<size_t>(offset[h]) + at.rank;
+    return at;
+  }
 
   template <typename T>
-  __device__ void store(void* rows, size_t row, const float (&x)[few_outs]) const {
-    for (int i = 0; i < few_outs; i++) static_cast<T*>(rows)[row * head_size + place(i)] = from_f32<T>(x[i]);
+  __device__ void store(void* rows, const ready& at, const float (&x)[few_outs]) const {
+    T* to = static_cast<T*>(rows) + at.row * head_size + at.number;
+#pragma unroll
+    for (int i = 0; i < few_outs; i++) to[i % 2 + i / 2 * (head_size / 2)] = from_f32<T>(x[i]);
   }
-  __device__ void operator()(int s, const float (&sums)[few_outs]) const {
+  __device__ void operator()(int s, const float (&sums)[few_outs], const ready& at) const {
+    const int first = at.head * head_size + at.number, half = head_size / 2;
     float x[few_outs];
-    for (int i = 0; i < few_outs; i++) x[i] = sums[i] + (bias ? bias[out(i)] : 0.0f);
-    const bool is_query = head() < query_heads, is_key = !is_query && head() < query_heads + kv_heads;
-    const int kv_head = is_query ? head() / (query_heads / kv_heads) : (head() - query_heads) % kv_heads;
-    const int h = s * kv_heads + kv_head;
-    if (is_query || (is_key && rotates_keys)) {
-      const int position = clamp(base[h], 0, table_rows - 1);
-      const float* angles = table + static_cast<size_t>(position) * head_size + number();
+#pragma unroll
+    for (int i = 0; i < few_outs; i++) x[i] = sums[i] + (bias ? bias[first + i % 2 + i / 2 * half] : 0.0f);
+    if (at.rotates) {
+#pragma unroll
       for (int i = 0; i < 2; i++) {
-        const float cosine = angles[i], sine = angles[head_size / 2 + i], a = x[i], b = x[i + 2];
-        x[i] = a * cosine - b * sine;
-        x[i + 2] = b * cosine + a * sine;
+        const float a = x[i], b = x[i + 2];
+        x[i] = a * at.cosine[i] - b * at.sine[i];
+        x[i + 2] = b * at.cosine[i] + a * at.sine[i];
       }
     }
-    float* token = qkv + static_cast<size_t>(s) * (query_heads + 2 * kv_heads) * head_size;
-    for (int i = 0; i < few_outs; i++) token[out(i)] = x[i];
-    if (is_query || ended[s] != 0) return;
-    const size_t row = static_cast<size_t>(offset[h]) + length[h];
-    void* rows = is_key ? keys : values;
+    float* token = qkv + static_cast<size_t>(s) * (query_heads + 2 * kv_heads) * head_size + first;
+#pragma unroll
+    for (int i = 0; i < few_outs; i++) token[i % 2 + i / 2 * half] = x[i];
+    if (!at.appends) return;
+    void* rows = at.is_key ? keys : values;
     if (kv == 0)
-      store<float>(rows, row, x);
+      store<float>(rows, at, x);
     else if (kv == 1)
-      store<f16>(rows, row, x);
+      store<f16>(rows, at, x);
     else
-      store<bf16>(rows, row, x);
-    if (!is_key || number() != 0) return;
+      store<bf16>(rows, at, x);
+    if (!at.is_key || at.number != 0) return;
     for (int plane = 0; plane < planes; plane++)
-      cells[static_cast<size_t>(plane) * arena_rows + row] = plane == 0 ? seen[h] : plane == 1 && ranks ? length[h] : 0;
+      cells[static_cast<size_t>(plane) * arena_rows + at.row] = plane == 0            ? at.position
+                                                                : plane == 1 && ranks ? at.rank
+                                                                                      : 0;
   }
 };
 

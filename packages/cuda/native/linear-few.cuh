@@ -98,12 +98,20 @@ struct chunk<q4_1> : chunk_of_nibbles {
 };
 
 constexpr int few_outs = 4;
+/** Blocks of a launch that all run at once, with room for those of the next. */
+#ifndef SHORT_GRID
+#define SHORT_GRID 768
+#endif
+constexpr int short_grid = SHORT_GRID;
+/** What `End::prepare` returns if there is nothing to load ahead. */
+struct nothing {};
 
 /**
  * The products of up to R rows from blockIdx.y x R on with the four outputs that `end.out(i)` names. With NORM, x is
  * normalised: x / sqrt(mean(x^2) + epsilon) x gain. The factor of the norm is applied to the sums, so that x is read
- * once. Calls end(row, sums) once for each row. The first weights are loaded before the launches before this one are
- * complete, so none of these may write them.
+ * once. `end.prepare(row, rows)` may load numbers ahead;
+ * end(row, sums, prepared) is called once for each row. The first weights are loaded before the launches before this
+ * one are complete, so none of these may write them.
  */
 template <typename W, int R, bool NORM, typename End>
 __device__ void linear_few(const float* x, const float* gain, float epsilon, const void* matrix, const End& end,
@@ -130,7 +138,11 @@ __device__ void linear_few(const float* x, const float* gain, float epsilon, con
   int i = threadIdx.x * count;
   chunk<W> next[few_outs];
   if (i < width) load(next, i);
-  begin();
+  await_launches();
+  // Many blocks keep the device busy: the next launch may then start only when these are nearly done.
+  const bool is_short = gridDim.x <= short_grid;
+  if (is_short) release_launches();
+  const auto prepared = end.prepare(row + min(static_cast<int>(threadIdx.x), R - 1), rows);
   for (; i < width; i += step) {
     chunk<W> now[few_outs];
 #pragma unroll
@@ -177,6 +189,7 @@ __device__ void linear_few(const float* x, const float* gain, float epsilon, con
         sum[o][r] = chunk<W>::scaled ? sum[o][r] + now[o].value(dot[o][r], whole[r]) : dot[o][r];
     }
   }
+  if (!is_short) release_launches();
 #pragma unroll
   for (int r = 0; r < R; r++) {
 #pragma unroll
@@ -197,5 +210,5 @@ __device__ void linear_few(const float* x, const float* gain, float epsilon, con
   float results[few_outs];
 #pragma unroll
   for (int o = 0; o < few_outs; o++) results[o] = totals[o] * by;
-  end(row + threadIdx.x, results);
+  end(row + threadIdx.x, results, prepared);
 }

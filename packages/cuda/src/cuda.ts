@@ -16,7 +16,7 @@ import {
 import { type Binaries, findBinaries, loadAddon, loadKernels } from "./addon.js";
 import { Device } from "./device.js";
 import { CudaError } from "./error.js";
-import { Fuser, type Recordable } from "./fused.js";
+import { type Bindable, Fuser, mayOverlap, type Recordable } from "./fused.js";
 import { CudaKernel, type Encodable } from "./kernel.js";
 import { counters, counterWords, joined, scratch, serialised } from "./launch.js";
 import { Scratch } from "./scratch.js";
@@ -107,7 +107,7 @@ function backendOf(device: Device, ceiling: number | undefined, { buffers, byId 
   };
   const programs = new ProgramTable<Recorded, Recording>(buffers);
   const room = new Scratch(device);
-  const fuser = new Fuser((launch) => device.kernel(launch));
+  const fuser = new Fuser(place, (launch) => device.kernel(launch));
   /** Zeroed words, allocated when first used. */
   let counterId: number | undefined;
   let failure: unknown;
@@ -240,14 +240,12 @@ function backendOf(device: Device, ceiling: number | undefined, { buffers, byId 
       let parts: (Uint8Array | undefined)[];
       try {
         programs.record(now, body);
-        const before = new Set<Buffer>();
-        parts = fuser.fuse(now.dispatches).map(({ kernel, operands }) => {
-          const part = bind(kernel, operands, now)?.slice();
-          const early = kernel.early === undefined ? undefined : operands[kernel.early]?.buffer;
-          const waits = early !== undefined && before.has(early);
-          before.clear();
-          for (const name of kernel.writes) if (operands[name]) before.add(operands[name].buffer);
-          return part && waits ? serialised(part) : part;
+        let before: Bindable | undefined;
+        parts = fuser.fuse(now.dispatches).map((next) => {
+          const part = bind(next.kernel, next.operands, now)?.slice();
+          const overlaps = mayOverlap(before, next);
+          before = next;
+          return part && !overlaps ? serialised(part) : part;
         });
       } catch (error) {
         for (const id of now.scratch) room.drop(id);

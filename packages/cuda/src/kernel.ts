@@ -26,13 +26,13 @@ export interface Encodable {
   readonly names: ReadonlySet<string>;
   /** The names of operands that are written. */
   readonly writes: ReadonlySet<string>;
-  /**
-   * The name of the operand that the first launch may read before the launches before it are complete. If one of these
-   * writes it, the launch must not overlap them.
-   */
-  readonly early?: string | undefined;
+  /** The names of operands that the first launch may read before the launches before it are complete. */
+  readonly early: readonly string[];
   encoded(aligned: boolean): Encoded;
 }
+
+/** Of keys and values, only rows within `length` are read early: not those that `append` writes. */
+const earlyOf = { linear: ["weight"], decodeAttention: ["keys", "values", "offset", "length"] } as const;
 
 /** A kernel with its encoded launches, which lack only the addresses of operands. */
 export class CudaKernel<N extends OpName = OpName> implements Kernel<N>, Encodable {
@@ -42,7 +42,7 @@ export class CudaKernel<N extends OpName = OpName> implements Kernel<N>, Encodab
   /** The names of all operands that the op can have. */
   readonly names: ReadonlySet<string>;
   readonly writes: ReadonlySet<string>;
-  readonly early: string | undefined;
+  readonly early: readonly string[];
   readonly #place: Omit<Place, "aligned">;
   readonly #kernelId: (launch: Launch) => number;
   readonly #encoded: [unaligned?: Encoded, aligned?: Encoded] = [];
@@ -60,7 +60,7 @@ export class CudaKernel<N extends OpName = OpName> implements Kernel<N>, Encodab
     const given = this.spec as unknown as Readonly<Record<string, number>> & Readonly<Record<string, DType>>;
     this.names = new Set(Object.keys(rule.operands));
     this.writes = new Set(this.#written(rule));
-    this.early = op === "linear" ? "weight" : undefined;
+    this.early = (earlyOf as Partial<Record<OpName, readonly string[]>>)[op] ?? [];
     this.operands = Object.entries<OperandRule>(rule.operands)
       .filter(([, operand]) => operandIsUsed(operand.when, given))
       .map(([name, operand]) => ({ name, bytes: operandBytes(operand, given, given) }));

@@ -32,13 +32,14 @@ interface Pattern {
   readonly when?: (specs: readonly Spec[]) => boolean;
 }
 
-const normed = [0, "out", 1, "x"] as const;
+/** The result of the first op is x of the second. */
+const chained = [0, "out", 1, "x"] as const;
 
 /** Longer patterns come before their beginnings. */
 const patterns = {
   normLinearRopeAppend: {
     ops: ["rmsNorm", "linear", "rope", "append"],
-    same: [normed, [1, "out", 2, "qkv"], [2, "qkv", 3, "qkv"]],
+    same: [chained, [1, "out", 2, "qkv"], [2, "qkv", 3, "qkv"]],
     dropped: [[0, "out"]],
     when: ([, linear, rope, append]) =>
       rope!.tokens === 1 &&
@@ -52,14 +53,15 @@ const patterns = {
   },
   normLinearGated: {
     ops: ["rmsNorm", "linear", "gatedActivation"],
-    same: [normed, [1, "out", 2, "x"]],
+    same: [chained, [1, "out", 2, "x"]],
     dropped: [
       [0, "out"],
       [1, "out"],
     ],
     when: ([, linear]) => linear!.residual !== true,
   },
-  normLinear: { ops: ["rmsNorm", "linear"], same: [normed], dropped: [[0, "out"]] },
+  normLinear: { ops: ["rmsNorm", "linear"], same: [chained], dropped: [[0, "out"]] },
+  gatedLinear: { ops: ["gatedActivation", "linear"], same: [chained], dropped: [[0, "out"]] },
 } as const satisfies Record<string, Pattern>;
 
 /** Ops whose results are written completely. */
@@ -103,10 +105,13 @@ const sameSlice = (a: Slice | undefined, b: Slice | undefined) =>
   a !== undefined && b !== undefined && a.buffer === b.buffer && a.offset === b.offset;
 
 /**
- * Splits recorded dispatches into groups, in order. A group matches the longest pattern that applies; a dispatch that
- * matches none is a group by itself.
+ * Splits recorded dispatches into groups, in order. A group matches the longest pattern that applies and that `accepts`
+ * approves; a dispatch that matches none is a group by itself. `accepts`: whether the backend has a kernel for a group.
  */
-export function fuse<D extends Dispatch>(dispatches: readonly D[]): readonly Group<D>[] {
+export function fuse<D extends Dispatch>(
+  dispatches: readonly D[],
+  accepts: (fusion: keyof typeof patterns, dispatches: readonly D[]) => boolean = () => true,
+): readonly Group<D>[] {
   const ranges = dispatches.map(rangesOf);
   /** Whether dispatches from `from` on overwrite these bytes before one reads them. */
   const isDropped = (range: Range, from: number): boolean => {
@@ -144,7 +149,11 @@ export function fuse<D extends Dispatch>(dispatches: readonly D[]): readonly Gro
     let count = advancesFrom(dispatches, first);
     let fusion: Fusion | undefined = count > 1 ? "advances" : undefined;
     if (count === 1) {
-      const found = Object.entries<Pattern>(patterns).find(([, pattern]) => matches(pattern, first));
+      const found = Object.entries<Pattern>(patterns).find(
+        ([name, pattern]) =>
+          matches(pattern, first) &&
+          accepts(name as keyof typeof patterns, dispatches.slice(first, first + pattern.ops.length)),
+      );
       fusion = found?.[0] as Fusion | undefined;
       count = found?.[1].ops.length ?? 1;
     }
@@ -154,22 +163,46 @@ export function fuse<D extends Dispatch>(dispatches: readonly D[]): readonly Gro
   return groups;
 }
 
-/** The count of dispatches of `advance` from `first` on whose counters follow each other in one buffer; at least 1. */
+/**
+ * The count of dispatches of `advance` from `first` on that are one `advance` with another `repeat` or more sequences, see
+ * {@link joinedAdvances}; at least 1.
+ */
 function advancesFrom(dispatches: readonly Dispatch[], first: number): number {
   const { kernel, operands } = dispatches[first]!;
   if (kernel.op !== "advance") return 1;
-  const spec = kernel.spec as Kernel<"advance">["spec"];
-  const shape = ({ sequences, width, by }: Kernel<"advance">["spec"]) => `${sequences} ${width} ${by}`;
-  const start = operands.counter!;
-  let end = start.offset;
-  let count = 0;
+  const { sequences, width, by, repeat } = kernel.spec as Kernel<"advance">["spec"];
+  const [counter, ended] = [operands.counter!, operands.ended!];
+  let [count, end] = [0, counter.offset];
+  // The first pass over `ended` says how many sequences there are; later passes repeat it.
+  let all: number | undefined;
+  let place = 0;
   for (; first + count < dispatches.length; count++) {
     const next = dispatches[first + count]!;
     if (next.kernel.op !== "advance") break;
     const other = next.kernel.spec as Kernel<"advance">["spec"];
-    if (shape(other) !== shape(spec) || !sameSlice(next.operands.ended, operands.ended)) break;
-    if (!sameSlice(next.operands.counter, { buffer: start.buffer, offset: end })) break;
-    end += 4 * other.repeat * other.sequences * other.width;
+    const isLike = other.sequences === sequences && other.width === width && other.by === by && other.repeat === repeat;
+    if (!isLike || !sameSlice(next.operands.counter, { buffer: counter.buffer, offset: end })) break;
+    if (sameSlice(next.operands.ended, ended) && count > 0) {
+      all ??= count;
+      if (place !== all) break;
+      place = 0;
+    }
+    if (!sameSlice(next.operands.ended, { buffer: ended.buffer, offset: ended.offset + 4 * place * sequences })) break;
+    if (repeat > 1 && place > 0) break;
+    place++;
+    end += 4 * repeat * sequences * width;
   }
-  return Math.max(1, count);
+  // Whole passes only.
+  return Math.max(1, all === undefined ? count : count - (count % all));
+}
+
+/** The one `advance` that a group of fusion "advances" amounts to; its operands are those of the first dispatch. */
+export function joinedAdvances(dispatches: readonly Dispatch[]): Kernel<"advance">["spec"] {
+  const specs = dispatches.map(({ kernel }) => kernel.spec as Kernel<"advance">["spec"]);
+  const { sequences, width, by, repeat } = specs[0]!;
+  const again = dispatches.findIndex(
+    ({ operands }, i) => i > 0 && sameSlice(operands.ended, dispatches[0]!.operands.ended),
+  );
+  const pass = again < 0 ? dispatches.length : again;
+  return { repeat: (repeat * dispatches.length) / pass, sequences: sequences * pass, width, by };
 }

@@ -1,6 +1,17 @@
-import { type Fusion, isQuantised, type WeightDType } from "@ziggurat/tensor";
-import { type Argument, at, float, int, over, threadsFor, type Work } from "../launch.js";
-import { outsPerBlock, perLoad } from "./linear.js";
+import { type Fusion, isQuantised, type Spec, type WeightDType } from "@ziggurat/tensor";
+import {
+  type Argument,
+  at,
+  float,
+  int,
+  type Launch,
+  over,
+  type Place,
+  scratch,
+  threadsFor,
+  type Work,
+} from "../launch.js";
+import { linear, outsPerBlock, perLoad } from "./linear.js";
 
 // Groups of dispatches that run as one launch. Operands are named "step.operand".
 
@@ -41,6 +52,22 @@ function gemv(
   };
 }
 
+/** A product on tensor cores after `first`, which rounds x in place of `linear`; undefined if `linear` rounds nothing. */
+function product(spec: FusedSpec, place: Place, first: Launch): Work | undefined {
+  const { launches, ...rest } = linear(spec as unknown as Required<Spec<"linear">>, place);
+  const [round, ...others] = launches;
+  if (!round || "product" in round || round.kernel !== `linear_round_${spec.weight}`) return undefined;
+  const renamed = others.map((launch) => ({
+    ...launch,
+    args: launch.args.map((argument) =>
+      "operand" in argument && argument.operand !== scratch
+        ? { ...argument, operand: `1.${argument.operand}` }
+        : argument,
+    ),
+  }));
+  return { ...rest, launches: [first, ...renamed] };
+}
+
 /** Whether the GEMV kernels support a product: few rows, and widths of whole loads. */
 const isFew = ({ rows, width, weight }: FusedSpec) => rows! <= 8 && Number.isInteger(width! / perLoad[weight]);
 const kvCode = { f32: 0, f16: 1, bf16: 2 } as const;
@@ -49,12 +76,31 @@ const kvCode = { f32: 0, f16: 1, bf16: 2 } as const;
  * The launches of a group, by fusion; undefined if the kernels do not support it. All operands start at multiples of 16
  * bytes.
  */
-export const fusedPlans: Readonly<Record<Fusion, (specs: readonly FusedSpec[]) => Work | undefined>> = {
-  normLinear(specs) {
-    const linear = specs[1]!;
+export const fusedPlans: Readonly<
+  Record<Exclude<Fusion, "advances">, (specs: readonly FusedSpec[], place: Place) => Work | undefined>
+> = {
+  normLinear(specs, place) {
+    const [norm, linear] = specs as [FusedSpec, FusedSpec];
+    const { rows, width, weight } = linear;
+    if (rows! > 8) {
+      return product(linear, place, {
+        ...{ file: "fused-round", kernel: `norm_round_${weight}`, grid: [rows!] },
+        threads: threadsFor(over(width!, 8), 1024),
+        args: [at("0.x"), at("0.weight"), at(scratch), ...int(width!), ...float(norm.epsilon!)],
+      });
+    }
     if (!isFew(linear)) return undefined;
     const blocks = over(linear.out!, outsPerBlock);
     return gemv("norm_linear", specs, blocks, ["1.residual", "1.out"], int(linear.out!));
+  },
+
+  gatedLinear(specs, place) {
+    const [gated, linear] = specs as [FusedSpec, FusedSpec];
+    const { rows, width, weight } = linear;
+    return product(linear, place, {
+      ...{ file: "fused-round", kernel: `gated_round_${weight}`, grid: [over(width!, 8 * 256), rows!], threads: 256 },
+      args: [at("0.x"), at(scratch), ...int(width!, gated.kind === "gelu")],
+    });
   },
 
   normLinearGated(specs) {
@@ -72,19 +118,5 @@ export const fusedPlans: Readonly<Record<Fusion, (specs: readonly FusedSpec[]) =
     const numbers = int(queryHeads!, kvHeads!, headSize!, tableRows!, keys ?? false, append.arenaRows!, append.planes!);
     const scalars = [...numbers, ...int(kvCode[append.kv], append.ranks ?? false)];
     return gemv("rope_linear", specs, linear.out! / 4, [...operands, "3.ended"], scalars);
-  },
-
-  /** Counters that follow each other are one `advance`. */
-  advances(specs) {
-    const { sequences, width, by } = specs[0]!;
-    const elements = specs.reduce((sum, { repeat }) => sum + repeat! * sequences! * width!, 0);
-    return {
-      launches: [
-        {
-          ...{ file: "advance", kernel: "advance", grid: [over(elements, 256)], threads: 256 },
-          args: [at("0.counter"), at("0.ended"), ...int(elements, sequences!, width!, by!)],
-        },
-      ],
-    };
   },
 };
