@@ -299,6 +299,27 @@ export const catalogue = {
     tolerance: { f32: 1e-4, f16: 4e-3, bf16: 1.6e-2 },
   }),
 
+  observe: op({
+    meaning:
+      "observed[query head, j, first + i - from] = exp(logits(i, j) - lse[query head, i]) for queries i >= from and the rows j that query i sees (see `attention`, no window), and 0 for rows j < length[h] + tokens that it does not see. `slot` as in `decodeAttention`. A sequence that has ended is left as it is",
+    dims: ["sequences", "tokens", "queryHeads", "kvHeads", "headSize", "arenaRows", "capacity", "queries"],
+    options: ["from", "first", "planes", "rotary", "tableRows"],
+    dtypes: { kv: rowDTypes },
+    attributes: { scale: "number", softcap: "number", slot: "boolean" },
+    operands: {
+      qkv: read("f32", qkv),
+      keys: read("kv", arena),
+      cells: read("i32", cells, "slot"),
+      table: read("f32", table, "slot"),
+      lse: read("f32", (d) => [d.sequences! * d.queryHeads!, d.tokens!]),
+      offset: read("i32", sequenceHeads),
+      length: read("i32", sequenceHeads),
+      ended: read("i32", sequences),
+      observed: update("f32", (d) => [d.sequences! * d.queryHeads!, d.capacity!, d.queries!]),
+    },
+    tolerance: { f32: 1e-4, f16: 4e-3, bf16: 1.6e-2 },
+  }),
+
   advance: op({
     meaning: "counter[r, s, i] += by for every sequence s that has not ended",
     dims: ["repeat", "sequences", "width", "by"],
@@ -327,6 +348,23 @@ export const catalogue = {
       keep: read("i32", heads),
       rows: write("i32", (d) => [d.heads!, d.most!]),
       count: write("i32", heads),
+    },
+    tolerance: { i32: 0 },
+  }),
+
+  apportion: op({
+    meaning:
+      "keep[h] of each sequence: how many rows of head h are among the best limits[s, 0] rows of all its heads. First each head gets its best min(limits[s, 1], length[h]) rows; then the best rows of those left get in, as long as their head has fewer than limits[s, 2], until limits[s, 0] are in or none is left. Better is the greater score (NaN below everything), then the lower position (`positions` is plane 0 of the arena), then the lower head",
+    dims: ["sequences", "kvHeads", "capacity", "arenaRows"],
+    dtypes: {},
+    attributes: {},
+    operands: {
+      scores: read("f32", (d) => [d.sequences! * d.kvHeads!, d.capacity!]),
+      positions: read("i32", (d) => [d.arenaRows!]),
+      offset: read("i32", sequenceHeads),
+      length: read("i32", sequenceHeads),
+      limits: read("i32", (d) => [d.sequences!, 3]),
+      keep: write("i32", sequenceHeads),
     },
     tolerance: { i32: 0 },
   }),
@@ -485,16 +523,31 @@ export const catalogue = {
 
   pool: op({
     meaning:
-      "out[h, j] over x[h, j - (kernel - 1) / 2 .. j + (kernel - 1) / 2], kernel odd: avg divides the sum by kernel, entries outside the head's length[floor(h / share)] count as 0; max leaves those out. 0 for j beyond the length",
-    dims: ["heads", "capacity", "kernel", "share"],
+      "out[h, j, i] over x[h, j - (kernel - 1) / 2 .. j + (kernel - 1) / 2, i], kernel odd: avg divides the sum by kernel, entries outside the head's length[floor(h / share)] count as 0; max leaves those out. 0 for j beyond the length",
+    dims: ["heads", "capacity", "size", "kernel", "share"],
     dtypes: {},
     attributes: { kind: ["avg", "max"] },
     operands: {
-      x: read("f32", grid),
+      x: read("f32", (d) => [d.heads!, d.capacity!, d.size!]),
       length: read("i32", (d) => [Math.ceil(d.heads! / d.share!)]),
-      out: write("f32", grid),
+      out: write("f32", (d) => [d.heads!, d.capacity!, d.size!]),
     },
     tolerance: { f32: 1e-5 },
+  }),
+
+  through: op({
+    meaning:
+      "out[h, j] = sqrt(x . G x) for j < length[floor(h / group)], else 0: x = x[floor(h / repeat), j], G = gram[h mod share], symmetric; a product below 0 counts as 0. With G = W^T W it is the Euclidean norm of W x",
+    dims: ["heads", "group", "repeat", "share", "capacity", "size"],
+    dtypes: {},
+    attributes: {},
+    operands: {
+      x: read("f32", (d) => [Math.ceil(d.heads! / d.repeat!), d.capacity!, d.size!]),
+      gram: read("f32", (d) => [d.share!, d.size!, d.size!]),
+      length: read("i32", (d) => [Math.ceil(d.heads! / d.group!)]),
+      out: write("f32", (d) => [d.heads!, d.capacity!]),
+    },
+    tolerance: { f32: 1e-4 },
   }),
 
   hash: op({

@@ -174,6 +174,7 @@ async function prepareNode(
       const kernel = await backend.prepare("pool", {
         heads: d0,
         capacity: d1,
+        size: d2,
         kernel: what.kernel,
         kind: what.kind,
         share: d0 / counts.heads,

@@ -1,6 +1,7 @@
 import type { OpName } from "../catalogue.js";
 import { advance } from "./advance.js";
 import { append } from "./append.js";
+import { apportion } from "./apportion.js";
 import { attention } from "./attention.js";
 import { binary } from "./binary.js";
 import { copy } from "./copy.js";
@@ -14,6 +15,7 @@ import { hash } from "./hash.js";
 import { linear } from "./linear.js";
 import { load } from "./load.js";
 import { logProbability } from "./log-probability.js";
+import { observe } from "./observe.js";
 import { order } from "./order.js";
 import { pool } from "./pool.js";
 import { reduce } from "./reduce.js";
@@ -21,6 +23,7 @@ import { rmsNorm } from "./rms-norm.js";
 import { rope } from "./rope.js";
 import { sample } from "./sample.js";
 import { store } from "./store.js";
+import { through } from "./through.js";
 import { topk } from "./topk.js";
 import { unary } from "./unary.js";
 import type { Meaning } from "./view.js";
@@ -41,6 +44,9 @@ export const meanings: { readonly [N in OpName]: Meaning<N> } = {
   decodeAttention,
   watch,
   advance,
+  apportion,
+  observe,
+  through,
   topk,
   order,
   gather,

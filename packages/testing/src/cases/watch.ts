@@ -90,36 +90,44 @@ function turnBy(
   };
 }
 
+/** Every watch in every dtype: its spec, and its inputs without what is written. */
+export const watched = rowDTypes.flatMap((kv) =>
+  watches.map(({ heads, tokens, past, ended, softcap = 0, rotary, from, spare = 0 }) => {
+    const [queryHeads, kvHeads, headSize] = heads;
+    const sequences = past.length / kvHeads;
+    const sizes = past.map((rows) => rows + tokens);
+    const arenaRows = sum(sizes) + 2;
+    const spec: Spec<"watch"> = {
+      ...{ sequences, tokens, queryHeads, kvHeads, headSize, arenaRows, capacity: Math.max(...sizes) + spare, kv },
+      ...{ scale: headSize ** -0.5, softcap, ...(from ? { from } : {}), ...slotOf(rotary) },
+    };
+    return {
+      about: `past ${past.join(" ")}`,
+      spec,
+      inputs: (random: Random) => {
+        const qkv = queries(random, sequences * tokens, heads, kv);
+        const keys = keyRows(random, arenaRows, headSize, kv);
+        const offset = regions(random, sizes, arenaRows);
+        const slot = slotInputs(random, arenaRows, rotary);
+        const turn: Turn = slot.cells ? turnBy(spec, slot.cells, slot.table) : (key) => key;
+        return {
+          ...{ qkv, keys, offset, ...slot },
+          lse: logSumExp(spec, qkv, keys, offset, past, turn),
+          length: past,
+          ended: ended ?? new Array<number>(sequences).fill(0),
+        };
+      },
+    };
+  }),
+);
+
 export const watch: readonly Case[] = casesOf(
   "watch",
-  rowDTypes.flatMap((kv) =>
-    watches.map(({ heads, tokens, past, ended, softcap = 0, rotary, from, spare = 0 }) => {
-      const [queryHeads, kvHeads, headSize] = heads;
-      const sequences = past.length / kvHeads;
-      const sizes = past.map((rows) => rows + tokens);
-      const arenaRows = sum(sizes) + 2;
-      const spec: Spec<"watch"> = {
-        ...{ sequences, tokens, queryHeads, kvHeads, headSize, arenaRows, capacity: Math.max(...sizes) + spare, kv },
-        ...{ scale: headSize ** -0.5, softcap, ...(from ? { from } : {}), ...slotOf(rotary) },
-      };
-      return {
-        about: `past ${past.join(" ")}`,
-        spec,
-        inputs: (random: Random) => {
-          const qkv = queries(random, sequences * tokens, heads, kv);
-          const keys = keyRows(random, arenaRows, headSize, kv);
-          const offset = regions(random, sizes, arenaRows);
-          const slot = slotInputs(random, arenaRows, rotary);
-          const turn: Turn = slot.cells ? turnBy(spec, slot.cells, slot.table) : (key) => key;
-          return {
-            ...{ qkv, keys, offset, ...slot },
-            lse: logSumExp(spec, qkv, keys, offset, past, turn),
-            length: past,
-            ended: ended ?? new Array<number>(sequences).fill(0),
-            mass: random.uniform(sequences * queryHeads * spec.capacity),
-          };
-        },
-      };
+  watched.map(({ about, spec, inputs }) => ({
+    ...{ about, spec },
+    inputs: (random: Random) => ({
+      ...inputs(random),
+      mass: random.uniform(spec.sequences * spec.queryHeads * spec.capacity),
     }),
-  ),
+  })),
 );
