@@ -1,4 +1,4 @@
-import { Progress, rowBytes } from "@ziggurat/cache";
+import { Account, rowBytes } from "@ziggurat/cache";
 import type { Policy } from "@ziggurat/policy";
 import { type CacheEvent, type GenerateResult, generate, type Model } from "@ziggurat/runtime";
 
@@ -47,9 +47,7 @@ export async function run({ model, policy, ids, maxTokens, signal, onChange }: R
   const { layers, kvHeads, headSize } = facts.cache;
   const fullBytes = ids.length * layers.length * kvHeads * rowBytes(headSize, rowDType, 1);
   // Budgets are arithmetic: what each layer will keep of the prompt is known before it is read.
-  const plan = new Progress(facts.cache, policy);
-  plan.feed(ids.length, "prefill");
-  const planned = meanOf(plan.rows);
+  const planned = meanOf(Account.empty(facts.cache, policy).feed(ids.length, "prefill").account.rows);
 
   const started = performance.now();
   let read = 0;

@@ -21,16 +21,16 @@ import { scratch } from "./launch.js";
 import { Scratch } from "./scratch.js";
 
 export interface CudaOptions {
-  /** Which device, as the driver counts them; default 0. */
+  /** Index of the device in the order of the driver; default 0. */
   readonly device?: number;
-  /** Bytes that all buffers together may take; default: what is free on the device now. */
+  /** The most bytes that all buffers may take together; default: the bytes that are free on the device now. */
   readonly maxBytes?: number;
   /**
-   * NVIDIA's cuBLASLt, for large products of 16-bit matrices: the path of libcublasLt.so, or false for none; default:
-   * the one that the system's loader finds, if there is one. Without it own kernels do the same work, slower.
+   * The path of NVIDIA's libcublasLt.so, which computes large products of 16-bit matrices, or false for none. Default:
+   * the one that the system's loader finds, if any. Without it, kernels of this package compute them, more slowly.
    */
   readonly cublasLt?: string | false;
-  /** The addon and its kernels; default: those of `@ziggurat/cuda-<platform>-<arch>`. */
+  /** The addon and the kernels; default: those of `@ziggurat/cuda-<platform>-<arch>`. */
   readonly binaries?: Binaries;
 }
 
@@ -55,13 +55,13 @@ interface Recording {
 
 type Given = Readonly<Record<string, Slice | undefined>>;
 
-/** Measured: more rows make matrix products hardly faster and the workspace larger. */
+/** Measured: with more rows, matrix products are hardly faster and the workspace grows. */
 const prefillTokens = 2048;
 
 /**
- * The CUDA backend: an NVIDIA GPU of compute capability 8.0 or more, in Node on Linux. Nothing but the driver need be
- * installed. The caller's thread never waits for the device. Rejects with a {@link CudaError} where there is no driver,
- * no such device or no binaries for this machine.
+ * Opens the CUDA backend: an NVIDIA GPU of compute capability 8.0 or higher, in Node on Linux. It needs only the
+ * driver. The caller's thread never waits for the device. Rejects with a {@link CudaError} if an option is invalid, or if there
+ * is no driver, no such device or no binaries for this machine.
  */
 export async function cuda(options: CudaOptions = {}): Promise<Backend> {
   const { device = 0, maxBytes, cublasLt = "" } = options;

@@ -2,9 +2,9 @@ import { PolicyError } from "./error.js";
 import type { BudgetInput, Policy } from "./policy.js";
 
 /**
- * A policy's budget as rows per layer and KV head: [layer][KV head]. Throws a PolicyError that names policy, layer and
- * numbers where the budget has not one entry per layer and one number per KV head, a number is not whole or below 1, or
- * a global layer may keep fewer rows than are protected.
+ * A policy's budget as rows per layer and KV head: one entry for each of `input.layers`, [layer][KV head]. Throws a
+ * PolicyError that names the policy, the layer and the numbers if the budget has not one entry per layer and one number
+ * per KV head, if a number is not whole or below 1, or if a layer may keep fewer rows than are protected.
  */
 export function layerBudgets({ name, budget }: Pick<Policy, "name" | "budget">, input: BudgetInput): number[][] {
   const { layers, seen, protectedRows } = input;
@@ -16,7 +16,7 @@ export function layerBudgets({ name, budget }: Pick<Policy, "name" | "budget">, 
       `${name}: the budget has ${answer.length} entries; it must have one for each of the ${layers.length} layers`,
     );
   }
-  return layers.map(({ kind, kvHeads }, layer) => {
+  return layers.map(({ layer, kvHeads }, index) => {
     const check = (keep: unknown, head?: number): number => {
       const where = () => (head === undefined ? `layer ${layer}` : `layer ${layer}, KV head ${head}`);
       if (typeof keep !== "number" || !Number.isSafeInteger(keep) || keep < 1) {
@@ -24,19 +24,19 @@ export function layerBudgets({ name, budget }: Pick<Policy, "name" | "budget">, 
           `${name}: ${where()} may keep ${String(keep)} rows; it must be a whole number of at least 1`,
         );
       }
-      if (kind === "global" && seen > keep && keep < protectedRows) {
+      if (seen > keep && keep < protectedRows) {
         throw new PolicyError(`${name}: ${where()} may keep ${keep} rows but protects ${protectedRows}`);
       }
       return keep;
     };
-    const entry: unknown = answer[layer];
+    const entry: unknown = answer[index];
     if (!Array.isArray(entry)) return new Array<number>(kvHeads).fill(check(entry));
     if (entry.length !== kvHeads) {
       throw new PolicyError(
         `${name}: layer ${layer} has ${entry.length} budgets; it must have one for each of its ${kvHeads} KV heads`,
       );
     }
-    // Not `map`, which would pass over holes.
+    // Not `map`, which would skip holes.
     return Array.from(entry, check);
   });
 }

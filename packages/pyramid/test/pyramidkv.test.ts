@@ -53,7 +53,7 @@ test("is SnapKV but for name and budget", () => {
   expect(policy.score.watch).toBe(base.score.watch);
   expect(policy.protect.count(100)).toBe(base.protect.count(100));
   expect(policy.name).toBe("pyramidkv");
-  const layers = Array.from({ length: 3 }, () => ({ kind: "global", kvHeads: 1, headSize: 8 }) as const);
+  const layers = Array.from({ length: 3 }, (_, layer) => ({ layer, kvHeads: 1, headSize: 8 }));
   expect(layerBudgets(policy, { layers, seen: 900, protectedRows: 8 })).toEqual([[115], [64], [13]]);
 });
 

@@ -1,6 +1,6 @@
-import { Progress } from "@ziggurat/cache";
+import { Account } from "@ziggurat/cache";
 import { type Policy, PolicyError } from "@ziggurat/policy";
-import { checkMaxTokens, pieces, planWithin, turnBytes } from "./engine/limits.js";
+import { checkMaxTokens, chunks, planWithin, turnBytes } from "./engine/limits.js";
 import { CeilingError, RequestError } from "./error.js";
 import { checkModel, type Model } from "./model.js";
 
@@ -12,21 +12,21 @@ export interface FitOptions {
   readonly maxTokens?: number;
   readonly chunk?: number;
   readonly maxCacheBytes: number;
-  /** The policy that keeps so many rows, for instance `(keep) => snapkv({ keep })`. */
+  /** Makes the policy that keeps `keep` rows, for instance `(keep) => snapkv({ keep })`. */
   readonly policy: (keep: number) => Policy;
 }
 
 export interface Fit {
   readonly keep: number;
-  /** Bytes of K and V at the peak with that many rows, prefill scratch included. */
+  /** Bytes of K and V at the peak with `keep` rows, prefill scratch included. */
   readonly peakBytes: number;
 }
 
 /**
- * The largest `keep`, up to the number of tokens, whose cache stays within `maxCacheBytes`: arithmetic, nothing is
- * allocated. A `keep` that the policy refuses counts as too small, one that the model's context refuses as too large.
- * Where the policy takes no `keep` as small as the prompt, the least that it takes is tried. Throws a `CeilingError`
- * where none fits, a `RequestError` where a number cannot be.
+ * Finds the largest `keep`, up to the number of tokens, whose cache stays within `maxCacheBytes`, without allocating
+ * anything. A `keep` that the policy refuses counts as too small, one that the model's context refuses as too large. If
+ * the policy refuses every `keep` up to the length of the prompt, the least that it takes is tried. Throws a
+ * `CeilingError` if none fits, a `RequestError` if a number is not valid.
  */
 export function fit({ model, tokens, maxTokens, chunk, maxCacheBytes, policy }: FitOptions): Fit {
   checkModel(model);
@@ -35,12 +35,12 @@ export function fit({ model, tokens, maxTokens, chunk, maxCacheBytes, policy }: 
   if (typeof maxCacheBytes !== "number" || !(maxCacheBytes > 0))
     throw new RequestError(`maxCacheBytes is ${String(maxCacheBytes)}; it must be a number of bytes above 0`);
   const most = checkMaxTokens(maxTokens);
-  const messages = pieces(tokens, chunk).map((length) => ({ length }));
+  const messages = chunks(tokens, chunk).map((length) => ({ length }));
   const bytesOf = (made: Policy): number => {
-    const progress = new Progress(model.facts.cache, made);
-    return turnBytes(model, [progress], [planWithin(model, progress, messages, most).plan]);
+    const account = Account.empty(model.facts.cache, made);
+    return turnBytes(model, [account], [planWithin(model, account, messages, most).plan]);
   };
-  // A policy refuses rows that are too few; more than the model's positions can tell apart are too many.
+  // A policy refuses a number of rows that is too small, the model one beyond the positions that it tells apart.
   let tooFew: unknown;
   let tooMany: unknown;
   const attempt = (keep: number): number | "too few" | "too many" => {
@@ -83,7 +83,7 @@ export function fit({ model, tokens, maxTokens, chunk, maxCacheBytes, policy }: 
   );
 }
 
-/** The least number of rows beyond `refused` that is taken; undefined where none is. */
+/** The least number of rows beyond `refused` that is taken; undefined if none is. */
 function leastTaken(refused: number, isTaken: (rows: number) => boolean): number | undefined {
   let below = refused;
   let taken = 2 * refused;

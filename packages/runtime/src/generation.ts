@@ -1,8 +1,8 @@
 import { RequestError } from "./error.js";
 
 /**
- * An answer while it is written: iterate it for its pieces, or await `result`; both, in that order, is fine too.
- * Leaving the loop early ends the work and frees its memory; `result` rejects then.
+ * An answer while it is written. Iterate it for its pieces, or await `result`, or both in that order. Leaving the loop
+ * early ends the work and frees its memory; `result` rejects then.
  */
 export class Generation<Piece, Result> implements AsyncIterable<Piece> {
   readonly #pieces: AsyncGenerator<Piece, Result>;
@@ -17,11 +17,11 @@ export class Generation<Piece, Result> implements AsyncIterable<Piece> {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    // Whoever iterates sees the error there.
+    // A caller that iterates sees the error there.
     this.#result.catch(() => {});
   }
 
-  /** What came out, once all is written. Starts the work if nobody iterates. */
+  /** The result, once the whole answer is written. Starts the work if nothing iterates it yet. */
   get result(): Promise<Result> {
     if (!this.#started) {
       void (async () => {

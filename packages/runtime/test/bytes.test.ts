@@ -33,7 +33,7 @@ const rowOf = (policies: readonly Policy[], element: number) =>
   4 *
     (1 +
       (policies.some(({ positions }) => positions === "slot") ? 1 : 0) +
-      Math.max(0, ...policies.map(({ score }) => score.columns ?? 0)));
+      Math.max(0, ...policies.map(({ score }) => score.columns?.length ?? 0)));
 const sum = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0);
 const tablesOf = (sequences: number) => 4 * (3 * layers * sequences * kvHeads + sequences * kvHeads + sequences);
 

@@ -1,7 +1,8 @@
 import { cpu } from "@ziggurat/cpu";
 import { h2o } from "@ziggurat/h2o";
 import { full, type Policy, PolicyError } from "@ziggurat/policy";
-import { generate, generateBatch, generateEach, loadModel, RequestError, Session } from "@ziggurat/runtime";
+import { generate, generateBatch, loadModel, RequestError, Session } from "@ziggurat/runtime";
+import { generateEach } from "@ziggurat/runtime/evaluate";
 import { snapkv } from "@ziggurat/snapkv";
 import { streaming } from "@ziggurat/streaming";
 import { BufferError, reference, ShapeError } from "@ziggurat/tensor";
@@ -133,16 +134,20 @@ const faulty: readonly [string, Policy, RegExp][] = [
   ["a score that throws", { ...h2o({ keep: 12 }), score: { score: () => raise() } }, /a mistake in the policy/],
   [
     "an observation that throws",
-    { ...h2o({ keep: 12 }), score: { columns: 1, observe: () => raise(), score: ({ positions }) => positions } },
+    { ...h2o({ keep: 12 }), score: { columns: ["sum"], observe: () => raise(), score: ({ positions }) => positions } },
     /a mistake/,
   ],
   [
     "too few columns",
     {
       ...h2o({ keep: 12 }),
-      score: { columns: 2, observe: ({ positions }) => [positions], score: ({ positions }) => positions },
+      score: {
+        columns: ["one", "two"],
+        observe: ({ positions }) => ({ one: positions }),
+        score: ({ positions }) => positions,
+      },
     },
-    /1 columns; .* 2/,
+    /h2o: observe gave no column "two"; the scorer declares "one", "two"/,
   ],
   [
     "a mask of another shape",

@@ -2,15 +2,14 @@ import {
   ConfigError,
   type FileSource,
   FormatError,
-  loadTokenizer,
   memoryFiles,
   openModel,
-  readGguf,
-  readSafetensors,
   TemplateError,
   TokenizerError,
 } from "@ziggurat/runtime";
+import { readGguf, readSafetensors } from "@ziggurat/runtime/formats";
 import { describe, it } from "vitest";
+import { loadTokenizer } from "../src/text/tokenizer.js";
 import { checkpoint } from "./support/checkpoint.js";
 import { tinyLlama, writeGguf } from "./support/gguf.js";
 import { mutate, mutateJson } from "./support/mutate.js";

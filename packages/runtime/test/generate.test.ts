@@ -6,10 +6,10 @@ import {
   type GenerateResult,
   generate,
   generateBatch,
-  generateEach,
   loadModel,
   type Model,
 } from "@ziggurat/runtime";
+import { generateEach } from "@ziggurat/runtime/evaluate";
 import { snapkv } from "@ziggurat/snapkv";
 import { streaming } from "@ziggurat/streaming";
 import { beforeAll, describe, expect, it } from "vitest";

@@ -1,7 +1,9 @@
 import { readFileSync } from "node:fs";
 import { cpu } from "@ziggurat/cpu";
 import { pebble } from "@ziggurat/pebble";
-import { convert, loadModel, logProbabilities, memoryFiles, openWeights, type StoredDType } from "@ziggurat/runtime";
+import { loadModel, memoryFiles } from "@ziggurat/runtime";
+import { logProbabilities } from "@ziggurat/runtime/evaluate";
+import { convert, openWeights, type StoredDType } from "@ziggurat/runtime/formats";
 import type { Backend } from "@ziggurat/tensor";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type GgufTensor, writeGguf } from "./support/gguf.js";

@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { cpu } from "@ziggurat/cpu";
 import { full } from "@ziggurat/policy";
-import { type EachResult, generate, generateEach, loadModel } from "@ziggurat/runtime";
+import { generate, loadModel } from "@ziggurat/runtime";
+import { type EachResult, generateEach } from "@ziggurat/runtime/evaluate";
 import { file } from "@ziggurat/runtime/node";
 import { snapkv } from "@ziggurat/snapkv";
 import { answering } from "./child.js";

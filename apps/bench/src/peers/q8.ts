@@ -1,6 +1,6 @@
 import { open, rename, rm } from "node:fs/promises";
 import { basename, dirname } from "node:path";
-import { convert, readGguf } from "@ziggurat/runtime";
+import { convert, readGguf } from "@ziggurat/runtime/formats";
 import { file as fileOf } from "@ziggurat/runtime/node";
 import { weightLayout } from "@ziggurat/tensor";
 

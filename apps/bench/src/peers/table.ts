@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import { median, megabytes, table } from "../report.js";
+import { median, megabytes, table } from "@ziggurat/bench-kit";
 import type { Samples } from "./samples.js";
 
 /** Tokens whose reading is timed. */

@@ -1,4 +1,4 @@
-import { type Progress, peakBytes, planTurn, type TurnPlan } from "@ziggurat/cache";
+import { type Account, peakBytes, planTurn, type TurnPlan } from "@ziggurat/cache";
 import { CeilingError, RequestError } from "../error.js";
 import type { Model } from "../model.js";
 
@@ -11,13 +11,10 @@ export interface PlannedTurn {
 }
 
 const defaultMaxTokens = 256;
-/**
- * The most steps, pieces read or tokens written, that a turn may have: every one is looked ahead over before work
- * starts.
- */
+/** The most steps of a turn, chunks read or tokens written: the plan looks ahead over every one before work starts. */
 const mostSteps = 2 ** 20;
 
-/** `maxTokens` as given, checked; undefined where left out. Throws a `RequestError`. */
+/** Checks `maxTokens` and fills in its default. Throws a `RequestError`. */
 export function checkMaxTokens(maxTokens: number | undefined): number {
   const value = maxTokens ?? defaultMaxTokens;
   if (!Number.isSafeInteger(value) || value < 1)
@@ -26,43 +23,42 @@ export function checkMaxTokens(maxTokens: number | undefined): number {
 }
 
 /**
- * Lengths of the pieces of `chunk` tokens that a message is cut into; one piece where `chunk` is undefined. Throws a
+ * Lengths of the chunks that a message of `tokens` tokens is cut into; one chunk if `chunk` is undefined. Throws a
  * `RequestError`.
  */
-export function pieces(tokens: number, chunk: number | undefined): number[] {
+export function chunks(tokens: number, chunk: number | undefined): number[] {
   if (chunk !== undefined && (!Number.isSafeInteger(chunk) || chunk < 1)) {
     throw new RequestError(`chunk is ${String(chunk)}; it must be a whole number of tokens, at least 1`);
   }
   const size = chunk ?? tokens;
   const length = Math.ceil(tokens / size);
   if (length > mostSteps)
-    throw new RequestError(`chunk is ${size}: ${tokens} tokens would be ${length} pieces; ${mostSteps} are the most`);
+    throw new RequestError(`chunk is ${size}: ${tokens} tokens would be ${length} chunks; ${mostSteps} are the most`);
   return Array.from({ length }, (_, index) => Math.min(size, tokens - index * size));
 }
 
-/** Cuts a message into pieces of `chunk` tokens. Throws a `RequestError`. */
+/** Cuts a message into chunks of `chunk` tokens. Throws a `RequestError`. */
 export const cut = (ids: readonly number[], chunk: number | undefined): Int32Array[] =>
-  pieces(ids.length, chunk).map((length, index) =>
+  chunks(ids.length, chunk).map((length, index) =>
     Int32Array.from(ids.slice(index * (chunk ?? 0), index * (chunk ?? 0) + length)),
   );
 
 /**
- * Looks ahead over a turn. Throws a `RequestError` where it would leave the model's context, and whatever the policy
- * throws.
+ * Looks ahead over a turn. Throws a `RequestError` if it would leave the model's context, and whatever the policy throws.
  */
 export function planWithin(
   model: Model,
-  progress: Progress,
+  account: Account,
   messages: readonly { readonly length: number }[],
   maxTokens: number,
 ): PlannedTurn {
   const { contextLength } = model.facts;
-  const { policy } = progress;
+  const { policy, seen } = account;
   const tokens = messages.reduce((sum, message) => sum + message.length, 0);
   const slot = policy.positions === "slot";
-  const read = progress.seen + tokens;
+  const read = seen + tokens;
   if (!slot && read > contextLength) {
-    const before = progress.seen > 0 ? ` after ${progress.seen} read before` : "";
+    const before = seen > 0 ? ` after ${seen} read before` : "";
     throw new RequestError(
       `the prompt has ${tokens} tokens${before}; ${model.name} reads ${contextLength}. Shorten it, or take a policy with slot positions (streaming) and read it in chunks`,
     );
@@ -71,7 +67,7 @@ export function planWithin(
   const most = slot ? maxTokens : Math.min(maxTokens, contextLength - read + 1);
   if (most > mostSteps) throw new RequestError(`maxTokens is ${maxTokens}; one turn may write ${mostSteps} tokens`);
   const plan = planTurn(
-    progress,
+    account,
     messages.map(({ length }) => length),
     most - 1,
   );
@@ -84,22 +80,22 @@ export function planWithin(
 }
 
 /**
- * The most bytes of K and V that a turn takes, exactly. `before`: bytes of each layer's arena when it starts; none for
- * a new cache.
+ * The most bytes of K and V that a turn takes, exactly. `before`: bytes of each layer's arena when it starts; left out
+ * for a new cache.
  */
 export function turnBytes(
   model: Model,
-  progress: readonly Progress[],
+  accounts: readonly Account[],
   plans: readonly TurnPlan[],
   before?: readonly number[],
 ): number {
-  const sequences = plans.map((plan, sequence) => ({ plan, policy: progress[sequence]!.policy }));
+  const sequences = plans.map((plan, sequence) => ({ plan, policy: accounts[sequence]!.policy }));
   return peakBytes(model.facts.cache, model.rowDType, sequences, before);
 }
 
 /**
- * Throws a `CeilingError` where the turn needs more bytes of K and V than the ceiling allows; `RequestError` where the
- * ceiling is no number.
+ * Throws a `CeilingError` if the turn needs more bytes of K and V than the ceiling allows, a `RequestError` if the
+ * ceiling is not a number above 0.
  */
 export function checkCeiling(needed: number, maxCacheBytes: number | undefined, advice: string): void {
   if (maxCacheBytes === undefined) return;

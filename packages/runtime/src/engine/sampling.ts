@@ -1,12 +1,12 @@
 import { RequestError } from "../error.js";
 
-/** How the next token is chosen. Without options: the likeliest, always. */
+/** How the next token is chosen. Without options it is always the likeliest. */
 export interface SamplingOptions {
-  /** 0 (default) takes the likeliest token; higher is wilder. */
+  /** 0 (default) takes the likeliest token; higher values draw less likely ones more often. */
   readonly temperature?: number;
   /** Only the `topK` likeliest tokens; 0 (default) for all. */
   readonly topK?: number;
-  /** Only the fewest likeliest tokens whose probabilities reach `topP`; 1 (default) for all. */
+  /** Only the smallest set of likeliest tokens whose probabilities sum to `topP`; 1 (default) for all. */
   readonly topP?: number;
   /** Only tokens at least `minP` times as likely as the likeliest; 0 (default) for all. */
   readonly minP?: number;
@@ -15,13 +15,13 @@ export interface SamplingOptions {
    * (Keskar et al., 2019, arXiv 1909.05858).
    */
   readonly repetitionPenalty?: number;
-  /** Whole, from 0 to 2^31 - 1. Default: drawn anew, and told in the result. */
+  /** Whole, from 0 to 2^31 - 1. Default: drawn anew; the result says which was used. */
   readonly seed?: number;
 }
 
 export type Sampling = Required<SamplingOptions>;
 
-/** Options with their defaults. Throws a `RequestError` where one is out of its range. */
+/** Fills in the defaults. Throws a `RequestError` if an option is out of its range. */
 export function checkSampling(options: SamplingOptions): Sampling {
   const { temperature = 0, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1 } = options;
   const seed = options.seed ?? Math.floor(Math.random() * 2 ** 31);

@@ -1,5 +1,4 @@
-import type { Buffers } from "@ziggurat/cache";
-import { bytesOf, isQuantised, type Slice, type WeightDType, weightLayout } from "@ziggurat/tensor";
+import { type Buffers, bytesOf, isQuantised, type Slice, type WeightDType, weightLayout } from "@ziggurat/tensor";
 import { FormatError } from "../error.js";
 import { convert } from "./convert.js";
 import type { Loader } from "./loader.js";

@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
 export const commit = "0123456789abcdef0123456789abcdef01234567";
 
 /**
- * A hub on this machine with one repository, owner/tiny: its facts, its files, and ranges of them. The same files lie
- * under /plain/ as on any web server.
+ * A hub on this machine with one repository, owner/tiny: its facts, its files, and ranges of them. The same files are
+ * under /plain/, as on any web server.
  */
 export class HubServer {
   readonly files = new Map<string, Uint8Array>();
@@ -16,6 +16,8 @@ export class HubServer {
   sent = 0;
   /** What goes wrong with a request; gives whether it did. */
   trouble: (path: string, response: ServerResponse, request: IncomingMessage) => boolean = () => false;
+  /** The headers of each request, by path. */
+  readonly headers: [path: string, headers: IncomingHttpHeaders][] = [];
   /** Whether ranges are answered. */
   ranges = true;
   /** Where it was last. */
@@ -34,6 +36,7 @@ export class HubServer {
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
     const { pathname } = new URL(request.url!, "http://hub");
+    this.headers.push([pathname, request.headers]);
     this.requests.push(`${pathname} ${request.headers.range ?? ""}`.trim());
     if (this.trouble(pathname, response, request)) return;
     const json = (value: unknown) => response.setHeader("content-type", "application/json").end(JSON.stringify(value));
@@ -48,7 +51,8 @@ export class HubServer {
         const lfs = large
           ? { lfs: { oid: createHash("sha256").update(bytes).digest("hex"), size: bytes.length, pointerSize: 1 } }
           : {};
-        return { type: "file", path, size: bytes.length, oid: "1", ...lfs };
+        const oid = createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
+        return { type: "file", path, size: bytes.length, oid, ...lfs };
       });
       json([
         ...files,
