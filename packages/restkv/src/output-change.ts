@@ -28,7 +28,7 @@ function moving(observed: Tensor, queryAge: Tensor, alpha: number): Tensor {
  * by 1 - alpha a query, o the head's output from the rows before the window, v the row's value, and W the output
  * projection. Scores are averaged over neighbours, then over the query heads of a KV head.
  *
- * An et al., 2026, ReST-KV; the authors' code is an-yongqi/rest-kv at a8bb112, `RestKVCluster.update_kv`. Throws a
+ * An et al., 2026, https://arxiv.org/abs/2605.08840; the authors' code is an-yongqi/rest-kv at a8bb112, `RestKVCluster.update_kv`. Throws a
  * PolicyError for options out of range.
  */
 export function outputChange(given: OutputChangeOptions = {}): Scorer {

@@ -15,7 +15,7 @@ export type RestKVOptions = OptionsOf<typeof restkvOptions>;
  * see it, and those queries' own rows. See {@link outputChange}. The published pooling, whose size follows from the data,
  * is replaced by a fixed `kernel`.
  *
- * An et al., 2026, ReST-KV (ICLR 2026). Throws a PolicyError for options out of range.
+ * An et al., 2026, https://arxiv.org/abs/2605.08840. Throws a PolicyError for options out of range.
  */
 export function restkv(options: RestKVOptions): Policy {
   const { keep, ...window } = restkvOptions.read(options);
