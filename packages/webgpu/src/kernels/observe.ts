@@ -20,7 +20,7 @@ export const observe: OpKernel<"observe"> = {
         }),
         uniforms: {
           ...{ sequences, tokens, query_heads: queryHeads, kv_heads: kvHeads, size: headSize, capacity, queries },
-          ...{ from, first, first_head: 0 },
+          ...{ watched: from, first, first_head: 0 },
           ...(slot ? { arena_rows: arenaRows, rotary, table_rows: tableRows } : {}),
         },
         floats: { scale, softcap },

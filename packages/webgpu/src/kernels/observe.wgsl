@@ -22,7 +22,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
 #if SLOT
   let position = bitcast<i32>($cells[u.arena_rows + at]);
 #endif
-  for (var i = u.from; i < u.tokens; i++) {
+  for (var i = u.watched; i < u.tokens; i++) {
     var weight = 0.0;
     if row <= length + i {
       let query = ((sequence * u.tokens + i) * (u.query_heads + 2u * u.kv_heads) + head % u.query_heads) * u.size;
@@ -43,7 +43,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
 #endif
       weight = exp(capped(u.scale * x) - $lse[head * u.tokens + i]);
     }
-    $observed[(head * u.capacity + row) * u.queries + u.first + i - u.from] = weight;
+    $observed[(head * u.capacity + row) * u.queries + u.first + i - u.watched] = weight;
   }
 }
 
