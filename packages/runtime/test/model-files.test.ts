@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { checkpoint, HubServer } from "@ziggurat/bench-kit/fixtures";
 import {
   ConfigError,
   DownloadError,
@@ -18,9 +19,7 @@ import { logProbabilities } from "@ziggurat/runtime/evaluate";
 import { file, folder } from "@ziggurat/runtime/node";
 import { reference } from "@ziggurat/tensor";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { checkpoint } from "./support/checkpoint.js";
 import { ggufOf, ggufPartsOf } from "./support/convert-checkpoint.js";
-import { HubServer } from "./support/hub-server.js";
 
 // The forms in which people have a model, as they are given to loadModel.
 
