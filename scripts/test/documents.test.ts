@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { apps, filesUnder, packages, policies, publishable, readText, root } from "../workspace.js";
+import { apps, filesUnder, packages, policies, readText, root } from "../workspace.js";
 
 const documents = filesUnder("").filter(
   (file) => file.endsWith(".md") && !/(^|\/)(CHANGELOG\.md|fixtures\/)/.test(file),
@@ -17,6 +17,9 @@ const paths = (text: string) =>
   ]
     .map(([, path]) => path!)
     .filter((path) => !/[<>*{]/.test(path));
+
+/** Packages that a user can install. */
+const published = packages.filter(({ manifest }) => manifest.private !== true);
 
 test.each(documents)("%s names only files that exist", (document) => {
   const text = readText(document);
@@ -42,7 +45,6 @@ describe("README.md", () => {
     expect(readme).toContain("(ARCHITECTURE.md#glossary)");
   });
 
-  const published = packages.filter((place) => publishable.includes(place));
   test.each(published)("has a row with $path", ({ path }) => {
     expect(rows.filter((row) => row.includes(`](${path})`))).toHaveLength(1);
   });
@@ -97,7 +99,7 @@ describe("ARCHITECTURE.md", () => {
   );
 
   test("names every package", () => {
-    for (const { folder } of packages) expect(text).toMatch(new RegExp(`\\b${folder}\\b`));
+    for (const { folder } of published) expect(text).toMatch(new RegExp(`\\b${folder}\\b`));
   });
 });
 
