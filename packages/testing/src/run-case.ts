@@ -51,9 +51,9 @@ function prepare(test: Case, seed: number, aligned?: boolean): Promise<Prepared>
 }
 
 /**
- * Runs one case on a backend and on the reference. Throws a {@link ConformanceError} where an element is off by more
- * than the catalogue's tolerance, or where a byte changed that the op may not write: of an operand that is read, of
- * padding, of the guards around every operand.
+ * Runs one case on a backend and on the reference. Throws a {@link ConformanceError} if an element differs by more than
+ * the catalogue's tolerance, or if a byte changed that the op must not write: of an operand that it only reads, of
+ * padding, or of the guards around every operand.
  */
 export async function runCase(backend: Backend, test: Case, seed: number, aligned?: boolean): Promise<void> {
   const { inputs, placement, expected } = await prepare(test, seed, aligned);
@@ -114,8 +114,8 @@ async function execute(backend: Backend, { op, spec }: Case, { operands, images 
 }
 
 /**
- * What is wrong with a written operand, or undefined. Cells and other i32 are exact, f32 and 16-bit numbers within what
- * is allowed.
+ * What is wrong with a written operand, or undefined. Cells and other i32 must be exact, f32 and 16-bit numbers within
+ * `allowed`.
  */
 function compare(
   { name, dtype, image, offset, bytes }: Placed,
