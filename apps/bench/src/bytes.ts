@@ -8,10 +8,7 @@ import { everyPolicy } from "./policies.js";
 const tokens = 8192;
 const maxTokens = 32;
 
-/**
- * Measured bytes of every policy's cache at 8,192 tokens beside what arithmetic expects, and what is left after many
- * generations.
- */
+/** Measures the bytes of every policy's cache at 8,192 tokens beside the arithmetic, and those left after many runs. */
 export async function bytes({ threads, runs }: { threads: number; runs: number }): Promise<void> {
   const backend = await cpu({ threads });
   const model = await loadModel(pebble(), { backend });

@@ -85,7 +85,7 @@ const rightOf = (cell: readonly Run[]): string => {
   return `${right} of ${documents} right, ${percent(share)}`;
 };
 
-/** The table and what must be known to read it, for a terminal of `width` columns. */
+/** The table and its notes, for a terminal of `width` columns. */
 export function report(comparison: Comparison, width: number): string[] {
   const all = cells(comparison.runs);
   const timed = comparison.runs.every(({ policySeconds }) => policySeconds !== null);

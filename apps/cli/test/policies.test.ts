@@ -25,7 +25,7 @@ describe("a list of policies", () => {
     ]);
   });
 
-  it("takes --policy and --keep, or what is usual", () => {
+  it("takes --policy and --keep, or the usual ones", () => {
     const named = (flags: Record<string, unknown>) =>
       policiesOf(flags, { policy: "full,h2o", keep: "12%" }).map(
         ({ listed, keep }) => listed.name + (keep ? ` ${keepAsText(keep)}` : ""),

@@ -1,10 +1,9 @@
+import { columnSums, draw, h2oStream, mulberry32, rowsOf, selection, softmax } from "@ziggurat/bench-kit/fixtures";
 import { type H2OOptions, h2o, heavyHitters } from "@ziggurat/h2o";
 import { type GroupReduction, groupReductions, type LayerView, PolicyError, ranking } from "@ziggurat/policy";
 import { reference } from "@ziggurat/tensor";
 import { evaluateScorer, runPolicy } from "@ziggurat/testing";
 import { describe, expect, test } from "vitest";
-import { columnSums, softmax } from "../../testing/fixtures/attention.js";
-import { draw, h2oStream, mulberry32, rowsOf, selection } from "../../testing/fixtures/vectors.js";
 
 describe("selection.json: one message, causal", () => {
   const { inputs, entry, queryHead, kvHead } = selection();

@@ -45,7 +45,7 @@ const entry = <D extends Declared>(
   package: `@ziggurat/${pack}`,
   ...facts,
   options: declared as unknown as Options,
-  // The factory checks what it is given.
+  // The factory checks its options.
   make: make as ListedPolicy["make"],
 });
 

@@ -56,9 +56,9 @@ export const sinksAndRecentOptions = options("sinksAndRecent", {
 export type SinksAndRecentOptions = OptionsOf<typeof sinksAndRecentOptions>;
 
 /**
- * The first and the newest tokens where they were in the text; after every message. This is what KVCache-Factory and
- * kvpress run under the name StreamingLLM; as published, StreamingLLM counts positions in the cache and evicts while it
- * generates: see @ziggurat/streaming.
+ * The first and the newest tokens at their positions in the text; evicts after every message. KVCache-Factory and
+ * kvpress run this under the name StreamingLLM. As published, StreamingLLM counts positions in the cache and evicts
+ * while it generates: see @ziggurat/streaming.
  */
 export function sinksAndRecent(options: SinksAndRecentOptions): Policy {
   const { keep, sinks } = sinksAndRecentOptions.read(options);

@@ -1,3 +1,4 @@
+import { mulberry32, whole } from "@ziggurat/bench-kit/fixtures";
 import {
   anyOf,
   type BudgetInput,
@@ -15,7 +16,6 @@ import {
   uniform,
 } from "@ziggurat/policy";
 import { expect, test } from "vitest";
-import { mulberry32, whole } from "../../testing/fixtures/vectors.js";
 
 const layerAt = (layer: number, kvHeads = 2): LayerShape => ({ layer, kvHeads, headSize: 8 });
 const input = (seen: number, protectedRows = 0, layers = [layerAt(0), layerAt(1)]): BudgetInput => ({

@@ -8,7 +8,7 @@ export const pyramidOptions = options("pyramid", {
    */
   beta: real({ min: 1, default: 20, doc: "how steep the budget falls; 1 is flat" }),
   /**
-   * How budgets become whole: with "exact" (default) the layers together keep layers x keep rows; "released" gives the
+   * How budgets become whole numbers: with "exact" (default) the layers together keep layers x keep rows; "released" gives the
    * numbers of the authors' code, which keep a few per cent more.
    */
   rounding: oneOf(["exact", "released"], { default: "exact", doc: "how budgets become whole numbers" }),
@@ -27,10 +27,10 @@ interface Ramp {
 }
 
 /**
- * Rows of each layer from the lowest up, beside the protected ones: a straight line from `most` to `least` with most +
- * least = 2 x free, so that its mean is free. `most` is at most what the text has to give; what that cuts off goes to
- * the upper layers. Shares of a row are settled by largest remainder, lower layer first; that keeps the line falling.
- * In whole numbers throughout: layer l's share is the fraction over (layers - 1).
+ * The rows of each layer from the lowest up, beside the protected ones: a straight line from `most` to `least` with
+ * most + least = 2 x free, so that its mean is free. `most` is at most the number of rows in the text; rows beyond that
+ * go to the upper layers. Fractions are rounded by largest remainder, lower layer first, which keeps the line falling.
+ * All numbers are whole: the share of layer l is a fraction over (layers - 1).
  */
 function exact({ layers, free, beta }: Ramp, { seen, protectedRows }: BudgetInput): number[] {
   // A layer without protected rows still keeps one.
@@ -48,9 +48,9 @@ function exact({ layers, free, beta }: Ramp, { seen, protectedRows }: BudgetInpu
 }
 
 /**
- * The same for the authors' code: KVCache-Factory at c97f9d7, `pyramidkv_utils.py`, `PyramidKVCluster.update_kv`. A
- * text shorter than 2 x free has the same budget in every layer; the step is rounded down, so the layers together keep
- * too much.
+ * The rows of each layer in the authors' code: KVCache-Factory at c97f9d7, `pyramidkv_utils.py`,
+ * `PyramidKVCluster.update_kv`. A text shorter than 2 x free has the same budget in every layer. The step is rounded
+ * down, so the layers together keep too much.
  */
 function released({ layers, free, beta }: Ramp, { seen, protectedRows }: BudgetInput): number[] {
   if (seen < 2 * free) return Array(layers).fill(free);
@@ -67,7 +67,7 @@ function released({ layers, free, beta }: Ramp, { seen, protectedRows }: BudgetI
 
 /**
  * `keep` rows per layer on average, protected ones included: most in the lowest layer, falling in a straight line like
- * the steps of a ziggurat. Every layer keeps at least the protected rows and at most what was read. A single layer, a
+ * the steps of a ziggurat. Every layer keeps at least the protected rows and at most the rows that were read. A single layer, a
  * text of up to `keep` tokens, and a `keep` that leaves nothing beside the protected rows have no pyramid: `keep` each.
  *
  * Cai et al., 2024, https://arxiv.org/abs/2406.02069, section 3.2. Throws a PolicyError for options out of range.

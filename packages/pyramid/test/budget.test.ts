@@ -1,3 +1,4 @@
+import { mulberry32, officialBudgets, whole } from "@ziggurat/bench-kit/fixtures";
 import { Account, type CacheShape } from "@ziggurat/cache";
 import {
   afterPrefill,
@@ -11,7 +12,6 @@ import {
 } from "@ziggurat/policy";
 import { type PyramidOptions, pyramid } from "@ziggurat/pyramid";
 import { describe, expect, test } from "vitest";
-import { mulberry32, officialBudgets, whole } from "../../testing/fixtures/vectors.js";
 
 const global = (count: number): LayerShape[] =>
   Array.from({ length: count }, (_, layer) => ({ layer, kvHeads: 1, headSize: 8 }));

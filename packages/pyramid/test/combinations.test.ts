@@ -1,3 +1,4 @@
+import { draw, mulberry32, whole } from "@ziggurat/bench-kit/fixtures";
 import { heavyHitters } from "@ziggurat/h2o";
 import {
   afterPrefill,
@@ -27,7 +28,6 @@ import { observationWindow } from "@ziggurat/snapkv";
 import { reference } from "@ziggurat/tensor";
 import { runPolicy } from "@ziggurat/testing";
 import { expect, test } from "vitest";
-import { draw, mulberry32, whole } from "../../testing/fixtures/vectors.js";
 
 // Every budget with every scorer, protection and schedule, through the real cache: parts must not know of one another.
 

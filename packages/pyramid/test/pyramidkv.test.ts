@@ -1,10 +1,10 @@
+import { draw, mulberry32, selection } from "@ziggurat/bench-kit/fixtures";
 import { layerBudgets, PolicyError, uniform } from "@ziggurat/policy";
 import { type PyramidKVOptions, pyramidkv } from "@ziggurat/pyramid";
 import { snapkv } from "@ziggurat/snapkv";
 import { reference } from "@ziggurat/tensor";
 import { runPolicy } from "@ziggurat/testing";
 import { expect, test } from "vitest";
-import { draw, mulberry32, selection } from "../../testing/fixtures/vectors.js";
 
 const heads = { queryHeads: 4, kvHeads: 2, headSize: 8 };
 const raw = (next: () => number, tokens: number) => ({

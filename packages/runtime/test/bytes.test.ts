@@ -1,3 +1,4 @@
+import { checkpoint, randomIds, tiny } from "@ziggurat/bench-kit/fixtures";
 import { cpu } from "@ziggurat/cpu";
 import { h2o } from "@ziggurat/h2o";
 import { full, type Policy, random } from "@ziggurat/policy";
@@ -16,7 +17,6 @@ import { snapkv } from "@ziggurat/snapkv";
 import { streaming } from "@ziggurat/streaming";
 import type { Backend, RowDType } from "@ziggurat/tensor";
 import { describe, expect, it } from "vitest";
-import { checkpoint, randomIds, tiny } from "./support/checkpoint.js";
 import { evicting, ragged } from "./support/models.js";
 import { zerosBackend } from "./support/zeros.js";
 

@@ -1,3 +1,4 @@
+import { checkpoint, type GgufTensor, type Typed, tinyLlama, writeGguf } from "@ziggurat/bench-kit/fixtures";
 import { ConfigError, FormatError, loadModel, memoryFiles, openModel } from "@ziggurat/runtime";
 import { logProbabilities } from "@ziggurat/runtime/evaluate";
 import { type Family, families } from "@ziggurat/runtime/families";
@@ -5,9 +6,7 @@ import { reference } from "@ziggurat/tensor";
 import { describe, expect, it } from "vitest";
 import { llama } from "../src/families/llama.js";
 import { parseJson } from "../src/files/files.js";
-import { checkpoint } from "./support/checkpoint.js";
 import { ggufOf, renamedGgufOf } from "./support/convert-checkpoint.js";
-import { type GgufTensor, type Typed, tinyLlama, writeGguf } from "./support/gguf.js";
 
 const tiny = checkpoint();
 const textOf = async (name: string) => {

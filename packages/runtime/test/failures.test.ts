@@ -1,3 +1,4 @@
+import { checkpoint, randomIds } from "@ziggurat/bench-kit/fixtures";
 import { cpu } from "@ziggurat/cpu";
 import { h2o } from "@ziggurat/h2o";
 import { full, type Policy, PolicyError } from "@ziggurat/policy";
@@ -7,7 +8,6 @@ import { snapkv } from "@ziggurat/snapkv";
 import { streaming } from "@ziggurat/streaming";
 import { BufferError, reference } from "@ziggurat/tensor";
 import { describe, expect, it } from "vitest";
-import { checkpoint, randomIds } from "./support/checkpoint.js";
 import { backendOf, evicting, tinyModel } from "./support/models.js";
 import { live, settled } from "./support/settled.js";
 

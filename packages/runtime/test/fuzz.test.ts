@@ -1,3 +1,4 @@
+import { checkpoint, tinyLlama, writeGguf } from "@ziggurat/bench-kit/fixtures";
 import {
   ConfigError,
   type FileSource,
@@ -10,8 +11,6 @@ import {
 import { readGguf, readSafetensors } from "@ziggurat/runtime/formats";
 import { describe, it } from "vitest";
 import { loadTokenizer } from "../src/text/tokenizer.js";
-import { checkpoint } from "./support/checkpoint.js";
-import { tinyLlama, writeGguf } from "./support/gguf.js";
 import { mutate, mutateJson } from "./support/mutate.js";
 
 // Files with a few bytes wrong end in errors of our own types, or are read; nothing else. Every input comes from a

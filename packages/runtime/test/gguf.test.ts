@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { type GgufTensor, type Typed, writeGguf } from "@ziggurat/bench-kit/fixtures";
 import { ConfigError, type FileSource, FormatError, loadModel, memoryFiles, openModel } from "@ziggurat/runtime";
 import { logProbabilities } from "@ziggurat/runtime/evaluate";
 import { readGguf } from "@ziggurat/runtime/formats";
@@ -6,7 +7,6 @@ import { folder } from "@ziggurat/runtime/node";
 import { reference } from "@ziggurat/tensor";
 import { describe, expect, it } from "vitest";
 import { type Config, ggufOf, home } from "./support/convert-checkpoint.js";
-import { type GgufTensor, type Typed, writeGguf } from "./support/gguf.js";
 
 const vector = (name: string, numbers: readonly number[]): GgufTensor => ({
   name,

@@ -2,12 +2,11 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { checkpoint, commit, HubServer } from "@ziggurat/bench-kit/fixtures";
 import { DownloadError, openModel, remote } from "@ziggurat/runtime";
 import { type HubOptions, hub } from "@ziggurat/runtime/node";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { explained } from "../src/files/hub-repository.js";
-import { checkpoint } from "./support/checkpoint.js";
-import { commit, HubServer } from "./support/hub-server.js";
 
 const bytesOf = async (file: string, of = checkpoint()) => {
   const source = (await of.files.open(file))!;

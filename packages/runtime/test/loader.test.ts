@@ -1,3 +1,4 @@
+import { writeGguf } from "@ziggurat/bench-kit/fixtures";
 import { type FileSource, memoryFiles } from "@ziggurat/runtime";
 import { convert, readGguf } from "@ziggurat/runtime/formats";
 import { Buffers, bytesOf, reference, weightLayout } from "@ziggurat/tensor";
@@ -7,7 +8,6 @@ import { ggufWeights } from "../src/gguf/gguf.js";
 import { Loader } from "../src/weights/loader.js";
 import { loadMatrix, planMatrix } from "../src/weights/matrix.js";
 import { random } from "./random.js";
-import { writeGguf } from "./support/gguf.js";
 
 const [queries, keys, width, headSize] = [4096, 1280, 512, 128];
 const rowBytes = (width / 32) * 34;

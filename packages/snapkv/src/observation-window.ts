@@ -17,7 +17,7 @@ export type ObservationWindowOptions = OptionsOf<typeof observationWindowOptions
 /**
  * Scores a row by what the newest `window` queries looked at, pooled over its neighbours so that what belongs together
  * stays together. Rows of the window itself take no part in the pooling, as published: next to it, "average" sees zeros
- * and "max" nothing. They have no score of their own either, so protect them, as `last(window)` does.
+ * and "max" nothing. They have no score either, so protect them, as `last(window)` does.
  *
  * Li et al., 2024, https://arxiv.org/abs/2404.14469. Throws a PolicyError for options out of range.
  */

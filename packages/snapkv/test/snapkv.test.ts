@@ -1,3 +1,4 @@
+import { columnSums, draw, mulberry32, rowsOf, selection } from "@ziggurat/bench-kit/fixtures";
 import { groupReductions, PolicyError, type Scorer } from "@ziggurat/policy";
 import {
   observationWindow,
@@ -9,8 +10,6 @@ import {
 import { reference } from "@ziggurat/tensor";
 import { evaluateScorer, runPolicy } from "@ziggurat/testing";
 import { describe, expect, test } from "vitest";
-import { columnSums } from "../../testing/fixtures/attention.js";
-import { draw, mulberry32, rowsOf, selection } from "../../testing/fixtures/vectors.js";
 
 const { inputs, entry, queryHead, kvHead } = selection();
 const { capacity: keep, window, kernel, L } = inputs;

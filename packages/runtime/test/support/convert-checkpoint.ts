@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { type GgufTensor, type Typed, writeGguf } from "@ziggurat/bench-kit/fixtures";
 import { openWeights, type StoredTensor } from "@ziggurat/runtime/formats";
 import { folder } from "@ziggurat/runtime/node";
-import { type GgufTensor, type Typed, writeGguf } from "./gguf.js";
 
 // Checkpoints of transformers as GGUF files, as llama.cpp's converter writes them.
 
