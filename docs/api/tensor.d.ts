@@ -46,7 +46,7 @@ export class BufferTable<Held> {
   has(buffer: Buffer): boolean;
   get(buffer: Buffer): Held | undefined;
   find(what: string, buffer: Buffer): Held;
-  range(what: string, { buffer, offset }: Slice, bytes: number): Held;
+  range(what: string, slice: Slice, bytes: number): Held;
   operand(kernel: Kernel, operands: object, name: string, bytes: number): Held;
   checkHeld(op: OpName, operands: object): void;
   checkOpen(what: string): void;
@@ -63,6 +63,18 @@ export class Buffers {
 }
 
 export type DType = "f32" | "f16" | "bf16" | "i32" | "q8_0" | "q4_0" | "q4_1";
+
+export interface Dispatch {
+  readonly kernel: Kernel;
+  readonly operands: Readonly<Record<string, Slice | undefined>>;
+}
+
+export type Fusion = keyof typeof patterns | "advances";
+
+export interface Group<D extends Dispatch> {
+  readonly fusion: Fusion | undefined;
+  readonly dispatches: readonly D[];
+}
 
 export interface Kernel<N extends OpName = OpName> {
   readonly op: N;
@@ -94,6 +106,7 @@ export interface OpRule {
   readonly dtypes: Readonly<Record<string, readonly DType[]>>;
   readonly attributes: Readonly<Record<string, AttributeRule>>;
   readonly operands: Readonly<Record<string, OperandRule>>;
+  readonly requires?: readonly Requirement[];
   readonly tolerance: Readonly<Partial<Record<DType, number>>>;
 }
 
@@ -235,7 +248,14 @@ export function fromBFloat16(bits: number): number;
 
 export function fromFloat16(bits: number): number;
 
+export function fuse<D extends Dispatch>(
+  dispatches: readonly D[],
+  accepts?: (fusion: keyof typeof patterns, dispatches: readonly D[]) => boolean,
+): readonly Group<D>[];
+
 export const isQuantised: (dtype: DType) => dtype is "q8_0" | "q4_0" | "q4_1";
+
+export function joinedAdvances(dispatches: readonly Dispatch[]): Kernel<"advance">["spec"];
 
 export function labelsOf(bytes: number, label: string | Labels): Labels;
 

@@ -30,6 +30,16 @@ export interface PolicyOutcome {
   readonly outputs: readonly Float32Array[];
 }
 
+export interface PolicyTurn {
+  readonly layers?: readonly RawLayer[];
+  readonly steps?: readonly (readonly RawLayer[])[];
+}
+
+export interface PolicyTurnResult {
+  readonly prefill: PolicyOutcome | undefined;
+  readonly steps: readonly PolicyOutcome[];
+}
+
 export interface RawLayer {
   readonly q: Float32Array;
   readonly k: Float32Array;
@@ -48,6 +58,8 @@ export interface RunPolicyOptions {
   readonly headSize: number;
   readonly layers: readonly RawLayer[];
   readonly steps?: readonly (readonly RawLayer[])[];
+  readonly turns?: readonly PolicyTurn[];
+  readonly fork?: boolean;
   readonly ropeTheta?: number;
   readonly dtype?: RowDType;
   readonly tile?: number;
@@ -57,6 +69,7 @@ export interface RunPolicyOptions {
 export interface RunPolicyResult {
   readonly prefill: PolicyOutcome;
   readonly steps: readonly PolicyOutcome[];
+  readonly turns: readonly PolicyTurnResult[];
 }
 
 export interface ScorerRows {
@@ -111,3 +124,33 @@ export function toBeAllclose(
   expected: ArrayLike<number>,
   { tolerance }?: AllcloseOptions,
 ): Result;
+
+// @ziggurat/testing/cases
+
+export interface Case {
+  readonly op: OpName;
+  readonly name: string;
+  readonly spec: Readonly<Record<string, number | string | boolean | undefined>>;
+  readonly inputs: (random: Random) => Readonly<Record<string, ArrayLike<number> | undefined>>;
+  readonly alias: Readonly<Record<string, string | undefined>>;
+  readonly magnitude?: (inputs: Readonly<Record<string, ArrayLike<number> | undefined>>, index: number) => number;
+}
+
+export class ConformanceError extends Error {
+  readonly name = "ConformanceError";
+}
+
+export const cases: readonly Case[];
+
+export function dequantised(
+  bytes: Uint8Array,
+  dtype: "q8_0" | "q4_0" | "q4_1",
+  out: number,
+  width: number,
+): Float64Array;
+
+export function randomFrom(seed: number): Random;
+
+export function runCase(backend: Backend, test: Case, seed: number, aligned?: boolean): Promise<void>;
+
+export function weights(random: Random, dtype: WeightDType, out: number, width: number): ArrayLike<number>;

@@ -1,10 +1,10 @@
+import { randomIds } from "@ziggurat/bench-kit/fixtures";
 import { full } from "@ziggurat/policy";
 import { fit, generate, generateBatch, type Model, Session } from "@ziggurat/runtime";
 import { generateEach } from "@ziggurat/runtime/evaluate";
 import { streaming } from "@ziggurat/streaming";
 import { reference } from "@ziggurat/tensor";
 import { describe, expect, it } from "vitest";
-import { randomIds } from "./support/checkpoint.js";
 import { live, settled } from "./support/settled.js";
 
 const prompt = randomIds(40, 1);

@@ -65,9 +65,10 @@ function eventsOf({ layers, steps, turns = [], result }: PolicyRun): Event[] {
 }
 
 /**
- * Holds what a cache did against a cache that is as simple as possible. After every message and every step, attention is
- * over just the rows that were held, by their positions in the text or their ranks; the schedule and the budget say how
- * many rows stay, and the score says which, protected ones first. Throws a `ConformanceError` that says where they part.
+ * Holds what a cache did against a cache that is as simple as possible. After every message and every step, attention
+ * is over just the rows that were held, by their positions in the text or their ranks; the schedule and the budget say
+ * how many rows stay, and the score says which, protected ones first. Throws a `ConformanceError` that says where they
+ * part.
  */
 export async function checkRun(run: PolicyRun): Promise<void> {
   const plain = run.layers.map(() => new PlainLayer(run));
