@@ -64,6 +64,18 @@ export class Buffers {
 
 export type DType = "f32" | "f16" | "bf16" | "i32" | "q8_0" | "q4_0" | "q4_1";
 
+export interface Dispatch {
+  readonly kernel: Kernel;
+  readonly operands: Readonly<Record<string, Slice | undefined>>;
+}
+
+export type Fusion = keyof typeof patterns | "advances";
+
+export interface Group<D extends Dispatch> {
+  readonly fusion: Fusion | undefined;
+  readonly dispatches: readonly D[];
+}
+
 export interface Kernel<N extends OpName = OpName> {
   readonly op: N;
   readonly spec: Spec<N>;
@@ -236,7 +248,14 @@ export function fromBFloat16(bits: number): number;
 
 export function fromFloat16(bits: number): number;
 
+export function fuse<D extends Dispatch>(
+  dispatches: readonly D[],
+  accepts?: (fusion: keyof typeof patterns, dispatches: readonly D[]) => boolean,
+): readonly Group<D>[];
+
 export const isQuantised: (dtype: DType) => dtype is "q8_0" | "q4_0" | "q4_1";
+
+export function joinedAdvances(dispatches: readonly Dispatch[]): Kernel<"advance">["spec"];
 
 export function labelsOf(bytes: number, label: string | Labels): Labels;
 

@@ -30,6 +30,16 @@ export interface PolicyOutcome {
   readonly outputs: readonly Float32Array[];
 }
 
+export interface PolicyTurn {
+  readonly layers?: readonly RawLayer[];
+  readonly steps?: readonly (readonly RawLayer[])[];
+}
+
+export interface PolicyTurnResult {
+  readonly prefill: PolicyOutcome | undefined;
+  readonly steps: readonly PolicyOutcome[];
+}
+
 export interface RawLayer {
   readonly q: Float32Array;
   readonly k: Float32Array;
@@ -48,6 +58,8 @@ export interface RunPolicyOptions {
   readonly headSize: number;
   readonly layers: readonly RawLayer[];
   readonly steps?: readonly (readonly RawLayer[])[];
+  readonly turns?: readonly PolicyTurn[];
+  readonly fork?: boolean;
   readonly ropeTheta?: number;
   readonly dtype?: RowDType;
   readonly tile?: number;
@@ -57,6 +69,7 @@ export interface RunPolicyOptions {
 export interface RunPolicyResult {
   readonly prefill: PolicyOutcome;
   readonly steps: readonly PolicyOutcome[];
+  readonly turns: readonly PolicyTurnResult[];
 }
 
 export interface ScorerRows {

@@ -251,7 +251,8 @@ export class Session {
   }
 
   /**
-   * A second session that goes on from here, so that one compressed text serves several questions. Its `origin` says so.
+   * A second session that goes on from here, so that one compressed text serves several questions. Its `origin` says
+   * so.
    */
   fork(): Promise<Session> {
     return this.#work(async () => {
