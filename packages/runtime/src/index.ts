@@ -48,10 +48,10 @@ export { type Chat, chatOf, type Message } from "./text/chat.js";
 export type { TextStream } from "./text/detokenize.js";
 export type { Prompt } from "./text/prompt.js";
 export {
-  type DecodeOptions,
   type EncodeOptions,
   loadTokenizer,
   makeTokenizer,
+  type TokenDecodeOptions,
   type Tokenizer,
 } from "./text/tokenizer.js";
 export { convert } from "./weights/convert.js";
