@@ -8,15 +8,19 @@ import { type FinishReason, Writer } from "./engine/writer.js";
 import { RequestError, show } from "./error.js";
 import { Generation } from "./generation.js";
 import { checkModel, type Model } from "./model.js";
+import { stopIdsOf } from "./text/end-of-turn.js";
 import { encodePrompt, type Prompt } from "./text/prompt.js";
 
 /** What one sequence is asked. */
 export interface GenerateRequest extends SamplingOptions {
   readonly policy: Policy;
+  /** Messages that end with the assistant's are gone on with. */
   readonly prompt: Prompt;
+  /** Variables for the chat template, such as `enable_thinking`, `tools` or `documents`; JSON. */
+  readonly templateVariables?: Readonly<Record<string, unknown>>;
   /** The most tokens to write. Default 256; the model's context may allow fewer. */
   readonly maxTokens?: number;
-  /** Texts that end the answer; they are not part of it. */
+  /** Texts that end the answer; they are not part of it. One that is a special token ends it at that token. */
   readonly stop?: readonly string[];
   /** Tokens that end the answer, beside the model's own. */
   readonly stopTokens?: readonly number[];
@@ -144,9 +148,10 @@ async function* answerAll(
   const starts = requests.map(({ policy }) => new Progress(facts.cache, policy));
   const order = groupOrder(requests.map(({ policy }) => policy));
   const place = new Map(order.map((request, sequence) => [request, sequence]));
-  const members = order.map((index) =>
-    planMember(model, starts[index]!, encodePrompt(model, requests[index]!.prompt), requests[index]!),
-  );
+  const prompts: (readonly number[])[] = [];
+  for (const { prompt, templateVariables } of requests)
+    prompts.push(await encodePrompt(model, prompt, { templateVariables, signal: options.signal }));
+  const members = order.map((index) => planMember(model, starts[index]!, prompts[index]!, requests[index]!));
   const needed = turnBytes(
     model,
     order.map((index) => starts[index]!),
@@ -198,7 +203,6 @@ export function planMember(
       `stopTokens is ${show(given)}; it must be a list of token ids, from 0 to ${vocabularySize - 1}`,
     );
   }
-  const stopTokens = [...new Set([...(request.ignoreEnd ? [] : endTokens), ...(given as number[])])];
   const stopStrings: unknown = request.stop ?? [];
   if (
     !Array.isArray(stopStrings) ||
@@ -208,6 +212,8 @@ export function planMember(
   }
   if (stopStrings.length > 0 && !model.tokenizer)
     throw new RequestError(`${model.name} has no tokenizer and so no text to stop at; use stopTokens`);
+  const stopIds = stopIdsOf(model.tokenizer, stopStrings as string[], vocabularySize);
+  const stopTokens = [...new Set([...(request.ignoreEnd ? [] : endTokens), ...(given as number[]), ...stopIds])];
   const writer = new Writer({ tokenizer: model.tokenizer, stopTokens, stopStrings, most, mostReason });
   return { plan, messages, sampling: checkSampling(request), stopTokens, writer };
 }

@@ -44,8 +44,9 @@ export { Generation } from "./generation.js";
 export { ggufWeights, readGguf } from "./gguf/gguf.js";
 export { families, type LoadOptions, loadModel, type Model, openModel } from "./model.js";
 export { Session, type SessionOptions, type SessionOrigin, type TurnRequest } from "./session.js";
-export { type Chat, chatOf, type Message } from "./text/chat.js";
+export { type Chat, type ChatOptions, chatOf, type Rendering } from "./text/chat.js";
 export type { TextStream } from "./text/detokenize.js";
+export type { Message, TextPart } from "./text/messages.js";
 export type { Prompt } from "./text/prompt.js";
 export {
   type EncodeOptions,

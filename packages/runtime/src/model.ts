@@ -14,6 +14,7 @@ import { isRecord } from "./files/files.js";
 import type { HubOptions } from "./files/hub.js";
 import { type ModelSource, modelFiles } from "./files/model-files.js";
 import { type Chat, chatOf } from "./text/chat.js";
+import { endTokensOf } from "./text/end-of-turn.js";
 import type { Tokenizer } from "./text/tokenizer.js";
 
 /** The model families that can be loaded; a new one is one file and a line here. */
@@ -148,12 +149,9 @@ export async function loadModel(source: ModelSource, options: LoadOptions): Prom
   }
   const opened = await openModel(source, options);
   const tokenizer = await opened.tokenizer();
-  const chat = tokenizer?.chatTemplate === undefined ? undefined : chatOf(tokenizer);
-  if (tokenizer && tokenizer.vocabularySize > opened.facts.vocabularySize) {
-    throw new ConfigError(
-      `${opened.name}: the tokenizer has ${tokenizer.vocabularySize} tokens, the embedding ${opened.facts.vocabularySize}; they must agree`,
-    );
-  }
+  const chat = tokenizer && Object.keys(tokenizer.chatTemplates).length > 0 ? chatOf(tokenizer) : undefined;
+  const { endTokens: named, vocabularySize } = opened.facts;
+  const facts = { ...opened.facts, endTokens: endTokensOf(named, vocabularySize, tokenizer, chat) };
   const stored = await opened.weights();
   const bytes = opened.weightBytes(stored, dtype);
   const free = backend.info.maxBytes - backend.memory().live;
@@ -166,5 +164,5 @@ export async function loadModel(source: ModelSource, options: LoadOptions): Prom
     options.onProgress?.(done, total);
   };
   const weights = await opened.load(stored, { backend, dtype, onProgress });
-  return new Model(opened.name, opened.facts, weights, options, tokenizer, chat);
+  return new Model(opened.name, facts, weights, options, tokenizer, chat);
 }

@@ -11,7 +11,7 @@ import { type GeneratePiece, type GenerateRequest, type GenerateResult, planMemb
 import { Generation } from "./generation.js";
 import { checkModel, type Model } from "./model.js";
 import { encodePrompt, type Prompt } from "./text/prompt.js";
-import { Transcript } from "./text/transcript.js";
+import { Transcript, type Turn } from "./text/transcript.js";
 
 export interface SessionOptions {
   readonly model: Model;
@@ -39,14 +39,15 @@ export interface SessionOrigin {
 
 /**
  * A conversation that goes on inside its compressed cache: at the end of every turn the policy keeps what it chooses of
- * all that was read. One piece of work at a time. Close it to free its memory. Where reading fails or is aborted
+ * all that was read. The tokens of a chat are those of its template over all messages; if the template writes earlier
+ * messages differently once more follow, as some leave out reasoning, the turn reads the whole conversation anew. One piece of work at a time. Close it to free its memory. Where reading fails or is aborted
  * midway, layers no longer agree, and the session is closed.
  */
 export class Session {
   readonly model: Model;
   readonly policy: Policy;
   readonly #maxCacheBytes: number | undefined;
-  readonly #cache: Cache;
+  #cache: Cache;
   #transcript: Transcript;
   /** f32 [vocabulary], after the last token read. */
   readonly #logits: Slice;
@@ -106,18 +107,16 @@ export class Session {
 
   async *#turn(request: TurnRequest): AsyncGenerator<GeneratePiece, GenerateResult> {
     this.#begin();
-    const cache = this.#cache;
-    const { evicted, seen } = cache.progress[0]!;
     let damaged = false;
     try {
       checkTurn(request);
-      const fresh = this.#transcript.encode(request.prompt, true);
-      const due = [...this.#unread, ...fresh];
-      const member = {
-        ...planMember(this.model, cache.progress[0]!, due, request),
-        earlier: this.#transcript.ids.slice(0, seen),
-      };
-      this.#check(member.plan);
+      const turn = await this.#transcript.turn(request.prompt, this.seen, { ...request, answer: true });
+      const member = this.#planned(turn, () => ({
+        ...planMember(this.model, this.#cache.progress[0]!, turn.ids, request),
+        earlier: this.#transcript.ids.slice(0, this.seen),
+      }));
+      const cache = this.#cache;
+      const { evicted, seen } = cache.progress[0]!;
       const pieces = runTurn(this.model, cache, [member], request);
       try {
         while (true) {
@@ -131,31 +130,59 @@ export class Session {
       } catch (error) {
         // An answer is aborted between two tokens, when nothing is half done.
         if (request.signal?.aborted && error === request.signal.reason)
-          damaged = cache.progress[0]!.seen < seen + due.length;
+          damaged = cache.progress[0]!.seen < seen + turn.ids.length;
         throw error;
       } finally {
         await pieces.return(undefined as never);
-        this.#transcript.add(request.prompt, fresh, member.writer.ids, member.writer.text);
+        this.#transcript.add(turn, seen, member.writer.ids, member.writer.text);
       }
     } finally {
       this.#end(damaged);
     }
   }
 
+  /**
+   * Plans a turn against the cache that it will use: an empty one if the conversation is read anew. The old one stays if
+   * the plan is refused.
+   */
+  #planned<Planned extends { readonly plan: TurnPlan }>({ isAnew }: Turn, plan: () => Planned): Planned {
+    const before = this.#cache;
+    if (isAnew) this.#cache = this.#newCache();
+    try {
+      const planned = plan();
+      this.#check(planned.plan);
+      if (isAnew) before.free();
+      return planned;
+    } catch (error) {
+      if (isAnew) {
+        this.#cache.free();
+        this.#cache = before;
+      }
+      throw error;
+    }
+  }
+
   /** Reads without answering; `score` and later turns go on from here. */
-  async read(prompt: Prompt, { chunk, signal }: { chunk?: number; signal?: AbortSignal } = {}): Promise<void> {
+  async read(
+    prompt: Prompt,
+    {
+      chunk,
+      signal,
+      templateVariables,
+    }: { chunk?: number; signal?: AbortSignal; templateVariables?: Readonly<Record<string, unknown>> } = {},
+  ): Promise<void> {
     this.#begin();
     let damaged = false;
     try {
       signal?.throwIfAborted();
-      const fresh = this.#transcript.encode(prompt, false);
-      const messages = cut([...this.#unread, ...fresh], chunk);
-      const { plan } = planWithin(this.model, this.#cache.progress[0]!, messages, 1);
-      this.#check(plan);
+      const turn = await this.#transcript.turn(prompt, this.seen, { answer: false, signal, templateVariables });
+      const messages = cut(turn.ids, chunk);
+      const { plan } = this.#planned(turn, () => planWithin(this.model, this.#cache.progress[0]!, messages, 1));
+      const { seen } = this;
       damaged = true;
       await this.#read(plan, messages, signal);
       damaged = false;
-      this.#transcript.add(prompt, fresh, [], undefined);
+      this.#transcript.add(turn, seen);
     } finally {
       this.#end(damaged);
     }
@@ -186,7 +213,7 @@ export class Session {
     let damaged = false;
     try {
       options.signal?.throwIfAborted();
-      const fresh = encodePrompt(this.model, ids, { first: false });
+      const fresh = await encodePrompt(this.model, ids, { first: false });
       if (this.#transcript.ids.length === 0)
         throw new RequestError("score: nothing comes before the first token; read at least one token first");
       if (this.#unread.length === 0 && this.#logitsAt !== this.seen) {
@@ -195,6 +222,7 @@ export class Session {
         );
       }
       const unread = this.#unread;
+      const { seen: read } = this;
       const fed = [...unread, ...fresh];
       const { plan, most } = planWithin(this.model, this.#cache.progress[0]!, [], fed.length + 1);
       if (most < fed.length + 1)
@@ -210,7 +238,7 @@ export class Session {
         const scores = await feedTokens(this.model, this.#cache, this.#logits, fed, options);
         damaged = false;
         this.#logitsAt = this.seen;
-        this.#transcript.add([], fresh, [], undefined);
+        this.#transcript.add({ ids: fed, isAnew: false, chat: undefined, isContinued: false }, read);
         return scores.slice(unread.length);
       } finally {
         lease.release();

@@ -173,7 +173,11 @@ describe("malformed files", () => {
     ],
     ["an absurd id", () => ({ ...base(), model: { type: "BPE", vocab: { a: 4e9 }, merges: [] } }), /the id 4000000000/],
     ["merges that are no list", () => ({ ...base(), model: { ...base().model, merges: 4 } }), /model\.merges is 4/],
-    ["merges of numbers", () => ({ ...base(), model: { ...base().model, merges: [4] } }), /model\.merges\[0\] is 4; it must be a pair/],
+    [
+      "merges of numbers",
+      () => ({ ...base(), model: { ...base().model, merges: [4] } }),
+      /model\.merges\[0\] is 4; it must be a pair/,
+    ],
     [
       "an unknown model",
       () => ({ ...base(), model: { ...base().model, type: "Magic" } }),

@@ -49,7 +49,8 @@ export async function* generateEach({
   }
   signal?.throwIfAborted();
   const { backend, facts, rowDType } = model;
-  const ids = encodePrompt(model, request.prompt);
+  const { templateVariables } = request;
+  const ids = await encodePrompt(model, request.prompt, { templateVariables, signal });
   const caches: Cache[] = [];
   const buffers = new Buffers(backend);
   let lease: RopeLease | undefined;

@@ -13,6 +13,8 @@ export interface LogProbabilitiesEachOptions {
   readonly model: Model;
   readonly policies: readonly Policy[];
   readonly prompt: Prompt;
+  /** Variables for the chat template; JSON. */
+  readonly templateVariables?: Readonly<Record<string, unknown>>;
   /** Token ids that follow the prompt; at least one. */
   readonly ids: readonly number[];
   readonly signal?: AbortSignal;
@@ -41,6 +43,7 @@ export async function* logProbabilitiesEach({
   model,
   policies,
   prompt,
+  templateVariables,
   ids,
   signal,
   onProgress,
@@ -50,8 +53,8 @@ export async function* logProbabilitiesEach({
   checkModel(model);
   signal?.throwIfAborted();
   const { backend, facts, rowDType } = model;
-  const read = Int32Array.from(encodePrompt(model, prompt));
-  const following = encodePrompt(model, ids, { first: false });
+  const read = Int32Array.from(await encodePrompt(model, prompt, { templateVariables, signal }));
+  const following = await encodePrompt(model, ids, { first: false });
   const caches: Cache[] = [];
   const buffers = new Buffers(backend);
   let lease: RopeLease | undefined;

@@ -62,7 +62,11 @@ export async function ggufConfig(gguf: Gguf): Promise<GgufConfiguration> {
     ...(named === "gemma3" ? gemma(get, Number(layers), headSize, Number(hiddenSize) / Number(queryHeads)) : {}),
     ...(named === "phi3" ? { original_max_position_embeddings: get("rope.scaling.original_context_length") } : {}),
   };
-  const token = (name: string) => metadata.get(`tokenizer.ggml.${name}_token_id`);
+  // An id outside of the vocabulary is none, as llama.cpp has it.
+  const token = (name: string) => {
+    const id = metadata.get(`tokenizer.ggml.${name}_token_id`);
+    return typeof id === "number" && id >= (embedding.info.shape[0] ?? 0) ? undefined : id;
+  };
   const ends = ["eos", "eot", "eom"].flatMap((name) => token(name) ?? []);
   return {
     architecture: named,

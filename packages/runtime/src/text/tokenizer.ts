@@ -51,6 +51,8 @@ export interface Tokenizer {
   /** All special tokens, as text, longest first. */
   readonly specialTokens: readonly string[];
   isSpecial(id: number): boolean;
+  /** Ids that end an answer as far as the tokenizer's files say: that of `eos_token`, and others known by name. */
+  readonly endTokens: readonly number[];
 }
 
 /**
@@ -69,17 +71,24 @@ export async function loadTokenizer(files: ModelFiles): Promise<Tokenizer | unde
   );
 }
 
+/** What a file says beside tokenizer.json. */
+export interface TokenizerExtras {
+  /** Tokens by id, for ids that the vocabulary lacks because another id has the same token. */
+  readonly spellings?: readonly string[];
+  /** Names of special tokens that end an answer. */
+  readonly endNames?: readonly string[];
+}
+
 /**
  * Makes a tokenizer of parsed tokenizer.json and tokenizer_config.json. Its ids are those of the reference library
  * (huggingface/tokenizers), except that text alone never becomes a special token. Throws {@link TokenizerError} for
- * files that are malformed, or need what is not supported. `name` stands before the files' names in errors; `spellings`
- * are tokens by id that the vocabulary lacks, because another id has the same.
+ * files that are malformed, or need what is not supported. `name` stands before the files' names in errors.
  */
 export function makeTokenizer(
   json: unknown,
   config: unknown = {},
   name = "tokenizer",
-  spellings: readonly string[] = [],
+  { spellings = [], endNames = [] }: TokenizerExtras = {},
 ): Tokenizer {
   const where = `${name}/tokenizer.json`;
   const file = readTokenizer(json, config, name);
@@ -149,8 +158,14 @@ export function makeTokenizer(
     }
   }
 
+  const idOf = (token: string) => addedIds.get(token) ?? model.ids.get(token);
+  const ends = [...(named.eos_token === undefined ? [] : [named.eos_token]), ...endNames].flatMap(
+    (token) => idOf(token) ?? [],
+  );
+
   return {
     vocabularySize,
+    endTokens: [...new Set(ends)],
     named,
     chatTemplate: file.templates.default,
     chatTemplates: file.templates,
@@ -162,7 +177,7 @@ export function makeTokenizer(
       return ids.map((id) => out.push(id)).join("") + out.end();
     },
     stream,
-    idOf: (token) => addedIds.get(token) ?? model.ids.get(token),
+    idOf,
     isSpecial: (id) => special.has(id),
   };
 }

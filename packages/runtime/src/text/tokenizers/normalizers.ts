@@ -61,8 +61,9 @@ function bert(part: Part): Normalizer {
   if (flagField(part, "clean_text", true))
     steps.push(
       each((code, character) => {
-        if (code === 9 || code === 10 || code === 13 || isWhiteSpace(code)) return " ";
-        return code === 0 || code === 0xfffd || isControl(code) ? "" : character;
+        if (code === 9 || code === 10 || code === 13) return " ";
+        if (code === 0xfffd || isControl(code)) return "";
+        return isWhiteSpace(code) ? " " : character;
       }),
     );
   if (flagField(part, "handle_chinese_chars", true))
