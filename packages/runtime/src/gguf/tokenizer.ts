@@ -109,7 +109,14 @@ function ruleOf(metadata: Metadata, file: string): PreTokenizer {
 
 function byteLevel(metadata: Metadata, file: string, ids: ReadonlyMap<string, number>) {
   const rule = ruleOf(metadata, file);
-  const merges = list(metadata, "merges", file, (value) => typeof value === "string", "strings") as readonly string[];
+  const listed = list(metadata, "merges", file, (value) => typeof value === "string", "strings") as readonly string[];
+  // llama.cpp writes the parts of a merge whose outcome is no token.
+  const merges = listed.filter((merge) => {
+    const space = merge.indexOf(" ", 1);
+    return [merge.slice(0, space), merge.slice(space + 1), merge.slice(0, space) + merge.slice(space + 1)].every(
+      (token) => ids.has(token),
+    );
+  });
   const splits = rule.patterns.map((Regex) => ({
     type: "Split",
     pattern: { Regex },

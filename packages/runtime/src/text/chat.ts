@@ -128,18 +128,26 @@ export function chatOf(tokenizer: Tokenizer): Chat {
     const quoted = (value: unknown) => mapStrings(value, (text) => quote(text, mark));
     const tools = variables.tools ?? null;
     const template = templateFor(tools);
-    const passed = messages.map((message) => {
-      const { role, content, ...more } = asPassed(message);
-      if (content === undefined) return { role, ...(quoted(more) as object) };
-      const isText = !Array.isArray(content) || !takesParts(template);
-      return { role, content: isText ? quote(textOf(message), mark) : quoted(content), ...(quoted(more) as object) };
-    });
+    const contentOf = (message: Message): unknown =>
+      Array.isArray(message.content) && takesParts(template) ? quoted(message.content) : quote(textOf(message), mark);
+    // Fields keep their order, which a template may write.
+    const passed = messages.map((message): { content?: unknown } =>
+      Object.fromEntries(
+        Object.entries(asPassed(message)).map(([field, value]) => {
+          if (field === "content") return [field, contentOf(message)];
+          return [field, field === "role" ? value : quoted(value)];
+        }),
+      ),
+    );
     const all = { ...variables, tools: quoted(tools), documents: quoted(variables.documents ?? null) };
     if (!isContinued) return { text: run(template, passed, isPrompted, all), mark };
     const tag = unusedCharacter(values, [mark]);
     const text = run(template, [...passed.slice(0, -1), withTag(passed.at(-1)!, `${tag} `)], false, all);
     const at = text.lastIndexOf(tag);
-    if (at < 0)
+    const last = passed.at(-1)!.content;
+    const said = typeof last === "string" ? last : ((last ?? []) as TextPart[]).at(-1)!.text;
+    // transformers refuses these as well.
+    if (at < 0 || !text.includes(said.trim()) || !template.source.includes("content"))
       throw new TemplateError("the chat template leaves out the end of the last message, so it cannot be gone on with");
     // A template that trims takes the space behind the tag.
     return { text: text[at + 1] === " " ? text.slice(0, at) : text.slice(0, at).trimEnd(), mark };

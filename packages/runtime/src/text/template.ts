@@ -23,8 +23,12 @@ const limits = {
   range: 10_000,
 } as const;
 
+/** Words that may stand behind a number. */
+const mayFollowNumber = ["if", "else", "and", "or", "not", "in", "is"];
+
 /** A compiled chat template. */
 export interface Template {
+  readonly source: string;
   /**
    * Renders the template with JSON-like variables. Throws {@link TemplateError}: what the template itself raises, what
    * it gets wrong or needs and is not supported, and where it goes on for too long.
@@ -44,11 +48,19 @@ export function compileTemplate(given: string): Template {
     throw new TemplateError(`the chat template has ${limits.blank} characters of white space in a row`);
   let program: readonly Statement[];
   try {
-    program = parse(tokenize(source, { lstrip_blocks: true, trim_blocks: true })).body as unknown as Statement[];
+    const tokens = tokenize(source, { lstrip_blocks: true, trim_blocks: true });
+    for (const [i, { type, value }] of tokens.entries()) {
+      const next = tokens[i + 1];
+      // The lexer takes a number such as 1e5 apart.
+      if (type === "NumericLiteral" && next?.type === "Identifier" && !mayFollowNumber.includes(next.value))
+        throw new Error(`the number ${value}${next.value} is not supported`);
+    }
+    program = parse(tokens).body as unknown as Statement[];
   } catch (error) {
     throw new TemplateError(`the chat template cannot be parsed: ${reason(error)}`);
   }
   return {
+    source,
     render(variables) {
       const size = JSON.stringify(variables).length;
       const bounds = {

@@ -12,6 +12,10 @@ const stretch = 1 << 14;
 /** States that the passes of one program may have; real patterns have some dozens. */
 const mostStates = 5000;
 
+/** Characters of a text whose matches are kept, and texts that are. */
+const longestKept = 32;
+const mostKept = 8192;
+
 /** The second half of a surrogate pair. */
 const continued = -1;
 
@@ -97,6 +101,7 @@ export class Pattern {
   readonly #members: Uint8Array[] = [];
   readonly #main: Passes;
   readonly #looks: readonly Passes[];
+  readonly #kept = new Map<string, readonly number[]>();
 
   /** Throws a {@link PatternError} for a pattern that cannot be used. */
   constructor(source: string) {
@@ -110,7 +115,18 @@ export class Pattern {
    * their starts and ends in turn. Yields now and then, so that others may run. Throws a {@link PatternError} if the
    * text makes the pattern need too many states.
    */
-  *find(text: string): Generator<void, number[]> {
+  *find(text: string): Generator<void, readonly number[]> {
+    if (text.length > longestKept) return yield* this.#find(text);
+    let found = this.#kept.get(text);
+    if (!found) {
+      found = yield* this.#find(text);
+      if (this.#kept.size >= mostKept) this.#kept.clear();
+      this.#kept.set(text, found);
+    }
+    return found;
+  }
+
+  *#find(text: string): Generator<void, readonly number[]> {
     const { length } = text;
     const kinds = new Int16Array(length);
     for (let at = 0; at < length; at++) {

@@ -162,28 +162,37 @@ function mergeFew(symbols: number[], merges: Merges): number[] {
   }
 }
 
+/** Places that a heap tells apart beside ranks: both are one number. */
+const mostSymbols = 2 ** 28;
+
 /** Merges any number of symbols in n log n steps. Yields now and then. */
 function* mergeMany(symbols: number[], merges: Merges): Generator<void, number[]> {
   const { length } = symbols;
+  if (length > mostSymbols)
+    throw new TokenizerError(`a piece of ${length} symbols is too long; ${mostSymbols} are the most`);
   const next = Int32Array.from({ length }, (_, i) => (i + 1 < length ? i + 1 : -1));
   const previous = Int32Array.from({ length }, (_, i) => i - 1);
-  const heap = new MergeHeap();
+  const heap = new NumberHeap();
+  const mergeAt = (at: number): Merge | undefined => {
+    const after = next[at]!;
+    return after < 0 ? undefined : merges.get(symbols[at]!)?.get(symbols[after]!);
+  };
   const offer = (at: number): void => {
-    const after = at < 0 ? -1 : next[at]!;
-    const merge = after < 0 ? undefined : merges.get(symbols[at]!)?.get(symbols[after]!);
-    if (merge) heap.push(merge, at);
+    const merge = at < 0 ? undefined : mergeAt(at);
+    if (merge) heap.push(merge.rank * mostSymbols + at);
   };
   for (let at = 0; at < length; at++) {
     offer(at);
     if (at % 8192 === 8191) yield;
   }
-  for (let count = 1; ; count++) {
+  for (let count = 1; heap.size > 0; count++) {
     const top = heap.pop();
-    if (!top) break;
-    const { at, merge } = top;
-    const after = next[at]!;
+    const rank = Math.floor(top / mostSymbols);
+    const at = top - rank * mostSymbols;
     // The pair may have been merged away since.
-    if (symbols[at] === -1 || after < 0 || merges.get(symbols[at]!)?.get(symbols[after]!) !== merge) continue;
+    const merge = symbols[at] === -1 ? undefined : mergeAt(at);
+    if (merge?.rank !== rank) continue;
+    const after = next[at]!;
     symbols[at] = merge.id;
     symbols[after] = -1;
     next[at] = next[after]!;
@@ -195,40 +204,40 @@ function* mergeMany(symbols: number[], merges: Merges): Generator<void, number[]
   return symbols.filter((id) => id !== -1);
 }
 
-/** Merges by rank, then by place. */
-class MergeHeap {
-  readonly #items: { readonly merge: Merge; readonly at: number }[] = [];
+/** Numbers, the least first. */
+class NumberHeap {
+  #items = new Float64Array(1024);
+  size = 0;
 
-  #isBefore(a: number, b: number): boolean {
-    const [x, y] = [this.#items[a]!, this.#items[b]!];
-    return x.merge.rank < y.merge.rank || (x.merge.rank === y.merge.rank && x.at < y.at);
-  }
-
-  #swap(a: number, b: number): void {
-    [this.#items[a], this.#items[b]] = [this.#items[b]!, this.#items[a]!];
-  }
-
-  push(merge: Merge, at: number): void {
-    let child = this.#items.push({ merge, at }) - 1;
-    for (let parent = (child - 1) >> 1; child > 0 && this.#isBefore(child, parent); parent = (child - 1) >> 1) {
-      this.#swap(child, parent);
+  push(value: number): void {
+    if (this.size === this.#items.length) {
+      const larger = new Float64Array(2 * this.size);
+      larger.set(this.#items);
+      this.#items = larger;
+    }
+    const items = this.#items;
+    let child = this.size++;
+    while (child > 0) {
+      const parent = (child - 1) >> 1;
+      if (items[parent]! <= value) break;
+      items[child] = items[parent]!;
       child = parent;
     }
+    items[child] = value;
   }
 
-  pop(): { readonly merge: Merge; readonly at: number } | undefined {
-    const top = this.#items[0];
-    const last = this.#items.pop();
-    if (!top || this.#items.length === 0) return top;
-    this.#items[0] = last!;
-    for (let parent = 0; ; ) {
-      const left = 2 * parent + 1;
-      let least = parent;
-      if (left < this.#items.length && this.#isBefore(left, least)) least = left;
-      if (left + 1 < this.#items.length && this.#isBefore(left + 1, least)) least = left + 1;
-      if (least === parent) return top;
-      this.#swap(parent, least);
-      parent = least;
+  pop(): number {
+    const items = this.#items;
+    const top = items[0]!;
+    const last = items[--this.size]!;
+    let parent = 0;
+    for (let child = 1; child < this.size; child = 2 * parent + 1) {
+      if (child + 1 < this.size && items[child + 1]! < items[child]!) child++;
+      if (items[child]! >= last) break;
+      items[parent] = items[child]!;
+      parent = child;
     }
+    items[parent] = last;
+    return top;
   }
 }

@@ -85,11 +85,8 @@ function metaspace(part: Part): Decoder {
     part.json.prepend_scheme === undefined && part.json.add_prefix_space === false
       ? "never"
       : choiceField(part, "prepend_scheme", ["always", "first", "never"]);
-  return (tokens) =>
-    tokens.map((token, i) => {
-      const isDropped = i === 0 && scheme !== "never" && token.startsWith(mark);
-      return (isDropped ? token.slice(mark.length) : token).replaceAll(mark, " ");
-    });
+  // Of the first token, every mark is left out.
+  return (tokens) => tokens.map((token, i) => token.replaceAll(mark, i === 0 && scheme !== "never" ? "" : " "));
 }
 
 function strip(part: Part): Decoder {

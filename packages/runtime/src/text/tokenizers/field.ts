@@ -56,7 +56,7 @@ export function listField<Item>(part: Part, field: string, read: (json: unknown,
 }
 
 /** Finds the places of a pattern in a text: starts and ends in turn. */
-export type Finder = (text: string) => Generator<void, number[]>;
+export type Finder = (text: string) => Generator<void, readonly number[]>;
 
 /** Finds characters for which a test holds, one by one. */
 export function characters(test: (code: number) => boolean): Finder {

@@ -99,6 +99,8 @@ export const inSequence = (parts: readonly PreTokenizer[]): PreTokenizer =>
     return out;
   };
 
+/** Rust's `\\w`, which is not Oniguruma's. */
+const word = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}";
 const gpt2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
 function byteLevel(part: Part): PreTokenizer {
@@ -131,7 +133,7 @@ const kinds: Readonly<Record<string, (part: Part, depth: number) => PreTokenizer
   ByteLevel: byteLevel,
   CharDelimiterSplit: (part) => splitting(exactly(textField(part, "delimiter")), "Removed"),
   Metaspace: metaspace,
-  Whitespace: ({ where }) => splitting(regular("\\w+|[^\\w\\s]+", where), "Removed", true),
+  Whitespace: ({ where }) => splitting(regular(`[${word}]+|[^${word}\\s]+`, where), "Removed", true),
   WhitespaceSplit: () => splitting(characters(isWhiteSpace), "Removed"),
   Punctuation: (part) => splitting(characters(isPunctuation), choiceField(part, "behavior", behaviors)),
   Digits: (part) =>
