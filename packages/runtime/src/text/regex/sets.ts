@@ -47,28 +47,41 @@ const simpleFold = (character: string): string =>
   character === "\u017f" ? "s" : character === "\u212a" ? "k" : character;
 
 function ofPattern(key: string, source: string): CharacterSet {
-  const pattern = new RegExp(`^[${source}]$`, "u");
+  const pattern = new RegExp(`^${source}$`, "u");
   return { key, has: (code) => pattern.test(String.fromCodePoint(code)) };
 }
 
-/** Oniguruma's classes, as its documentation (doc/RE) gives them for Unicode. */
+/** Oniguruma's classes, as it has them for Unicode. */
 const classes: Readonly<Record<string, string>> = {
-  alnum: "\\p{Alphabetic}\\p{Nd}",
+  alnum: "[\\p{Alphabetic}\\p{Nd}]",
   alpha: "\\p{Alphabetic}",
-  ascii: "\\0-\\x7f",
-  blank: "\\p{Zs}\\t",
+  ascii: "[\\0-\\x7f]",
+  blank: "[\\p{Zs}\\t]",
   cntrl: "\\p{Cc}",
   digit: "\\p{Nd}",
-  graph: "\\P{C}",
+  graph: "[^\\p{White_Space}\\p{Cc}\\p{Cn}\\p{Cs}]",
   lower: "\\p{Lowercase}",
-  print: "\\P{C}",
-  punct: "\\p{P}$+<=>^`|~",
+  print: "[^\\p{Zl}\\p{Zp}\\p{Cc}\\p{Cn}\\p{Cs}]",
+  punct: "\\p{P}",
   space: "\\p{White_Space}",
   upper: "\\p{Uppercase}",
-  xdigit: "0-9A-Fa-f",
-  word: "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}",
-  any: "\\0-\\u{10ffff}",
+  xdigit: "[0-9A-Fa-f]",
+  word: "[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\xb2\\xb3\\xb9\\xbc-\\xbe]",
+  any: "[\\0-\\u{10ffff}]",
 };
+/** Classes that are others in [: :]. */
+const bracketClasses: Readonly<Record<string, string>> = {
+  punct: "[\\p{P}\\p{S}]",
+  word: "[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}]",
+};
+
+/** The class of a name in [: :]; undefined for one that is none. */
+export const bracketClass = (name: string): CharacterSet | undefined =>
+  Object.hasOwn(bracketClasses, name)
+    ? ofPattern(`[:${name}:]`, bracketClasses[name]!)
+    : Object.hasOwn(classes, name)
+      ? named(name)
+      : undefined;
 
 export const named = (name: string): CharacterSet => ofPattern(`:${name}`, classes[name]!);
 
@@ -92,9 +105,6 @@ export function property(name: string): CharacterSet | undefined {
 
 function findProperty(name: string): CharacterSet | undefined {
   const plain = name.toLowerCase().replace(/[\s_-]/g, "");
-  // Without unassigned and private characters, white space is left out of what is drawn.
-  if (plain === "graph")
-    return { key: ":graph", has: (code) => /^[^\p{C}\p{White_Space}]$/u.test(String.fromCodePoint(code)) };
   if (Object.hasOwn(classes, plain)) return named(plain);
   for (const spelling of respelt(name)) {
     for (const source of [`\\p{${spelling}}`, `\\p{Script=${spelling}}`]) {

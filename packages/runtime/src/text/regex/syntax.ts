@@ -1,5 +1,16 @@
 import { show } from "../../error.js";
-import { anyOf, type CharacterSet, everything, fold, literal, named, not, property, range } from "./sets.js";
+import {
+  anyOf,
+  bracketClass,
+  type CharacterSet,
+  everything,
+  fold,
+  literal,
+  named,
+  not,
+  property,
+  range,
+} from "./sets.js";
 
 // The regular expressions of tokenizer.json are those of Oniguruma in Ruby's syntax, as the reference library uses it.
 // What this cannot match in linear time, or Oniguruma reads in another way, is refused.
@@ -283,7 +294,7 @@ export function parse(source: string): Node {
       if (take("[:")) {
         const [all, negative, name] = /^(\^?)(\w+):\]/.exec(characters.slice(at, at + 24).join("")) ?? [];
         if (all === undefined) return refuse("a class in [: :] without a name");
-        const found = property(name!) ?? refuse(`the class ${show(name)}, which is not supported,`);
+        const found = bracketClass(name!) ?? refuse(`the class ${show(name)}, which is not supported,`);
         at += all.length;
         parts.push(negative === "^" ? not(found) : found);
         continue;
