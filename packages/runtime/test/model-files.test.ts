@@ -305,7 +305,6 @@ describe("on a page", () => {
     expect(seen.size).toBeGreaterThan(50);
     expect([...outside].filter((name) => !name.startsWith("@ziggurat/")).sort()).toEqual([
       "@huggingface/jinja",
-      "@huggingface/tokenizers",
     ]);
   });
 });
