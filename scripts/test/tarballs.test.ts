@@ -8,10 +8,17 @@ import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 import ts from "typescript";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type DependencyField, type Manifest, packages, publishable, root, rootManifest } from "../workspace.js";
+import {
+  type DependencyField,
+  type Manifest,
+  packages,
+  publishable,
+  readText,
+  root,
+  rootManifest,
+} from "../workspace.js";
 
-// Every package as a stranger gets it: packed, and installed by npm into an empty folder with no more than what it
-// depends on.
+// Each package as a user gets it: packed, and installed into an empty folder with its dependencies alone.
 
 const run = promisify(execFile);
 const temp = mkdtempSync(join(tmpdir(), "ziggurat-tarballs-"));
@@ -22,7 +29,7 @@ const byName = new Map(publishable.map((place) => [place.manifest.name, place]))
 const tarballOf = ({ name, version }: Manifest) =>
   join(temp, `${name.replace("@", "").replace("/", "-")}-${version}.tgz`);
 
-/** A package of this repository and all of those that it needs. */
+/** A package of this repository and every package of this repository that it needs. */
 function closure(name: string, found: Set<string> = new Set()): Set<string> {
   const place = byName.get(name);
   if (place === undefined || found.has(name)) return found;
@@ -31,19 +38,17 @@ function closure(name: string, found: Set<string> = new Set()): Set<string> {
   return found;
 }
 
+const npmInstall = ["install", "--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock"];
+const tarballs = (names: Iterable<string>) =>
+  Object.fromEntries([...names].map((name) => [name, `file:${tarballOf(byName.get(name)!.manifest)}`]));
+
 /** Installs `names` of this repository, from their tarballs, into a new folder. */
 async function install(folder: string, names: Iterable<string>, more: object = {}): Promise<string> {
   const path = join(temp, folder);
   mkdirSync(path, { recursive: true });
-  const dependencies = Object.fromEntries(
-    [...names].map((name) => [name, `file:${tarballOf(byName.get(name)!.manifest)}`]),
-  );
-  writeFileSync(join(path, "package.json"), JSON.stringify({ private: true, type: "module", ...more, dependencies }));
-  await run(
-    "npm",
-    ["install", "--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock"],
-    { cwd: path },
-  );
+  const manifest = { private: true, type: "module", ...more, dependencies: tarballs(names) };
+  writeFileSync(join(path, "package.json"), JSON.stringify(manifest));
+  await run("npm", npmInstall, { cwd: path });
   return path;
 }
 
@@ -61,12 +66,10 @@ beforeAll(async () => {
   });
 }, 120_000);
 
-/** Standard library files are parsed once for all programs. */
+/** Parsed files of the standard library, shared by all programs. */
 const libraries = new Map<string, ts.SourceFile | undefined>();
 
-/**
- * What TypeScript says to a file that imports `name`, in a folder where it is installed. Library types are checked too.
- */
+/** The errors of TypeScript for a file in `folder` that imports `name`. The types of libraries are checked too. */
 function typeErrors(folder: string, name: string, mode: "nodenext" | "bundler"): string[] {
   const file = join(folder, `${mode}.ts`);
   writeFileSync(
@@ -107,7 +110,7 @@ describe.each(publishable)("$manifest.name", ({ manifest }) => {
     if (!isLibrary) return;
     const result = await checkPackage(createPackageFromTarballData(bytes));
     expect(result.types).not.toBe(false);
-    // Those two kinds are of programs that `require`; these packages are ES modules only.
+    // The two kinds left out concern programs that `require`; these packages are ES modules only.
     const problems =
       result.types === false
         ? []
@@ -117,7 +120,7 @@ describe.each(publishable)("$manifest.name", ({ manifest }) => {
     expect(problems).toEqual([]);
   });
 
-  test("installs into an empty folder with what it depends on, and holds what it promises", async () => {
+  test("installs into an empty folder with its dependencies, and contains what its manifest promises", async () => {
     const folder = await install(name.replace("/", "-"), closure(name));
     const own = join(folder, "node_modules", name);
     const files = filesIn(own);
@@ -152,20 +155,69 @@ describe.each(publishable)("$manifest.name", ({ manifest }) => {
   }, 120_000);
 });
 
+describe("the install line of README.md", () => {
+  const readme = readText("README.md");
+  const [, line] = readme.match(/^ {4}npm install (.+)$/m)!;
+  const names = line!.split(" ");
+  const [, code] = readme.match(/^```ts\n([\s\S]*?)^```$/m)!;
+  const [, output] = readme.match(/^```text\n([\s\S]*?)^```$/m)!;
+
+  test("names the packages that the snippet imports, and the three that are enough for any model", () => {
+    const imported = [...code!.matchAll(/from "(.+)"/g)].map(([, name]) => name!);
+    expect(names.toSorted()).toEqual(imported.toSorted());
+    expect(names).toEqual(expect.arrayContaining(["@ziggurat/runtime", "@ziggurat/cpu", "@ziggurat/pyramid"]));
+  });
+
+  const everything = tarballs(byName.keys());
+  const strict = ["--config.auto-install-peers=false", "--config.strict-peer-dependencies=true"];
+  test.each([
+    { manager: "npm", command: ["npm", ...npmInstall, "--strict-peer-deps"], pins: { overrides: everything } },
+    {
+      // Unlike npm, pnpm lets a package import nothing but what its own manifest names.
+      manager: "pnpm",
+      command: [
+        "npx",
+        "--yes",
+        rootManifest.packageManager!,
+        "install",
+        "--prefer-offline",
+        "--no-lockfile",
+        ...strict,
+      ],
+      pins: { pnpm: { overrides: everything } },
+    },
+  ])(
+    "is enough with $manager: the snippet runs and prints what README.md shows",
+    async ({ manager, command, pins }) => {
+      const folder = join(temp, `readme-${manager}`);
+      mkdirSync(folder);
+      // Overrides stand in for a registry: packages that the line does not name come from their tarballs too.
+      const manifest = { private: true, type: "module", dependencies: tarballs(names), ...pins };
+      writeFileSync(join(folder, "package.json"), JSON.stringify(manifest));
+      await run(command[0]!, command.slice(1), { cwd: folder });
+      writeFileSync(join(folder, "main.js"), code!);
+      const { stdout } = await run(process.execPath, ["main.js"], { cwd: folder });
+      expect(stdout).toBe(output);
+    },
+    120_000,
+  );
+});
+
 const someonesPolicy = `
 import { afterPrefill, anyOf, first, last, type Policy, type Scorer, uniform } from "@ziggurat/policy";
 
 /** KeyDiff, https://arxiv.org/abs/2504.15364: keys unlike the mean direction of all keys stay. */
 export const unlikeTheOthers: Scorer = {
   score: ({ keys }) => {
-    const unit = keys.div(keys.norm(2).maximum(1e-12));
-    const mean = unit.mean(1);
-    return unit.mul(mean).sum(2).div(mean.norm(2)).squeeze(2).neg();
+    const unit = keys.div(keys.norm("size").maximum(1e-12));
+    const mean = unit.mean("rows");
+    return unit.mul(mean).sum("size").div(mean.norm("size")).neg();
   },
 };
 
 export function keyDiff(keep: number): Policy {
-  return { name: "keydiff", budget: uniform(keep), score: unlikeTheOthers, protect: anyOf(first(4), last(16)), schedule: afterPrefill() };
+  const protect = anyOf(first(4), last(16));
+  return { name: "keydiff", budget: uniform(keep), score: unlikeTheOthers, protect, schedule: afterPrefill() };
 }
 `;
 
@@ -178,12 +230,13 @@ import { keyDiff } from "keydiff-of-someone-else";
 const backend = await cpu({ threads: 1 });
 const model = await loadModel(pebble(), { backend });
 const prompt = "The secret code of Alice is 48213. ".repeat(20);
-const { text, promptTokens, policy, cache } = await generate({ model, policy: keyDiff(48), prompt, maxTokens: 8, kept: true }).result;
+const answer = generate({ model, policy: keyDiff(48), prompt, maxTokens: 8, kept: true });
+const { text, promptTokens, policy, cache } = await answer.result;
 await backend.dispose();
 console.log(JSON.stringify({ text, promptTokens, policy, rows: cache.rows, kept: cache.kept.afterPrefill }));
 `;
 
-test("a policy package of someone else, built from the tarballs alone, runs in generate", async () => {
+test("a third-party policy package, built from the tarballs alone, runs in generate", async () => {
   const names = new Set(
     ["policy", "runtime", "cpu", "pebble"].flatMap((folder) => [...closure(`@ziggurat/${folder}`)]),
   );

@@ -1,33 +1,15 @@
-import { advance } from "./advance";
-import { append } from "./append";
 import { attention } from "./attention";
-import { binary } from "./binary";
-import { copy } from "./copy";
+import { runOp } from "./commands";
 import { decodeAttention } from "./decode-attention";
-import { embed } from "./embed";
-import { evict } from "./evict";
-import { fill } from "./fill";
 import { gatedActivation } from "./gated-activation";
-import { gather } from "./gather";
-import { hash } from "./hash";
 import { Op } from "./lib/arguments";
 import { findZeroPoint } from "./lib/byte-dot";
 import { barrier, begin, completeBatch, end, nextBatch, setScratch, thread } from "./lib/control";
 import { madd } from "./lib/math";
 import { linear } from "./linear";
-import { loadRows } from "./load";
-import { logProbability } from "./log-probability";
-import { order } from "./order";
-import { pool } from "./pool";
-import { reduce } from "./reduce";
 import { rmsNorm } from "./rms-norm";
-import { rope } from "./rope";
 import { sample } from "./sample";
-import { storeRows } from "./store";
-import { topk } from "./topk";
-import { unary } from "./unary";
 import { watch } from "./watch";
-import { where } from "./where";
 
 export { join } from "./lib/control";
 // Exported so that the optimiser leaves them functions of their own: V8 allocates registers badly in one that holds
@@ -48,32 +30,6 @@ export { columnsBFloat16, columnsFloat16, columnsFloat32, weighValues } from "./
 /** One command; `a` is where it starts. */
 function command(op: i32, a: usize): void {
   switch (op) {
-    case Op.embed: return embed(a);
-    case Op.rmsNorm: return rmsNorm(a);
-    case Op.linear: return linear(a);
-    case Op.gatedActivation: return gatedActivation(a);
-    case Op.rope: return rope(a);
-    case Op.logProbability: return logProbability(a);
-    case Op.sample: return sample(a);
-    case Op.append: return append(a);
-    case Op.attention: return attention(a);
-    case Op.decodeAttention: return decodeAttention(a);
-    case Op.watch: return watch(a);
-    case Op.advance: return advance(a);
-    case Op.topk: return topk(a);
-    case Op.order: return order(a);
-    case Op.gather: return gather(a);
-    case Op.evict: return evict(a);
-    case Op.load: return loadRows(a);
-    case Op.store: return storeRows(a);
-    case Op.unary: return unary(a);
-    case Op.binary: return binary(a);
-    case Op.where: return where(a);
-    case Op.reduce: return reduce(a);
-    case Op.pool: return pool(a);
-    case Op.hash: return hash(a);
-    case Op.fill: return fill(a);
-    case Op.copy: return copy(a);
     case Op.zero: {
       const bytes = load<i32>(a, 8) >>> 2;
       const first = <usize>begin(bytes) << 2;
@@ -89,7 +45,7 @@ function command(op: i32, a: usize): void {
       return;
     }
     case Op.scratch: return setScratch(load<u32>(a, 4), load<u32>(a, 8), load<u32>(a, 12));
-    default: unreachable();
+    default: runOp(op, a);
   }
 }
 

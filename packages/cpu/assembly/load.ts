@@ -3,7 +3,7 @@ import { begin, end } from "./lib/control";
 import { sizeOf, unpack } from "./lib/half";
 import { angles, rotate } from "./lib/rotation";
 
-export function loadRows(a: usize): void {
+function loadRows(a: usize): void {
   const capacity = Load.capacity(a);
   const width = Load.width(a);
   const dtype = Load.source(a);
@@ -24,3 +24,5 @@ export function loadRows(a: usize): void {
     rotate(out, Load.rotary(a), angles(Load.table(a), Load.tableRows(a), Load.rotary(a), load<i32>(Load.ranks(a) + (row << 2))));
   }
 }
+
+export { loadRows as load };

@@ -1,7 +1,7 @@
 import { Store } from "./lib/arguments";
 import { begin, end } from "./lib/control";
 
-export function storeRows(a: usize): void {
+function storeRows(a: usize): void {
   const kvHeads = Store.kvHeads(a);
   const heads = Store.sequences(a) * kvHeads;
   const last = end(heads);
@@ -12,3 +12,5 @@ export function storeRows(a: usize): void {
     memory.copy(target, x, load<i32>(Store.length(a) + (h << 2)) << 2);
   }
 }
+
+export { storeRows as store };

@@ -1,17 +1,15 @@
 import {
   type Backend,
   type Buffer,
-  BufferError,
+  BufferTable,
   checkOperands,
   type Kernel,
-  Ledger,
   labelsOf,
   OpError,
   type Operands,
   type OpName,
   OutOfMemoryError,
-  opNames,
-  type Program,
+  ProgramTable,
   type Slice,
   type Spec,
 } from "@ziggurat/tensor";
@@ -22,7 +20,6 @@ import { type CpuOptions, type Started, start } from "./start.js";
 
 /** What a buffer holds. */
 interface Held {
-  readonly labels: Readonly<Record<string, number>>;
   /** Undefined where there was no memory for it. */
   readonly block: Block | undefined;
   /** Why its bytes are not what they should be: there was no memory for them, or for something that they come of. */
@@ -32,6 +29,7 @@ interface Held {
 /** What dispatches that are recorded use. */
 interface Recording {
   readonly words: Words;
+  readonly buffers: Set<Buffer>;
   readonly used: Set<Held>;
   readonly written: Set<Held>;
   dispatches: number;
@@ -60,30 +58,11 @@ export async function cpu(options: CpuOptions = {}): Promise<Backend> {
 function backendOf({ device, simd, shared, maxBytes }: Started): Backend {
   const { threads } = device;
   const queue = new Queue(device);
-  const ledger = new Ledger();
-  const buffers = new Map<Buffer, Held>();
-  const programs = new Map<Program, Recorded>();
-  let recording: Recording | undefined;
+  const buffers = new BufferTable<Held>();
+  const programs = new ProgramTable<Recorded, Recording>(buffers);
   /** The first loss since somebody was told of one. */
   let untold: unknown;
   let disposed: Promise<void> | undefined;
-
-  const ready = (what: string) => {
-    if (disposed) throw new BufferError(`${what}: this backend was disposed of`);
-    if (recording) throw new OpError(`${what}: while a program is recorded there may only be dispatches`);
-  };
-  const held = (what: string, buffer: Buffer): Held => {
-    const found = buffers.get(buffer);
-    if (!found)
-      throw new BufferError(`${what}: this buffer of ${buffer.bytes} bytes was freed, or is of another backend`);
-    return found;
-  };
-  const checkRange = (what: string, { buffer, offset }: Slice, bytes: number) => {
-    if (offset % 4 === 0 && offset >= 0 && bytes >= 0 && offset + bytes <= buffer.bytes) return;
-    throw new BufferError(
-      `${what}: ${bytes} bytes from byte ${offset} (a multiple of 4) are not in a buffer of ${buffer.bytes}`,
-    );
-  };
 
   /** What could not be done is told to who waits for its bytes, and by the next `synchronise`. */
   const lose = (error: unknown, bytes: Iterable<Held>) => {
@@ -105,13 +84,10 @@ function backendOf({ device, simd, shared, maxBytes }: Started): Backend {
     let lost: unknown;
     for (const operand of kernel.operands) {
       const { name, word, bytes } = operand;
-      const slice = operands[name];
-      const entry = slice && buffers.get(slice.buffer);
-      if (!entry || slice.offset % 4 !== 0 || slice.offset < 0 || slice.offset + bytes > slice.buffer.bytes) {
-        checkOperands(kernel as unknown as Kernel, operands as unknown as Operands<OpName>);
-        throw new OpError(`${kernel.op}: the buffer of operand "${name}" was freed, or is of another backend`);
-      }
-      entries.push([word, entry, slice.offset]);
+      const entry = buffers.operand(kernel, operands, name, bytes);
+      const { buffer, offset } = operands[name]!;
+      into?.buffers.add(buffer);
+      entries.push([word, entry, offset]);
       if (operand.written) written.push(entry);
       lost ??= entry.lost;
     }
@@ -147,40 +123,29 @@ function backendOf({ device, simd, shared, maxBytes }: Started): Backend {
       maxBytes,
     },
 
-    has: (op) => opNames.includes(op),
-
     allocate(bytes, label) {
-      ready("allocate");
+      programs.checkIdle("allocate");
       const labels = labelsOf(bytes, label);
-      const buffer: Buffer = { bytes };
       const { block, lost } = attempt(() => queue.take(bytes));
-      if (block) {
-        buffers.set(buffer, { labels, block });
-        ledger.count(labels, 1);
-        return buffer;
-      }
+      if (block) return buffers.add(bytes, labels, { block });
       const names = Object.keys(labels).join(", ");
-      const why = `allocate: ${bytes} bytes for ${names}, with ${ledger.live} of ${maxBytes} in use: ${(lost as Error).message}`;
-      const entry: Held = { labels: {}, block };
-      buffers.set(buffer, entry);
+      const why = `allocate: ${bytes} bytes for ${names}, with ${buffers.live} of ${maxBytes} in use: ${(lost as Error).message}`;
+      const entry: Held = { block };
       lose(new OutOfMemoryError(why, { cause: lost }), [entry]);
-      return buffer;
+      return buffers.add(bytes, {}, entry);
     },
 
     free(buffer) {
-      ready("free");
-      const { labels, block, lost } = held("free", buffer);
-      // Who gives lost bytes back waits for them no more.
+      programs.checkIdle("free");
+      const { block, lost } = buffers.remove("free", buffer);
+      // Freeing a lost buffer also clears its pending error.
       if (lost !== undefined && lost === untold) untold = undefined;
-      ledger.count(labels, -1);
-      buffers.delete(buffer);
       if (block) queue.free(block);
     },
 
     write(target, data) {
-      ready("write");
-      checkRange("write", target, data.byteLength);
-      const entry = held("write", target.buffer);
+      programs.checkIdle("write");
+      const entry = buffers.range("write", target, data.byteLength);
       const { block } = entry;
       if (!block) return lose(entry.lost, [entry]);
       try {
@@ -191,9 +156,8 @@ function backendOf({ device, simd, shared, maxBytes }: Started): Backend {
     },
 
     async read(source, bytes) {
-      ready("read");
-      checkRange("read", source, bytes);
-      const { block, lost } = held("read", source.buffer);
+      programs.checkIdle("read");
+      const { block, lost } = buffers.range("read", source, bytes);
       if (lost !== undefined) {
         untold = undefined;
         throw lost;
@@ -203,7 +167,7 @@ function backendOf({ device, simd, shared, maxBytes }: Started): Backend {
     },
 
     async prepare<N extends OpName>(op: N, spec: Spec<N>) {
-      ready("prepare");
+      programs.checkIdle("prepare");
       const kernel = new CpuKernel(op, spec);
       queue.makeRoom(kernel.scratch.shared, kernel.scratch.thread);
       return kernel;
@@ -212,26 +176,27 @@ function backendOf({ device, simd, shared, maxBytes }: Started): Backend {
     dispatch<N extends OpName>(kernel: Kernel<N>, operands: Operands<N>) {
       const given = operands as Given;
       const checked = known(kernel as unknown as CpuKernel, given);
+      const { recording } = programs;
       if (recording) {
         run(checked, given, recording.words, recording);
         recording.dispatches++;
         return;
       }
-      ready("dispatch");
+      programs.checkIdle("dispatch");
       run(checked, given, queue.words);
       queue.enqueued();
     },
 
     record(body) {
-      ready("record");
-      const now: Recording = { words: new Words(), used: new Set(), written: new Set(), dispatches: 0 };
-      recording = now;
-      try {
-        body();
-      } finally {
-        recording = undefined;
-      }
-      const program: Program = { dispatches: now.dispatches };
+      programs.checkIdle("record");
+      const now: Recording = {
+        words: new Words(),
+        buffers: new Set(),
+        used: new Set(),
+        written: new Set(),
+        dispatches: 0,
+      };
+      programs.record(now, body);
       const { used, written, words } = now;
       const { block, lost } = attempt(() => {
         const { block } = device.heap.allocate(4 * words.length);
@@ -243,14 +208,13 @@ function backendOf({ device, simd, shared, maxBytes }: Started): Backend {
         }
         return block;
       });
-      programs.set(program, { used, written, block, words: words.length, lost: now.lost ?? lost });
-      return program;
+      const recorded = { used, written, block, words: words.length, lost: now.lost ?? lost };
+      return programs.add(now.dispatches, now.buffers, recorded);
     },
 
     replay(program) {
-      ready("replay");
-      const recorded = programs.get(program);
-      if (!recorded) throw new OpError("replay: this program was released, or is of another backend");
+      programs.checkIdle("replay");
+      const recorded = programs.replay(program);
       const { block, words, used, written } = recorded;
       let { lost } = recorded;
       for (const entry of used) lost ??= entry.lost;
@@ -262,15 +226,13 @@ function backendOf({ device, simd, shared, maxBytes }: Started): Backend {
     },
 
     release(program) {
-      ready("release");
-      const recorded = programs.get(program);
-      if (!recorded) throw new OpError("release: this program was released, or is of another backend");
-      programs.delete(program);
-      if (recorded.block) queue.free(recorded.block);
+      programs.checkIdle("release");
+      const { block } = programs.release(program);
+      if (block) queue.free(block);
     },
 
     async synchronise() {
-      ready("synchronise");
+      programs.checkIdle("synchronise");
       queue.flush();
       await device.synchronise();
       const error = untold;
@@ -278,13 +240,12 @@ function backendOf({ device, simd, shared, maxBytes }: Started): Backend {
       if (error !== undefined) throw error;
     },
 
-    memory: () => ledger.report(device.heap.size),
+    memory: () => buffers.report(device.heap.size),
 
-    resetPeak: () => ledger.resetPeak(),
+    resetPeak: () => buffers.resetPeak(),
 
     async dispose() {
-      for (const { labels } of buffers.values()) ledger.count(labels, -1);
-      buffers.clear();
+      buffers.dispose();
       programs.clear();
       queue.stop();
       disposed ??= device.stop();

@@ -1,25 +1,26 @@
 import { writeFileSync } from "node:fs";
-import { h2o } from "@ziggurat/h2o";
-import { full, type Policy } from "@ziggurat/policy";
-import { generate, generateBatch, loadModel } from "@ziggurat/runtime";
-import { snapkv } from "@ziggurat/snapkv";
 import {
   type LlamaShape,
   llama8b,
+  median,
   prefillOperations,
   randomLlama,
   rowBytes,
   smollm2,
   weightBytes,
-} from "../../../apps/bench/src/random-llama.js";
-import { median } from "../../../apps/bench/src/report.js";
+} from "@ziggurat/bench-kit";
+import { h2o } from "@ziggurat/h2o";
+import { full, type Policy } from "@ziggurat/policy";
+import { generate, generateBatch, loadModel } from "@ziggurat/runtime";
+import { snapkv } from "@ziggurat/snapkv";
 import { create, cublasLt } from "./create.js";
 import { peersIn } from "./peers.js";
 import { profiled } from "./profile.js";
 
-// Models of random weights, speeds beside the roofline of 4.3 TB/s and 790 TFLOP/s: node model.mjs [file for the
-// results] [prefill|decode|batch|fit|small]... small: a SmolLM2-135M after 8,192 tokens, with the time of every kernel
-// of a step. The others: a Llama-3-8B after 32,768 tokens; fit: as many sequences as fit with all rows.
+// Measures models of random weights against a roofline of 4.3 TB/s and 790 TFLOP/s:
+//   node model.mjs [file for the results] [prefill|decode|batch|fit|small]...
+// small: a SmolLM2-135M after 8,192 tokens, with the time of every kernel of a step. The others: a Llama-3-8B after
+// 32,768 tokens; fit: as many sequences with all rows as fit into memory.
 const [file, ...chosen] = process.argv.slice(2);
 const parts = chosen.length > 0 ? chosen : ["prefill", "decode", "batch", "fit", "small"];
 const bandwidth = 4.3e12;
@@ -32,7 +33,7 @@ const report = (what: string, figures: Readonly<Record<string, number>>) => {
   const shown = Object.entries(figures).map(([unit, value]) => `${value.toPrecision(4)} ${unit}`);
   console.log(what.padEnd(58), shown.join("  "));
 };
-/** Tokens from a fixed sequence. */
+/** Pseudo-random tokens. */
 const ids = ({ vocabulary }: LlamaShape, count: number, seed: number) => {
   let state = seed;
   return Int32Array.from(
@@ -41,10 +42,10 @@ const ids = ({ vocabulary }: LlamaShape, count: number, seed: number) => {
   );
 };
 const every = 32;
-/** The first token comes alone. */
+/** The first token is delivered separately. */
 const [warm, steps] = [1 + every, 1 + 5 * every];
 /**
- * Seconds of one step past the first `warm`: those prepare and record. Ids of a step of all sequences come together.
+ * Seconds per step after the first `warm` steps, which prepare and record. The ids of all sequences arrive together.
  */
 async function secondsPerStep(
   pieces: AsyncIterable<{ readonly ids: readonly number[] }>,
@@ -65,7 +66,7 @@ async function secondsPerStep(
   return (ended - begun) / 1000 / (steps - warm);
 }
 const peers = peersIn(process.env.PEERS || ".");
-/** A speed beside those of peers. */
+/** Reports a speed beside those of peers. */
 function beside(what: string, speed: number): void {
   for (const [peer, theirs] of Object.entries(peers[what] ?? {}))
     report(`  ${what}, beside ${peer}`, { "its tokens/s": theirs, "times it": speed / theirs });
@@ -86,7 +87,7 @@ async function load(shape: LlamaShape) {
 }
 type Loaded = Awaited<ReturnType<typeof load>>;
 
-/** Seconds of a prefill alone, and the most bytes of cache and scratch. */
+/** Seconds of a prefill, and the peak bytes of cache and scratch. */
 async function prefill(model: Loaded, shape: LlamaShape, policy: Policy) {
   const generation = generate({
     model,
@@ -100,7 +101,7 @@ async function prefill(model: Loaded, shape: LlamaShape, policy: Policy) {
   return { seconds: timings.prefillSeconds, cache };
 }
 
-/** Policies in turn, so that all see the device alike. */
+/** Measures the policies in turn, so that all run under the same conditions. */
 async function prefills(model: Loaded): Promise<void> {
   const policies = [full(), snapkv({ keep: kept }), h2o({ keep: kept })];
   for (const policy of policies) await prefill(model, llama8b, policy);
@@ -127,7 +128,7 @@ async function prefills(model: Loaded): Promise<void> {
   }
 }
 
-/** One sequence. `atEnd` runs while it still has its cache. */
+/** Measures one sequence. `atEnd` is called while the sequence still has its cache. */
 async function one(
   model: Loaded,
   shape: LlamaShape,
@@ -155,7 +156,7 @@ async function one(
   return 1 / seconds;
 }
 
-/** Many sequences of `rows` rows each: tokens a second of all together. */
+/** Measures many sequences of `rows` rows each; returns the tokens per second of all together. */
 async function many(model: Loaded, sequences: number, rows: number): Promise<number> {
   const requests = Array.from({ length: sequences }, (_, i) => ({
     ...{ policy: full(), prompt: ids(llama8b, rows, i + 1), maxTokens: steps, ignoreEnd: true, temperature: 0 },
@@ -171,8 +172,8 @@ async function many(model: Loaded, sequences: number, rows: number): Promise<num
 }
 
 /**
- * How many sequences of `rows` rows, and room for their answers, fit beside what is in use; one layer's prompt is in
- * full length while it is read.
+ * The count of sequences of `rows` rows, with room for their answers, that fit beside the memory in use. One layer of
+ * the prompt has its full length during prefill.
  */
 const fitting = (rows: number) => {
   const scratch = (rowBytes(llama8b) / llama8b.layers) * tokens + 2 ** 30;
@@ -181,7 +182,7 @@ const fitting = (rows: number) => {
 
 if (parts.some((part) => part !== "small")) {
   const model = await load(llama8b);
-  // The kernels load.
+  // Loads the kernels.
   await one(model, llama8b, 2048, full(), 2048);
   if (parts.includes("prefill")) await prefills(model);
   if (parts.includes("decode")) {

@@ -7,15 +7,15 @@ interface Dispatch {
 
 export interface Timed {
   readonly name: string;
-  /** Dispatches of a step. */
+  /** Dispatches per step. */
   readonly count: number;
-  /** Microseconds of one. */
+  /** Microseconds per dispatch. */
   readonly us: number;
 }
 
 /**
- * The same backend, remembering the last program that was recorded; `profile` times its dispatches one kind at a time.
- * They run again and again, counters last: nothing may be decoded after that.
+ * Wraps a backend to remember the last recorded program. `profile` times its dispatches, one kind at a time. It repeats
+ * them, counters last, so nothing may be decoded afterwards.
  */
 export function profiled(backend: Backend): {
   readonly backend: Backend;

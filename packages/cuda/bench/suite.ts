@@ -4,7 +4,7 @@ import { create, cublasLt } from "./create.js";
 import { testOutOfMemory } from "./out-of-memory.js";
 import { run } from "./vitest.js";
 
-// The conformance suite on this machine's GPU: node suite.mjs [part of a test's name] [file for the results]
+// Runs the conformance suite on the GPU of this machine: node suite.mjs [part of a test's name] [file for the results]
 const [filter = "", file] = process.argv.slice(2);
 const first = await create();
 console.log(
@@ -14,7 +14,7 @@ console.log(
 );
 await first.dispose();
 
-// Aligned operands get the fast kernels, others the general ones.
+// Aligned operands use the fast kernels, others the general ones.
 testBackend({ name: "cuda, seed 1, aligned", create, seed: 1, aligned: true });
 testBackend({ name: "cuda, seed 2, unaligned", create, seed: 2, aligned: false });
 testBackend({ name: "cuda, seed 3", create, seed: 3 });

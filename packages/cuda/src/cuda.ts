@@ -1,16 +1,15 @@
 import {
   type Backend,
   type Buffer,
-  BufferError,
+  BufferTable,
   checkOperands,
   type Kernel,
-  Ledger,
   labelsOf,
   OpError,
   type Operands,
   type OpName,
   OutOfMemoryError,
-  type Program,
+  ProgramTable,
   type Slice,
   type Spec,
 } from "@ziggurat/tensor";
@@ -19,45 +18,50 @@ import { Device } from "./device.js";
 import { CudaError } from "./error.js";
 import { CudaKernel } from "./kernel.js";
 import { scratch } from "./launch.js";
-import { plans } from "./plan.js";
 import { Scratch } from "./scratch.js";
 
 export interface CudaOptions {
-  /** Which device, as the driver counts them; default 0. */
+  /** Index of the device in the order of the driver; default 0. */
   readonly device?: number;
-  /** Bytes that all buffers together may take; default: what is free on the device now. */
+  /** The most bytes that all buffers may take together; default: the bytes that are free on the device now. */
   readonly maxBytes?: number;
   /**
-   * NVIDIA's cuBLASLt, for large products of 16-bit matrices: the path of libcublasLt.so, or false for none; default:
-   * the one that the system's loader finds, if there is one. Without it own kernels do the same work, slower.
+   * The path of NVIDIA's libcublasLt.so, which computes large products of 16-bit matrices, or false for none. Default:
+   * the one that the system's loader finds, if any. Without it, kernels of this package compute them, more slowly.
    */
   readonly cublasLt?: string | false;
-  /** The addon and its kernels; default: those of `@ziggurat/cuda-<platform>-<arch>`. */
+  /** The addon and the kernels; default: those of `@ziggurat/cuda-<platform>-<arch>`. */
   readonly binaries?: Binaries;
 }
 
-/** What a buffer holds. A buffer that got no memory counts nothing. */
+/** What a buffer holds. */
 interface Held {
   readonly id: number;
-  labels: Readonly<Record<string, number>>;
   lost: OutOfMemoryError | undefined;
 }
 
 interface Recorded {
   readonly id: number;
-  readonly held: ReadonlySet<Held>;
+  readonly buffers: ReadonlySet<Buffer>;
   readonly scratch: ReadonlySet<number>;
+}
+
+interface Recording {
+  readonly commands: Uint8Array[];
+  readonly buffers: Set<Buffer>;
+  readonly scratch: Set<number>;
+  dispatches: number;
 }
 
 type Given = Readonly<Record<string, Slice | undefined>>;
 
-/** Measured: more rows make matrix products hardly faster and the workspace larger. */
+/** Measured: with more rows, matrix products are hardly faster and the workspace grows. */
 const prefillTokens = 2048;
 
 /**
- * The CUDA backend: an NVIDIA GPU of compute capability 8.0 or more, in Node on Linux. Nothing but the driver need be
- * installed. The caller's thread never waits for the device. Rejects with a {@link CudaError} where there is no driver,
- * no such device or no binaries for this machine.
+ * Opens the CUDA backend: an NVIDIA GPU of compute capability 8.0 or higher, in Node on Linux. It needs only the
+ * driver. The caller's thread never waits for the device. Rejects with a {@link CudaError} if an option is invalid, or if there
+ * is no driver, no such device or no binaries for this machine.
  */
 export async function cuda(options: CudaOptions = {}): Promise<Backend> {
   const { device = 0, maxBytes, cublasLt = "" } = options;
@@ -73,34 +77,27 @@ export async function cuda(options: CudaOptions = {}): Promise<Backend> {
   if (reason !== undefined)
     throw new CudaError(`CUDA cannot be used here: ${reason}; use another backend, or install NVIDIA's driver`);
   const images = await loadKernels(binaries.kernels);
-  const buffers = new Map<Buffer, Held>();
-  const byId = new Map<number, Held>();
-  const ledger = new Ledger();
+  const buffers = new BufferTable<Held>();
+  const byId = new Map<number, Buffer>();
   const lose = (ids: readonly number[]) => {
-    for (const held of ids.flatMap((id) => byId.get(id) ?? [])) {
-      ledger.count(held.labels, -1);
-      held.labels = {};
-      held.lost = new OutOfMemoryError("this buffer got no memory from the device");
+    for (const buffer of ids.flatMap((id) => byId.get(id) ?? [])) {
+      buffers.uncount(buffer);
+      buffers.get(buffer)!.lost = new OutOfMemoryError("this buffer got no memory from the device");
     }
   };
   return backendOf(
     new Device(addon, images, { ordinal: device, cublasLt: cublasLt === false ? undefined : cublasLt }, lose),
     maxBytes,
-    {
-      buffers,
-      byId,
-      ledger,
-    },
+    { buffers, byId },
   );
 }
 
 interface Books {
-  readonly buffers: Map<Buffer, Held>;
-  readonly byId: Map<number, Held>;
-  readonly ledger: Ledger;
+  readonly buffers: BufferTable<Held>;
+  readonly byId: Map<number, Buffer>;
 }
 
-function backendOf(device: Device, ceiling: number | undefined, { buffers, byId, ledger }: Books): Backend {
+function backendOf(device: Device, ceiling: number | undefined, { buffers, byId }: Books): Backend {
   const { facts } = device;
   const maxBytes = ceiling ?? facts.freeBytes;
   const place = {
@@ -108,28 +105,11 @@ function backendOf(device: Device, ceiling: number | undefined, { buffers, byId,
     hopper: facts.major === 9 && facts.minor === 0 && device.has("attention.sm90a"),
     cublasLt: facts.cublasLt === 1,
   };
-  const programs = new Map<Program, Recorded>();
+  const programs = new ProgramTable<Recorded, Recording>(buffers);
   const room = new Scratch(device);
-  let recording: { commands: Uint8Array[]; held: Set<Held>; scratch: Set<number>; dispatches: number } | undefined;
   let failure: unknown;
   let disposed: Promise<void> | undefined;
 
-  const ready = (what: string) => {
-    if (disposed) throw new BufferError(`${what}: this backend was disposed of`);
-    if (recording) throw new OpError(`${what}: while a program is recorded there may only be dispatches`);
-  };
-  const held = (what: string, buffer: Buffer): Held => {
-    const found = buffers.get(buffer);
-    if (!found)
-      throw new BufferError(`${what}: this buffer of ${buffer.bytes} bytes was freed, or is of another backend`);
-    return found;
-  };
-  const checkRange = (what: string, { buffer, offset }: Slice, bytes: number) => {
-    if (offset % 4 === 0 && offset >= 0 && bytes >= 0 && offset + bytes <= buffer.bytes) return;
-    throw new BufferError(
-      `${what}: ${bytes} bytes from byte ${offset} (a multiple of 4) are not in a buffer of ${buffer.bytes}`,
-    );
-  };
   const settle = () => {
     const error = failure;
     failure = undefined;
@@ -138,20 +118,17 @@ function backendOf(device: Device, ceiling: number | undefined, { buffers, byId,
 
   /** Launches with their addresses filled in, or undefined where a buffer has no memory. */
   const bind = (kernel: CudaKernel, operands: Given): Uint8Array | undefined => {
+    const { recording } = programs;
     let aligned = true;
     let lost: OutOfMemoryError | undefined;
     const places = new Map<string, readonly [id: number, offset: number]>();
     for (const { name, bytes } of kernel.operands) {
-      const slice = operands[name];
-      const entry = slice && buffers.get(slice.buffer);
-      if (!entry || slice.offset % 4 !== 0 || slice.offset < 0 || slice.offset + bytes > slice.buffer.bytes) {
-        checkOperands(kernel as unknown as Kernel, operands as unknown as Operands<OpName>);
-        throw new OpError(`${kernel.op}: the buffer of operand "${name}" was freed, or is of another backend`);
-      }
+      const entry = buffers.operand(kernel, operands, name, bytes);
+      const { buffer, offset } = operands[name]!;
       lost ??= entry.lost;
-      aligned &&= slice.offset % 16 === 0;
-      recording?.held.add(entry);
-      places.set(name, [entry.id, slice.offset]);
+      aligned &&= offset % 16 === 0;
+      recording?.buffers.add(buffer);
+      places.set(name, [entry.id, offset]);
     }
     // A name that the op does not have is a mistake worth telling.
     for (const name in operands) {
@@ -194,51 +171,41 @@ function backendOf(device: Device, ceiling: number | undefined, { buffers, byId,
       maxBytes,
     },
 
-    has: (op) => Object.hasOwn(plans, op),
-
     allocate(bytes, label) {
-      ready("allocate");
+      programs.checkIdle("allocate");
       const labels = labelsOf(bytes, label);
-      const buffer: Buffer = { bytes };
       const id = device.id();
-      if (ledger.live + bytes > maxBytes) {
+      if (buffers.live + bytes > maxBytes) {
         const names = Object.keys(labels).join(", ");
         const lost = new OutOfMemoryError(
-          `allocate: ${bytes} bytes for ${names}, with ${ledger.live} of ${maxBytes} in use`,
+          `allocate: ${bytes} bytes for ${names}, with ${buffers.live} of ${maxBytes} in use`,
         );
         failure ??= lost;
-        buffers.set(buffer, { id, labels: {}, lost });
-        return buffer;
+        return buffers.add(bytes, {}, { id, lost });
       }
-      const entry: Held = { id, labels, lost: undefined };
-      buffers.set(buffer, entry);
-      byId.set(id, entry);
-      ledger.count(labels, 1);
+      const buffer = buffers.add(bytes, labels, { id, lost: undefined });
+      byId.set(id, buffer);
       device.allocate(id, bytes);
       return buffer;
     },
 
     free(buffer) {
-      ready("free");
-      const { id, labels } = held("free", buffer);
-      ledger.count(labels, -1);
-      buffers.delete(buffer);
+      programs.checkIdle("free");
+      const { id } = buffers.remove("free", buffer);
       byId.delete(id);
       device.free(id);
     },
 
     write(target, data) {
-      ready("write");
-      checkRange("write", target, data.byteLength);
-      const { id, lost } = held("write", target.buffer);
+      programs.checkIdle("write");
+      const { id, lost } = buffers.range("write", target, data.byteLength);
       if (lost) failure ??= lost;
       else device.write(id, target.offset, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
     },
 
     async read(source, bytes) {
-      ready("read");
-      checkRange("read", source, bytes);
-      const { id, lost } = held("read", source.buffer);
+      programs.checkIdle("read");
+      const { id, lost } = buffers.range("read", source, bytes);
       settle();
       if (lost) throw lost;
       const { error, data } = await device.read(id, source.offset, bytes);
@@ -247,12 +214,13 @@ function backendOf(device: Device, ceiling: number | undefined, { buffers, byId,
     },
 
     async prepare<N extends OpName>(op: N, spec: Spec<N>) {
-      ready("prepare");
+      programs.checkIdle("prepare");
       return new CudaKernel(op, spec, place, (launch) => device.kernel(launch));
     },
 
     dispatch<N extends OpName>(kernel: Kernel<N>, operands: Operands<N>) {
-      if (!recording) ready("dispatch");
+      const { recording } = programs;
+      if (!recording) programs.checkIdle("dispatch");
       if (!(kernel instanceof CudaKernel)) throw new OpError("dispatch: this kernel was not prepared by this backend");
       const commands = bind(kernel as unknown as CudaKernel, operands as Given);
       if (recording) recording.dispatches++;
@@ -261,16 +229,13 @@ function backendOf(device: Device, ceiling: number | undefined, { buffers, byId,
     },
 
     record(body) {
-      ready("record");
-      const now = { commands: [] as Uint8Array[], held: new Set<Held>(), scratch: new Set<number>(), dispatches: 0 };
-      recording = now;
+      programs.checkIdle("record");
+      const now: Recording = { commands: [], buffers: new Set(), scratch: new Set(), dispatches: 0 };
       try {
-        body();
+        programs.record(now, body);
       } catch (error) {
         for (const id of now.scratch) room.drop(id);
         throw error;
-      } finally {
-        recording = undefined;
       }
       const commands = new Uint8Array(now.commands.reduce((sum, part) => sum + part.length, 0));
       let end = 0;
@@ -278,38 +243,33 @@ function backendOf(device: Device, ceiling: number | undefined, { buffers, byId,
         commands.set(part, end);
         end += part.length;
       }
-      const program: Program = { dispatches: now.dispatches };
       const id = device.id();
-      programs.set(program, { id, held: now.held, scratch: now.scratch });
       device.record(id, commands);
-      return program;
+      return programs.add(now.dispatches, now.buffers, { id, buffers: now.buffers, scratch: now.scratch });
     },
 
     replay(program) {
-      ready("replay");
-      const recorded = programs.get(program);
-      if (!recorded) throw new OpError("replay: this program was released, or is of another backend");
-      for (const { id, lost } of recorded.held) {
+      programs.checkIdle("replay");
+      const recorded = programs.replay(program);
+      for (const buffer of recorded.buffers) {
+        const { lost } = buffers.get(buffer)!;
         if (lost) {
           failure ??= lost;
           return;
         }
-        if (!byId.has(id)) throw new OpError("replay: a buffer that this program uses was freed");
       }
       device.replay(recorded.id);
     },
 
     release(program) {
-      ready("release");
-      const recorded = programs.get(program);
-      if (!recorded) throw new OpError("release: this program was released, or is of another backend");
-      programs.delete(program);
+      programs.checkIdle("release");
+      const recorded = programs.release(program);
       device.release(recorded.id);
       for (const scratchId of recorded.scratch) room.drop(scratchId);
     },
 
     async synchronise() {
-      ready("synchronise");
+      programs.checkIdle("synchronise");
       const before = failure;
       failure = undefined;
       const { error } = await device.synchronise();
@@ -317,13 +277,12 @@ function backendOf(device: Device, ceiling: number | undefined, { buffers, byId,
       if (error) throw error;
     },
 
-    memory: () => ledger.report(disposed ? ledger.live : Math.max(ledger.live, device.reserved())),
+    memory: () => buffers.report(disposed ? buffers.live : Math.max(buffers.live, device.reserved())),
 
-    resetPeak: () => ledger.resetPeak(),
+    resetPeak: () => buffers.resetPeak(),
 
     async dispose() {
-      for (const { labels } of buffers.values()) ledger.count(labels, -1);
-      buffers.clear();
+      buffers.dispose();
       byId.clear();
       programs.clear();
       disposed ??= device.close();

@@ -18,20 +18,20 @@ interface OperandPlace {
   readonly bytes: number;
 }
 
-/** A kernel with its launches, ready but for the addresses of operands. */
+/** A kernel with its encoded launches, which lack only the addresses of operands. */
 export class CudaKernel<N extends OpName = OpName> implements Kernel<N> {
   readonly op: N;
   readonly spec: Spec<N>;
   readonly operands: readonly OperandPlace[];
-  /** Of all operands that the op may have. */
+  /** The names of all operands that the op can have. */
   readonly names: ReadonlySet<string>;
   readonly #place: Omit<Place, "aligned">;
   readonly #kernelId: (launch: Launch) => number;
   readonly #encoded: [unaligned?: Encoded, aligned?: Encoded] = [];
 
   /**
-   * Throws an `OpError` where the spec breaks the catalogue or a limit of the kernels. `kernelId` makes the kernel of a
-   * launch known to the device.
+   * Checks the spec and encodes its launches. `kernelId` loads the kernel of a launch and returns its id. Throws an
+   * `OpError` if the spec violates the catalogue or a limit of the kernels.
    */
   constructor(op: N, spec: Spec<N>, place: Omit<Place, "aligned">, kernelId: (launch: Launch) => number) {
     this.op = op;
@@ -47,7 +47,7 @@ export class CudaKernel<N extends OpName = OpName> implements Kernel<N> {
     this.encoded(true);
   }
 
-  /** The launches for operands that all start at multiples of 16 bytes, or for any. */
+  /** The launches for operands that all start at multiples of 16 bytes, or for arbitrary operands. */
   encoded(aligned: boolean): Encoded {
     return (this.#encoded[Number(aligned)] ??= this.#encode(aligned));
   }

@@ -1,18 +1,18 @@
 import type { OpName, Spec } from "@ziggurat/tensor";
 
-// What a dispatch is made of: launches of kernels, as data. A plan turns a spec into launches; `encode` turns those
-// into the words that the addon reads.
+// The launches of a dispatch, as data. A plan turns a spec into launches; `encode` turns launches into the words that
+// the addon reads.
 
 /**
- * A kernel's argument: the address of an operand (null where the spec leaves it out), or a number of 4 bytes. Addresses
- * come first.
+ * An argument of a kernel: the address of an operand (null if the spec leaves the operand out), or a number of 4 bytes.
+ * Addresses come first.
  */
 export type Argument =
   | { readonly operand: string; readonly offset: number }
   | { readonly integer: number }
   | { readonly float: number };
 
-/** The name under which a launch finds its own temporary memory. */
+/** The operand name of the temporary memory of a launch. */
 export const scratch = "scratch";
 
 export const at = (operand: string, offset = 0): Argument => ({ operand, offset });
@@ -21,7 +21,7 @@ export const int = (...values: readonly (number | boolean)[]): Argument[] =>
 export const float = (...values: readonly number[]): Argument[] => values.map((value) => ({ float: value }));
 
 export interface Launch {
-  /** native/<file>.cu */
+  /** The source file is native/<file>.cu. */
   readonly file: string;
   readonly kernel: string;
   readonly grid: readonly [x: number, y?: number, z?: number];
@@ -32,8 +32,8 @@ export interface Launch {
 }
 
 /**
- * A matrix product through cuBLASLt: out[rows, outs] of x[rows, width] and weight[outs, width], which are 16-bit
- * numbers in scratch memory and an operand.
+ * A matrix product through cuBLASLt: out[rows, outs] of x[rows, width], 16-bit numbers in scratch memory, and
+ * weight[outs, width], an operand of 16-bit numbers.
  */
 export interface Product {
   readonly product: {
@@ -47,29 +47,29 @@ export interface Product {
   readonly args: readonly Argument[];
 }
 
-/** What runs for one dispatch. */
+/** The launches of one dispatch, in order. */
 export interface Work {
   readonly launches: readonly (Launch | Product)[];
   /** Bytes of temporary memory. */
   readonly scratch?: number;
 }
 
-/** What a plan may know beside its spec. */
+/** The facts that a plan may use beside its spec. */
 export interface Place {
   /** Whether all operands start at multiples of 16 bytes. */
   readonly aligned: boolean;
   readonly multiprocessors: number;
-  /** Whether the kernels for compute capability 9.0, in native/<file>.sm90a.cu, are there and run here. */
+  /** Whether the kernels of native/<file>.sm90a.cu, for compute capability 9.0, exist and run on this device. */
   readonly hopper: boolean;
-  /** Whether cuBLASLt is there. */
+  /** Whether cuBLASLt is available. */
   readonly cublasLt: boolean;
 }
 
-/** Which launches an op takes. Throws an `OpError` where a spec is beyond what the kernels can do. */
+/** Turns the spec of an op into launches. Throws an `OpError` if the kernels do not support the spec. */
 export type Plan<N extends OpName> = (spec: Required<Spec<N>>, place: Place) => Work;
 
-/** An operand's address within encoded launches: the words at `byte` get its buffer, then its offset. */
-export interface Patch {
+/** The address of an operand in encoded launches: the words at `byte` receive its buffer, then its offset. */
+interface Patch {
   readonly byte: number;
   readonly operand: string;
   readonly offset: number;
@@ -83,8 +83,8 @@ export interface Encoded {
 }
 
 /**
- * Launches as words: see `Device::launchAll` in addon/device.cc. `kernelId` makes a kernel known; `used` says which
- * operands there are.
+ * Encodes launches as words, see `Device::launchAll` in addon/commands.cc. `kernelId` loads the kernel of a launch and
+ * returns its id; `used` says whether the spec includes an operand.
  */
 export function encode(work: Work, kernelId: (launch: Launch) => number, used: (operand: string) => boolean): Encoded {
   const words: number[] = [];
@@ -94,7 +94,7 @@ export function encode(work: Work, kernelId: (launch: Launch) => number, used: (
     const addresses = launch.args.filter((argument) => "operand" in argument);
     const scalars = launch.args.slice(addresses.length);
     if (scalars.some((argument) => "operand" in argument)) throw new Error("addresses come first");
-    // The driver wants the arguments' exact size, without padding at the end.
+    // The driver expects the exact size of the arguments, without padding at the end.
     const argumentWords = 2 * addresses.length + scalars.length;
     if ("product" in launch) {
       const { rows, width, outs, half, workspace } = launch.product;
@@ -123,5 +123,5 @@ export function encode(work: Work, kernelId: (launch: Launch) => number, used: (
 }
 
 export const over = (count: number, each: number) => Math.ceil(count / each);
-/** Threads of a block that takes `items`: whole warps, at most `most`. */
+/** Threads of a block for `items` items: whole warps, at most `most` threads. */
 export const threadsFor = (items: number, most: number) => Math.min(most, Math.max(32, 32 * over(items, 32)));

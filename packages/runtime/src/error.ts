@@ -20,16 +20,24 @@ export class TemplateError extends Error {
 
 /** A value from outside as an error message shows it: short, on one line. */
 export function show(value: unknown): string {
+  const text = ArrayBuffer.isView(value) ? `${value.byteLength} bytes` : textOf(shorter(value));
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}
+
+function textOf(value: unknown): string {
   let text: string | undefined;
   try {
     // JSON has no NaN and no infinities.
     text = typeof value === "bigint" ? `${value}n` : typeof value === "number" ? String(value) : JSON.stringify(value);
   } catch {
-    // Too deep, or a circle: its kind must do.
+    // A cycle, too deep, or with a getter or toJSON that throws: its kind must do.
   }
-  text ??= String(typeof value === "object" ? Object.prototype.toString.call(value) : value);
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+  return text ?? String(typeof value === "object" ? Object.prototype.toString.call(value) : value);
 }
+
+/** The first part of a long string or list, so that showing it takes little time and memory. */
+const shorter = (value: unknown): unknown =>
+  (typeof value === "string" || Array.isArray(value)) && value.length > 100 ? value.slice(0, 100) : value;
 
 /** The message of whatever was thrown. */
 export const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error));

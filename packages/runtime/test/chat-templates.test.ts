@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
-import { chatOf, type Message, makeTokenizer, TemplateError } from "@ziggurat/runtime";
+import { type Message, TemplateError } from "@ziggurat/runtime";
 import { expect, it } from "vitest";
+import { chatOf } from "../src/text/chat.js";
+import { makeTokenizer } from "../src/text/tokenizer.js";
 
 // Chat templates of many families, against transformers: fixtures/chat-templates.py made the words, and says what they
 // stand for.

@@ -1,23 +1,23 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { checkpoint } from "@ziggurat/bench-kit/fixtures";
 import { pebble } from "@ziggurat/pebble";
 import { full } from "@ziggurat/policy";
 import {
-  chatOf,
   generate,
   loadModel,
   type Message,
   type Model,
   type ModelFiles,
-  makeTokenizer,
   memoryFiles,
   RequestError,
   Session,
   TemplateError,
 } from "@ziggurat/runtime";
 import { beforeAll, describe, expect, it } from "vitest";
+import { chatOf } from "../src/text/chat.js";
+import { makeTokenizer } from "../src/text/tokenizer.js";
 import { Transcript } from "../src/text/transcript.js";
 import { random } from "./random.js";
-import { checkpoint } from "./support/checkpoint.js";
 import { backendOf } from "./support/models.js";
 
 const user = (content: string): Message => ({ role: "user", content });

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
-import { convert, FormatError } from "@ziggurat/runtime";
+import { FormatError } from "@ziggurat/runtime";
+import { convert } from "@ziggurat/runtime/formats";
 import { bytesOf, fromBFloat16, fromFloat16, toBFloat16, toFloat16, weightLayout } from "@ziggurat/tensor";
 import { describe, expect, it } from "vitest";
 import { peaky, random } from "./random.js";

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
-import { chatOf, makeTokenizer } from "@ziggurat/runtime";
 import { describe, expect, it } from "vitest";
+import { chatOf } from "../src/text/chat.js";
 import { endTokensOf, stopIdsOf } from "../src/text/end-of-turn.js";
+import { makeTokenizer } from "../src/text/tokenizer.js";
 
 const tokens = [
   "<s>",

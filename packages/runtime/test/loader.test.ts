@@ -1,12 +1,13 @@
-import { Buffers } from "@ziggurat/cache";
-import { convert, type FileSource, memoryFiles, readGguf } from "@ziggurat/runtime";
-import { bytesOf, reference, weightLayout } from "@ziggurat/tensor";
+import { writeGguf } from "@ziggurat/bench-kit/fixtures";
+import { type FileSource, memoryFiles } from "@ziggurat/runtime";
+import { convert, readGguf } from "@ziggurat/runtime/formats";
+import { Buffers, bytesOf, reference, weightLayout } from "@ziggurat/tensor";
 import { describe, expect, it } from "vitest";
+import { llama } from "../src/families/llama.js";
 import { ggufWeights } from "../src/gguf/gguf.js";
 import { Loader } from "../src/weights/loader.js";
 import { loadMatrix, planMatrix } from "../src/weights/matrix.js";
 import { random } from "./random.js";
-import { writeGguf } from "./support/gguf.js";
 
 const [queries, keys, width, headSize] = [4096, 1280, 512, 128];
 const rowBytes = (width / 32) * 34;
@@ -47,7 +48,7 @@ async function stored(failAt = Number.POSITIVE_INFINITY) {
       return into.subarray(0, length);
     },
   };
-  const weights = ggufWeights(await readGguf(source, "a.gguf"), "llama", headSize);
+  const weights = ggufWeights(await readGguf(source, "a.gguf"), llama.gguf!, headSize);
   Object.assign(seen, { reads: 0, most: 0, together: 0 });
   return { weights, seen, blocks };
 }
@@ -103,7 +104,7 @@ describe("Loader", () => {
         { name: "output.weight", shape: [count, wide], type: 8, bytes },
       ]),
     });
-    const weights = ggufWeights(await readGguf((await file.open("a"))!, "a.gguf"), "llama", headSize);
+    const weights = ggufWeights(await readGguf((await file.open("a"))!, "a.gguf"), llama.gguf!, headSize);
     const backend = reference();
     const loader = new Loader(backend, () => {});
     const { slice } = loadMatrix(

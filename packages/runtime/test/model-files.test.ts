@@ -2,23 +2,24 @@ import { readFileSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { checkpoint, HubServer } from "@ziggurat/bench-kit/fixtures";
 import {
   ConfigError,
   DownloadError,
   FormatError,
   loadModel,
-  logProbabilities,
   type ModelSource,
   modelFiles,
   openModel,
   RequestError,
+  remote,
 } from "@ziggurat/runtime";
+import { logProbabilities } from "@ziggurat/runtime/evaluate";
 import { file, folder } from "@ziggurat/runtime/node";
 import { reference } from "@ziggurat/tensor";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { checkpoint } from "./support/checkpoint.js";
 import { ggufOf, ggufPartsOf } from "./support/convert-checkpoint.js";
-import { HubServer } from "./support/hub-server.js";
 
 // Whatever people have of a model, as it is given to loadModel.
 
@@ -218,6 +219,81 @@ describe("remote", () => {
     await expect(source.read(0, 8)).rejects.toThrow(DownloadError);
   });
 
+  it("asks once more, past the cache, if an answer does not fit", async () => {
+    const wanted = await bytesOf("model.safetensors");
+    const source = await weights();
+    let fits = true;
+    const past: boolean[] = [];
+    server.trouble = (_, response, request) => {
+      const [, from, to] = /bytes=(\d+)-(\d+)/.exec(request.headers.range!)!;
+      past.push(request.headers["cache-control"] === "no-cache");
+      if (fits && past.at(-1)) return false;
+      response.writeHead(206, { "content-range": `bytes ${from}-${to}/${wanted.length}` });
+      response.end(wanted.subarray(Number(from), Number(to) + 2));
+      return true;
+    };
+    expect(await source.read(40, 8)).toEqual(wanted.slice(40, 48));
+    expect(past).toEqual([false, true]);
+    expect(await source.read(40, 8)).toEqual(wanted.slice(40, 48));
+    expect(past).toEqual([false, true, true]);
+    fits = false;
+    await expect(source.read(40, 8)).rejects.toThrow(
+      /^http:\/\/127\.0\.0\.1:\d+\/plain\/model\.safetensors: more came than the 8 bytes from byte 40 on$/,
+    );
+  });
+
+  it.each([
+    ["compressed", { "content-encoding": "gzip" }, gzipSync("x")],
+    ["of more bytes", {}, Buffer.from("xyz")],
+  ])("is opened past the cache, if its first byte comes %s", async (_, headers, body) => {
+    const wanted = await bytesOf("model.safetensors");
+    let fits = true;
+    server.trouble = (_, response, request) => {
+      if (fits && request.headers["cache-control"] === "no-cache") return false;
+      // The size is that of something else, too.
+      response.writeHead(206, { ...headers, "content-range": "bytes 0-0/77" }).end(body);
+      return true;
+    };
+    const source = await weights();
+    expect(source.size).toBe(wanted.length);
+    expect(await source.read(40, 8)).toEqual(wanted.slice(40, 48));
+    fits = false;
+    await expect(weights()).rejects.toThrow(
+      /model\.safetensors: http.* answers a range with other bytes than it was as/,
+    );
+  });
+
+  it("names the one file of a URL once in errors", async () => {
+    server.files.set("m.gguf", gguf);
+    const source = (await remote(`${server.url}/plain/m.gguf?x=1`).open("m.gguf"))!;
+    await expect(source.read(gguf.length, 1)).rejects.toThrow(
+      /^http:\/\/127\.0\.0\.1:\d+\/plain\/m\.gguf: cannot read/,
+    );
+  });
+
+  it("gives up a file without an end", async () => {
+    vi.spyOn(globalThis, "fetch").mockImplementation(async () => {
+      const chunk = new Uint8Array(2 ** 28);
+      return new Response(new ReadableStream({ pull: (to) => to.enqueue(chunk) }));
+    });
+    await expect(weights()).rejects.toThrow(
+      /has more than 2147483648 bytes, and its server does not answer ranges; download it first/,
+    );
+    vi.restoreAllMocks();
+  });
+
+  it.each<[() => unknown, RegExp]>([
+    [
+      () => remote("https://host/", { header: {} } as never),
+      /^remote: no option is called "header"; there are headers/,
+    ],
+    [() => remote("https://host/", { signal: 1 } as never), /^signal is 1; it must be an AbortSignal/],
+    [() => remote("m.gguf"), /^"m\.gguf" is no URL that begins with http/],
+    [() => remote("file:///m.gguf"), /is no URL that begins with http/],
+  ])("refuses what it does not know: %s", (call, message) => {
+    expect(call).toThrow(message);
+  });
+
   it("asks again for what a cut connection or a busy server left out, but not without end", async () => {
     const wanted = await bytesOf("model.safetensors");
     const source = await weights();
@@ -289,7 +365,7 @@ describe("on a page", () => {
     await expect(readdir(join(path, "cache"))).rejects.toThrow(/ENOENT/);
   });
 
-  it("nothing that index.ts imports needs Node", () => {
+  it("nothing that the entries but node.ts import needs Node", () => {
     const seen = new Set<string>();
     const outside = new Set<string>();
     const walk = (file: URL) => {
@@ -301,11 +377,10 @@ describe("on a page", () => {
         else outside.add(specifier!);
       }
     };
-    walk(new URL("../src/index.ts", import.meta.url));
+    for (const entry of ["index", "evaluate", "formats", "families"])
+      walk(new URL(`../src/${entry}.ts`, import.meta.url));
     expect(seen.size).toBeGreaterThan(50);
-    expect([...outside].filter((name) => !name.startsWith("@ziggurat/")).sort()).toEqual([
-      "@huggingface/jinja",
-    ]);
+    expect([...outside].filter((name) => !name.startsWith("@ziggurat/")).sort()).toEqual(["@huggingface/jinja"]);
   });
 });
 
@@ -316,6 +391,42 @@ describe("on disk", () => {
     expect(await file(join(path, "m.gguf")).open("config.json")).toBeUndefined();
     expect(await file(join(path, Object.keys(parts)[1]!)).list!()).toEqual(Object.keys(parts));
     expect((await folder(path).list!()).length).toBe(5);
+  });
+});
+
+describe("options", () => {
+  const backend = reference();
+  it.each<[() => Promise<unknown>, RegExp]>([
+    [
+      () => loadModel(checkpoint().files, { backend, weigths: "q8_0" } as never),
+      /^loadModel: no option is called "weigths"; there are backend, weights, rows, families, contextLength, onDownload, /,
+    ],
+    [() => loadModel(checkpoint().files, undefined as never), /^loadModel: the options are undefined; they must be an/],
+    [() => openModel(checkpoint().files, { backend } as never), /^openModel: no option is called "backend"/],
+    [() => modelFiles("a", { onDownload() {} } as never), /^modelFiles: no option is called "onDownload"/],
+    [() => loadModel(checkpoint().files, {} as never), /^backend is undefined; it must be such as await cpu\(\)$/],
+    [
+      () => loadModel(checkpoint().files, { backend: Promise.resolve(backend) } as never),
+      /^backend is a promise; await cpu\(\)$/,
+    ],
+    [
+      () => loadModel(checkpoint().files, { backend, onProgress: 5 } as never),
+      /^onProgress is 5; it must be a function$/,
+    ],
+    [
+      () => loadModel(checkpoint().files, { backend, onDownload: {} } as never),
+      /^onDownload is \{\}; it must be a func/,
+    ],
+    [
+      () => loadModel(checkpoint().files, { backend, signal: {} } as never),
+      /^signal is \{\}; it must be an AbortSignal/,
+    ],
+    [() => modelFiles("a", { signal: 1 } as never), /^signal is 1; it must be an AbortSignal/],
+    [() => modelFiles("a", { onProgress: 1 } as never), /^onProgress is 1; it must be a function/],
+  ])("that are wrong are refused: %s", async (call, message) => {
+    await expect(call()).rejects.toThrow(message);
+    await expect(call()).rejects.toThrow(RequestError);
+    expect(backend.memory().live).toBe(0);
   });
 });
 

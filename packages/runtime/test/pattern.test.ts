@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
-import { makeTokenizer } from "@ziggurat/runtime";
 import { describe, expect, it } from "vitest";
 import { Pattern } from "../src/text/regex/pattern.js";
 import { PatternError } from "../src/text/regex/syntax.js";
+import { makeTokenizer } from "../src/text/tokenizer.js";
 import { drain } from "../src/text/tokenizers/field.js";
 
 interface Fixture {

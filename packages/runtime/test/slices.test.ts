@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
-import { makeTokenizer } from "@ziggurat/runtime";
 import { expect, it } from "vitest";
+import { makeTokenizer } from "../src/text/tokenizer.js";
 
 const pebble = (file: string) =>
   JSON.parse(readFileSync(new URL(`../../pebble/files/${file}`, import.meta.url), "utf8"));

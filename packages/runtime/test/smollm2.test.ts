@@ -1,11 +1,13 @@
 import { readFileSync } from "node:fs";
 import { cpu } from "@ziggurat/cpu";
 import { full } from "@ziggurat/policy";
-import { chatOf, generate, loadModel, logProbabilities, type Model, openModel, Session } from "@ziggurat/runtime";
+import { generate, loadModel, type Model, openModel, Session } from "@ziggurat/runtime";
+import { logProbabilities } from "@ziggurat/runtime/evaluate";
 import { file } from "@ziggurat/runtime/node";
 import type { RowDType, WeightDType } from "@ziggurat/tensor";
 import { describe, expect } from "vitest";
 import { models, testWith } from "../../../scripts/requirements.js";
+import { chatOf } from "../src/text/chat.js";
 
 // A real model against what transformers makes of the same file; reference.json beside it says how that was made.
 

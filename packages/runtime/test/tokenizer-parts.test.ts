@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { makeTokenizer, TokenizerError } from "@ziggurat/runtime";
+import { TokenizerError } from "@ziggurat/runtime";
 import { describe, expect, it } from "vitest";
+import { makeTokenizer } from "../src/text/tokenizer.js";
 
 // Every part that tokenizer.json can hold, with every option, against the reference library:
 // fixtures/tokenizer-parts.py made the words, and says what they stand for.

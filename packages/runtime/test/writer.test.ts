@@ -1,6 +1,6 @@
-import { makeTokenizer } from "@ziggurat/runtime";
 import { describe, expect, it } from "vitest";
 import { Writer } from "../src/engine/writer.js";
+import { makeTokenizer } from "../src/text/tokenizer.js";
 import { random } from "./random.js";
 
 const tokens = ["a", "b", "ab", "ba", "aba", "bb", "aabb", "c", "<e>"];

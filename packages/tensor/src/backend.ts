@@ -55,8 +55,6 @@ export interface BackendInfo {
 
 export interface Backend {
   readonly info: BackendInfo;
-  /** Whether this backend has the op; every backend has all that are not marked `fused` in the catalogue. */
-  has(op: OpName): boolean;
   /**
    * Zeroed bytes, counted under `label`; or under several labels whose bytes add up to `bytes`. Where there is no
    * memory for them they are lost.

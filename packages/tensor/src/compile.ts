@@ -45,12 +45,9 @@ export async function compile(
   const places = new Map<Node, Slice>();
   const owned: Buffer[] = [];
   const idle: Buffer[] = [];
-  const rootOf = (node: Node): Node => (node.what.op === "view" ? rootOf(node.inputs[0]!) : node);
   const users = new Map<Node, number>();
-  for (const node of nodes)
-    if (node.what.op !== "view")
-      for (const from of node.inputs) users.set(rootOf(from), (users.get(rootOf(from)) ?? 0) + 1);
-  for (const out of outputs) users.set(rootOf(out), Number.POSITIVE_INFINITY);
+  for (const node of nodes) for (const from of node.inputs) users.set(from, (users.get(from) ?? 0) + 1);
+  for (const out of outputs) users.set(out, Number.POSITIVE_INFINITY);
 
   const place = (node: Node): Slice => {
     const bytes = bytesOf("f32", node.shape);
@@ -67,16 +64,12 @@ export async function compile(
       places.set(node, slice);
       continue;
     }
-    if (node.what.op === "view") {
-      places.set(node, places.get(node.inputs[0]!)!);
-      continue;
-    }
     const out = place(node);
     places.set(node, out);
     const operands = node.inputs.map((from) => places.get(from)!);
     steps.push(await prepareNode(backend, node, operands, length, out));
-    for (const from of new Set(node.inputs.map(rootOf))) {
-      const left = (users.get(from) ?? 0) - node.inputs.filter((x) => rootOf(x) === from).length;
+    for (const from of new Set(node.inputs)) {
+      const left = users.get(from)! - node.inputs.filter((x) => x === from).length;
       users.set(from, left);
       if (left === 0 && from.what.op !== "input") idle.push(places.get(from)!.buffer);
     }

@@ -8,9 +8,9 @@ export type {
   Program,
   Slice,
 } from "./backend.js";
+export { BufferTable } from "./buffer-table.js";
+export { Buffers } from "./buffers.js";
 export {
-  type Access,
-  type Catalogue,
   catalogue,
   type OperandRule,
   type Operands,
@@ -21,7 +21,6 @@ export {
   type Spec,
 } from "./catalogue.js";
 export { checkOperands, checkSpec, OpError, operandIsUsed } from "./check.js";
-export { type Allocator, type Bindings, type Compiled, compile } from "./compile.js";
 export {
   blockSize,
   bytesOf,
@@ -36,18 +35,9 @@ export {
   weightLayout,
 } from "./dtype.js";
 export { BufferError, OutOfMemoryError } from "./error.js";
-export {
-  asNode,
-  type HeadCounts,
-  input,
-  inputsOf,
-  type Node,
-  type NodeOp,
-  needsTextOrder,
-  topological,
-} from "./graph.js";
 export { fromBFloat16, fromFloat16, toBFloat16, toFloat16 } from "./half.js";
-export { Ledger, labelsOf } from "./memory.js";
+export { labelsOf } from "./memory.js";
+export { ProgramTable } from "./program-table.js";
 export { type ReferenceOptions, reference } from "./reference/backend.js";
 export { randomUniform } from "./reference/random.js";
-export { type Reduction, ShapeError, type Tensor } from "./tensor.js";
+export { type Axis, type Reduction, ShapeError, type Tensor } from "./tensor.js";

@@ -1,4 +1,5 @@
-import { compile, type Node, randomUniform, reference, ShapeError } from "@ziggurat/tensor";
+import { randomUniform, reference, ShapeError } from "@ziggurat/tensor";
+import { compile, type Node } from "@ziggurat/tensor/expression";
 import { describe, expect, it } from "vitest";
 import { evaluate, inputs } from "./evaluate.js";
 
@@ -43,11 +44,29 @@ describe("expressions, compiled", () => {
   it("KeyDiff: keys unlike the mean of the real rows' directions", async () => {
     const values = { keys: { shape: [2, 3, 2], data: [3, 4, 0, 2, 5, 0, 1, 0, 0, 7, 99, 99] } };
     const { keys } = inputs(values, counts);
-    const unit = keys.div(keys.norm(2));
-    const score = unit.mul(unit.mean(1)).sum(2).squeeze(2).neg();
+    const unit = keys.div(keys.norm("size"));
+    const score = unit.mul(unit.mean("rows")).sum("size").neg();
     const { numbers } = await evaluate([score], values, [3, 2]);
     // Head 0: directions (.6, .8), (0, 1), (1, 0), their mean (1.6, 1.8) / 3. Head 1: (1, 0), (0, 1), mean (.5, .5).
     expect(round(numbers[0]!.slice(0, 5))).toEqual(round([-2.4 / 3, -1.8 / 3, -1.6 / 3, -0.5, -0.5]));
+  });
+
+  it("rows against keys: weights of rows, from either side", async () => {
+    const values = {
+      keys: { shape: [2, 2, 2], data: [1, 2, 3, 4, 5, 6, 7, 8] },
+      weight: { shape: [2, 2], data: [1, 10, 100, 1000] },
+    };
+    const { keys, weight } = inputs(values, counts);
+    const { numbers } = await evaluate(
+      [keys.mul(weight), weight.sub(keys), weight.gt(10).where(keys, weight)],
+      values,
+      [2, 2],
+    );
+    expect(numbers).toEqual([
+      [1, 2, 30, 40, 500, 600, 7000, 8000],
+      [0, -1, 7, 6, 95, 94, 993, 992],
+      [1, 1, 10, 10, 5, 6, 7, 8],
+    ]);
   });
 
   it("StreamingLLM: sinks and the newest stay, the rest by position", async () => {
@@ -70,11 +89,22 @@ describe("expressions, compiled", () => {
     expect(numbers[0]).toEqual([randomUniform(3, 5), randomUniform(3, 6), randomUniform(4, 5), randomUniform(4, 6)]);
   });
 
+  it("computes a node once, however many use it", async () => {
+    const values = { x: { shape: [2, 2], data: [1, 2, 3, 4] } };
+    const next = inputs(values, counts).x.add(1);
+    const { numbers, dispatches } = await evaluate([next.mul(next), next], values, [2, 2]);
+    expect(numbers).toEqual([
+      [4, 9, 16, 25],
+      [2, 3, 4, 5],
+    ]);
+    expect(dispatches).toBe(2);
+  });
+
   it("an output that is an input stays where it is", async () => {
     const values = { x: { shape: [2, 2], data: [1, 2, 3, 4] } };
     const { x } = inputs(values, counts);
-    const { numbers, temporary } = await evaluate([x, x.unsqueeze(2), x.avgPool(1)], values, [2, 2]);
-    expect(numbers).toEqual([values.x.data, values.x.data, values.x.data]);
+    const { numbers, temporary } = await evaluate([x, x.avgPool(1)], values, [2, 2]);
+    expect(numbers).toEqual([values.x.data, values.x.data]);
     expect(temporary).toBe(0);
   });
 
@@ -126,8 +156,8 @@ describe("temporaries", () => {
           [x.mul(0.5), xs.map((p) => Math.fround(p * 0.5))],
           [x.neg(), xs.map((p) => -p)],
           [x.lt(y).where(x, y), both(Math.min)],
-          [x.unsqueeze(2).squeeze(2).abs(), xs.map(Math.abs)],
-          [x.add(x.max(1)), xs.map((p, at) => Math.fround(p + most(Math.floor(at / 3))))],
+          [x.abs(), xs.map(Math.abs)],
+          [x.add(x.max("rows")), xs.map((p, at) => Math.fround(p + most(Math.floor(at / 3))))],
         ];
         pool.push(made[int(made.length)]!);
       }

@@ -1,11 +1,12 @@
-import { compile, type HeadCounts, input, type Node, reference } from "@ziggurat/tensor";
+import { reference } from "@ziggurat/tensor";
+import { compile, type HeadCounts, input, type Node } from "@ziggurat/tensor/expression";
 
 export interface Values {
   readonly shape: readonly number[];
   readonly data: readonly number[];
 }
 
-/** Numbers of several expressions, on the reference backend, and the bytes of temporaries that it took. */
+/** Numbers of several expressions, on the reference backend, the bytes of its temporaries and its dispatches. */
 export async function evaluate(
   outputs: readonly Node[],
   values: Readonly<Record<string, Values>>,
@@ -35,11 +36,12 @@ export async function evaluate(
     const bytes = await backend.read(slice, 4 * outputs[i]!.shape.reduce((a, b) => a * b, 1));
     numbers.push([...new Float32Array(bytes.buffer)]);
   }
+  const { dispatches } = program;
   backend.release(program);
   plan.free();
   if ((backend.memory().labels.temporary?.live ?? 0) !== 0)
     throw new RangeError("a plan that is freed left temporaries behind");
-  return { numbers, temporary };
+  return { numbers, temporary, dispatches };
 }
 
 /** Inputs of an expression by their values. */

@@ -1,9 +1,8 @@
 import type { Backend } from "@ziggurat/tensor";
-// Not by the package's name, whose entry needs vitest.
-import { cases } from "../../testing/src/cases/index.js";
-import { runCase } from "../../testing/src/run-case.js";
+// Imported by path, because the entry of the package needs vitest.
+import { cases, runCase } from "@ziggurat/testing/cases";
 
-/** Every case of `ops`, or of all, once; prints those that fail. Returns how many. */
+/** Runs every case of `ops`, or of all ops, once. Prints and counts the failures. */
 export async function conformance(name: string, backend: Backend, ops: readonly string[]): Promise<number> {
   const since = performance.now();
   const failures: string[] = [];

@@ -8,21 +8,25 @@ import { cost } from "./cost.js";
 import { decode, load } from "./decode.js";
 import { attention, matrix } from "./matrix.js";
 import { peerOf } from "./peer.js";
+import { attentionOfTile, products } from "./prefill.js";
 import { profileModel } from "./profile.js";
 
-const help = `node bench.mjs COMMAND... [--webgpu FOLDER] [--dawn FLAG]... [--op NAME]... [--shape pebble|smol|1b|8b] [--weights bf16] [--tokens 8192] [--rounds 3]
+const help = `node bench.mjs COMMAND... [--webgpu FOLDER] [--dawn FLAG]... [--op NAME]...
+  [--shape pebble|smol|1b|8b] [--weights bf16] [--tokens 8192] [--rounds 3]
 
   conformance  every op against the float64 reference, with each optional feature masked in turn
   matrix       matrix products alone
   attention    attention alone
+  prefill      the products, attention and watch sums of a prefill alone
   profile      microseconds and dispatches of every op, in a prefill and in a decode step
   decode       prefill and decode of a model of random weights, with the full cache and 12 % of it
-  cost         what policies add to a prefill of random weights, and the bytes that they hold
+  cost         prefills of random weights under each policy, and the bytes of their caches
 
   --unmasked   conformance with all features only
-  --peer       a file of JSON lines { file, depth, prefill, decode } of another program, to set beside; file names hold SHAPE-WEIGHTS
+  --peer       a file of JSON lines { file, depth, prefill, decode } of another program, to compare with;
+               names of its model files contain SHAPE-WEIGHTS
   --webgpu     the folder of the npm package webgpu, default the installed one
-  --dawn       what create() takes, such as enable-dawn-features=skip_validation`;
+  --dawn       a flag for create(), such as enable-dawn-features=skip_validation`;
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -79,7 +83,10 @@ for (const command of positionals) {
   console.log(`${command} on ${backend.info.device}, ${JSON.stringify(backend.info.features)}`);
   if (command === "matrix") await matrix(backend);
   else if (command === "attention") await attention(backend);
-  else if (command === "cost") await cost(backend, values.shape, values.weights as WeightDType, tokens);
+  else if (command === "prefill") {
+    await products(backend);
+    await attentionOfTile(backend);
+  } else if (command === "cost") await cost(backend, values.shape, values.weights as WeightDType, tokens);
   else if (command === "decode") {
     const peer = peerOf(values.peer, values.shape, values.weights, tokens);
     await decode(backend, values.shape, values.weights as WeightDType, tokens, {

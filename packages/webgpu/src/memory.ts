@@ -1,38 +1,27 @@
-import {
-  type Buffer,
-  BufferError,
-  Ledger,
-  labelsOf,
-  type MemoryReport,
-  OutOfMemoryError,
-  type Slice,
-} from "@ziggurat/tensor";
+import { type Buffer, BufferTable, labelsOf, type MemoryReport, OutOfMemoryError } from "@ziggurat/tensor";
 import { padded } from "./binding.js";
 import type { Failures } from "./failures.js";
 import type { Stream } from "./stream.js";
 import { usage } from "./usage.js";
 
-/** What a buffer holds: its bytes on the device, or why it has none. */
+/** The memory of a buffer on the device, or the error that left it without. */
 interface Held {
-  labels: Readonly<Record<string, number>>;
   place: GPUBuffer | OutOfMemoryError;
 }
 
-/** The buffers of one device, counted. */
+/** The buffers of one device. */
 export class Memory {
   readonly #device: GPUDevice;
   readonly #stream: Stream;
   readonly #failures: Failures;
   readonly #maxBytes: number;
-  readonly #ledger = new Ledger();
-  readonly #buffers = new Map<Buffer, Held>();
-  /** What the device still has to answer. */
+  readonly buffers = new BufferTable<Held>();
+  /** Allocations that the device has not yet confirmed. */
   readonly #questions = new Set<Promise<void>>();
-  /** What kernels leave for their next stage; grows. Older ones live on while a program may use them. */
+  /** Results that a stage leaves for the next one of its op. It grows; older ones stay while a program may use them. */
   #scratch: GPUBuffer | undefined;
   readonly #retired: GPUBuffer[] = [];
   #reserved: number;
-  #frees = 0;
 
   constructor(device: GPUDevice, stream: Stream, failures: Failures, maxBytes: number) {
     this.#device = device;
@@ -42,31 +31,7 @@ export class Memory {
     this.#reserved = stream.bytes;
   }
 
-  /** Counts up with every buffer that is freed. */
-  get frees(): number {
-    return this.#frees;
-  }
-
-  has(buffer: Buffer): boolean {
-    return this.#buffers.has(buffer);
-  }
-
-  /** The bytes of a buffer; undefined where it was freed, or is another backend's. */
-  place(buffer: Buffer): GPUBuffer | OutOfMemoryError | undefined {
-    return this.#buffers.get(buffer)?.place;
-  }
-
-  /** The bytes behind a slice. Throws a `BufferError` where they are not there. */
-  range(what: string, { buffer, offset }: Slice, bytes: number): GPUBuffer | OutOfMemoryError {
-    if (!(offset % 4 === 0 && offset >= 0 && bytes >= 0 && offset + bytes <= buffer.bytes)) {
-      throw new BufferError(
-        `${what}: ${bytes} bytes from byte ${offset} (a multiple of 4) are not in a buffer of ${buffer.bytes}`,
-      );
-    }
-    return this.#held(what, buffer).place;
-  }
-
-  /** Memory of the backend's own, for `destroy`. */
+  /** Creates a buffer for the backend itself; release it with {@link destroy}. */
   create(size: number, purpose: number): GPUBuffer {
     const buffer = this.#device.createBuffer({ size, usage: purpose });
     this.#reserved += size;
@@ -81,20 +46,18 @@ export class Memory {
 
   allocate(bytes: number, label: string | Readonly<Record<string, number>>): Buffer {
     const labels = labelsOf(bytes, label);
-    const buffer: Buffer = { bytes };
     const names = Object.keys(labels).join(", ");
-    const entry: Held = { labels, place: new OutOfMemoryError(`allocate: ${bytes} bytes for ${names}`) };
-    this.#buffers.set(buffer, entry);
-    this.#ledger.count(labels, 1);
-    const before = () => this.#ledger.live - bytes;
+    const entry: Held = { place: new OutOfMemoryError(`allocate: ${bytes} bytes for ${names}`) };
+    const buffer = this.buffers.add(bytes, labels, entry);
+    const before = () => this.buffers.live - bytes;
     const { maxBufferSize } = this.#device.limits;
-    if (padded(bytes) > maxBufferSize || this.#ledger.live > this.#maxBytes) {
+    if (padded(bytes) > maxBufferSize || this.buffers.live > this.#maxBytes) {
       const bound =
         padded(bytes) > maxBufferSize
           ? `a buffer of this device holds ${maxBufferSize}`
           : `of ${this.#maxBytes} in use`;
       this.#refuse(
-        entry,
+        buffer,
         new OutOfMemoryError(`allocate: ${bytes} bytes for ${names}, with ${before()} in use; ${bound}`),
       );
       return buffer;
@@ -104,10 +67,10 @@ export class Memory {
     entry.place = place;
     this.#ask(
       this.#device.popErrorScope().then((error) => {
-        if (!error || !this.#buffers.has(buffer)) return;
+        if (!error || !this.buffers.has(buffer)) return;
         this.destroy(place);
         this.#refuse(
-          entry,
+          buffer,
           new OutOfMemoryError(`allocate: ${bytes} bytes for ${names}, with ${before()} in use: ${error.message}`),
         );
       }),
@@ -116,14 +79,11 @@ export class Memory {
   }
 
   free(buffer: Buffer): void {
-    const { labels, place } = this.#held("free", buffer);
-    this.#ledger.count(labels, -1);
-    this.#buffers.delete(buffer);
-    this.#frees++;
+    const { place } = this.buffers.remove("free", buffer);
     if (!(place instanceof OutOfMemoryError)) this.destroy(place);
   }
 
-  /** Memory of `bytes` that stages of one op share. `kept`: whether a program may use the one before. */
+  /** At least `bytes` of memory that stages of one op share. `kept`: whether a program may use the previous one. */
   scratch(bytes: number, kept: boolean): GPUBuffer | undefined {
     if (bytes === 0 || (this.#scratch && this.#scratch.size >= bytes)) return this.#scratch;
     if (this.#scratch && kept) this.#retired.push(this.#scratch);
@@ -132,43 +92,30 @@ export class Memory {
     return this.#scratch;
   }
 
-  /** Once no program is left. */
+  /** Destroys replaced scratch memory. Call it when no program is left. */
   dropRetired(): void {
     for (const buffer of this.#retired.splice(0)) this.destroy(buffer);
   }
 
-  /** Resolves when the device has said whether it has the memory asked for so far. */
+  /** Resolves when the device has confirmed or refused all allocations so far. */
   async answered(): Promise<void> {
     await Promise.all(this.#questions);
   }
 
   report(): MemoryReport {
-    return this.#ledger.report(this.#reserved);
+    return this.buffers.report(this.#reserved);
   }
 
-  resetPeak(): void {
-    this.#ledger.resetPeak();
-  }
-
-  /** Every buffer is gone, with the device. */
-  clear(): void {
-    for (const { labels } of this.#buffers.values()) this.#ledger.count(labels, -1);
-    this.#buffers.clear();
+  /** Forgets every buffer, because the device was destroyed. */
+  dispose(): void {
+    this.buffers.dispose();
     this.#reserved = 0;
   }
 
-  #held(what: string, buffer: Buffer): Held {
-    const found = this.#buffers.get(buffer);
-    if (!found)
-      throw new BufferError(`${what}: this buffer of ${buffer.bytes} bytes was freed, or is of another backend`);
-    return found;
-  }
-
-  /** Takes back what the ledger counted, of a buffer that the device could not give. */
-  #refuse(entry: Held, error: OutOfMemoryError): void {
-    this.#ledger.count(entry.labels, -1);
-    entry.labels = {};
-    entry.place = error;
+  /** Marks a buffer lost that the device could not allocate, and takes its bytes back from the count. */
+  #refuse(buffer: Buffer, error: OutOfMemoryError): void {
+    this.buffers.uncount(buffer);
+    this.buffers.get(buffer)!.place = error;
     this.#failures.note(error);
   }
 

@@ -1,4 +1,4 @@
-import { type Buffer, OpError, type OutOfMemoryError, type Program } from "@ziggurat/tensor";
+import { type OutOfMemoryError, type Program, ProgramTable } from "@ziggurat/tensor";
 import { type Call, fuse } from "./fuse.js";
 import type { Memory } from "./memory.js";
 import { uniformBytes } from "./pipelines.js";
@@ -10,22 +10,18 @@ import { usage } from "./usage.js";
 interface Recorded {
   readonly commands: readonly Bound[];
   readonly uniforms: GPUBuffer;
-  readonly buffers: ReadonlySet<Buffer>;
-  /** The count of frees at which its buffers were last seen to be there. */
-  checked: number;
-  /** Whether a command's operands could not be allocated. */
+  /** The error if an operand of a command could not be allocated. */
   readonly failed: OutOfMemoryError | undefined;
 }
 
-/** Recorded programs: bind groups and uniforms are made once. */
+/** The recorded programs, whose bind groups and uniforms are created once. */
 export class Programs {
   readonly #device: GPUDevice;
   readonly #stream: Stream;
   readonly #memory: Memory;
-  readonly #programs = new Map<Program, Recorded>();
+  readonly #table: ProgramTable<Recorded, Call[]>;
   readonly #resolver: Resolver;
   readonly #traits: Traits;
-  #recording: Call[] | undefined;
 
   constructor(device: GPUDevice, traits: Traits, stream: Stream, memory: Memory, resolver: Resolver) {
     this.#device = device;
@@ -33,76 +29,60 @@ export class Programs {
     this.#resolver = resolver;
     this.#stream = stream;
     this.#memory = memory;
+    this.#table = new ProgramTable(memory.buffers);
   }
 
-  /** Where dispatches go while a program is recorded. */
+  /** Throws if calls other than `dispatch` are not allowed now. */
+  checkIdle(what: string): void {
+    this.#table.checkIdle(what);
+  }
+
+  /** The dispatches so far of the program that is being recorded; undefined if none is. */
   get recording(): Call[] | undefined {
-    return this.#recording;
+    return this.#table.recording;
   }
 
-  /** Whether scratch memory of before may still be used. */
+  /** Whether a program may still use earlier scratch memory. */
   get keep(): boolean {
-    return this.#programs.size > 0 || this.#recording !== undefined;
+    return this.#table.size > 0 || this.recording !== undefined;
   }
 
   record(body: () => void): Program {
     const recording: Call[] = [];
-    this.#recording = recording;
     const commands: Command[] = [];
     let failed: OutOfMemoryError | undefined;
-    try {
-      body();
-      for (const { kernel, operands } of fuse(recording, this.#traits)) {
-        const resolved = this.#resolver.resolve(kernel, operands, true);
-        if (resolved instanceof Error) failed ??= resolved;
-        else commands.push(...resolved);
-      }
-    } finally {
-      this.#recording = undefined;
+    this.#table.record(recording, body);
+    for (const { kernel, operands } of fuse(recording, this.#traits)) {
+      const resolved = this.#resolver.resolve(kernel, operands, true);
+      if (resolved instanceof Error) failed ??= resolved;
+      else commands.push(...resolved);
     }
     const buffers = new Set(
       recording.flatMap(({ operands }) => Object.values(operands).flatMap((slice) => (slice ? [slice.buffer] : []))),
     );
-    const program: Program = { dispatches: commands.length };
     const slots = new Uint32Array((Math.max(1, commands.length) * uniformBytes) / 4);
     commands.forEach(({ uniforms }, slot) => slots.set(uniforms, (slot * uniformBytes) / 4));
     const uniforms = this.#memory.create(slots.byteLength, usage.uniform | usage.copyTarget);
     this.#device.queue.writeBuffer(uniforms, 0, slots);
     const bound = commands.map((command, slot) => this.#stream.bind(command, uniforms, slot * uniformBytes));
-    this.#programs.set(program, { commands: bound, uniforms, buffers, checked: this.#memory.frees, failed });
-    return program;
+    return this.#table.add(commands.length, buffers, { commands: bound, uniforms, failed });
   }
 
-  /** Enqueues a program. Returns why it cannot run, where its operands were never allocated. */
+  /** Enqueues a program. Returns the error if one of its operands was never allocated. */
   replay(program: Program): OutOfMemoryError | undefined {
-    const recorded = this.#find("replay", program);
-    const { frees } = this.#memory;
-    if (recorded.checked !== frees) {
-      for (const buffer of recorded.buffers) {
-        if (!this.#memory.has(buffer))
-          throw new OpError(`replay: a buffer of ${buffer.bytes} bytes that this program uses was freed`);
-      }
-      recorded.checked = frees;
-    }
+    const recorded = this.#table.replay(program);
     if (!recorded.failed) for (const command of recorded.commands) this.#stream.encode(command);
     return recorded.failed;
   }
 
   release(program: Program): void {
-    const { uniforms, commands } = this.#find("release", program);
-    this.#programs.delete(program);
+    const { uniforms, commands } = this.#table.release(program);
     this.#memory.destroy(uniforms);
     for (const { copies } of commands) for (const { target } of copies) this.#stream.destroy(target);
-    if (this.#programs.size === 0) this.#memory.dropRetired();
+    if (this.#table.size === 0) this.#memory.dropRetired();
   }
 
   clear(): void {
-    this.#programs.clear();
-  }
-
-  #find(what: string, program: Program): Recorded {
-    const found = this.#programs.get(program);
-    if (!found) throw new OpError(`${what}: this program was released, or is of another backend`);
-    return found;
+    this.#table.clear();
   }
 }

@@ -1,17 +1,8 @@
-import {
-  type Backend,
-  BufferError,
-  type Kernel,
-  OpError,
-  type OpName,
-  OutOfMemoryError,
-  type Spec,
-} from "@ziggurat/tensor";
+import { type Backend, type Kernel, type OpName, OutOfMemoryError, type Spec } from "@ziggurat/tensor";
 import { usualGroups } from "./binding.js";
 import { reported, WebGpuError } from "./error.js";
 import { Failures } from "./failures.js";
 import { WebGpuKernel } from "./kernel.js";
-import { kernels } from "./kernels/index.js";
 import { Memory } from "./memory.js";
 import type { WebGpuOptions } from "./options.js";
 import { Pace } from "./pace.js";
@@ -24,18 +15,18 @@ import { Stream } from "./stream.js";
 import { mapRead, usage } from "./usage.js";
 
 /**
- * Rows of a prefill's matrix products: enough for tiles to keep a GPU busy, the more where bindings are large; in
- * software, where nothing is idle, fewer.
+ * Rows of a prefill's matrix products: enough tiles to keep a GPU busy, and more if bindings are large. In software
+ * nothing is idle, so there are fewer.
  */
 const prefillTokens = { large: 2048, hardware: 512, software: 128 } as const;
 
-/** Dispatches that are handed over without waiting for more. */
+/** Dispatches that are submitted without waiting for more. */
 const worthSubmitting = 32;
 
 /**
- * The WebGPU backend: kernels in WGSL, in browsers, Node (with the npm package `webgpu`), Deno and Bun. Rejects with a
- * `WebGpuError` where there is no adapter, or an option makes no sense. Where the device is lost, `synchronise` and
- * `read` reject with a `DeviceLostError` from then on.
+ * Opens the WebGPU backend: WGSL kernels for browsers, Node (with the npm package `webgpu`), Deno and Bun. Rejects with a
+ * `WebGpuError` if there is no adapter or an option is invalid. If the device is lost, `synchronise` and `read` reject
+ * with a `DeviceLostError` from then on.
  */
 export async function webgpu(options: WebGpuOptions = {}): Promise<Backend> {
   return backendOf(await start(options), options.profile);
@@ -58,11 +49,7 @@ function backendOf({ device, name, traits, maxBytes, lost }: Started, profile?: 
   });
   device.addEventListener("uncapturederror", ({ error }) => failures.note(reported(error)));
 
-  const ready = (what: string) => {
-    if (disposed) throw new BufferError(`${what}: this backend was disposed of`);
-    if (programs.recording) throw new OpError(`${what}: while a program is recorded there may only be dispatches`);
-  };
-  /** Hands over before long: at once what is much, and what is little together with what follows. */
+  /** Schedules a flush: soon if many dispatches are queued, otherwise together with the ones that follow. */
   const enqueued = () => {
     const soon = stream.dispatches >= worthSubmitting;
     if (!stream.pending || flushing === "soon" || (flushing === "later" && !soon)) return;
@@ -97,21 +84,19 @@ function backendOf({ device, name, traits, maxBytes, lost }: Started, profile?: 
       maxBytes,
     },
 
-    has: (op) => op in kernels,
-
     allocate(bytes, label) {
-      ready("allocate");
+      programs.checkIdle("allocate");
       return memory.allocate(bytes, label);
     },
 
     free(buffer) {
-      ready("free");
+      programs.checkIdle("free");
       memory.free(buffer);
     },
 
     write(target, data) {
-      ready("write");
-      const place = memory.range("write", target, data.byteLength);
+      programs.checkIdle("write");
+      const { place } = memory.buffers.range("write", target, data.byteLength);
       if (place instanceof OutOfMemoryError) return failures.note(place);
       const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
       const whole = bytes.length - (bytes.length % 4);
@@ -121,8 +106,8 @@ function backendOf({ device, name, traits, maxBytes, lost }: Started, profile?: 
     },
 
     async read(source, bytes) {
-      ready("read");
-      const place = memory.range("read", source, bytes);
+      programs.checkIdle("read");
+      const { place } = memory.buffers.range("read", source, bytes);
       if (place instanceof OutOfMemoryError) {
         failures.settle();
         throw place;
@@ -145,7 +130,7 @@ function backendOf({ device, name, traits, maxBytes, lost }: Started, profile?: 
     },
 
     async prepare<N extends OpName>(op: N, spec: Spec<N>) {
-      ready("prepare");
+      programs.checkIdle("prepare");
       const kernel = new WebGpuKernel(op, spec, traits);
       const stages = kernel.stages();
       resolver.scratch(stages, programs.keep);
@@ -164,7 +149,7 @@ function backendOf({ device, name, traits, maxBytes, lost }: Started, profile?: 
 
     dispatch(kernel, operands) {
       const { recording } = programs;
-      if (!recording) ready("dispatch");
+      if (!recording) programs.checkIdle("dispatch");
       const given = operands as Given;
       const checked = resolver.check(kernel, given);
       if (recording) {
@@ -178,24 +163,24 @@ function backendOf({ device, name, traits, maxBytes, lost }: Started, profile?: 
     },
 
     record(body) {
-      ready("record");
+      programs.checkIdle("record");
       return programs.record(body);
     },
 
     replay(program) {
-      ready("replay");
+      programs.checkIdle("replay");
       const failed = programs.replay(program);
       if (failed) failures.note(failed);
       enqueued();
     },
 
     release(program) {
-      ready("release");
+      programs.checkIdle("release");
       programs.release(program);
     },
 
     async synchronise() {
-      ready("synchronise");
+      programs.checkIdle("synchronise");
       stream.flush();
       await failures.outlast(device.queue.onSubmittedWorkDone());
       await memory.answered();
@@ -204,17 +189,17 @@ function backendOf({ device, name, traits, maxBytes, lost }: Started, profile?: 
 
     memory: () => memory.report(),
 
-    resetPeak: () => memory.resetPeak(),
+    resetPeak: () => memory.buffers.resetPeak(),
 
     async dispose() {
       if (disposed) return;
       disposed = true;
       programs.clear();
       stream.flush();
-      // What runs may end; destroying the device frees every buffer.
+      // Running commands may finish; destroying the device frees every buffer.
       await failures.outlast(device.queue.onSubmittedWorkDone());
       device.destroy();
-      memory.clear();
+      memory.dispose();
     },
   };
 }

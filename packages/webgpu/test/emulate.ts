@@ -1,4 +1,4 @@
-/** A GPU without any optional feature that does not tell that it is emulated, so that kernels are those of hardware. */
+/** A GPU without optional features that does not report that it is emulated, so it gets the kernels of hardware. */
 export function asHardware(gpu: GPU): { requestAdapter(): Promise<unknown> } {
   return {
     async requestAdapter() {
@@ -14,8 +14,8 @@ export function asHardware(gpu: GPU): { requestAdapter(): Promise<unknown> } {
 }
 
 /**
- * A GPU that seems to have matrix units: shaders that use them are rewritten to do the same sums in plain WGSL, eight
- * numbers of a matrix to each of 32 threads. Slow, but the kernels' own logic runs as it is.
+ * A GPU that appears to have matrix units. Shaders that use them are rewritten to compute the same sums in plain WGSL,
+ * with eight numbers of a matrix in each of 32 threads. It is slow, but runs the logic of the kernels unchanged.
  */
 export function withMatrixUnits(gpu: GPU): { requestAdapter(): Promise<unknown> } {
   return {
@@ -54,7 +54,7 @@ function rewritten(code: string): string {
   if (plain.includes(probe)) return plain.replace(probe, ") {\n  let size = 32u;\n  let lane = local % 32u;");
   if (!plain.includes("subgroup_matrix")) return plain;
   const functions = new Map<string, string>();
-  // Sums of attention are scaled anew far more often than need be, so that this runs, too.
+  // Attention rescales its sums far more often than necessary, so that this code runs as well.
   const text = plain
     .replace("base + 8.0", "base + 0.5")
     .replace(

@@ -8,7 +8,7 @@ const numbers = (length: number) => Float32Array.from({ length }, (_, i) => Math
 
 testWith(
   adapterThere,
-  "a recorded program leaves the same bytes as its dispatches one by one, although neighbours are joined",
+  "a recorded program leaves the same bytes as its dispatches one by one, although neighbours are fused",
   async () => {
     const backend = await webgpu({ gpu });
     const heads = { queryHeads: 4, kvHeads: 2, headSize: 8 };
@@ -66,7 +66,7 @@ testWith(
 
 testWith(
   adapterThere,
-  "a product joined with its norm and its activation gives what the three give, one by one",
+  "a product fused with its norm and its activation gives the result of the three dispatches",
   async () => {
     const backend = await webgpu({ gpu });
     const [rows, width, out] = [2, 128, 70];

@@ -4,8 +4,8 @@ import { chosenCases } from "./chosen.js";
 import { asHardware } from "./emulate.js";
 import { gpu } from "./gpu.js";
 
-// Kernels as hardware without subgroups gets them, where tests have a device in software, which gets others: rows that
-// are loaded ahead, larger tiles.
+// The kernels of hardware without subgroups, which prefetch rows and use larger tiles. A software device, which tests
+// run on, gets others.
 
 const chosen = [
   "decodeAttention (past 300) sequences=1 queryHeads=4 kvHeads=1 headSize=128 arenaRows=303 capacity=301 kv=bf16",

@@ -4,8 +4,8 @@ import { chosenCases } from "./chosen.js";
 import { withMatrixUnits } from "./emulate.js";
 import { gpu } from "./gpu.js";
 
-// What runs on a subgroup's matrix units, where no such units are: conformance cases whose operands lie as those
-// kernels need them.
+// The kernels for a subgroup's matrix units, emulated: conformance cases whose operands have the alignment that these
+// kernels need.
 
 const chosen = [
   "attention (past 40) tokens=65 queryHeads=4 kvHeads=1 headSize=64 arenaRows=108 kv=bf16",

@@ -1,7 +1,7 @@
 import { at, int, over, type Plan } from "../launch.js";
 import { checkHeadSize } from "./attention.js";
 
-// Choosing and moving rows, and counting them.
+// Ops that choose, move and count rows.
 
 const advance: Plan<"advance"> = ({ repeat, sequences, width, by }) => {
   const elements = repeat * sequences * width;

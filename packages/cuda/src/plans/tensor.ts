@@ -1,6 +1,6 @@
 import { at, float, int, over, type Plan } from "../launch.js";
 
-// Tensor expressions and bytes: one thread an element, for the most part.
+// Tensor expressions and bytes; most kernels use one thread per element.
 
 const elementwise = (elements: number) => ({ grid: [over(elements, 256)], threads: 256 }) as const;
 

@@ -1,8 +1,7 @@
-import { Buffers } from "@ziggurat/cache";
-import type { Backend, Kernel, Slice } from "@ziggurat/tensor";
+import { type Backend, Buffers, type Kernel, type Slice } from "@ziggurat/tensor";
 import type { Decoder } from "./decoder.js";
+import type { DecoderWeights, LoadedProjection } from "./decoder-weights.js";
 import type { Forward } from "./family.js";
-import type { DecoderWeights, LoadedProjection } from "./loaded-decoder.js";
 
 /** Makes a pass over `rows` rows ready. */
 export async function decoderForward(

@@ -1,6 +1,7 @@
 import type { CacheShape } from "@ziggurat/cache";
 import type { Backend, Slice, WeightDType } from "@ziggurat/tensor";
-import type { Configuration } from "../files/checkpoint.js";
+import type { Configuration } from "../files/config.js";
+import type { GgufForm } from "../gguf/names.js";
 import type { WeightSource } from "../weights/source.js";
 
 // What a model family gives the runtime. The runtime knows layers, rows and attention; a family knows names of weights
@@ -67,20 +68,27 @@ export interface LoadWeightsOptions {
   readonly onProgress: ((done: number, total: number) => void) | undefined;
 }
 
-/** One model family: everything that depends on the architecture. */
+/**
+ * A model family: everything that depends on the architecture. `loadModel` takes a list of them. A family may be built
+ * on another, by object spread, or from the parts of `@ziggurat/runtime/families`.
+ */
 export interface Family {
-  /** As `architectures` in config.json names it. */
+  /** Names in `architectures` of config.json. */
   readonly architectures: readonly string[];
+  /** How GGUF files hold the family; without it, they are refused. */
+  readonly gguf?: GgufForm;
   /**
-   * Checks a configuration. `contextLength`: the most tokens that will be read, where that is less than the model can.
+   * Checks a configuration. `contextLength`: the most tokens that will be read, if that is less than the model can.
    * Throws a `ConfigError`.
    */
   readonly open: (configuration: Configuration, contextLength?: number) => OpenedModel;
 }
 
+/** A model whose configuration is checked and whose weights are not read. */
 export interface OpenedModel {
   readonly facts: ModelFacts;
-  /** Bytes that the weights will take in device memory. Throws where the files lack a tensor. */
+  /** Bytes that the weights will take in device memory. Throws a `FormatError` if the files lack a tensor. */
   weightBytes(source: WeightSource, dtype: WeightDType | undefined): number;
+  /** Reads the weights onto a backend. If that fails, what was allocated is freed. */
   load(source: WeightSource, options: LoadWeightsOptions): Promise<LoadedWeights>;
 }

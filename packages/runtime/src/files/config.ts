@@ -1,5 +1,13 @@
 import { type Fields, fieldsOf } from "./fields.js";
 
+/** What a model's files say about it: parsed JSON that is yet unchecked, and the names of the files for errors. */
+export interface Configuration {
+  readonly json: unknown;
+  readonly file: string;
+  readonly generation: unknown;
+  readonly generationFile: string;
+}
+
 // Facts that every model's `config.json` and `generation_config.json` have, under names of our own. The files are
 // hostile until checked: every number is bounded.
 
@@ -27,7 +35,8 @@ export function readSizes(
 ): Sizes {
   if (has("quantization_config"))
     fail("quantization_config", "absent: weights are read in F32, F16 or BF16, or from a GGUF file");
-  const hiddenSize = whole("hidden_size", 1, 2 ** 17);
+  const hiddenSize = whole("hidden_size", 2, 2 ** 17);
+  if (hiddenSize % 2 !== 0) fail("hidden_size", "even, since devices hold two 16-bit numbers in a word");
   const queryHeads = whole("num_attention_heads", 1, 2 ** 10);
   const kvHeads = whole("num_key_value_heads", 1, queryHeads, queryHeads);
   if (queryHeads % kvHeads !== 0) fail("num_key_value_heads", `a divisor of num_attention_heads, ${queryHeads}`);

@@ -11,6 +11,10 @@ export function fieldsOf(json: unknown, file: string) {
     json,
     file,
     fail,
+    /** Throws for what no single field says. */
+    refuse: (why: string): never => {
+      throw new ConfigError(`${file}: ${why}`);
+    },
     /** Whether the field says anything: null counts as absent. */
     has: (field: string): boolean => json[field] !== undefined && json[field] !== null,
     /** A whole number from `least` to `most`. */

@@ -3,7 +3,7 @@ import type { FileSource } from "../files/files.js";
 import { convert } from "../weights/convert.js";
 import { bytesByType, missingTensor, rowReader, type StoredTensor, type WeightSource } from "../weights/source.js";
 import { type GgufHeader, type MetadataValue, readHeader } from "./header.js";
-import { architectures, type GgufArchitecture, ggufName, isKey, isNorm, isQuery } from "./names.js";
+import { type GgufForm, ggufName, isKey, isNorm, isQuery } from "./names.js";
 import { type PlacedTensor, placeTensors } from "./tensors.js";
 
 /** A GGUF file, or several that are one model, headers read and checked; nothing of the tensors is in memory. */
@@ -43,14 +43,12 @@ export function storedTensor({ info, dtype, begin, bytes, source }: PlacedTensor
 
 /**
  * The weights under transformers' names and in transformers' conventions: rows of queries and keys in the order that
- * rotary embedding by halves wants, norms without what was added to them. `headSize` is that of queries and keys,
- * `rotary` how many of its numbers turn.
+ * rotary embedding by halves wants, norms without what was added to them. `headSize` is that of queries and keys.
  */
-export function ggufWeights(gguf: Gguf, architecture: keyof typeof architectures, headSize: number): WeightSource {
-  const { file, tensors } = gguf;
-  const { interleaved, normOffset }: GgufArchitecture = architectures[architecture];
+export function ggufWeights({ file, tensors }: Gguf, form: GgufForm, headSize: number): WeightSource {
+  const { interleaved, normOffset } = form;
   const find = (name: string) => {
-    const stored = ggufName(name, architecture);
+    const stored = ggufName(name, form);
     return stored === undefined ? undefined : tensors.get(stored);
   };
   return {
@@ -60,7 +58,7 @@ export function ggufWeights(gguf: Gguf, architecture: keyof typeof architectures
     has: (name) => find(name) !== undefined,
     tensor(name) {
       const found = find(name);
-      if (!found) throw missingTensor(file, ggufName(name, architecture) ?? name, tensors);
+      if (!found) throw missingTensor(file, ggufName(name, form) ?? name, tensors);
       const stored = storedTensor(found, name);
       if (interleaved && (isQuery(name) || isKey(name))) return byHalves(stored, headSize);
       if (normOffset !== undefined && isNorm(name)) return withoutOffset(stored, normOffset);

@@ -10,7 +10,6 @@ import {
   unusedCharacter,
 } from "./messages.js";
 import { quoterOf } from "./quote.js";
-import type { SliceOptions } from "./slices.js";
 import { compileTemplate, type Template } from "./template.js";
 import type { Tokenizer } from "./tokenizer.js";
 
@@ -46,7 +45,10 @@ export interface Chat {
   /** The ids of a whole conversation. Throws {@link TemplateError}, or a `RequestError` for the variables. */
   prompt(messages: readonly Message[], options?: ChatOptions): number[];
   /** As `prompt`, but encodes in slices of a few milliseconds. Rejects with the signal's reason once it is aborted. */
-  promptAsync(messages: readonly Message[], options?: ChatOptions & SliceOptions): Promise<number[]>;
+  promptAsync(
+    messages: readonly Message[],
+    options?: ChatOptions & { readonly signal?: AbortSignal | undefined },
+  ): Promise<number[]>;
   /**
    * The text of a conversation before it is encoded. `taken`: text that was rendered before; its mark is used again if
    * no message holds it.

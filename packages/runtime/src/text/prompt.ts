@@ -1,7 +1,6 @@
 import { RequestError, show } from "../error.js";
 import type { Model } from "../model.js";
 import type { Message } from "./messages.js";
-import type { SliceOptions } from "./slices.js";
 
 /** What a model is given to read: text as it is, chat messages (put into the model's template), or token ids. */
 export type Prompt = string | readonly Message[] | readonly number[] | Int32Array;
@@ -12,7 +11,8 @@ const isIds = (prompt: Prompt): prompt is readonly number[] | Int32Array =>
 /** Whether a prompt is chat messages. */
 export const isChat = (prompt: Prompt): prompt is readonly Message[] => Array.isArray(prompt) && !isIds(prompt);
 
-export interface EncodePromptOptions extends SliceOptions {
+export interface EncodePromptOptions {
+  readonly signal?: AbortSignal | undefined;
   /** Whether nothing was read before, so that a text begins with what the tokenizer puts there. Default true. */
   readonly first?: boolean;
   /** Variables for the chat template. */

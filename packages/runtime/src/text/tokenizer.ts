@@ -1,7 +1,7 @@
+import { inSlices } from "../engine/in-slices.js";
 import { show, TokenizerError } from "../error.js";
 import { isRecord, type ModelFiles, readJson, readText } from "../files/files.js";
 import { byteStream, pieceStream, type TextStream, textStream } from "./detokenize.js";
-import { type SliceOptions, sliced } from "./slices.js";
 import { readTokenizer } from "./tokenizer-file.js";
 import { AddedTokens } from "./tokenizers/added-tokens.js";
 import { drain } from "./tokenizers/field.js";
@@ -41,7 +41,7 @@ export interface Tokenizer {
    * Encodes a text in slices of a few milliseconds, between which the thread is free. Rejects with
    * {@link TokenizerError}, or with the signal's reason once it is aborted.
    */
-  encodeAsync(text: string, options?: EncodeOptions & SliceOptions): Promise<number[]>;
+  encodeAsync(text: string, options?: EncodeOptions & { readonly signal?: AbortSignal | undefined }): Promise<number[]>;
   /** Throws {@link TokenizerError} for an id outside the vocabulary. */
   decode(ids: readonly number[], options?: TokenDecodeOptions): string;
   /** A decoder that takes one id at a time and never gives a part of a character. */
@@ -171,7 +171,10 @@ export function makeTokenizer(
     chatTemplates: file.templates,
     specialTokens,
     encode: (text, options = {}) => drain(encoding(text, options)),
-    encodeAsync: (text, { signal, ...options } = {}) => sliced(encoding(text, options), { signal }),
+    async encodeAsync(text, { signal, ...options } = {}) {
+      signal?.throwIfAborted();
+      return inSlices(encoding(text, options), signal);
+    },
     decode(ids, options) {
       const out = stream(options);
       return ids.map((id) => out.push(id)).join("") + out.end();

@@ -4,7 +4,6 @@ import type { Chat } from "./chat.js";
 import type { Message } from "./messages.js";
 import { textOf } from "./messages.js";
 import { checkIds, encodePrompt, isChat, type Prompt } from "./prompt.js";
-import type { SliceOptions } from "./slices.js";
 import type { Tokenizer } from "./tokenizer.js";
 
 /** What a prompt adds to a session. */
@@ -22,7 +21,8 @@ export interface Turn {
   readonly isContinued: boolean;
 }
 
-export interface TurnPrompt extends SliceOptions {
+export interface TurnPrompt {
+  readonly signal?: AbortSignal | undefined;
   /** Whether the assistant's message is to be written. */
   readonly answer: boolean;
   readonly templateVariables?: Readonly<Record<string, unknown>> | undefined;

@@ -1,5 +1,4 @@
-import type { Buffers } from "@ziggurat/cache";
-import { bytesOf, isQuantised, type Slice, type WeightDType, weightLayout } from "@ziggurat/tensor";
+import { type Buffers, bytesOf, isQuantised, type Slice, type WeightDType, weightLayout } from "@ziggurat/tensor";
 import { FormatError } from "../error.js";
 import { convert } from "./convert.js";
 import type { Loader } from "./loader.js";
@@ -72,7 +71,7 @@ export function loadMatrix(loader: Loader, source: WeightSource, plan: MatrixPla
   for (const [index, name] of names.entries()) {
     const stored = source.tensor(name);
     const above = first;
-    for (const { from, to } of loader.chunks(stored, parts[index]!)) {
+    for (const { from, to } of loader.chunks(stored, parts[index]!, dtype)) {
       loader.add(async ({ backend, stored: into, converted }) => {
         const data = convert(await stored.read({ from, to }, into), stored.dtype, dtype, [to - from, width], name, {
           into: converted,

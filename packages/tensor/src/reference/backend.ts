@@ -1,9 +1,11 @@
-import type { Backend, Buffer, Kernel, Program, Slice } from "../backend.js";
+import type { Backend, Kernel, Slice } from "../backend.js";
+import { BufferTable } from "../buffer-table.js";
 import { catalogue, type OperandRule, type Operands, type OpName, type Spec } from "../catalogue.js";
-import { checkOperands, checkSpec, OpError, operandIsUsed } from "../check.js";
+import { checkOperands, checkSpec, operandIsUsed } from "../check.js";
 import type { DType } from "../dtype.js";
-import { BufferError, OutOfMemoryError } from "../error.js";
-import { Ledger, labelsOf } from "../memory.js";
+import { OutOfMemoryError } from "../error.js";
+import { labelsOf } from "../memory.js";
+import { ProgramTable } from "../program-table.js";
 import { meanings } from "./meanings.js";
 import { type View, view } from "./view.js";
 
@@ -13,7 +15,6 @@ export interface ReferenceOptions {
 }
 
 interface Held {
-  readonly labels: Readonly<Record<string, number>>;
   /** Undefined where there was no memory for it. */
   readonly data: ArrayBuffer | undefined;
   /** Why its bytes are not what they should be. */
@@ -29,43 +30,16 @@ type Command = readonly [kernel: Kernel, operands: Given];
  * concerns, or the next `synchronise`.
  */
 export function reference({ maxBytes = Number.POSITIVE_INFINITY }: ReferenceOptions = {}): Backend {
-  const ledger = new Ledger();
-  const buffers = new Map<Buffer, Held>();
-  const programs = new Map<Program, readonly Command[]>();
-  let recording: Command[] | undefined;
+  const buffers = new BufferTable<Held>();
+  const programs = new ProgramTable<readonly Command[], Command[]>(buffers);
   /** The first loss since somebody was told of one. */
   let untold: unknown;
-  let disposed = false;
 
   /** What could not be done is told to who reads the bytes that are not there, and by the next `synchronise`. */
   const lose = (error: unknown, bytes: readonly Held[]) => {
     untold ??= error;
     for (const entry of bytes) entry.lost ??= error;
   };
-  const ready = (what: string) => {
-    if (disposed) throw new BufferError(`${what}: this backend was disposed of`);
-    if (recording) throw new OpError(`${what}: while a program is recorded there may only be dispatches`);
-  };
-  const held = (what: string, buffer: Buffer): Held => {
-    const found = buffers.get(buffer);
-    if (!found)
-      throw new BufferError(`${what}: this buffer of ${buffer.bytes} bytes was freed, or is of another backend`);
-    return found;
-  };
-  const checkRange = (what: string, { buffer, offset }: Slice, bytes: number) => {
-    if (offset % 4 === 0 && offset >= 0 && bytes >= 0 && offset + bytes <= buffer.bytes) return;
-    throw new BufferError(
-      `${what}: ${bytes} bytes from byte ${offset} (a multiple of 4) are not in a buffer of ${buffer.bytes}`,
-    );
-  };
-  const checkHeld = (op: OpName, operands: Given) => {
-    for (const [name, slice] of Object.entries(operands)) {
-      if (slice && !buffers.has(slice.buffer)) {
-        throw new OpError(`${op}: the buffer of operand "${name}" was freed, or is of another backend`);
-      }
-    }
-  };
-
   const run = ({ op, spec }: Kernel, operands: Given) => {
     const sizes = spec as unknown as Readonly<Record<string, number>>;
     const dtypes = spec as unknown as Readonly<Record<string, DType>>;
@@ -75,7 +49,7 @@ export function reference({ maxBytes = Number.POSITIVE_INFINITY }: ReferenceOpti
     for (const [name, rule] of Object.entries<OperandRule>(catalogue[op].operands)) {
       if (!operandIsUsed(rule.when, sizes)) continue;
       const { buffer, offset } = operands[name]!;
-      const entry = held(op, buffer);
+      const entry = buffers.find(op, buffer);
       if (rule.access !== "read") written.push(entry);
       lost ??= entry.lost;
       const dtype = dtypes[rule.dtype] ?? (rule.dtype as DType);
@@ -92,48 +66,36 @@ export function reference({ maxBytes = Number.POSITIVE_INFINITY }: ReferenceOpti
   return {
     info: { name: "reference", device: "float64 in JavaScript", features: {}, prefillTokens: 64, maxBytes },
 
-    has: (op) => op in meanings,
-
     allocate(bytes, label) {
-      ready("allocate");
+      programs.checkIdle("allocate");
       const labels = labelsOf(bytes, label);
-      const buffer: Buffer = { bytes };
-      const data = ledger.live + bytes <= maxBytes ? memory(bytes) : undefined;
-      if (data) {
-        buffers.set(buffer, { labels, data });
-        ledger.count(labels, 1);
-        return buffer;
-      }
+      const data = buffers.live + bytes <= maxBytes ? memory(bytes) : undefined;
+      if (data) return buffers.add(bytes, labels, { data });
       const names = Object.keys(labels).join(", ");
-      const entry: Held = { labels: {}, data };
-      buffers.set(buffer, entry);
-      lose(new OutOfMemoryError(`allocate: ${bytes} bytes for ${names}, with ${ledger.live} of ${maxBytes} in use`), [
+      const entry: Held = { data };
+      lose(new OutOfMemoryError(`allocate: ${bytes} bytes for ${names}, with ${buffers.live} of ${maxBytes} in use`), [
         entry,
       ]);
-      return buffer;
+      return buffers.add(bytes, {}, entry);
     },
 
     free(buffer) {
-      ready("free");
-      const { labels, lost } = held("free", buffer);
-      // Who gives lost bytes back waits for them no more.
+      programs.checkIdle("free");
+      const { lost } = buffers.remove("free", buffer);
+      // Freeing a lost buffer also clears its pending error.
       if (lost !== undefined && lost === untold) untold = undefined;
-      ledger.count(labels, -1);
-      buffers.delete(buffer);
     },
 
     write(target, data) {
-      ready("write");
-      checkRange("write", target, data.byteLength);
-      const entry = held("write", target.buffer);
+      programs.checkIdle("write");
+      const entry = buffers.range("write", target, data.byteLength);
       if (!entry.data) return lose(entry.lost, [entry]);
       new Uint8Array(entry.data).set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), target.offset);
     },
 
     async read(source, bytes) {
-      ready("read");
-      checkRange("read", source, bytes);
-      const { data, lost } = held("read", source.buffer);
+      programs.checkIdle("read");
+      const { data, lost } = buffers.range("read", source, bytes);
       if (lost !== undefined) {
         untold = undefined;
         throw lost;
@@ -142,62 +104,52 @@ export function reference({ maxBytes = Number.POSITIVE_INFINITY }: ReferenceOpti
     },
 
     async prepare(op, spec) {
-      ready("prepare");
+      programs.checkIdle("prepare");
       return { op, spec: checkSpec(op, spec) as Spec<typeof op> };
     },
 
     dispatch<N extends OpName>(kernel: Kernel<N>, operands: Operands<N>) {
-      if (!recording) ready("dispatch");
+      const { recording } = programs;
+      if (!recording) programs.checkIdle("dispatch");
       checkOperands(kernel, operands);
-      checkHeld(kernel.op, operands as Given);
+      buffers.checkHeld(kernel.op, operands);
       const command: Command = [kernel as unknown as Kernel, { ...(operands as Given) }];
       if (recording) recording.push(command);
       else run(...command);
     },
 
     record(body) {
-      ready("record");
+      programs.checkIdle("record");
       const commands: Command[] = [];
-      recording = commands;
-      try {
-        body();
-      } finally {
-        recording = undefined;
-      }
-      const program: Program = { dispatches: commands.length };
-      programs.set(program, commands);
-      return program;
+      programs.record(commands, body);
+      const slices = commands.flatMap(([, operands]) => Object.values(operands));
+      return programs.add(commands.length, new Set(slices.flatMap((slice) => (slice ? [slice.buffer] : []))), commands);
     },
 
     replay(program) {
-      ready("replay");
-      const commands = programs.get(program);
-      if (!commands) throw new OpError("replay: this program was released, or is of another backend");
-      for (const [{ op }, operands] of commands) checkHeld(op, operands);
-      for (const command of commands) run(...command);
+      programs.checkIdle("replay");
+      for (const command of programs.replay(program)) run(...command);
     },
 
     release(program) {
-      ready("release");
-      if (!programs.delete(program)) throw new OpError("release: this program was released, or is of another backend");
+      programs.checkIdle("release");
+      programs.release(program);
     },
 
     async synchronise() {
-      ready("synchronise");
+      programs.checkIdle("synchronise");
       const error = untold;
       untold = undefined;
       if (error !== undefined) throw error;
     },
 
-    memory: () => ledger.report(ledger.live),
+    memory: () => buffers.report(buffers.live),
 
-    resetPeak: () => ledger.resetPeak(),
+    resetPeak: () => buffers.resetPeak(),
 
     async dispose() {
-      for (const { labels } of buffers.values()) ledger.count(labels, -1);
-      buffers.clear();
+      buffers.dispose();
       programs.clear();
-      disposed = true;
     },
   };
 }

@@ -15,6 +15,24 @@ export const queries = (random: Random, tokens: number, [queryHeads, kvHeads, he
 export const keyRows = (random: Random, rows: number, headSize: number, kv: Kv): number[] =>
   random.normal(rows * headSize, Math.sqrt(spread[kv]));
 
+/** Logits of this size overflow `exp` in f32, or all underflow, unless the greatest is subtracted. */
+const raised = 256;
+
+/**
+ * Adds +-{@link raised} to the logits: to all of an even query head, from all of an odd one. By the last number of each
+ * query and key, which is exact in 16 bits, so that the spread between rows stays as accurate as it was.
+ */
+export function raiseQueries(qkv: readonly number[], [queryHeads, kvHeads, headSize]: Heads): number[] {
+  const width = (queryHeads + 2 * kvHeads) * headSize;
+  return qkv.map((x, i) => {
+    const head = Math.floor((i % width) / headSize);
+    if (i % headSize !== headSize - 1 || head >= queryHeads) return x;
+    return head % 2 === 0 ? 8 : -8;
+  });
+}
+export const raiseKeys = (keys: readonly number[], headSize: number): number[] =>
+  keys.map((x, i) => (i % headSize === headSize - 1 ? (raised / 8) * Math.sqrt(headSize) : x));
+
 interface Prefill {
   readonly heads: Heads;
   readonly tokens: number;
@@ -22,6 +40,8 @@ interface Prefill {
   readonly past: readonly number[];
   readonly window?: number;
   readonly softcap?: number;
+  /** Whether logits reach several hundred, of either sign. */
+  readonly raise?: boolean;
 }
 const prefills: readonly Prefill[] = [
   { heads: [1, 1, 2], tokens: 1, past: [0] },
@@ -43,6 +63,9 @@ const prefills: readonly Prefill[] = [
   { heads: [2, 1, 64], tokens: 17, past: [9], window: 1000 },
   { heads: [4, 2, 64], tokens: 3, past: [10, 20], softcap: 5 },
   { heads: [4, 1, 96], tokens: 40, past: [7], window: 20, softcap: 30 },
+  { heads: [4, 2, 64], tokens: 70, past: [31, 90], raise: true },
+  { heads: [2, 1, 128], tokens: 130, past: [400], raise: true },
+  { heads: [2, 1, 64], tokens: 40, past: [100], window: 33, raise: true },
 ];
 
 const append = casesOf(
@@ -99,12 +122,12 @@ const append = casesOf(
 const attention = casesOf(
   "attention",
   rowDTypes.flatMap((kv) =>
-    prefills.map(({ heads, tokens, past, window, softcap = 0 }) => {
+    prefills.map(({ heads, tokens, past, window, softcap = 0, raise }) => {
       const [queryHeads, kvHeads, headSize] = heads;
       const sizes = past.map((rows) => rows + tokens);
       const arenaRows = sum(sizes) + 3;
       return {
-        about: `past ${past.join(" ")}`,
+        about: `past ${past.join(" ")}${raise ? ", large logits" : ""}`,
         spec: {
           tokens,
           queryHeads,
@@ -116,13 +139,17 @@ const attention = casesOf(
           softcap,
           ...(window ? { window } : {}),
         },
-        inputs: (random: Random) => ({
-          qkv: queries(random, tokens, heads, kv),
-          keys: keyRows(random, arenaRows, headSize, kv),
-          values: random.uniform(arenaRows * headSize),
-          offset: regions(random, sizes, arenaRows),
-          length: past,
-        }),
+        inputs: (random: Random) => {
+          const qkv = queries(random, tokens, heads, kv);
+          const keys = keyRows(random, arenaRows, headSize, kv);
+          return {
+            qkv: raise ? raiseQueries(qkv, heads) : qkv,
+            keys: raise ? raiseKeys(keys, headSize) : keys,
+            values: random.uniform(arenaRows * headSize),
+            offset: regions(random, sizes, arenaRows),
+            length: past,
+          };
+        },
       };
     }),
   ),
@@ -136,6 +163,8 @@ export interface Decode {
   readonly softcap?: number;
   /** With slot: how many numbers of a key turn. */
   readonly rotary?: number;
+  /** Whether logits reach several hundred, of either sign. Needs a number that does not turn. */
+  readonly raise?: boolean;
 }
 export const decodes: readonly Decode[] = [
   { heads: [1, 1, 2], past: [0] },
@@ -154,6 +183,9 @@ export const decodes: readonly Decode[] = [
   { heads: [4, 2, 256], past: [33, 140], rotary: 256, softcap: 9 },
   { heads: [3, 1, 20], past: [17, 40, 1], ended: [1, 0, 0], rotary: 20 },
   { heads: [4, 1, 96], past: [66, 3], rotary: 32, softcap: 10 },
+  { heads: [4, 2, 64], past: [5, 130], raise: true },
+  { heads: [2, 1, 128], past: [1100], raise: true },
+  { heads: [4, 1, 96], past: [66, 3], rotary: 32, raise: true },
 ];
 
 export const slotOf = (rotary: number | undefined) =>
@@ -175,7 +207,7 @@ export const slotInputs = (random: Random, arenaRows: number, rotary: number | u
 const decodeAttention = casesOf(
   "decodeAttention",
   rowDTypes.flatMap((kv) =>
-    decodes.map(({ heads, past, ended, softcap = 0, rotary }) => {
+    decodes.map(({ heads, past, ended, softcap = 0, rotary, raise }) => {
       const [queryHeads, kvHeads, headSize] = heads;
       const sequences = past.length / kvHeads;
       const sizes = past.map((rows) => rows + 1);
@@ -185,20 +217,49 @@ const decodeAttention = casesOf(
         ...{ scale: headSize ** -0.5, softcap, ...slotOf(rotary) },
       };
       return {
-        about: `past ${past.join(" ")}`,
+        about: `past ${past.join(" ")}${raise ? ", large logits" : ""}`,
         spec,
-        inputs: (random: Random) => ({
-          qkv: queries(random, sequences, heads, kv),
-          keys: keyRows(random, arenaRows, headSize, kv),
-          values: random.uniform(arenaRows * headSize),
-          ...slotInputs(random, arenaRows, rotary),
-          offset: regions(random, sizes, arenaRows),
-          length: past,
-          ended: ended ?? new Array<number>(sequences).fill(0),
-        }),
+        inputs: (random: Random) => {
+          const qkv = queries(random, sequences, heads, kv);
+          const keys = keyRows(random, arenaRows, headSize, kv);
+          return {
+            qkv: raise ? raiseQueries(qkv, heads) : qkv,
+            keys: raise ? raiseKeys(keys, headSize) : keys,
+            values: random.uniform(arenaRows * headSize),
+            ...slotInputs(random, arenaRows, rotary),
+            offset: regions(random, sizes, arenaRows),
+            length: past,
+            ended: ended ?? new Array<number>(sequences).fill(0),
+          };
+        },
       };
     }),
   ),
 );
 
-export const attentions: readonly Case[] = [...append, ...attention, ...decodeAttention];
+/** Numbers halfway between two of 16 bits, on both sides of an even one, and their neighbours in f32. */
+const halfway = { f16: 2 ** -11, bf16: 2 ** -8 } as const;
+const appendTies = casesOf(
+  "append",
+  (["f16", "bf16"] as const).map((kv) => ({
+    about: "ties of rounding",
+    spec: {
+      ...{ sequences: 1, tokens: 3, queryHeads: 1, kvHeads: 1, headSize: 32, arenaRows: 3, planes: 1, kv },
+      ...{ keys: true, values: true },
+    },
+    inputs: (random: Random) => ({
+      qkv: random.list(3 * 3 * 32, () => {
+        const steps = 1 + 2 * random.int(8) * halfway[kv] + halfway[kv];
+        return random.pick([1, -1]) * 2 ** random.int(6) * (steps + random.pick([0, 0, 2 ** -20, -(2 ** -20)]));
+      }),
+      offset: [0],
+      length: [0],
+      seen: [0],
+      ended: [0],
+    }),
+    // Rounding to nearest, ties to even, leaves nothing open.
+    magnitude: () => 0,
+  })),
+);
+
+export const attentions: readonly Case[] = [...append, ...appendTies, ...attention, ...decodeAttention];

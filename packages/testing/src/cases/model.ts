@@ -63,6 +63,10 @@ const linearShapes: readonly LinearShape[] = [
   { shape: [150, 608, 130], flags: { bias: true } },
   { shape: [144, 64, 72], flags: { bias: true, residual: true }, inPlace: true },
   { shape: [300, 96, 136], flags: { bias: true } },
+  // Odd numbers of blocks, in a row and in all.
+  { shape: [1, 1056, 41], flags: { bias: true } },
+  { shape: [3, 352, 129], flags: {} },
+  { shape: [12, 1184, 69], flags: { residual: true } },
 ];
 const plainShapes: readonly LinearShape[] = [
   { shape: [3, 20, 17], flags: { residual: true }, inPlace: true },

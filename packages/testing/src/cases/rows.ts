@@ -81,6 +81,14 @@ const choices: readonly Choice[] = [
     capacity: 6,
     score: (random) => random.next(),
   },
+  {
+    about: "keep below 0",
+    lengths: [5, 9],
+    keep: [-1, -(2 ** 31)],
+    most: 4,
+    capacity: 9,
+    score: (random) => random.next(),
+  },
   { about: "one row", lengths: [1], keep: [1], most: 1, capacity: 1, score: () => -3 },
   {
     about: "nearly equal bits",

@@ -9,7 +9,7 @@ import {
 } from "@ziggurat/tensor";
 import { type Case, casesOf } from "../case.js";
 import type { Random } from "../random.js";
-import { type Decode, keyRows, queries, slotInputs, slotOf } from "./attention.js";
+import { type Decode, keyRows, queries, raiseKeys, raiseQueries, slotInputs, slotOf } from "./attention.js";
 import { regions, sum } from "./data.js";
 
 interface Watch extends Decode {
@@ -33,6 +33,7 @@ const watches: readonly Watch[] = [
   { heads: [2, 1, 64], tokens: 3, past: [10, 2], softcap: 6 },
   { heads: [2, 1, 64], tokens: 1, past: [40, 65, 3], ended: [0, 0, 1], rotary: 64 },
   { heads: [4, 2, 20], tokens: 17, past: [12, 3], rotary: 8, from: 1 },
+  { heads: [4, 2, 64], tokens: 17, past: [5, 40], raise: true },
 ];
 
 const stored: Record<RowDType, (x: number) => number> = {
@@ -93,7 +94,7 @@ function turnBy(
 export const watch: readonly Case[] = casesOf(
   "watch",
   rowDTypes.flatMap((kv) =>
-    watches.map(({ heads, tokens, past, ended, softcap = 0, rotary, from, spare = 0 }) => {
+    watches.map(({ heads, tokens, past, ended, softcap = 0, rotary, from, spare = 0, raise }) => {
       const [queryHeads, kvHeads, headSize] = heads;
       const sequences = past.length / kvHeads;
       const sizes = past.map((rows) => rows + tokens);
@@ -103,11 +104,13 @@ export const watch: readonly Case[] = casesOf(
         ...{ scale: headSize ** -0.5, softcap, ...(from ? { from } : {}), ...slotOf(rotary) },
       };
       return {
-        about: `past ${past.join(" ")}`,
+        about: `past ${past.join(" ")}${raise ? ", large logits" : ""}`,
         spec,
         inputs: (random: Random) => {
-          const qkv = queries(random, sequences * tokens, heads, kv);
-          const keys = keyRows(random, arenaRows, headSize, kv);
+          const plainQkv = queries(random, sequences * tokens, heads, kv);
+          const plainKeys = keyRows(random, arenaRows, headSize, kv);
+          const qkv = raise ? raiseQueries(plainQkv, heads) : plainQkv;
+          const keys = raise ? raiseKeys(plainKeys, headSize) : plainKeys;
           const offset = regions(random, sizes, arenaRows);
           const slot = slotInputs(random, arenaRows, rotary);
           const turn: Turn = slot.cells ? turnBy(spec, slot.cells, slot.table) : (key) => key;

@@ -13,7 +13,11 @@ var<workgroup> grown: atomic<u32>;
 var<workgroup> shares: array<f32, 64u * HIGH>;
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
   let lane = local % 32u;
   let first_row = local / 32u * OWNED;
   let own = first_row + lane % OWNED;

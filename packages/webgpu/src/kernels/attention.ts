@@ -5,10 +5,10 @@ import { bind, type OpKernel, type Traits } from "../stage.js";
 import text from "./attention.wgsl";
 import matrix from "./attention-matrix.wgsl";
 
-/** Bytes that the larger tile needs. */
+/** Workgroup memory of the larger tile, in bytes. */
 const largeTile = 16 * (2 * 64 * 5 + 64 * 17);
 
-/** The side of a workgroup of tiles over `tokens` queries. */
+/** The side of a workgroup for tiles over `tokens` queries. */
 export const sideOf = (tokens: number, { workgroupBytes }: Traits): 8 | 16 =>
   tokens <= 32 || workgroupBytes < largeTile ? 8 : 16;
 

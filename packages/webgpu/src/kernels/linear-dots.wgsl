@@ -60,7 +60,11 @@ fn dots(a: vec4<u32>, b: vec4<u32>) -> i32 {
 }
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
   let lane = local % LANES;
   let first = ((group.y * groups.x + group.x) * TEAMS + local / LANES) * OUTS;
   let first_row = group.z * FEW;

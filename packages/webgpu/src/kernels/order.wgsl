@@ -1,4 +1,5 @@
-// order: a thread for each row of a head counts the rows at lower positions, tile by tile, and puts itself there. No two rows share a position.
+// order: one thread for each row of a head. It counts, tile by tile, the rows at lower positions, and stores itself
+// there. No two rows share a position.
 const THREADS = 256u;
 var<workgroup> facts: vec2u;
 var<workgroup> tile: array<i32, THREADS>;
@@ -8,7 +9,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
   if head >= u.heads {
     return;
   }
-  // Through shared memory, so that barriers below are seen to be met by all.
+  // The value goes through shared memory, which proves to the compiler that the barriers below are uniform.
   if local == 0u {
     facts = vec2u(u32(max($length[head], 0i)), u32($offset[head]));
   }

@@ -1,8 +1,12 @@
-// pool: a thread for each number of out[heads, capacity], over its kernel of neighbours within the head's length.
+// pool: one thread for each number of out[heads, capacity]. It pools the neighbours that lie within the head's length.
 #include grid
 #include infinity
 @compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
   let item = item_of(group, groups, local);
   if item >= u.heads * u.capacity {
     return;

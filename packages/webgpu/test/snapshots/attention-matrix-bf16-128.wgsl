@@ -39,7 +39,8 @@ struct Uniforms {
 //
 // A matrix cannot be scaled row by row. So the base that exponents count from is not the running maximum: it follows only where a logit is more than 8 above it,
 // when the sums go through shared memory once to be scaled. Weights reach e^8 at most, which f16 holds. (Lazy rescaling, as in FlashAttention-4.)
-// 16-bit floats, two to a word, the even one in the low half. Rounding is to nearest, ties to even; beyond the range of f16 lies infinity.
+// 16-bit floats, two to a word, the even one in the low half. Rounding is to nearest, ties to even; numbers beyond the
+// range of f16 become infinity.
 fn f16_pair(word: u32) -> vec2f {
   return unpack2x16float(word);
 }
@@ -80,7 +81,8 @@ fn bf16_word(pair: vec2f) -> u32 {
   return bf16_bits(pair.x) | (bf16_bits(pair.y) << 16u);
 }
 
-// WGSL has no literal for them, and a compiler must not see through.
+// Infinity and NaN. WGSL has no literals for them, and rejects constant expressions that yield them, so they are made
+// at run time.
 fn infinity() -> f32 {
   var bits = 0x7f800000u;
   return bitcast<f32>(bits);
@@ -131,7 +133,11 @@ var<workgroup> grown: atomic<u32>;
 var<workgroup> shares: array<f32, 64u * HIGH>;
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
   let lane = local % 32u;
   let first_row = local / 32u * OWNED;
   let own = first_row + lane % OWNED;

@@ -25,8 +25,10 @@ struct Uniforms {
 // is padded by 16 bytes, so that neighbouring rows lie in different banks. x is bounded by what f16 holds.
 //
 // The width is a multiple of 32. Results go through shared memory, 16 rows at a time, so that edges, bias and residual need no code of their own.
-// Four weights of a row, from column 4 q on. WIDE: rows are whole quads, each read as one or two words or, f32, four.
-// 16-bit floats, two to a word, the even one in the low half. Rounding is to nearest, ties to even; beyond the range of f16 lies infinity.
+// Four weights of a row, from column 4 q on. WIDE: rows are whole quads, each loaded as one or two words, or as four if
+// they are f32.
+// 16-bit floats, two to a word, the even one in the low half. Rounding is to nearest, ties to even; numbers beyond the
+// range of f16 become infinity.
 fn f16_pair(word: u32) -> vec2f {
   return unpack2x16float(word);
 }
@@ -340,7 +342,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
     }
   }
 }
-// One result of a product, with what is added to it. Row o of the weights at hand is row u.first_out + o of them all.
+// One result of a product, plus bias and residual. Row o of this dispatch's weights is row u.first_out + o of the
+// matrix.
 fn store_one(row: u32, o: u32, product: f32) {
   if o >= u.outs {
     return;

@@ -28,8 +28,10 @@ struct Uniforms {
 // is padded by 16 bytes, so that neighbouring rows lie in different banks. x is bounded by what f16 holds.
 //
 // The width is a multiple of 32. Results go through shared memory, 16 rows at a time, so that edges, bias and residual need no code of their own.
-// Four weights of a row, from column 4 q on. WIDE: rows are whole quads, each read as one or two words or, f32, four.
-// 16-bit floats, two to a word, the even one in the low half. Rounding is to nearest, ties to even; beyond the range of f16 lies infinity.
+// Four weights of a row, from column 4 q on. WIDE: rows are whole quads, each loaded as one or two words, or as four if
+// they are f32.
+// 16-bit floats, two to a word, the even one in the low half. Rounding is to nearest, ties to even; numbers beyond the
+// range of f16 become infinity.
 fn f16_pair(word: u32) -> vec2f {
   return unpack2x16float(word);
 }
@@ -74,7 +76,8 @@ fn weight_quad(row: u32, q: u32) -> vec4f {
   let index = row * (u.width / 4u) + q;
   let block = index / 8u;
   let scale = f16_pair(scales_data[u.scales_at + block / 2u])[block & 1u];
-  let quants = vec4f((vec4u(weight_data[u.weight_at + block * 4u + (index & 3u)] >> (index & 4u)) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(15u));
+  let word = weight_data[u.weight_at + block * 4u + (index & 3u)] >> (index & 4u);
+  let quants = vec4f((vec4u(word) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(15u));
   return scale * quants + f16_pair(minimums_data[u.minimums_at + block / 2u])[block & 1u];
 }
 
@@ -344,7 +347,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
     }
   }
 }
-// One result of a product, with what is added to it. Row o of the weights at hand is row u.first_out + o of them all.
+// One result of a product, plus bias and residual. Row o of this dispatch's weights is row u.first_out + o of the
+// matrix.
 fn store_one(row: u32, o: u32, product: f32) {
   if o >= u.outs {
     return;

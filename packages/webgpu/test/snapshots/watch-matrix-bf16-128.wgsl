@@ -35,7 +35,8 @@ struct Uniforms {
 @group(0) @binding(5) var<storage, read_write> mass_data: array<f32>;
 // watch: column sums of attention's weights on a subgroup's matrix units. A workgroup takes 64 HIGH rows of one head and walks the tiles of 32 queries that see any of
 // them, in ascending order; the lane that owns a row adds its weights up, and so the same every time. Rows stay in registers, HIGH x DEPTH matrices.
-// 16-bit floats, two to a word, the even one in the low half. Rounding is to nearest, ties to even; beyond the range of f16 lies infinity.
+// 16-bit floats, two to a word, the even one in the low half. Rounding is to nearest, ties to even; numbers beyond the
+// range of f16 become infinity.
 fn f16_pair(word: u32) -> vec2f {
   return unpack2x16float(word);
 }
