@@ -12,10 +12,10 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const folder = join(root, "docs/api");
 const printer = ts.createPrinter({ removeComments: true });
 
-/** Entries of a package's `exports` that have types: [subpath, file]. */
+/** Entries of a package's `exports` that have types: [subpath, file]. None if it is private. */
 const entriesOf = (name) => {
-  const { exports = {} } = JSON.parse(readFileSync(join(root, "packages", name, "package.json"), "utf8"));
-  return Object.entries(exports)
+  const manifest = JSON.parse(readFileSync(join(root, "packages", name, "package.json"), "utf8"));
+  return Object.entries(manifest.private ? {} : manifest.exports)
     .filter(([, target]) => target.types !== undefined)
     .map(([subpath, { types }]) => [subpath, join(root, "packages", name, types)]);
 };

@@ -1,8 +1,8 @@
+import { checkpoint } from "@ziggurat/bench-kit/fixtures";
 import { full } from "@ziggurat/policy";
 import { loadModel, memoryFiles, Session } from "@ziggurat/runtime";
 import { logProbabilities } from "@ziggurat/runtime/evaluate";
 import { describe, expect, it } from "vitest";
-import { checkpoint } from "./support/checkpoint.js";
 import { backendNames, backendOf } from "./support/models.js";
 
 // A query of a sliding layer sees as many rows as the window has, the row of its own token among them.

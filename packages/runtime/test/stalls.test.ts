@@ -1,8 +1,8 @@
+import { type GgufTensor, tinyLlama, writeGguf } from "@ziggurat/bench-kit/fixtures";
 import { cpu } from "@ziggurat/cpu";
 import { loadModel, memoryFiles, openModel } from "@ziggurat/runtime";
 import type { Backend } from "@ziggurat/tensor";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type GgufTensor, tinyLlama, writeGguf } from "./support/gguf.js";
 
 // How long the caller's thread is kept from its events. Files are in memory, so that no read gives the events a turn by
 // itself. Time is that of this process on its cores: other processes on the machine do not count.

@@ -1,8 +1,8 @@
+import { randomIds } from "@ziggurat/bench-kit/fixtures";
 import { full, none, type Policy, PolicyError, recency, type Step, sinksAndRecent, uniform } from "@ziggurat/policy";
 import { generate, generateBatch, type Model, Session } from "@ziggurat/runtime";
 import { reference, type Tensor } from "@ziggurat/tensor";
 import { describe, expect, it } from "vitest";
-import { randomIds } from "./support/checkpoint.js";
 import { live, settled } from "./support/settled.js";
 
 // Policies that answer differently from call to call, change what they are given, or return nonsense: each ends its own

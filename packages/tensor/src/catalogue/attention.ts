@@ -1,5 +1,20 @@
 import { rowDTypes } from "../dtype.js";
-import { arena, cells, lines, op, qkv, read, sequenceHeads, sequences, table, update, write } from "./rule.js";
+import {
+  arena,
+  cells,
+  grouped,
+  lines,
+  op,
+  qkv,
+  ranked,
+  read,
+  rotated,
+  sequenceHeads,
+  sequences,
+  table,
+  update,
+  write,
+} from "./rule.js";
 
 /** Ops of attention over rows whose counts differ by head. */
 export const attention = {
@@ -14,6 +29,7 @@ export const attention = {
     dims: ["sequences", "tokens", "queryHeads", "kvHeads", "headSize", "arenaRows", "planes"],
     dtypes: { kv: rowDTypes },
     attributes: { keys: "boolean", values: "boolean", cells: "boolean", ranks: "boolean" },
+    requires: [(spec) => (spec.cells === true ? ranked("ranks")(spec) : undefined)],
     operands: {
       qkv: read("f32", qkv),
       keys: update("kv", arena, "keys"),
@@ -39,6 +55,7 @@ export const attention = {
     options: ["window"],
     dtypes: { kv: rowDTypes },
     attributes: { scale: "number", softcap: "number" },
+    requires: [grouped],
     operands: {
       qkv: read("f32", (d) => [d.tokens!, (d.queryHeads! + 2 * d.kvHeads!) * d.headSize!]),
       keys: read("kv", arena),
@@ -62,6 +79,7 @@ export const attention = {
     options: ["planes", "rotary", "tableRows"],
     dtypes: { kv: rowDTypes },
     attributes: { scale: "number", softcap: "number", slot: "boolean" },
+    requires: [grouped, rotated("headSize", "slot"), ranked("slot")],
     operands: {
       qkv: read("f32", (d) => [d.sequences!, (d.queryHeads! + 2 * d.kvHeads!) * d.headSize!]),
       keys: read("kv", arena),
@@ -88,6 +106,7 @@ export const attention = {
     options: ["from", "planes", "rotary", "tableRows"],
     dtypes: { kv: rowDTypes },
     attributes: { scale: "number", softcap: "number", slot: "boolean" },
+    requires: [grouped, rotated("headSize", "slot"), ranked("slot")],
     operands: {
       qkv: read("f32", qkv),
       keys: read("kv", arena),
@@ -98,6 +117,31 @@ export const attention = {
       length: read("i32", sequenceHeads),
       ended: read("i32", sequences),
       mass: update("f32", (d) => [d.sequences! * d.queryHeads!, d.capacity!]),
+    },
+    tolerance: { f32: 1e-4, f16: 4e-3, bf16: 1.6e-2 },
+  }),
+
+  observe: op({
+    meaning: lines(
+      "observed[query head, j, first + i - from] = exp(logits(i, j) - lse[query head, i]) for queries i >= from.",
+      "It is 0 for rows j < length[h] + tokens that query i does not see (see `attention`, without window).",
+      "With `slot`, keys are rotated to their rank when they are read.",
+      "A sequence that has ended is left as it is.",
+    ),
+    dims: ["sequences", "tokens", "queryHeads", "kvHeads", "headSize", "arenaRows", "capacity", "queries"],
+    options: ["from", "first", "planes", "rotary", "tableRows"],
+    dtypes: { kv: rowDTypes },
+    attributes: { scale: "number", softcap: "number", slot: "boolean" },
+    operands: {
+      qkv: read("f32", qkv),
+      keys: read("kv", arena),
+      cells: read("i32", cells, "slot"),
+      table: read("f32", table, "slot"),
+      lse: read("f32", (d) => [d.sequences! * d.queryHeads!, d.tokens!]),
+      offset: read("i32", sequenceHeads),
+      length: read("i32", sequenceHeads),
+      ended: read("i32", sequences),
+      observed: update("f32", (d) => [d.sequences! * d.queryHeads!, d.capacity!, d.queries!]),
     },
     tolerance: { f32: 1e-4, f16: 4e-3, bf16: 1.6e-2 },
   }),

@@ -1,5 +1,20 @@
 import { rowDTypes } from "../dtype.js";
-import { arena, cells, grid, heads, lines, op, read, sequenceHeads, sequences, table, update, write } from "./rule.js";
+import {
+  arena,
+  cells,
+  grid,
+  heads,
+  lines,
+  op,
+  ranked,
+  read,
+  rotated,
+  sequenceHeads,
+  sequences,
+  table,
+  update,
+  write,
+} from "./rule.js";
 
 /** Ops that choose rows and move them. */
 export const rows = {
@@ -21,6 +36,28 @@ export const rows = {
       keep: read("i32", heads),
       rows: write("i32", (d) => [d.heads!, d.most!]),
       count: write("i32", heads),
+    },
+    tolerance: { i32: 0 },
+  }),
+
+  apportion: op({
+    meaning: lines(
+      "keep[h] = how many rows of head h are among the best limits[s, 0] rows of all heads of its sequence s.",
+      "First every head gets its best min(limits[s, 1], length[h]) rows.",
+      "Then the best of the other rows are taken, while their head has fewer than limits[s, 2], until limits[s, 0] are.",
+      "A row is better if its score is greater, NaN being below everything.",
+      "Ties go to the lower position (`positions` is plane 0 of the arena), then to the lower head.",
+    ),
+    dims: ["sequences", "kvHeads", "capacity", "arenaRows"],
+    dtypes: {},
+    attributes: {},
+    operands: {
+      scores: read("f32", (d) => [d.sequences! * d.kvHeads!, d.capacity!]),
+      positions: read("i32", (d) => [d.arenaRows!]),
+      offset: read("i32", sequenceHeads),
+      length: read("i32", sequenceHeads),
+      limits: read("i32", (d) => [d.sequences!, 3]),
+      keep: write("i32", sequenceHeads),
     },
     tolerance: { i32: 0 },
   }),
@@ -57,6 +94,7 @@ export const rows = {
     options: ["rotary", "tableRows"],
     dtypes: { kv: rowDTypes },
     attributes: { values: "boolean", ranks: "boolean", rotate: "boolean" },
+    requires: [rotated("headSize", "rotate")],
     operands: {
       keys: read("kv", arena),
       values: read("kv", arena, "values"),
@@ -88,6 +126,7 @@ export const rows = {
     dims: ["sequences", "kvHeads", "capacity", "most", "headSize", "arenaRows", "planes"],
     dtypes: { kv: rowDTypes },
     attributes: { ordered: "boolean", ranks: "boolean" },
+    requires: [ranked("ranks")],
     operands: {
       keys: update("kv", arena),
       values: update("kv", arena),
