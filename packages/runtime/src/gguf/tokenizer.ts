@@ -31,17 +31,21 @@ export function ggufTokenizer(metadata: Metadata, file: string): Tokenizer | und
     if (!ids.has(token)) ids.set(token, id);
   });
   const json = model === "gpt2" ? byteLevel(metadata, file, ids) : sentencePiece(metadata, file, tokens, kinds, ids);
-  // Some files say that an end of turn is a normal token, or the user's.
-  const isEnd = (token: string) => endOfTurnNames.includes(token);
+  // Some files say that an end of turn is the user's, or a normal token; one that merges make is a word like others.
+  const made = new Set(
+    (json.model.merges as readonly unknown[]).map((merge) => [merge].flat().join("").replace(" ", "")),
+  );
+  const isEnd = (token: string, id: number) =>
+    endOfTurnNames.includes(token) && (kinds[id] !== kind.normal || !made.has(token));
   const isAdded = (id: number) =>
     kinds[id] === kind.control || kinds[id] === kind.userDefined || (model === "llama" && kinds[id] === kind.unknown);
   const added: object[] = [];
   tokens.forEach((content, id) => {
-    if (content === "" || ids.get(content) !== id || !(isAdded(id) || isEnd(content))) return;
+    if (content === "" || ids.get(content) !== id || !(isAdded(id) || isEnd(content, id))) return;
     added.push({
       id,
       content,
-      special: kinds[id] !== kind.userDefined || isEnd(content),
+      special: kinds[id] !== kind.userDefined || isEnd(content, id),
       normalized: false,
       lstrip: false,
       rstrip: false,
@@ -69,7 +73,7 @@ export function ggufTokenizer(metadata: Metadata, file: string): Tokenizer | und
     },
     { ...named, chat_template: templatesOf(metadata) },
     file,
-    { spellings: tokens, endNames: endOfTurnNames },
+    { spellings: tokens, endNames: endOfTurnNames.filter((token) => isEnd(token, ids.get(token) ?? -1)) },
   );
 }
 
