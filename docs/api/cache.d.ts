@@ -8,7 +8,8 @@ export class Account {
   readonly seen: number;
   readonly evicted: number;
   readonly chosenAt: number;
-  static empty(shape: CacheShape, policy: Policy): Account;
+  readonly digest: number;
+  static empty(shape: CacheShape, given: Policy): Account;
   rowsOf(layer: number): number[];
   get rows(): number[][];
   get total(): number;
@@ -33,15 +34,17 @@ export class Cache {
   readonly planes: number;
   readonly ranks: boolean;
   readonly firstColumn: number;
-  constructor({ backend, shape, dtype, policies }: CacheOptions);
+  constructor({ backend, shape, dtype, policies: given }: CacheOptions);
   get sequences(): number;
   placeOf(sequence: number): number;
   account(sequence: number): Account;
   rows(sequence: number): number[][];
   feed(sequences: readonly number[]): Keep[];
+  follow(sequence: number, tokens: number, phase: "prefill" | "decode"): ReturnType<Account["feed"]>;
+  commit(sequence: number, account: Account): void;
   setKeep(keeps: readonly Keep[]): void;
   end(sequence: number, account: Account): void;
-  resume(sequence: number, account?: Account): void;
+  resume(sequence: number): void;
   get ended(): Slice;
   get proof(): Slice;
   arena(layer: number): Arena;
@@ -130,6 +133,7 @@ export class Prefill {
 export interface ReservedRows {
   readonly capacity: readonly (readonly number[])[];
   readonly held: readonly (readonly number[])[];
+  readonly digests?: Int32Array;
 }
 
 export type RopeOf = (layer: number) => RopeTable | undefined;
@@ -176,6 +180,12 @@ export function peakBytes(
   before?: readonly number[],
 ): number;
 
+export function planSteps(
+  start: Account,
+  messages: readonly number[],
+  steps: number,
+): Generator<undefined, TurnPlan, undefined>;
+
 export function planTurn(start: Account, messages: readonly number[], steps: number): TurnPlan;
 
 export function planesOf(policies: readonly Policy[]): {
@@ -201,4 +211,4 @@ export function stepPattern(cache: Cache, keeps: readonly Keep[]): StepPattern;
 
 export const tableBytes: (shape: CacheShape, sequences: number) => number;
 
-export function viewOf<C extends string>(facts: ViewFacts, columns: readonly C[]): LayerView<C>;
+export const viewOf: <C extends string>(facts: ViewFacts, columns: readonly C[]) => LayerView<C>;

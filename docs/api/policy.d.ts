@@ -119,6 +119,8 @@ export const afterPrefill: () => Schedule;
 
 export function anyOf(...parts: readonly [Protection, ...Protection[]]): Protection;
 
+export function asked<T>(policy: string, part: string, answer: () => T): T;
+
 export function blend<A extends string, B extends string>(
   a: Scorer<A>,
   b: Scorer<B>,
@@ -135,13 +137,20 @@ export function first(n: number): Protection;
 
 export function fraction(share: number): Budget;
 
+export function freezePolicies(policies: readonly Policy[]): Policy[];
+
+export function freezePolicy(policy: Policy): Policy;
+
 export const full: () => Policy;
 
 export const groupReductions: readonly ["mean", "max", "sum"];
 
 export function last(n: number): Protection;
 
-export function layerBudgets({ name, budget }: Pick<Policy, "name" | "budget">, input: BudgetInput): number[][];
+export function layerBudgets(
+  { name, budget }: Pick<Policy, "name" | "budget">,
+  input: BudgetInput,
+): readonly (readonly number[])[];
 
 export const never: () => Schedule;
 

@@ -41,6 +41,7 @@ export interface FitOptions {
   readonly maxTokens?: number;
   readonly chunk?: number;
   readonly maxCacheBytes: number;
+  readonly signal?: AbortSignal;
   readonly policy: (keep: number) => Policy;
 }
 
@@ -198,7 +199,7 @@ export interface SamplingOptions {
 export class Session {
   readonly model: Model;
   readonly policy: Policy;
-  constructor({ model, policy, maxCacheBytes }: SessionOptions);
+  constructor(options: SessionOptions);
   get seen(): number;
   get closed(): boolean;
   get rows(): number[][];
@@ -206,16 +207,7 @@ export class Session {
   get origin(): SessionOrigin;
   kept(): Promise<number[][][]>;
   generate(request: TurnRequest): Generation<GeneratePiece, GenerateResult>;
-  read(
-    prompt: Prompt,
-    {
-      chunk,
-      signal,
-    }?: {
-      chunk?: number;
-      signal?: AbortSignal;
-    },
-  ): Promise<void>;
+  read(prompt: Prompt, options?: SessionReadOptions): Promise<void>;
   logProbabilities(ids: readonly number[] | Int32Array, options?: LogProbabilityOptions): Promise<Float32Array>;
   fork(): Promise<Session>;
   close(): void;
@@ -230,6 +222,11 @@ export interface SessionOptions {
 export interface SessionOrigin {
   readonly chosenAt: number;
   readonly forkedAt: number | undefined;
+}
+
+export interface SessionReadOptions {
+  readonly chunk?: number;
+  readonly signal?: AbortSignal;
 }
 
 export class TemplateError extends Error {
@@ -265,15 +262,11 @@ export interface TurnRequest extends Omit<GenerateRequest, "policy">, TurnOption
 
 export function blobs(files: Readonly<Record<string, Blob>>, name?: string): ModelFiles;
 
-export function fit({ model, tokens, maxTokens, chunk, maxCacheBytes, policy }: FitOptions): Fit;
+export function fit(options: FitOptions): Promise<Fit>;
 
 export function generate(options: GenerateOptions): Generation<GeneratePiece, GenerateResult>;
 
-export function generateBatch({
-  model,
-  requests,
-  ...options
-}: GenerateBatchOptions): Generation<Piece, GenerateResult[]>;
+export function generateBatch(options: GenerateBatchOptions): Generation<Piece, GenerateResult[]>;
 
 export function loadModel(source: ModelSource, options: LoadOptions): Promise<Model>;
 
@@ -316,14 +309,7 @@ export interface LogProbabilitiesEachOptions {
   readonly onProgress?: (done: number) => void;
 }
 
-export function generateEach({
-  model,
-  policies,
-  signal,
-  onProgress,
-  onPiece,
-  ...request
-}: GenerateEachOptions): AsyncGenerator<EachResult>;
+export function generateEach(options: GenerateEachOptions): AsyncGenerator<EachResult>;
 
 export function logProbabilities(
   model: Model,
@@ -331,14 +317,7 @@ export function logProbabilities(
   signal?: AbortSignal,
 ): Promise<Float32Array>;
 
-export function logProbabilitiesEach({
-  model,
-  policies,
-  prompt,
-  ids,
-  signal,
-  onProgress,
-}: LogProbabilitiesEachOptions): AsyncGenerator<EachLogProbabilities>;
+export function logProbabilitiesEach(options: LogProbabilitiesEachOptions): AsyncGenerator<EachLogProbabilities>;
 
 // @ziggurat/runtime/formats
 

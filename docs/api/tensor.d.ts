@@ -46,7 +46,7 @@ export class BufferTable<Held> {
   has(buffer: Buffer): boolean;
   get(buffer: Buffer): Held | undefined;
   find(what: string, buffer: Buffer): Held;
-  range(what: string, { buffer, offset }: Slice, bytes: number): Held;
+  range(what: string, slice: Slice, bytes: number): Held;
   operand(kernel: Kernel, operands: object, name: string, bytes: number): Held;
   checkHeld(op: OpName, operands: object): void;
   checkOpen(what: string): void;
@@ -94,6 +94,7 @@ export interface OpRule {
   readonly dtypes: Readonly<Record<string, readonly DType[]>>;
   readonly attributes: Readonly<Record<string, AttributeRule>>;
   readonly operands: Readonly<Record<string, OperandRule>>;
+  readonly requires?: readonly Requirement[];
   readonly tolerance: Readonly<Partial<Record<DType, number>>>;
 }
 

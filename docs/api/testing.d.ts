@@ -111,3 +111,33 @@ export function toBeAllclose(
   expected: ArrayLike<number>,
   { tolerance }?: AllcloseOptions,
 ): Result;
+
+// @ziggurat/testing/cases
+
+export interface Case {
+  readonly op: OpName;
+  readonly name: string;
+  readonly spec: Readonly<Record<string, number | string | boolean | undefined>>;
+  readonly inputs: (random: Random) => Readonly<Record<string, ArrayLike<number> | undefined>>;
+  readonly alias: Readonly<Record<string, string | undefined>>;
+  readonly magnitude?: (inputs: Readonly<Record<string, ArrayLike<number> | undefined>>, index: number) => number;
+}
+
+export class ConformanceError extends Error {
+  readonly name = "ConformanceError";
+}
+
+export const cases: readonly Case[];
+
+export function dequantised(
+  bytes: Uint8Array,
+  dtype: "q8_0" | "q4_0" | "q4_1",
+  out: number,
+  width: number,
+): Float64Array;
+
+export function randomFrom(seed: number): Random;
+
+export function runCase(backend: Backend, test: Case, seed: number, aligned?: boolean): Promise<void>;
+
+export function weights(random: Random, dtype: WeightDType, out: number, width: number): ArrayLike<number>;

@@ -34,9 +34,9 @@ export interface OpenOptions {
 
 export interface LoadOptions extends OpenOptions {
   readonly backend: Backend;
-  /** What matrices are stored in on the device. Default: as in the files. `q8_0` is quantised while loading. */
+  /** The dtype of matrices on the device. Default: as in the files. `q8_0` is quantised while loading. */
   readonly weights?: WeightDType;
-  /** What rows of K and V are stored in. Default bf16. */
+  /** The dtype of rows of K and V. Default bf16. */
   readonly rows?: RowDType;
   /** Called with the bytes loaded so far, of all. */
   readonly onProgress?: (done: number, total: number) => void;
@@ -59,7 +59,7 @@ export class Model {
   readonly name: string;
   readonly facts: ModelFacts;
   readonly backend: Backend;
-  /** What rows of K and V are stored in. */
+  /** The dtype of rows of K and V. */
   readonly rowDType: RowDType;
   /** Undefined for a model without one, which runs on token ids. */
   readonly tokenizer: Tokenizer | undefined;
