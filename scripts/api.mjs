@@ -12,10 +12,11 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const folder = join(root, "docs/api");
 const printer = ts.createPrinter({ removeComments: true });
 
-/** Entries of a package's `exports` that have types: [subpath, file]. */
+/** Entries of a published package's `exports` that have types: [subpath, file]. */
 const entriesOf = (name) => {
-  const { exports = {} } = JSON.parse(readFileSync(join(root, "packages", name, "package.json"), "utf8"));
-  return Object.entries(exports)
+  const manifest = JSON.parse(readFileSync(join(root, "packages", name, "package.json"), "utf8"));
+  if (manifest.private) return [];
+  return Object.entries(manifest.exports ?? {})
     .filter(([, target]) => target.types !== undefined)
     .map(([subpath, { types }]) => [subpath, join(root, "packages", name, types)]);
 };
