@@ -12,11 +12,10 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const folder = join(root, "docs/api");
 const printer = ts.createPrinter({ removeComments: true });
 
-/** Entries of a published package's `exports` that have types: [subpath, file]. */
+/** Entries of a package's `exports` that have types: [subpath, file]. None if it is private. */
 const entriesOf = (name) => {
   const manifest = JSON.parse(readFileSync(join(root, "packages", name, "package.json"), "utf8"));
-  if (manifest.private) return [];
-  return Object.entries(manifest.exports ?? {})
+  return Object.entries(manifest.private ? {} : manifest.exports)
     .filter(([, target]) => target.types !== undefined)
     .map(([subpath, { types }]) => [subpath, join(root, "packages", name, types)]);
 };

@@ -94,9 +94,14 @@ if (level !== "quick" && level !== "full") {
 /** Whether full matrices and long runs are tested too: `ZIGGURAT_TESTS=full`, which `.ci/run` sets. */
 export const full = level === "full";
 
+/** Skips the rest of a test, and says why, unless `full` is set. */
+export function longRun(context: TestContext): void {
+  if (!full) context.skip("is a long run; set ZIGGURAT_TESTS=full, as .ci/run does");
+}
+
 /** Declares a test of a full matrix or a long run. It skips, and says why, unless `full` is set. */
 export const testFull = (title: string, body: (context: TestContext) => unknown, timeout?: number) =>
   test(title, { ...(timeout === undefined ? {} : { timeout }) }, async (context) => {
-    if (!full) context.skip("is a long run; set ZIGGURAT_TESTS=full, as .ci/run does");
+    longRun(context);
     await body(context);
   });

@@ -2,56 +2,57 @@
 
 // @ziggurat/cache
 
-export class Arena {
-  readonly rows: number;
-  readonly offsets: readonly number[];
-  readonly capacity: readonly number[];
-  readonly held: readonly number[];
-  readonly keys: Slice;
-  readonly values: Slice;
-  readonly cells: Slice;
-  readonly room: number;
-  constructor(backend: Backend, { capacity, held, headSize, planes, dtype }: ArenaSize);
-  fits(
-    plans: readonly {
-      readonly capacity: readonly (readonly number[])[];
-      readonly held: readonly (readonly number[])[];
-    }[],
-    layer: number,
-  ): boolean;
-  plane(index: number): Slice;
-  get bytes(): number;
-  free(): void;
-}
-
-export class Buffers {
-  constructor(backend: Backend);
-  allocate(bytes: number, label: string | Readonly<Record<string, number>>): Slice;
-  get bytes(): number;
-  free(): void;
+export class Account {
+  readonly shape: CacheShape;
+  readonly policy: Policy;
+  readonly seen: number;
+  readonly evicted: number;
+  readonly chosenAt: number;
+  static empty(shape: CacheShape, policy: Policy): Account;
+  rowsOf(layer: number): number[];
+  get rows(): number[][];
+  get total(): number;
+  get most(): number;
+  get since(): number[];
+  feed(
+    tokens: number,
+    phase: "prefill" | "decode",
+  ): {
+    readonly account: Account;
+    readonly keep: Keep;
+  };
 }
 
 export class Cache {
   readonly backend: Backend;
   readonly shape: CacheShape;
   readonly dtype: RowDType;
-  rope: RopeOf;
+  readonly order: readonly number[];
   readonly groups: readonly Group[];
-  readonly progress: readonly Progress[];
   readonly tables: Tables;
   readonly planes: number;
   readonly ranks: boolean;
   readonly firstColumn: number;
-  constructor({ backend, shape, dtype, policies, rope }: CacheOptions);
+  constructor({ backend, shape, dtype, policies }: CacheOptions);
   get sequences(): number;
+  placeOf(sequence: number): number;
+  account(sequence: number): Account;
+  rows(sequence: number): number[][];
+  feed(sequences: readonly number[]): Keep[];
+  setKeep(keeps: readonly Keep[]): void;
+  end(sequence: number, account: Account): void;
+  resume(sequence: number, account?: Account): void;
+  get ended(): Slice;
+  get proof(): Slice;
   arena(layer: number): Arena;
-  resize(layer: number, plans: readonly CachePlan[]): Arena;
-  copyFrom(source: Cache, plans: readonly CachePlan[]): Promise<void>;
-  grow(plans: readonly CachePlan[]): Promise<void>;
+  reserve(rows: readonly ReservedRows[]): void;
+  reservedArena(layer: number): Arena;
+  copyFrom(source: Cache): Promise<void>;
+  grow(): Promise<void>;
   get arenaBytes(): number[];
   get bytes(): number;
   get room(): number;
-  kept(sequence?: number): Promise<number[][][]>;
+  kept(sequence: number): Promise<number[][][]>;
   free(): void;
 }
 
@@ -65,19 +66,21 @@ export class CacheError extends Error {
   readonly name = "CacheError";
 }
 
-export interface CacheLayer extends LayerShape {
-  readonly window?: number;
-}
+export type CacheLayer =
+  | {
+      readonly kind: "global";
+    }
+  | {
+      readonly kind: "sliding";
+      readonly window: number;
+    };
 
 export interface CacheOptions {
   readonly backend: Backend;
   readonly shape: CacheShape;
   readonly dtype: RowDType;
   readonly policies: readonly Policy[];
-  readonly rope: RopeOf;
 }
-
-export type CachePlan = Pick<TurnPlan, "capacity" | "held">;
 
 export interface CacheShape {
   readonly layers: readonly CacheLayer[];
@@ -89,20 +92,20 @@ export interface CacheShape {
 }
 
 export class DecodeStep {
-  static prepare(cache: Cache, options: DecodeOptions): Promise<DecodeStep>;
+  static prepare(cache: Cache, options: DecodeStepOptions): Promise<DecodeStep>;
   attend(layer: number): void;
   end(): void;
-  static setKeep(cache: Cache, firings: readonly Firings[]): void;
   free(): void;
 }
 
-export type Firings = readonly (readonly number[] | undefined)[];
-
-export interface Group {
-  readonly policy: Policy;
-  readonly first: number;
-  readonly count: number;
+export interface DecodeStepOptions {
+  readonly pattern: StepPattern;
+  readonly qkv: Slice;
+  readonly out: Slice;
+  readonly rope: RopeOf;
 }
+
+export type Keep = readonly (readonly number[] | undefined)[];
 
 export interface OwnedRopeTable extends RopeTable {
   free(): void;
@@ -110,34 +113,23 @@ export interface OwnedRopeTable extends RopeTable {
 
 export interface PlannedSequence {
   readonly policy: Policy;
-  readonly plan: Pick<TurnPlan, "capacity" | "held">;
+  readonly plan: ReservedRows;
 }
 
 export class Prefill {
-  constructor(targets: readonly [Target, ...Target[]], tokens: number, tile: number);
-  prepare(tile: number): Promise<void>;
+  readonly tiles: readonly Tile[];
+  static prepare(targets: readonly [Target, ...Target[]], tokens: number, tile: number, rope: RopeOf): Promise<Prefill>;
   begin(layer: number): Promise<void>;
-  attend(layer: number, first: number, tokens: number, qkv: Slice, out: Slice): void;
-  finish(layer: number, clock?: (target: number, seconds: number) => void): Promise<void>;
-  commit(): readonly Firings[];
+  attend(layer: number, { first, tokens }: Tile, qkv: Slice, out: Slice): void;
+  finish(layer: number, target: number): Promise<void>;
+  commit(): void;
   get bytes(): number;
   free(): void;
 }
 
-export class Progress {
-  readonly shape: CacheShape;
-  readonly policy: Policy;
-  seen: number;
-  readonly rows: number[][];
-  readonly since: number[];
-  evicted: number;
-  chosenAt: number;
-  constructor(shape: CacheShape, policy: Policy);
-  clone(): Progress;
-  assign(from: Progress): void;
-  get total(): number;
-  get most(): number;
-  feed(tokens: number, phase: "prefill" | "decode"): Firings;
+export interface ReservedRows {
+  readonly capacity: readonly (readonly number[])[];
+  readonly held: readonly (readonly number[])[];
 }
 
 export type RopeOf = (layer: number) => RopeTable | undefined;
@@ -148,55 +140,43 @@ export interface RopeTable {
   readonly rotary: number;
 }
 
-export interface ScratchTarget {
-  readonly planes: number;
-  readonly slot: boolean;
-}
-
-export class Tables {
-  readonly sequences: number;
-  readonly kvHeads: number;
-  constructor(backend: Backend, buffers: Buffers, layers: number, sequences: number, kvHeads: number, label: string);
-  offset(layer: number, sequence?: number): Slice;
-  length(layer: number, sequence?: number): Slice;
-  keep(layer: number, sequence?: number): Slice;
-  seen(sequence?: number): Slice;
-  ended(sequence?: number): Slice;
-  write(slice: Slice, values: readonly number[]): void;
-}
-
 export interface Target {
   readonly cache: Cache;
   readonly sequence: number;
-  readonly plans: readonly CachePlan[];
 }
 
-export interface TurnPlan {
-  readonly capacity: readonly (readonly number[])[];
-  readonly held: readonly (readonly number[])[];
+export interface Tile {
+  readonly first: number;
+  readonly tokens: number;
+}
+
+export interface TurnPlan extends ReservedRows {
   readonly messageRows: readonly number[];
   readonly scratchRows: number;
   readonly positions: number;
   readonly evicted: number;
 }
 
+export interface ViewFacts extends Pick<LayerView, "layer" | "layerCount" | "kvHeads" | "queryHeads" | "headSize"> {
+  readonly sequences: number;
+  readonly rows: number;
+}
+
 export function cacheBytes(shape: CacheShape, dtype: RowDType, sequences: readonly PlannedSequence[]): CacheBytes;
 
-export function firingPattern(cache: Cache, firings: readonly Firings[]): FiringPattern;
-
-export function groupOrder(policies: readonly Policy[]): number[];
+export const columnInput: (name: string) => string;
 
 export function peakBytes(
   shape: CacheShape,
   dtype: RowDType,
   sequences: readonly {
     readonly policy: Policy;
-    readonly plan: Pick<TurnPlan, "capacity" | "held" | "messageRows">;
+    readonly plan: ReservedRows & Pick<TurnPlan, "messageRows">;
   }[],
   before?: readonly number[],
 ): number;
 
-export function planTurn(start: Progress, messages: readonly number[], maxTokens: number): TurnPlan;
+export function planTurn(start: Account, messages: readonly number[], steps: number): TurnPlan;
 
 export function planesOf(policies: readonly Policy[]): {
   readonly ranks: boolean;
@@ -217,4 +197,8 @@ export function scratchBytes(
   targets: readonly ScratchTarget[],
 ): number;
 
+export function stepPattern(cache: Cache, keeps: readonly Keep[]): StepPattern;
+
 export const tableBytes: (shape: CacheShape, sequences: number) => number;
+
+export function viewOf<C extends string>(facts: ViewFacts, columns: readonly C[]): LayerView<C>;

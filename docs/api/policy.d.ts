@@ -10,15 +10,31 @@ export interface BudgetInput {
   readonly protectedRows: number;
 }
 
+export type Declared = Readonly<Record<string, Option>>;
+
+export interface DefaultFrom {
+  readonly option: string;
+  value(of: number): number;
+  readonly words: string;
+}
+
+export type Given<D extends Declared> = Flat<
+  {
+    readonly [K in keyof D as D[K] extends Option<unknown, false> ? K : never]: Value<D[K]>;
+  } & {
+    readonly [K in keyof D as D[K] extends Option<unknown, true> ? K : never]?: Value<D[K]>;
+  }
+>;
+
 export type GroupReduction = (typeof groupReductions)[number];
 
 export interface LayerShape {
-  readonly kind: "global" | "sliding";
+  readonly layer: number;
   readonly kvHeads: number;
   readonly headSize: number;
 }
 
-export interface LayerView {
+export interface LayerView<C extends string = never> {
   readonly layer: number;
   readonly layerCount: number;
   readonly kvHeads: number;
@@ -29,13 +45,35 @@ export interface LayerView {
   readonly positions: Tensor;
   readonly age: Tensor;
   readonly mass: Tensor;
-  readonly columns: readonly Tensor[];
+  readonly columns: Readonly<Record<C, Tensor>>;
 }
+
+export interface Option<T = unknown, Optional extends boolean = boolean> {
+  readonly kind: "whole" | "real" | "choice";
+  readonly doc: string;
+  readonly values: string;
+  readonly optional: Optional;
+  readonly default?: T | DefaultFrom;
+  readonly choices?: readonly string[];
+  readonly min?: number;
+  readonly moreThan?: string;
+  readonly atLeast?: string;
+  check(policy: string, name: string, value: unknown): T;
+}
+
+export interface Options<D extends Declared = Declared> {
+  readonly policy: string;
+  readonly declared: D;
+  read(given: Given<D>): Values<D>;
+  least(name: keyof D & string, given: Readonly<Record<string, unknown>>): number;
+}
+
+export type OptionsOf<O> = O extends Options<infer D> ? Given<D> : never;
 
 export interface Policy {
   readonly name: string;
   readonly budget: Budget;
-  readonly score: Scorer;
+  readonly score: Scorer<string>;
   readonly protect: Protection;
   readonly schedule: Schedule;
   readonly positions?: "text" | "slot";
@@ -51,25 +89,18 @@ export interface Protection {
   mask(view: LayerView): Tensor;
 }
 
-export interface RandomOptions {
-  readonly keep: number;
-  readonly seed?: number;
-  readonly recent?: number;
-}
+export type RandomOptions = OptionsOf<typeof randomOptions>;
 
 export type Schedule = (step: Step) => boolean;
 
-export interface Scorer {
+export interface Scorer<C extends string = never> {
   readonly watch?: number;
-  readonly columns?: number;
-  observe?(view: LayerView): readonly Tensor[];
-  score(view: LayerView): Tensor;
+  readonly columns?: readonly C[];
+  observe?(view: LayerView<C>): Readonly<Record<C, Tensor>>;
+  score(view: LayerView<C>): Tensor;
 }
 
-export interface SinksAndRecentOptions {
-  readonly keep: number;
-  readonly sinks?: number;
-}
+export type SinksAndRecentOptions = OptionsOf<typeof sinksAndRecentOptions>;
 
 export interface Step {
   readonly phase: "prefill" | "decode";
@@ -80,24 +111,23 @@ export interface Step {
   readonly sinceCompressed: number;
 }
 
+export type Values<D extends Declared> = {
+  readonly [K in keyof D]: Value<D[K]>;
+};
+
 export const afterPrefill: () => Schedule;
 
 export function anyOf(...parts: readonly [Protection, ...Protection[]]): Protection;
 
-export function blend(a: Scorer, b: Scorer, weight?: number): Scorer;
-
-export function checkOneOf<const T extends string>(
-  policy: string,
-  option: string,
-  value: unknown,
-  allowed: readonly T[],
-): T;
-
-export function checkOptions<T extends object>(policy: string, options: T, known: readonly (keyof T & string)[]): void;
+export function blend<A extends string, B extends string>(
+  a: Scorer<A>,
+  b: Scorer<B>,
+  weight?: number,
+): Scorer<`a.${A}` | `b.${B}`>;
 
 export function checkPolicy(policy: Policy): void;
 
-export function checkWhole(policy: string, option: string, value: unknown, least: number, most?: number): number;
+export const computed: (option: string, value: (of: number) => number, words: string) => DefaultFrom;
 
 export function every(n: number): Schedule;
 
@@ -117,22 +147,42 @@ export const never: () => Schedule;
 
 export const none: Protection;
 
+export function oneOf<const C extends string, const A extends About<NoInfer<C>>>(
+  choices: readonly C[],
+  about: A,
+): Option<C, Optionality<A>>;
+
+export function options<const D extends Declared>(policy: string, declared: D): Options<D>;
+
 export function perHead(...keep: readonly number[]): Budget;
 
 export function pin(start: number, end: number): Protection;
 
 export function random(options: RandomOptions): Policy;
 
+export const randomOptions: import("./options.js").Options<{
+  readonly keep: import("./options.js").Option<number, false>;
+  readonly seed: import("./options.js").Option<number, true>;
+  readonly recent: import("./options.js").Option<number, true>;
+}>;
+
 export function randomScore(seed: number): Scorer;
 
 export const ranking: (score: Tensor, mask: Tensor) => Tensor;
 
+export function real<const A extends RealAbout>(about: A): Option<number, Optionality<A>>;
+
 export const recency: Scorer;
 
-export function refuse(policy: string, option: string, value: unknown, right: string): never;
-
 export function sinksAndRecent(options: SinksAndRecentOptions): Policy;
+
+export const sinksAndRecentOptions: import("./options.js").Options<{
+  readonly keep: import("./options.js").Option<number, false>;
+  readonly sinks: import("./options.js").Option<number, true>;
+}>;
 
 export function uniform(keep: number): Budget;
 
 export const whenOver: () => Schedule;
+
+export function whole<const A extends WholeAbout>(about: A): Option<number, Optionality<A>>;

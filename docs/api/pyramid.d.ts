@@ -2,13 +2,25 @@
 
 // @ziggurat/pyramid
 
-export interface PyramidKVOptions extends SnapKVOptions, PyramidOptions {}
+export type PyramidKVOptions = OptionsOf<typeof pyramidkvOptions>;
 
-export interface PyramidOptions {
-  readonly beta?: number;
-  readonly rounding?: "exact" | "released";
-}
+export type PyramidOptions = OptionsOf<typeof pyramidOptions>;
 
 export function pyramid(keep: number, options?: PyramidOptions): Budget;
 
+export const pyramidOptions: import("@ziggurat/policy").Options<{
+  readonly beta: import("@ziggurat/policy").Option<number, true>;
+  readonly rounding: import("@ziggurat/policy").Option<"exact" | "released", true>;
+}>;
+
 export function pyramidkv(options: PyramidKVOptions): Policy;
+
+export const pyramidkvOptions: import("@ziggurat/policy").Options<{
+  readonly beta: import("@ziggurat/policy").Option<number, true>;
+  readonly rounding: import("@ziggurat/policy").Option<"exact" | "released", true>;
+  readonly keep: import("@ziggurat/policy").Option<number, false>;
+  readonly window: import("@ziggurat/policy").Option<number, true>;
+  readonly kernel: import("@ziggurat/policy").Option<number, true>;
+  readonly pooling: import("@ziggurat/policy").Option<"max" | "average", true>;
+  readonly reduce: import("@ziggurat/policy").Option<"max" | "sum" | "mean", true>;
+}>;

@@ -15,46 +15,12 @@ export class CeilingError extends Error {
   readonly name = "CeilingError";
 }
 
-export interface Chat {
-  prompt(
-    messages: readonly Message[],
-    options?: {
-      generationPrompt?: boolean;
-    },
-  ): number[];
-  next(previous: readonly Message[], added: readonly Message[]): number[];
-}
-
 export class ConfigError extends Error {
   readonly name = "ConfigError";
 }
 
-export interface DecodeOptions {
-  readonly skipSpecial?: boolean;
-}
-
 export class DownloadError extends Error {
   readonly name = "DownloadError";
-}
-
-export interface EachLogProbabilities
-  extends Pick<EachResult, "promptTokens" | "policy" | "cache" | "timings" | "policySeconds"> {
-  readonly logProbabilities: Float32Array;
-}
-
-export interface EachResult extends GenerateResult {
-  readonly policySeconds: number;
-}
-
-export interface EncodeOptions {
-  readonly special?: boolean;
-  readonly ignore?: string;
-  readonly addSpecialTokens?: boolean;
-}
-
-export interface Family {
-  readonly architectures: readonly string[];
-  readonly open: (configuration: Configuration, contextLength?: number) => OpenedModel;
 }
 
 export interface FileSource {
@@ -82,26 +48,10 @@ export class FormatError extends Error {
   readonly name = "FormatError";
 }
 
-export interface Forward {
-  embed(ids: Slice, x: Slice): void;
-  layer(layer: number, x: Slice, attend: (qkv: Slice, out: Slice) => void): void;
-  head(x: Slice, logits: Slice): void;
-  readonly qkv: Slice;
-  readonly out: Slice;
-  free(): void;
-}
-
 export interface GenerateBatchOptions extends TurnOptions {
   readonly model: Model;
   readonly requests: readonly GenerateRequest[];
   readonly maxCacheBytes?: number;
-}
-
-export interface GenerateEachOptions extends Omit<GenerateRequest, "policy" | "chunk"> {
-  readonly model: Model;
-  readonly policies: readonly Policy[];
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (done: number) => void;
 }
 
 export interface GenerateOptions extends GenerateRequest, TurnOptions {
@@ -158,35 +108,11 @@ export class Generation<Piece, Result> implements AsyncIterable<Piece> {
   [Symbol.asyncIterator](): AsyncIterator<Piece, void>;
 }
 
-export interface LoadOptions {
+export interface LoadOptions extends OpenOptions {
   readonly backend: Backend;
   readonly weights?: WeightDType;
   readonly rows?: RowDType;
-  readonly contextLength?: number;
   readonly onProgress?: (done: number, total: number) => void;
-  readonly onDownload?: NonNullable<HubOptions["onProgress"]>;
-  readonly signal?: AbortSignal;
-}
-
-export interface LoadWeightsOptions {
-  readonly backend: Backend;
-  readonly dtype: WeightDType | undefined;
-  readonly onProgress: ((done: number, total: number) => void) | undefined;
-}
-
-export interface LoadedWeights {
-  readonly bytes: number;
-  forward(rows: number): Promise<Forward>;
-  free(): void;
-}
-
-export interface LogProbabilitiesEachOptions {
-  readonly model: Model;
-  readonly policies: readonly Policy[];
-  readonly prompt: Prompt;
-  readonly ids: readonly number[];
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (done: number) => void;
 }
 
 export interface Message {
@@ -234,10 +160,11 @@ export interface ModelFiles {
 
 export type ModelSource = string | URL | ModelFiles | File | Iterable<string | URL> | Iterable<File>;
 
-export interface OpenedModel {
-  readonly facts: ModelFacts;
-  weightBytes(source: WeightSource, dtype: WeightDType | undefined): number;
-  load(source: WeightSource, options: LoadWeightsOptions): Promise<LoadedWeights>;
+export interface OpenOptions {
+  readonly families?: readonly Family[];
+  readonly contextLength?: number;
+  readonly onDownload?: NonNullable<HubOptions["onProgress"]>;
+  readonly signal?: AbortSignal;
 }
 
 export interface Piece {
@@ -257,12 +184,6 @@ export interface RemoteOptions {
 
 export class RequestError extends Error {
   readonly name = "RequestError";
-}
-
-export interface Rope {
-  readonly frequencies: Float32Array;
-  readonly factor: number;
-  readonly contextLength?: number;
 }
 
 export interface SamplingOptions {
@@ -311,23 +232,8 @@ export interface SessionOrigin {
   readonly forkedAt: number | undefined;
 }
 
-export type StoredDType = WeightDType | LoadOnlyDType;
-
-export interface StoredTensor {
-  readonly name: string;
-  readonly dtype: StoredDType;
-  readonly shape: readonly number[];
-  readonly group?: number;
-  read(rows?: RowRange, into?: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>>;
-}
-
 export class TemplateError extends Error {
   readonly name = "TemplateError";
-}
-
-export interface TextStream {
-  push(id: number): string;
-  end(): string;
 }
 
 export interface Tokenizer {
@@ -357,34 +263,7 @@ export interface TurnOptions {
 
 export interface TurnRequest extends Omit<GenerateRequest, "policy">, TurnOptions {}
 
-export interface WeightSource {
-  readonly name: string;
-  readonly names: readonly string[];
-  readonly types: ReadonlyMap<string, number>;
-  has(tensor: string): boolean;
-  tensor(name: string): StoredTensor;
-}
-
 export function blobs(files: Readonly<Record<string, Blob>>, name?: string): ModelFiles;
-
-export function chatOf(tokenizer: Tokenizer): Chat;
-
-export function convert(
-  bytes: Uint8Array,
-  from: StoredDType,
-  to: WeightDType,
-  shape: readonly number[],
-  name?: string,
-  {
-    into,
-    row,
-  }?: {
-    readonly into?: Uint8Array<ArrayBuffer>;
-    readonly row?: number;
-  },
-): Uint8Array;
-
-export const families: readonly Family[];
 
 export function fit({ model, tokens, maxTokens, chunk, maxCacheBytes, policy }: FitOptions): Fit;
 
@@ -396,19 +275,55 @@ export function generateBatch({
   ...options
 }: GenerateBatchOptions): Generation<Piece, GenerateResult[]>;
 
+export function loadModel(source: ModelSource, options: LoadOptions): Promise<Model>;
+
+export function memoryFiles(files: Readonly<Record<string, Uint8Array | string>>, name?: string): ModelFiles;
+
+export function modelFiles(source: ModelSource, options?: HubOptions): Promise<ModelFiles>;
+
+export function openModel(
+  source: ModelSource,
+  options?: OpenOptions,
+): Promise<OpenedModel & Pick<Checkpoint, "name" | "tokenizer" | "weights">>;
+
+export function remote(url: string | URL, options?: RemoteOptions): ModelFiles;
+
+// @ziggurat/runtime/evaluate
+
+export interface EachLogProbabilities
+  extends Pick<EachResult, "promptTokens" | "policy" | "cache" | "timings" | "policySeconds"> {
+  readonly logProbabilities: Float32Array;
+}
+
+export interface EachResult extends GenerateResult {
+  readonly policySeconds: number;
+}
+
+export interface GenerateEachOptions extends Omit<GenerateRequest, "policy" | "chunk"> {
+  readonly model: Model;
+  readonly policies: readonly Policy[];
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (done: number) => void;
+  readonly onPiece?: (piece: GeneratePiece, policy: number) => void;
+}
+
+export interface LogProbabilitiesEachOptions {
+  readonly model: Model;
+  readonly policies: readonly Policy[];
+  readonly prompt: Prompt;
+  readonly ids: readonly number[];
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (done: number) => void;
+}
+
 export function generateEach({
   model,
   policies,
   signal,
   onProgress,
+  onPiece,
   ...request
 }: GenerateEachOptions): AsyncGenerator<EachResult>;
-
-export function ggufWeights(gguf: Gguf, architecture: keyof typeof architectures, headSize: number): WeightSource;
-
-export function loadModel(source: ModelSource, options: LoadOptions): Promise<Model>;
-
-export function loadTokenizer(files: ModelFiles): Promise<Tokenizer | undefined>;
 
 export function logProbabilities(
   model: Model,
@@ -425,16 +340,46 @@ export function logProbabilitiesEach({
   onProgress,
 }: LogProbabilitiesEachOptions): AsyncGenerator<EachLogProbabilities>;
 
-export function makeTokenizer(json: unknown, config?: unknown, name?: string): Tokenizer;
+// @ziggurat/runtime/formats
 
-export function memoryFiles(files: Readonly<Record<string, Uint8Array | string>>, name?: string): ModelFiles;
+export interface Gguf {
+  readonly file: string;
+  readonly metadata: ReadonlyMap<string, MetadataValue>;
+  readonly tensors: ReadonlyMap<string, PlacedTensor>;
+}
 
-export function modelFiles(source: ModelSource, options?: HubOptions): Promise<ModelFiles>;
+export type StoredDType = WeightDType | LoadOnlyDType;
 
-export function openModel(
-  source: ModelSource,
-  { contextLength, onDownload, signal }?: Pick<LoadOptions, "contextLength" | "onDownload" | "signal">,
-): Promise<OpenedModel & Pick<Checkpoint, "name" | "tokenizer" | "weights">>;
+export interface StoredTensor {
+  readonly name: string;
+  readonly dtype: StoredDType;
+  readonly shape: readonly number[];
+  readonly group?: number;
+  read(rows?: RowRange, into?: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+export interface WeightSource {
+  readonly name: string;
+  readonly names: readonly string[];
+  readonly types: ReadonlyMap<string, number>;
+  has(tensor: string): boolean;
+  tensor(name: string): StoredTensor;
+}
+
+export function convert(
+  bytes: Uint8Array,
+  from: StoredDType,
+  to: WeightDType,
+  shape: readonly number[],
+  name?: string,
+  {
+    into,
+    row,
+  }?: {
+    readonly into?: Uint8Array<ArrayBuffer>;
+    readonly row?: number;
+  },
+): Uint8Array;
 
 export function openWeights(files: ModelFiles): Promise<WeightSource>;
 
@@ -442,7 +387,150 @@ export function readGguf(source: FileSource, file: string): Promise<Gguf>;
 
 export function readSafetensors(source: FileSource, file: string): Promise<WeightSource>;
 
-export function remote(url: string | URL, { headers, signal, name }?: RemoteOptions): ModelFiles;
+// @ziggurat/runtime/families
+
+export interface Configuration {
+  readonly json: unknown;
+  readonly file: string;
+  readonly generation: unknown;
+  readonly generationFile: string;
+}
+
+export interface Decoder extends Sizes {
+  readonly architecture: string;
+  readonly generation: GenerationConfig;
+  readonly layerList: readonly DecoderLayer[];
+  readonly activation: "silu" | "gelu";
+  readonly tiedEmbeddings: boolean;
+  readonly attentionScale: number;
+  readonly attentionSoftcap: number;
+  readonly logitSoftcap: number;
+  readonly embeddingScale: number;
+  readonly normOffset: 0 | 1;
+}
+
+export interface DecoderLayer {
+  readonly window: number | undefined;
+  readonly rope: Rope;
+  readonly attentionNorm: string;
+  readonly qkv: Projection;
+  readonly headNorms?: {
+    readonly query: string;
+    readonly key: string;
+  };
+  readonly output: Projection;
+  readonly attentionEndNorm?: string;
+  readonly feedForwardNorm: string;
+  readonly gateUp: Projection;
+  readonly down: Projection;
+  readonly feedForwardEndNorm?: string;
+}
+
+export interface Family {
+  readonly architectures: readonly string[];
+  readonly gguf?: GgufForm;
+  readonly open: (configuration: Configuration, contextLength?: number) => OpenedModel;
+}
+
+export interface Forward {
+  embed(ids: Slice, x: Slice): void;
+  layer(layer: number, x: Slice, attend: (qkv: Slice, out: Slice) => void): void;
+  head(x: Slice, logits: Slice): void;
+  readonly qkv: Slice;
+  readonly out: Slice;
+  free(): void;
+}
+
+export interface GgufFacts {
+  get(key: string): MetadataValue | undefined;
+  readonly layers: unknown;
+  readonly hiddenSize: unknown;
+  readonly queryHeads: unknown;
+  readonly headSize: number;
+}
+
+export interface GgufForm {
+  readonly architecture: string;
+  readonly matches?: (facts: GgufFacts) => boolean;
+  readonly config?: (facts: GgufFacts) => Readonly<Record<string, unknown>>;
+  readonly tensors?: Readonly<Record<string, string>>;
+  readonly interleaved?: boolean;
+  readonly normOffset?: number;
+}
+
+export interface LayerOptions {
+  readonly rope: Rope;
+  readonly window?: number | undefined;
+  readonly qkvBias?: boolean;
+  readonly outputBias?: boolean;
+  readonly feedForwardBias?: boolean;
+}
+
+export interface LoadWeightsOptions {
+  readonly backend: Backend;
+  readonly dtype: WeightDType | undefined;
+  readonly onProgress: ((done: number, total: number) => void) | undefined;
+}
+
+export interface LoadedWeights {
+  readonly bytes: number;
+  forward(rows: number): Promise<Forward>;
+  free(): void;
+}
+
+export interface ModelConfig {
+  readonly fields: Fields;
+  readonly sizes: Sizes;
+  readonly generation: GenerationConfig;
+  readonly longest: number;
+}
+
+export interface OpenedModel {
+  readonly facts: ModelFacts;
+  weightBytes(source: WeightSource, dtype: WeightDType | undefined): number;
+  load(source: WeightSource, options: LoadWeightsOptions): Promise<LoadedWeights>;
+}
+
+export interface Projection {
+  readonly names: readonly string[];
+  readonly rows: readonly number[];
+  readonly width: number;
+  readonly bias: boolean;
+}
+
+export interface Rope {
+  readonly frequencies: Float32Array;
+  readonly factor: number;
+  readonly contextLength?: number;
+}
+
+export function decoderModel(decoder: Decoder): OpenedModel;
+
+export const families: readonly Family[];
+
+export function llamaDecoder(
+  { fields, sizes, generation }: ModelConfig,
+  contextLength: number | undefined,
+  layer: (index: number) => DecoderLayer,
+): Decoder;
+
+export function llamaLayer(
+  sizes: Sizes,
+  index: number,
+  { rope, window, qkvBias, outputBias, feedForwardBias }: LayerOptions,
+): DecoderLayer;
+
+export const oneRope: ({ fields, sizes: { headSize, contextLength }, longest }: ModelConfig, theta: number) => Rope;
+
+export function readConfig(
+  { json, file, generation, generationFile }: Configuration,
+  contextLength?: number,
+  missing?: {
+    headSize?: number;
+  },
+): ModelConfig;
+
+export const withHeadNorms: (layer: DecoderLayer, index: number) => DecoderLayer;
 
 // @ziggurat/runtime/node
 

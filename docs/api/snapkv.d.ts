@@ -2,19 +2,25 @@
 
 // @ziggurat/snapkv
 
-export interface ObservationWindowOptions {
-  readonly window?: number;
-  readonly kernel?: number;
-  readonly pooling?: "average" | "max";
-  readonly reduce?: GroupReduction;
-}
+export type ObservationWindowOptions = OptionsOf<typeof observationWindowOptions>;
 
-export interface SnapKVOptions extends ObservationWindowOptions {
-  readonly keep: number;
-}
+export type SnapKVOptions = OptionsOf<typeof snapkvOptions>;
 
 export function observationWindow(options?: ObservationWindowOptions): Scorer;
 
+export const observationWindowOptions: import("@ziggurat/policy").Options<{
+  readonly window: import("@ziggurat/policy").Option<number, true>;
+  readonly kernel: import("@ziggurat/policy").Option<number, true>;
+  readonly pooling: import("@ziggurat/policy").Option<"max" | "average", true>;
+  readonly reduce: import("@ziggurat/policy").Option<"max" | "sum" | "mean", true>;
+}>;
+
 export function snapkv(options: SnapKVOptions): Policy;
 
-export function snapkvOptions(policy: string, options: SnapKVOptions): Required<SnapKVOptions>;
+export const snapkvOptions: import("@ziggurat/policy").Options<{
+  readonly window: import("@ziggurat/policy").Option<number, true>;
+  readonly kernel: import("@ziggurat/policy").Option<number, true>;
+  readonly pooling: import("@ziggurat/policy").Option<"max" | "average", true>;
+  readonly reduce: import("@ziggurat/policy").Option<"max" | "sum" | "mean", true>;
+  readonly keep: import("@ziggurat/policy").Option<number, false>;
+}>;

@@ -2,9 +2,11 @@
 
 // @ziggurat/streaming
 
-export interface StreamingOptions {
-  readonly keep: number;
-  readonly sinks?: number;
-}
+export type StreamingOptions = OptionsOf<typeof streamingOptions>;
 
 export function streaming(options: StreamingOptions): Policy;
+
+export const streamingOptions: import("@ziggurat/policy").Options<{
+  readonly keep: import("@ziggurat/policy").Option<number, false>;
+  readonly sinks: import("@ziggurat/policy").Option<number, true>;
+}>;

@@ -2,16 +2,10 @@
 
 // @ziggurat/tensor
 
-export type Access = "read" | "write" | "update";
-
-export interface Allocator {
-  allocate(bytes: number): Buffer;
-  free(buffer: Buffer): void;
-}
+export type Axis = "rows" | "size";
 
 export interface Backend {
   readonly info: BackendInfo;
-  has(op: OpName): boolean;
   allocate(bytes: number, label: string | Readonly<Record<string, number>>): Buffer;
   free(buffer: Buffer): void;
   write(target: Slice, data: ArrayBufferView): void;
@@ -35,11 +29,6 @@ export interface BackendInfo {
   readonly maxBytes: number;
 }
 
-export interface Bindings {
-  readonly inputs: Readonly<Record<string, Slice>>;
-  readonly length: Slice;
-}
-
 export interface Buffer {
   readonly bytes: number;
 }
@@ -48,21 +37,32 @@ export class BufferError extends Error {
   readonly name = "BufferError";
 }
 
-export type Catalogue = typeof catalogue;
+export class BufferTable<Held> {
+  get live(): number;
+  get frees(): number;
+  add(bytes: number, labels: Labels, held: Held): Buffer;
+  uncount(buffer: Buffer): void;
+  remove(what: string, buffer: Buffer): Held;
+  has(buffer: Buffer): boolean;
+  get(buffer: Buffer): Held | undefined;
+  find(what: string, buffer: Buffer): Held;
+  range(what: string, { buffer, offset }: Slice, bytes: number): Held;
+  operand(kernel: Kernel, operands: object, name: string, bytes: number): Held;
+  checkHeld(op: OpName, operands: object): void;
+  checkOpen(what: string): void;
+  report(reserved: number): MemoryReport;
+  resetPeak(): void;
+  dispose(): void;
+}
 
-export interface Compiled {
-  readonly outputs: readonly Slice[];
-  run(): void;
+export class Buffers {
+  constructor(backend: Backend);
+  allocate(bytes: number, label: string | Readonly<Record<string, number>>): Slice;
+  get bytes(): number;
   free(): void;
 }
 
 export type DType = "f32" | "f16" | "bf16" | "i32" | "q8_0" | "q4_0" | "q4_1";
-
-export interface HeadCounts {
-  readonly heads: number;
-  readonly kvHeads: number;
-  readonly group: number;
-}
 
 export interface Kernel<N extends OpName = OpName> {
   readonly op: N;
@@ -74,99 +74,12 @@ export interface LabelBytes {
   readonly peak: number;
 }
 
-export class Ledger {
-  get live(): number;
-  count(labels: Labels, sign: 1 | -1): void;
-  resetPeak(): void;
-  report(reserved: number): MemoryReport;
-}
-
 export interface MemoryReport {
   readonly live: number;
   readonly reserved: number;
   readonly peak: number;
   readonly labels: Readonly<Record<string, LabelBytes>>;
 }
-
-export class Node implements Tensor {
-  readonly shape: readonly number[];
-  readonly what: NodeOp;
-  readonly inputs: readonly Node[];
-  readonly counts: HeadCounts;
-  constructor(shape: readonly number[], what: NodeOp, inputs: readonly Node[], counts: HeadCounts);
-  add(other: Tensor | number): Node;
-  sub(other: Tensor | number): Node;
-  mul(other: Tensor | number): Node;
-  div(other: Tensor | number): Node;
-  maximum(other: Tensor | number): Node;
-  minimum(other: Tensor | number): Node;
-  lt(other: Tensor | number): Node;
-  le(other: Tensor | number): Node;
-  gt(other: Tensor | number): Node;
-  ge(other: Tensor | number): Node;
-  eq(other: Tensor | number): Node;
-  and(other: Tensor): Node;
-  or(other: Tensor): Node;
-  neg(): Node;
-  abs(): Node;
-  exp(): Node;
-  log(): Node;
-  sqrt(): Node;
-  not(): Node;
-  sum(axis: 1 | 2): Node;
-  mean(axis: 1 | 2): Node;
-  max(axis: 1 | 2): Node;
-  min(axis: 1 | 2): Node;
-  norm(axis: 1 | 2): Node;
-  avgPool(kernel: number): Node;
-  maxPool(kernel: number): Node;
-  where(yes: Tensor | number, no: Tensor | number): Node;
-  squeeze(axis: 2): Node;
-  unsqueeze(axis: 2): Node;
-  group(kind: Reduction): Node;
-  hash(seed: number): Node;
-}
-
-export type NodeOp =
-  | {
-      readonly op: "input";
-      readonly name: string;
-    }
-  | {
-      readonly op: "view";
-    }
-  | {
-      readonly op: "unary";
-      readonly kind: Unary;
-    }
-  | {
-      readonly op: "binary";
-      readonly kind: Binary;
-      readonly value?: number;
-    }
-  | {
-      readonly op: "where";
-      readonly valueA?: number;
-      readonly valueB?: number;
-    }
-  | {
-      readonly op: "reduce";
-      readonly kind: Reduction | "norm";
-      readonly axis: 1 | 2;
-    }
-  | {
-      readonly op: "group";
-      readonly kind: Reduction;
-    }
-  | {
-      readonly op: "pool";
-      readonly kind: "avg" | "max";
-      readonly kernel: number;
-    }
-  | {
-      readonly op: "hash";
-      readonly seed: number;
-    };
 
 export class OpError extends Error {
   readonly name = "OpError";
@@ -182,7 +95,6 @@ export interface OpRule {
   readonly attributes: Readonly<Record<string, AttributeRule>>;
   readonly operands: Readonly<Record<string, OperandRule>>;
   readonly tolerance: Readonly<Partial<Record<DType, number>>>;
-  readonly fused?: readonly string[];
 }
 
 export interface OperandRule {
@@ -200,6 +112,18 @@ export class OutOfMemoryError extends Error {
 
 export interface Program {
   readonly dispatches: number;
+}
+
+export class ProgramTable<Recorded, Recording> {
+  constructor(buffers: BufferTable<unknown>);
+  get recording(): Recording | undefined;
+  get size(): number;
+  checkIdle(what: string): void;
+  record(recording: Recording, body: () => void): void;
+  add(dispatches: number, buffers: ReadonlySet<Buffer>, recorded: Recorded): Program;
+  replay(program: Program): Recorded;
+  release(program: Program): Recorded;
+  clear(): void;
 }
 
 export type Reduction = "sum" | "mean" | "max" | "min";
@@ -243,13 +167,11 @@ export interface Tensor {
   or(other: Tensor): Tensor;
   not(): Tensor;
   where(yes: Tensor | number, no: Tensor | number): Tensor;
-  sum(axis: 1 | 2): Tensor;
-  mean(axis: 1 | 2): Tensor;
-  max(axis: 1 | 2): Tensor;
-  min(axis: 1 | 2): Tensor;
-  norm(axis: 1 | 2): Tensor;
-  squeeze(axis: 2): Tensor;
-  unsqueeze(axis: 2): Tensor;
+  sum(axis: Axis): Tensor;
+  mean(axis: Axis): Tensor;
+  max(axis: Axis): Tensor;
+  min(axis: Axis): Tensor;
+  norm(axis: Axis): Tensor;
   group(kind: Reduction): Tensor;
   avgPool(kernel: number): Tensor;
   maxPool(kernel: number): Tensor;
@@ -265,29 +187,11 @@ export interface WeightLayout {
   readonly bytes: number;
 }
 
-export function asNode(tensor: Tensor): Node;
-
 export const blockSize = 32;
 
 export function bytesOf(dtype: DType, shape: readonly number[]): number;
 
 export const catalogue: {
-  // embed
-  // rmsNorm
-  // linear
-  // gatedActivation
-  // rope
-  // logProbability
-  // sample
-  // append
-  // attention
-  // decodeAttention
-  // watch
-  // advance
-  // topk
-  // order
-  // gather
-  // evict
   // load
   // store
   // unary
@@ -298,18 +202,27 @@ export const catalogue: {
   // hash
   // fill
   // copy
+  // topk
+  // order
+  // gather
+  // evict
+  // append
+  // attention
+  // decodeAttention
+  // watch
+  // advance
+  // embed
+  // rmsNorm
+  // linear
+  // gatedActivation
+  // rope
+  // logProbability
+  // sample
 };
 
 export function checkOperands<N extends OpName>(kernel: Kernel<N>, operands: Operands<N>): void;
 
 export function checkSpec<N extends OpName>(op: N, spec: Spec<N>): Required<Spec<N>>;
-
-export function compile(
-  backend: Backend,
-  outputs: readonly Node[],
-  { inputs, length }: Bindings,
-  allocator: Allocator,
-): Promise<Compiled>;
 
 export const elementBytes: {
   readonly f32: 4;
@@ -322,15 +235,9 @@ export function fromBFloat16(bits: number): number;
 
 export function fromFloat16(bits: number): number;
 
-export const input: (name: string, shape: readonly number[], counts: HeadCounts) => Node;
-
-export const inputsOf: (outputs: readonly Node[]) => ReadonlySet<string>;
-
 export const isQuantised: (dtype: DType) => dtype is "q8_0" | "q4_0" | "q4_1";
 
 export function labelsOf(bytes: number, label: string | Labels): Labels;
-
-export const needsTextOrder: (outputs: readonly Node[]) => boolean;
 
 export const opNames: readonly OpName[];
 
@@ -348,8 +255,121 @@ export function toBFloat16(value: number): number;
 
 export function toFloat16(value: number): number;
 
-export function topological(outputs: readonly Node[]): Node[];
-
 export const weightDTypes: readonly ["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1"];
 
 export function weightLayout(dtype: "q8_0" | "q4_0" | "q4_1", out: number, width: number): WeightLayout;
+
+// @ziggurat/tensor/expression
+
+export interface Allocator {
+  allocate(bytes: number): Buffer;
+  free(buffer: Buffer): void;
+}
+
+export interface Bindings {
+  readonly inputs: Readonly<Record<string, Slice>>;
+  readonly length: Slice;
+}
+
+export interface Compiled {
+  readonly outputs: readonly Slice[];
+  run(): void;
+  free(): void;
+}
+
+export interface HeadCounts {
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly group: number;
+}
+
+export class Node implements Tensor {
+  readonly shape: readonly number[];
+  readonly axes: Axes;
+  readonly what: NodeOp;
+  readonly inputs: readonly Node[];
+  readonly counts: HeadCounts;
+  constructor(shape: readonly number[], axes: Axes, what: NodeOp, inputs: readonly Node[], counts: HeadCounts);
+  add(other: Tensor | number): Node;
+  sub(other: Tensor | number): Node;
+  mul(other: Tensor | number): Node;
+  div(other: Tensor | number): Node;
+  maximum(other: Tensor | number): Node;
+  minimum(other: Tensor | number): Node;
+  lt(other: Tensor | number): Node;
+  le(other: Tensor | number): Node;
+  gt(other: Tensor | number): Node;
+  ge(other: Tensor | number): Node;
+  eq(other: Tensor | number): Node;
+  and(other: Tensor): Node;
+  or(other: Tensor): Node;
+  neg(): Node;
+  abs(): Node;
+  exp(): Node;
+  log(): Node;
+  sqrt(): Node;
+  not(): Node;
+  where(yes: Tensor | number, no: Tensor | number): Node;
+  sum(axis: Axis): Node;
+  mean(axis: Axis): Node;
+  max(axis: Axis): Node;
+  min(axis: Axis): Node;
+  norm(axis: Axis): Node;
+  group(kind: Reduction): Node;
+  avgPool(kernel: number): Node;
+  maxPool(kernel: number): Node;
+  hash(seed: number): Node;
+}
+
+export type NodeOp =
+  | {
+      readonly op: "input";
+      readonly name: string;
+    }
+  | {
+      readonly op: "unary";
+      readonly kind: Unary;
+    }
+  | {
+      readonly op: "binary";
+      readonly kind: Binary;
+      readonly value?: number;
+    }
+  | {
+      readonly op: "where";
+      readonly valueA?: number;
+      readonly valueB?: number;
+    }
+  | {
+      readonly op: "reduce";
+      readonly kind: Reduction | "norm";
+      readonly axis: 1 | 2;
+    }
+  | {
+      readonly op: "group";
+      readonly kind: Reduction;
+    }
+  | {
+      readonly op: "pool";
+      readonly kind: "avg" | "max";
+      readonly kernel: number;
+    }
+  | {
+      readonly op: "hash";
+      readonly seed: number;
+    };
+
+export function asNode(tensor: Tensor): Node;
+
+export function compile(
+  backend: Backend,
+  outputs: readonly Node[],
+  { inputs, length }: Bindings,
+  allocator: Allocator,
+): Promise<Compiled>;
+
+export function input(name: string, shape: readonly number[], counts: HeadCounts): Node;
+
+export const inputsOf: (outputs: readonly Node[]) => ReadonlySet<string>;
+
+export const needsTextOrder: (outputs: readonly Node[]) => boolean;

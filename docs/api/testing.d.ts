@@ -59,6 +59,18 @@ export interface RunPolicyResult {
   readonly steps: readonly PolicyOutcome[];
 }
 
+export interface ScorerRows {
+  readonly layer?: number;
+  readonly queryHeads?: number;
+  readonly headSize?: number;
+  readonly positions: readonly (readonly number[])[];
+  readonly newest?: number;
+  readonly mass?: readonly (readonly number[])[];
+  readonly columns?: Readonly<Record<string, readonly (readonly number[])[]>>;
+  readonly keys?: readonly (readonly number[])[];
+  readonly values?: readonly (readonly number[])[];
+}
+
 export interface TestPolicyOptions {
   readonly backends?: readonly {
     readonly name: string;
@@ -76,6 +88,11 @@ export interface Variant {
 }
 
 export const cases: readonly Case[];
+
+export function evaluateScorer<C extends string = never>(
+  build: (view: LayerView<C>) => readonly Tensor[],
+  given: ScorerRows,
+): Promise<number[][][]>;
 
 export function nullBackend(): Backend;
 

@@ -131,7 +131,8 @@ test("no file contains a path of one machine or the address of one registry", ()
   const found = filesUnder("")
     .filter((file) => text.test(file))
     .flatMap((file) => {
-      const body = readText(file);
+      // Port 1 of the loopback is where tests expect no server.
+      const body = readText(file).replaceAll("http://127.0.0.1:1/", "").replaceAll('"http://127.0.0.1:1"', "");
       return [machine, registry]
         .flatMap((pattern) => body.match(pattern)?.[0] ?? [])
         .map((match) => `${file}: ${match.trim()}`);

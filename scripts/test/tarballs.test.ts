@@ -8,6 +8,7 @@ import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 import ts from "typescript";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { testFull } from "../requirements.js";
 import {
   type DependencyField,
   type Manifest,
@@ -52,6 +53,21 @@ async function install(folder: string, names: Iterable<string>, more: object = {
   return path;
 }
 
+const everything = () => tarballs(byName.keys());
+
+/** Installs `dependencies` by pnpm, which lets a package import nothing but what its own manifest names. */
+async function installStrictly(folder: string, dependencies: object): Promise<string> {
+  const path = join(temp, folder);
+  mkdirSync(path);
+  // Overrides stand in for a registry: packages that `dependencies` does not name come from their tarballs too.
+  const manifest = { private: true, type: "module", dependencies, pnpm: { overrides: everything() } };
+  writeFileSync(join(path, "package.json"), JSON.stringify(manifest));
+  const strict = ["--config.auto-install-peers=false", "--config.strict-peer-dependencies=true"];
+  const command = ["install", "--prefer-offline", "--no-lockfile", "--ignore-scripts", ...strict];
+  await run("npx", ["--yes", rootManifest.packageManager!, ...command], { cwd: path });
+  return path;
+}
+
 const filesIn = (folder: string): string[] =>
   readdirSync(folder, { withFileTypes: true, recursive: true })
     .filter((entry) => entry.isFile())
@@ -69,13 +85,14 @@ beforeAll(async () => {
 /** Parsed files of the standard library, shared by all programs. */
 const libraries = new Map<string, ts.SourceFile | undefined>();
 
-/** The errors of TypeScript for a file in `folder` that imports `name`. The types of libraries are checked too. */
-function typeErrors(folder: string, name: string, mode: "nodenext" | "bundler"): string[] {
-  const file = join(folder, `${mode}.ts`);
-  writeFileSync(
-    file,
-    `import * as everything from "${name}";\nexport const names: string[] = Object.keys(everything);\n`,
-  );
+/** The errors of TypeScript for files in `folder` that import `names`. The types of libraries are checked too. */
+function typeErrors(folder: string, names: readonly string[], mode: "nodenext" | "bundler"): string[] {
+  const files = names.map((name) => {
+    const file = join(folder, `${name.replaceAll("/", "-")}-${mode}.ts`);
+    const body = `import * as all from "${name}";\nexport const names: string[] = Object.keys(all);\n`;
+    writeFileSync(file, body);
+    return file;
+  });
   const options: ts.CompilerOptions = {
     target: ts.ScriptTarget.ES2022,
     lib: ["lib.es2023.d.ts", "lib.dom.d.ts", "lib.dom.iterable.d.ts", "lib.esnext.disposable.d.ts"],
@@ -95,19 +112,18 @@ function typeErrors(folder: string, name: string, mode: "nodenext" | "bundler"):
     return libraries.get(path);
   };
   return ts
-    .getPreEmitDiagnostics(ts.createProgram([file], options, host))
+    .getPreEmitDiagnostics(ts.createProgram(files, options, host))
     .map(({ file: at, messageText }) => `${at?.fileName ?? ""}: ${ts.flattenDiagnosticMessageText(messageText, "\n")}`);
 }
 
-describe.each(publishable)("$manifest.name", ({ manifest }) => {
-  const { name } = manifest;
-  const isLibrary = manifest.exports?.["."] !== undefined;
+const isLibrary = ({ exports }: Manifest) => exports?.["."] !== undefined;
 
+describe.each(publishable)("$manifest.name", ({ manifest }) => {
   test("passes publint and, as an ES module, are-the-types-wrong", async () => {
     const bytes = new Uint8Array(readFileSync(tarballOf(manifest)));
     const { messages, pkg } = await publint({ pack: { tarball: bytes.slice().buffer }, strict: true });
     expect(messages.map((message) => formatMessage(message, pkg))).toEqual([]);
-    if (!isLibrary) return;
+    if (!isLibrary(manifest)) return;
     const result = await checkPackage(createPackageFromTarballData(bytes));
     expect(result.types).not.toBe(false);
     // The two kinds left out concern programs that `require`; these packages are ES modules only.
@@ -119,41 +135,79 @@ describe.each(publishable)("$manifest.name", ({ manifest }) => {
           );
     expect(problems).toEqual([]);
   });
-
-  test("installs into an empty folder with its dependencies, and contains what its manifest promises", async () => {
-    const folder = await install(name.replace("/", "-"), closure(name));
-    const own = join(folder, "node_modules", name);
-    const files = filesIn(own);
-
-    expect(files).toEqual(expect.arrayContaining(["package.json", "README.md", "LICENSE"]));
-    expect(
-      files.filter((file) => /(^|\/)(test|bench|node_modules)\/|\.test\.|\.tgz$|\.tsbuildinfo$/.test(file)),
-    ).toEqual([]);
-    const text = readFileSync(join(own, "package.json"), "utf8");
-    expect(text).not.toMatch(/"(workspace|catalog):/);
-    const targets = Object.values(manifest.exports ?? {}).flatMap((target) =>
-      typeof target === "string" ? [target] : Object.values(target),
-    );
-    expect(targets.filter((target) => !existsSync(join(own, target)))).toEqual([]);
-    for (const map of files.filter((file) => file.endsWith(".map"))) {
-      const { sources, sourcesContent } = JSON.parse(readFileSync(join(own, map), "utf8")) as {
-        sources: string[];
-        sourcesContent?: unknown[];
-      };
-      const absent = sources.filter(
-        (source, i) => typeof sourcesContent?.[i] !== "string" && !existsSync(resolve(own, dirname(map), source)),
-      );
-      expect(absent, map).toEqual([]);
-    }
-
-    if (!isLibrary) return;
-    const print = `console.log(JSON.stringify(Object.keys(await import(${JSON.stringify(name)}))))`;
-    const { stdout } = await run(process.execPath, ["--input-type=module", "-e", print], { cwd: folder });
-    expect(JSON.parse(stdout)).not.toEqual([]);
-    expect(typeErrors(folder, name, "nodenext")).toEqual([]);
-    expect(typeErrors(folder, name, "bundler")).toEqual([]);
-  }, 120_000);
 });
+
+/** Checks the files of an installed package, and that it can be imported. */
+async function checkInstalled(folder: string, { name, exports }: Manifest) {
+  const own = join(folder, "node_modules", name);
+  const files = filesIn(own);
+  expect(files).toEqual(expect.arrayContaining(["package.json", "README.md", "LICENSE"]));
+  expect(
+    files.filter((file) => /(^|\/)(test|bench)\/|^node_modules\/(?!\.bin\/)|\.test\.|\.tgz$|\.tsbuildinfo$/.test(file)),
+  ).toEqual([]);
+  const text = readFileSync(join(own, "package.json"), "utf8");
+  expect(text).not.toMatch(/"(workspace|catalog):/);
+  const targets = Object.values(exports ?? {}).flatMap((target) =>
+    typeof target === "string" ? [target] : Object.values(target),
+  );
+  expect(targets.filter((target) => !existsSync(join(own, target)))).toEqual([]);
+  for (const map of files.filter((file) => file.endsWith(".map"))) {
+    const { sources, sourcesContent } = JSON.parse(readFileSync(join(own, map), "utf8")) as {
+      sources: string[];
+      sourcesContent?: unknown[];
+    };
+    const absent = sources.filter(
+      (source, i) => typeof sourcesContent?.[i] !== "string" && !existsSync(resolve(own, dirname(map), source)),
+    );
+    expect(absent, map).toEqual([]);
+  }
+  if (exports?.["."] === undefined) return;
+  const print = `console.log(JSON.stringify(Object.keys(await import(${JSON.stringify(name)}))))`;
+  const { stdout } = await run(process.execPath, ["--input-type=module", "-e", print], { cwd: folder });
+  expect(JSON.parse(stdout)).not.toEqual([]);
+}
+
+describe("all packages together, by pnpm", () => {
+  let folder: string;
+  beforeAll(async () => {
+    const [{ peerDependencies }] = packages
+      .filter(({ folder }) => folder === "testing")
+      .map(({ manifest }) => manifest) as [Manifest];
+    folder = await installStrictly("together", { ...everything(), ...peerDependencies });
+  }, 120_000);
+
+  test.each(publishable)(
+    "$manifest.name needs only its dependencies, and contains what its manifest promises",
+    (place) => checkInstalled(folder, place.manifest),
+  );
+
+  test.each(["nodenext", "bundler"] as const)("their types resolve with %s", (mode) => {
+    const names = publishable.map(({ manifest }) => manifest).filter(isLibrary);
+    expect(
+      typeErrors(
+        folder,
+        names.map(({ name }) => name),
+        mode,
+      ),
+    ).toEqual([]);
+  });
+});
+
+// npm puts all packages side by side, so each package needs a folder to itself.
+for (const { manifest } of publishable) {
+  const { name } = manifest;
+  testFull(
+    `${name} alone, by npm, installs into an empty folder with its dependencies`,
+    async () => {
+      const folder = await install(name.replace("/", "-"), closure(name));
+      await checkInstalled(folder, manifest);
+      if (!isLibrary(manifest)) return;
+      expect(typeErrors(folder, [name], "nodenext")).toEqual([]);
+      expect(typeErrors(folder, [name], "bundler")).toEqual([]);
+    },
+    120_000,
+  );
+}
 
 describe("the install line of README.md", () => {
   const readme = readText("README.md");
@@ -168,33 +222,22 @@ describe("the install line of README.md", () => {
     expect(names).toEqual(expect.arrayContaining(["@ziggurat/runtime", "@ziggurat/cpu", "@ziggurat/pyramid"]));
   });
 
-  const everything = tarballs(byName.keys());
-  const strict = ["--config.auto-install-peers=false", "--config.strict-peer-dependencies=true"];
+  const npm = async (folder: string) => {
+    const path = join(temp, folder);
+    mkdirSync(path);
+    const manifest = { private: true, type: "module", dependencies: tarballs(names), overrides: everything() };
+    writeFileSync(join(path, "package.json"), JSON.stringify(manifest));
+    await run("npm", [...npmInstall, "--strict-peer-deps"], { cwd: path });
+    return path;
+  };
+  const pnpm = (folder: string) => installStrictly(folder, tarballs(names));
   test.each([
-    { manager: "npm", command: ["npm", ...npmInstall, "--strict-peer-deps"], pins: { overrides: everything } },
-    {
-      // Unlike npm, pnpm lets a package import nothing but what its own manifest names.
-      manager: "pnpm",
-      command: [
-        "npx",
-        "--yes",
-        rootManifest.packageManager!,
-        "install",
-        "--prefer-offline",
-        "--no-lockfile",
-        ...strict,
-      ],
-      pins: { pnpm: { overrides: everything } },
-    },
+    { manager: "npm", install: npm },
+    { manager: "pnpm", install: pnpm },
   ])(
     "is enough with $manager: the snippet runs and prints what README.md shows",
-    async ({ manager, command, pins }) => {
-      const folder = join(temp, `readme-${manager}`);
-      mkdirSync(folder);
-      // Overrides stand in for a registry: packages that the line does not name come from their tarballs too.
-      const manifest = { private: true, type: "module", dependencies: tarballs(names), ...pins };
-      writeFileSync(join(folder, "package.json"), JSON.stringify(manifest));
-      await run(command[0]!, command.slice(1), { cwd: folder });
+    async ({ manager, install }) => {
+      const folder = await install(`readme-${manager}`);
       writeFileSync(join(folder, "main.js"), code!);
       const { stdout } = await run(process.execPath, ["main.js"], { cwd: folder });
       expect(stdout).toBe(output);

@@ -124,15 +124,22 @@ export interface Limits {
  * Gives a policy without a budget the most rows that stay below the ceiling for a prompt of `tokens` tokens. Leaves it
  * as it is if there is no ceiling.
  */
-export function withCeiling(
+export async function withCeiling(
   model: Model,
   spec: PolicySpec,
   tokens: number,
   { maxTokens, chunk, maxCacheBytes }: Limits,
   make: (spec: PolicySpec) => Policy = (wanted) => makePolicy(wanted, tokens).policy,
-): PolicySpec {
+): Promise<PolicySpec> {
   if (!needsKeep(spec) || maxCacheBytes === undefined) return spec;
   const policy = (rows: number) => make({ ...spec, keep: { rows } });
-  const { keep } = fit({ model, tokens, maxTokens, maxCacheBytes, policy, ...(chunk === undefined ? {} : { chunk }) });
+  const { keep } = await fit({
+    model,
+    tokens,
+    maxTokens,
+    maxCacheBytes,
+    policy,
+    ...(chunk === undefined ? {} : { chunk }),
+  });
   return { ...spec, keep: { rows: keep } };
 }

@@ -1,4 +1,4 @@
-import { checkPolicy, type LayerShape, layerBudgets, type Policy } from "@ziggurat/policy";
+import { freezePolicy, type LayerShape, layerBudgets, type Policy, PolicyError, type Step } from "@ziggurat/policy";
 import type { CacheShape } from "./shape.js";
 
 /** Rows that each KV head keeps, for each layer that is compressed in a step; undefined for the other layers. */
@@ -28,6 +28,8 @@ export class Account {
   readonly evicted: number;
   /** Tokens that had been read when rows were last chosen; 0 if nothing was evicted yet. */
   readonly chosenAt: number;
+  /** A hash of all rows evicted so far: equal for accounts that came about in the same way. */
+  readonly digest: number;
   readonly #layers: readonly LayerAccount[];
   /** The layers that the policy rules. */
   readonly #ruled: readonly LayerShape[];
@@ -37,7 +39,7 @@ export class Account {
     policy: Policy,
     ruled: readonly LayerShape[],
     layers: readonly LayerAccount[],
-    counts: { readonly seen: number; readonly evicted: number; readonly chosenAt: number },
+    counts: Counts,
   ) {
     this.shape = shape;
     this.policy = policy;
@@ -46,18 +48,19 @@ export class Account {
     this.seen = counts.seen;
     this.evicted = counts.evicted;
     this.chosenAt = counts.chosenAt;
+    this.digest = counts.digest;
   }
 
   /** The account of a sequence that has read nothing. Throws a `PolicyError` if `policy` is not a policy. */
-  static empty(shape: CacheShape, policy: Policy): Account {
-    checkPolicy(policy);
+  static empty(shape: CacheShape, given: Policy): Account {
+    const policy = freezePolicy(given);
     const { kvHeads, headSize } = shape;
     const ruled = shape.layers.flatMap(({ kind }, layer) =>
       kind === "global" ? [Object.freeze({ layer, kvHeads, headSize })] : [],
     );
     const nothing = { evicted: new Array<number>(kvHeads).fill(0), leastEvicted: 0, compressedAt: 0 };
     const layers = shape.layers.map(() => nothing);
-    return new Account(shape, policy, Object.freeze(ruled), layers, { seen: 0, evicted: 0, chosenAt: 0 });
+    return new Account(shape, policy, Object.freeze(ruled), layers, { seen: 0, evicted: 0, chosenAt: 0, digest: 0 });
   }
 
   /** Rows held by each KV head of a layer. */
@@ -92,43 +95,108 @@ export class Account {
   feed(tokens: number, phase: "prefill" | "decode"): { readonly account: Account; readonly keep: Keep } {
     const { policy, shape } = this;
     const seen = this.seen + tokens;
-    const protectedRows = policy.protect.count(seen);
-    const budgets = layerBudgets(policy, { layers: this.#ruled, seen, protectedRows });
+    const protectedRows = protectedBy(policy, seen);
+    const budgets = layerBudgets(policy, Object.freeze({ layers: this.#ruled, seen, protectedRows }));
     const keep = new Array<readonly number[] | undefined>(shape.layers.length).fill(undefined);
-    let { evicted, chosenAt } = this;
+    let { evicted, chosenAt, digest } = this;
     let layers: LayerAccount[] | undefined;
     let ruled = 0;
-    for (const [layer, one] of shape.layers.entries()) {
+    // Layers with equal rows and budgets share what follows from them.
+    let last: Compressed | undefined;
+    for (let layer = 0; layer < shape.layers.length; layer++) {
+      const one = shape.layers[layer]!;
       const before = this.#layers[layer]!;
       const budget = one.kind === "global" ? budgets[ruled++]! : slidingRows(shape, one.window);
-      const excess = excessOf(before.evicted, budget, seen);
+      if (last?.before !== before || !equal(last.budget, budget)) last = compressed(before, budget, seen);
+      const { excess } = last;
       if (one.kind === "global") {
         const rows = seen - before.leastEvicted;
         const sinceCompressed = seen - before.compressedAt;
-        if (!policy.schedule({ phase, layer, seen, rows, excess, sinceCompressed })) continue;
+        if (!isDue(policy, { phase, layer, seen, rows, excess, sinceCompressed })) continue;
       } else if (excess === 0) continue;
-      layers ??= [...this.#layers];
-      if (excess === 0) {
-        layers[layer] = { ...before, compressedAt: seen };
-        continue;
-      }
-      const kept = before.evicted.map((gone, head) => Math.min(seen - gone, budget[head]!));
-      const after = kept.map((rows) => seen - rows);
-      evicted += after.reduce((sum, gone, head) => sum + gone - before.evicted[head]!, 0);
+      layers ??= this.#layers.slice();
+      layers[layer] = last.after;
+      if (excess === 0) continue;
       chosenAt = seen;
-      layers[layer] = { evicted: after, leastEvicted: Math.min(...after), compressedAt: seen };
-      keep[layer] = kept;
+      evicted += last.evicted;
+      keep[layer] = last.keep;
+      digest = (Math.imul(digest ^ last.digest, 0x01000193) + layer) | 0;
     }
-    const counts = { seen, evicted, chosenAt };
+    const counts = { seen, evicted, chosenAt, digest };
     return { account: new Account(shape, policy, this.#ruled, layers ?? this.#layers, counts), keep };
   }
 }
 
-/** The most rows by which a head exceeds its budget; 0 if none does. */
-function excessOf(evicted: readonly number[], budget: readonly number[], seen: number): number {
+interface Counts {
+  readonly seen: number;
+  readonly evicted: number;
+  readonly chosenAt: number;
+  readonly digest: number;
+}
+
+/** The most rows that a protection can hold, checked. */
+function protectedBy({ name, protect }: Policy, seen: number): number {
+  const count: unknown = protect.count(seen);
+  if (typeof count === "number" && Number.isSafeInteger(count) && count >= 0) return count;
+  throw new PolicyError(`${name}: protect.count is ${shown(count)}; it must be a whole number of at least 0`);
+}
+
+/** Whether a layer is compressed, checked. */
+function isDue({ name, schedule }: Policy, step: Step): boolean {
+  const due: unknown = schedule(step);
+  if (typeof due === "boolean") return due;
+  throw new PolicyError(`${name}: the schedule is ${shown(due)} for layer ${step.layer}; it must be true or false`);
+}
+
+const shown = (value: unknown): string => {
+  if (value instanceof Promise) return "a promise";
+  if (typeof value === "string") return JSON.stringify(value);
+  return typeof value === "object" && value !== null ? "an object" : String(value);
+};
+
+/** A layer compressed to its budget. */
+interface Compressed {
+  readonly before: LayerAccount;
+  readonly budget: readonly number[];
+  readonly after: LayerAccount;
+  /** Rows that each KV head keeps. */
+  readonly keep: readonly number[];
+  /** The most rows by which a head exceeds its budget; 0 if none does. */
+  readonly excess: number;
+  /** Rows evicted, over all heads. */
+  readonly evicted: number;
+  /** A hash of `keep` and of the tokens read. */
+  readonly digest: number;
+}
+
+/** What compressing a layer to its budget comes to, once `seen` tokens are read. */
+function compressed(before: LayerAccount, budget: readonly number[], seen: number): Compressed {
+  const heads = before.evicted.length;
+  const keep = new Array<number>(heads);
+  const gone = new Array<number>(heads);
   let excess = 0;
-  for (let head = 0; head < evicted.length; head++) excess = Math.max(excess, seen - evicted[head]! - budget[head]!);
-  return excess;
+  let evicted = 0;
+  let leastEvicted = seen;
+  // FNV-1a over 32-bit numbers.
+  let digest = Math.imul(0x811c9dc5 ^ seen, 0x01000193);
+  for (let head = 0; head < heads; head++) {
+    const rows = seen - before.evicted[head]!;
+    const kept = Math.min(rows, budget[head]!);
+    keep[head] = kept;
+    digest = Math.imul(digest ^ kept, 0x01000193);
+    gone[head] = seen - kept;
+    excess = Math.max(excess, rows - kept);
+    evicted += rows - kept;
+    leastEvicted = Math.min(leastEvicted, seen - kept);
+  }
+  return { before, budget, after: { evicted: gone, leastEvicted, compressedAt: seen }, keep, excess, evicted, digest };
+}
+
+function equal(a: readonly number[], b: readonly number[]): boolean {
+  if (a === b) return true;
+  if (a.length !== b.length) return false;
+  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false;
+  return true;
 }
 
 /** A query of a sliding layer sees `window` rows, its own among them, so `window` - 1 rows stay for the next query. */

@@ -1,4 +1,4 @@
-import type { Policy } from "@ziggurat/policy";
+import { freezePolicies, type Policy, PolicyError } from "@ziggurat/policy";
 import { type Backend, Buffers, type RowDType, type Slice } from "@ziggurat/tensor";
 import { Account, type Keep } from "./account.js";
 import { Arena } from "./arena.js";
@@ -72,11 +72,14 @@ export class Cache {
   readonly #places: readonly number[];
   readonly #buffers: Buffers;
   readonly #arenas: (Arena | undefined)[];
-  /** By place. */
+  /** By sequence. */
   #reserved: readonly ReservedRows[] | undefined;
+  /** Messages read and steps done since rows were reserved, by sequence. */
+  readonly #fed: number[];
 
   /** Throws a `PolicyError` if one of `policies` is not a policy; nothing is allocated then. */
-  constructor({ backend, shape, dtype, policies }: CacheOptions) {
+  constructor({ backend, shape, dtype, policies: given }: CacheOptions) {
+    const policies = freezePolicies(given);
     this.#accounts = policies.map((policy) => Account.empty(shape, policy));
     this.backend = backend;
     this.shape = shape;
@@ -91,6 +94,7 @@ export class Cache {
     this.#buffers = new Buffers(backend);
     this.tables = new Tables(backend, this.#buffers, shape.layers.length, policies.length, shape.kvHeads, "tables");
     this.#arenas = shape.layers.map(() => undefined);
+    this.#fed = policies.map(() => 0);
   }
 
   get sequences(): number {
@@ -118,12 +122,54 @@ export class Cache {
    */
   feed(sequences: readonly number[]): Keep[] {
     const keeps: Keep[] = this.#accounts.map(() => []);
-    const fed = sequences.map((sequence) => ({ sequence, ...this.account(sequence).feed(1, "decode") }));
+    const fed = sequences.map((sequence) => ({ sequence, ...this.follow(sequence, 1, "decode") }));
     for (const { sequence, account, keep } of fed) {
       this.#accounts[sequence] = account;
+      this.#fed[sequence]!++;
       keeps[sequence] = keep;
     }
     return keeps;
+  }
+
+  /**
+   * The account of a sequence after `tokens` more tokens, and the rows that it keeps. Changes nothing. Throws a
+   * `PolicyError` if the policy does not answer as it did when the turn was planned: rows would be written beyond their
+   * region otherwise.
+   */
+  follow(sequence: number, tokens: number, phase: "prefill" | "decode"): ReturnType<Account["feed"]> {
+    const before = this.account(sequence);
+    const after = before.feed(tokens, phase);
+    const reserved = this.#reserved?.[sequence];
+    if (!reserved) return after;
+    const planned = reserved.digests?.[this.#fed[sequence]!];
+    if (planned === undefined) this.#checkRoom(before, after, phase, reserved);
+    else if (planned !== after.account.digest) {
+      throw new PolicyError(
+        `${before.policy.name}: the budget or the schedule answered differently after ${after.account.seen} tokens than when the turn was planned; both must be pure functions`,
+      );
+    }
+    return after;
+  }
+
+  /** Throws a `CacheError` if a step that was not planned needs more rows than its regions have. */
+  #checkRoom(before: Account, after: ReturnType<Account["feed"]>, phase: string, { capacity }: ReservedRows): void {
+    for (const layer of this.shape.layers.keys()) {
+      const rows = phase === "decode" ? before.rowsOf(layer).map((n) => n + 1) : after.account.rowsOf(layer);
+      const head = rows.findIndex((n, at) => n > capacity[layer]![at]!);
+      if (head >= 0)
+        throw new CacheError(
+          `layer ${layer}, KV head ${head} would hold ${rows[head]} rows; ${capacity[layer]![head]} are reserved`,
+        );
+    }
+  }
+
+  /** A message has been read: its sequence holds the rows of `account`, and decode steps go on from there. */
+  commit(sequence: number, account: Account): void {
+    this.#accounts[sequence] = account;
+    this.#fed[sequence]!++;
+    const seen = this.tables.seen(this.placeOf(sequence));
+    this.tables.write(seen, new Array<number>(this.shape.kvHeads).fill(account.seen));
+    this.resume(sequence);
   }
 
   /** Writes to the device how many rows stay in the next step. Only enqueues; must not be recorded. */
@@ -142,9 +188,8 @@ export class Cache {
     this.tables.write(this.tables.ended(this.placeOf(sequence)), [1]);
   }
 
-  /** Lets decode steps go on with a sequence, which holds the rows of `account`. */
-  resume(sequence: number, account = this.account(sequence)): void {
-    this.#accounts[sequence] = account;
+  /** Lets decode steps go on with a sequence that had ended. */
+  resume(sequence: number): void {
     this.tables.write(this.tables.ended(this.placeOf(sequence)), [0]);
   }
 
@@ -169,12 +214,13 @@ export class Cache {
    * each layer's arena as it gets there, and `grow` moves the rows of a turn without a message.
    */
   reserve(rows: readonly ReservedRows[]): void {
-    this.#reserved = this.order.map((sequence) => rows[sequence]!);
+    this.#reserved = this.order.map((_, sequence) => rows[sequence]!);
+    this.#fed.fill(0);
   }
 
   #sizesOf(layer: number) {
     if (!this.#reserved) throw new CacheError("no rows are reserved; call reserve before rows are moved or read");
-    const all = (part: keyof ReservedRows) => this.#reserved!.flatMap((rows) => rows[part][layer]!);
+    const all = (part: "capacity" | "held") => this.order.flatMap((at) => this.#reserved![at]![part][layer]!);
     return { capacity: all("capacity"), held: all("held") };
   }
 

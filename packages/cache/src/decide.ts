@@ -1,9 +1,9 @@
-import { type LayerView, type Policy, PolicyError, ranking } from "@ziggurat/policy";
+import { asked, type LayerView, type Policy, PolicyError, ranking } from "@ziggurat/policy";
 import type { Buffer, Slice } from "@ziggurat/tensor";
 import { asNode, compile, inputsOf, type Node, needsTextOrder } from "@ziggurat/tensor/expression";
 import { bestRows, type Choice, release } from "./choice.js";
 import type { CacheLayer } from "./shape.js";
-import { columnInput, type Moment, sourceOf, viewOf } from "./sources.js";
+import { columnInput, type Moment, makeView, sourceOf } from "./sources.js";
 
 /** What is decided about one layer's rows, as expressions. */
 interface Decision {
@@ -44,9 +44,13 @@ export async function decide(
   const { backend, pool, facts, offset, length, ended, arenaRows, firstColumn, plane } = moment;
   const { sequences, kvHeads, rows: capacity } = facts;
   const names = policy.score.columns ?? [];
-  const view = viewOf(facts, names);
+  const { view, leaves } = makeView(facts, names);
   const { columns, ranking: ranked }: Decision =
-    layer.kind === "sliding" ? newestRows(view) : ask(policy, view, facts.sequences, compression !== undefined);
+    layer.kind === "sliding"
+      ? newestRows(view)
+      : asked(policy.name, `layer ${facts.layer}: the policy`, () =>
+          ask(policy, view, leaves, compression !== undefined),
+        );
   const outputs = ranked ? [...columns, ranked] : columns;
 
   const taken: Buffer[] = [];
@@ -109,16 +113,21 @@ export async function decide(
 const newestRows = ({ positions }: LayerView): Decision => ({ columns: [], ranking: asNode(positions) });
 
 /** Asks a policy, with tensors that have no numbers yet, and checks what it returns. */
-function ask(policy: Policy, view: LayerView<string>, sequences: number, compresses: boolean): Decision {
+function ask(policy: Policy, view: LayerView<string>, leaves: ReadonlySet<Node>, compresses: boolean): Decision {
   const { name, score, protect } = policy;
-  const heads = sequences * view.kvHeads;
-  const capacity = view.positions.shape[1]!;
+  const [heads, capacity] = view.positions.shape;
   const check = (tensor: unknown, what: string): Node => {
     const node = nodeOf(tensor, `${name}: layer ${view.layer}: ${what}`);
     if (node.shape.length !== 2 || node.shape[0] !== heads || node.shape[1] !== capacity) {
       throw new PolicyError(
         `${name}: layer ${view.layer}: ${what} has shape [${node.shape.join(", ")}]; it must be [heads, rows] = [${heads}, ${capacity}]`,
       );
+    }
+    for (const leaf of leavesOf([node])) {
+      if (!leaves.has(leaf))
+        throw new PolicyError(
+          `${name}: layer ${view.layer}: ${what} is made from another view; every call must use the tensors it is given`,
+        );
     }
     return node;
   };
@@ -127,9 +136,8 @@ function ask(policy: Policy, view: LayerView<string>, sequences: number, compres
   if (observed !== undefined) checkNames(policy, observed);
   const nodes = observed ? columns.map((column) => check(observed[column], `column "${column}"`)) : [];
   if (!compresses) return { columns: nodes, ranking: undefined };
-  const after = observed
-    ? Object.freeze({ ...view, columns: Object.fromEntries(columns.map((column, index) => [column, nodes[index]!])) })
-    : view;
+  const named = columns.map((column, index) => [column, nodes[index]!]);
+  const after = observed ? Object.freeze({ ...view, columns: Object.freeze(Object.fromEntries(named)) }) : view;
   const scores = check(score.score(after), "the score");
   const mask = check(protect.mask(after), "the mask of protected rows");
   return { columns: nodes, ranking: asNode(ranking(scores, mask)) };
@@ -147,6 +155,17 @@ function checkNames({ name, score: { columns = [] } }: Policy, observed: unknown
   const missing = columns.find((column) => !given.includes(column));
   if (missing !== undefined)
     throw new PolicyError(`${name}: observe gave no column "${missing}"; the scorer declares ${wanted}`);
+}
+
+/** The tensors without numbers that an expression starts from. */
+function leavesOf(nodes: readonly Node[]): Set<Node> {
+  const leaves = new Set<Node>();
+  const seen = new Set<Node>(nodes);
+  for (const node of seen) {
+    if (node.what.op === "input") leaves.add(node);
+    for (const from of node.inputs) seen.add(from);
+  }
+  return leaves;
 }
 
 function nodeOf(tensor: unknown, what: string): Node {

@@ -6,6 +6,7 @@ export {
   cacheBytes,
   type PlannedSequence,
   peakBytes,
+  planSteps,
   planTurn,
   type ReservedRows,
   scratchBytes,

@@ -10,6 +10,11 @@ export interface ReservedRows {
   readonly capacity: readonly (readonly number[])[];
   /** Rows held when the last message has been read, [layer][KV head]. */
   readonly held: readonly (readonly number[])[];
+  /**
+   * Digests of the account after each message and each step that was planned, which the run must agree with. See
+   * `Account.digest`.
+   */
+  readonly digests?: Int32Array;
 }
 
 /** What one turn of one sequence needs, worked out before anything is allocated. */
@@ -29,6 +34,19 @@ export interface TurnPlan extends ReservedRows {
  * numbers are not valid.
  */
 export function planTurn(start: Account, messages: readonly number[], steps: number): TurnPlan {
+  const plan = planSteps(start, messages, steps);
+  while (true) {
+    const next = plan.next();
+    if (next.done) return next.value;
+  }
+}
+
+/** `planTurn`, one message or decode step at a time: for callers that must not hold their thread for long. */
+export function* planSteps(
+  start: Account,
+  messages: readonly number[],
+  steps: number,
+): Generator<undefined, TurnPlan, undefined> {
   // Reading a message replaces every arena, so what was held before needs no place in the new one.
   const capacity = messages.length > 0 ? start.rows.map((heads) => heads.map(() => 0)) : start.rows;
   const raise = (layer: number, rows: readonly number[], extra: number) => {
@@ -37,10 +55,16 @@ export function planTurn(start: Account, messages: readonly number[], steps: num
   };
   let account = start;
   const messageRows: number[] = [];
-  for (const tokens of messages) {
-    messageRows.push(account.most + tokens);
+  const digests = new Int32Array(messages.length + steps);
+  let scratchRows = 0;
+  for (const [message, tokens] of messages.entries()) {
+    const rows = account.most + tokens;
+    messageRows.push(rows);
+    scratchRows = Math.max(scratchRows, rows);
     ({ account } = account.feed(tokens, "prefill"));
-    account.rows.forEach((rows, layer) => raise(layer, rows, 0));
+    digests[message] = account.digest;
+    account.rows.forEach((held, layer) => raise(layer, held, 0));
+    yield;
   }
   const held = account.rows;
   for (let step = 0; step < steps; step++) {
@@ -49,14 +73,16 @@ export function planTurn(start: Account, messages: readonly number[], steps: num
     // A layer grows until it is compressed: only then, and at the end, it may hold more than ever before.
     for (let layer = 0; layer < capacity.length; layer++) if (after.keep[layer]) raise(layer, before.rowsOf(layer), 1);
     account = after.account;
+    digests[messages.length + step] = account.digest;
+    yield;
   }
   account.rows.forEach((rows, layer) => raise(layer, rows, 0));
   const slot = start.policy.positions === "slot";
   const ranks = steps > 0 ? most(capacity) : 0;
-  const scratchRows = Math.max(0, ...messageRows);
   return {
     capacity,
     held,
+    digests,
     messageRows,
     scratchRows,
     positions: slot ? Math.max(scratchRows, ranks) : account.seen > start.seen ? account.seen : 0,
@@ -137,16 +163,23 @@ export function peakBytes(
   const after = shape.layers.map(
     (_, layer) => row * sequences.reduce((sum, { plan }) => sum + total([plan.capacity[layer]!]), 0),
   );
-  const scratches = sequences.flatMap(({ policy, plan }) =>
-    plan.messageRows.map((rows) => scratchBytes(shape, dtype, rows, [{ planes, slot: policy.positions === "slot" }])),
-  );
+  // Only the first message is read while old arenas are still there.
+  let first: number | undefined;
+  let later = 0;
+  for (const { policy, plan } of sequences) {
+    const bytesOf = (rows: number) => scratchBytes(shape, dtype, rows, [{ planes, slot: policy.positions === "slot" }]);
+    for (const rows of plan.messageRows) {
+      if (first === undefined) first = bytesOf(rows);
+      else later = Math.max(later, bytesOf(rows));
+    }
+  }
   let arenas = before.reduce((a, b) => a + b, 0);
-  let peak = arenas + (scratches[0] ?? 0);
+  let peak = arenas + (first ?? 0);
   after.forEach((bytes, layer) => {
-    if (scratches.length === 0) peak = Math.max(peak, arenas + bytes);
+    if (first === undefined) peak = Math.max(peak, arenas + bytes);
     arenas += bytes - before[layer]!;
-    peak = Math.max(peak, arenas + (scratches[0] ?? 0));
+    peak = Math.max(peak, arenas + (first ?? 0));
   });
-  for (const scratch of scratches.slice(1)) peak = Math.max(peak, arenas + scratch);
+  peak = Math.max(peak, arenas + later);
   return peak + tableBytes(shape, sequences.length);
 }

@@ -25,6 +25,7 @@ export interface Tile {
 /** A target at work: where it is in its cache, its account before and after the message, and the rows that it keeps. */
 interface Member {
   readonly cache: Cache;
+  readonly sequence: number;
   readonly place: number;
   readonly before: Account;
   readonly after: Account;
@@ -59,8 +60,9 @@ export class Prefill {
     const { backend, shape, dtype } = targets[0].cache;
     const members = targets.map(({ cache, sequence }): Member => {
       const before = cache.account(sequence);
-      const { account: after, keep } = before.feed(tokens, "prefill");
-      return { cache, place: cache.placeOf(sequence), before, after, keep, slot: before.policy.positions === "slot" };
+      const { account: after, keep } = cache.follow(sequence, tokens, "prefill");
+      const slot = before.policy.positions === "slot";
+      return { cache, sequence, place: cache.placeOf(sequence), before, after, keep, slot };
     });
     if (members.length > 1 && members.some(({ before }) => before.seen > 0)) {
       throw new CacheError(
@@ -277,10 +279,7 @@ export class Prefill {
 
   /** All layers are done: the targets hold what they kept. */
   commit(): void {
-    for (const { cache, place, after } of this.#members) {
-      cache.tables.write(cache.tables.seen(place), new Array<number>(this.#shape.kvHeads).fill(after.seen));
-      cache.resume(cache.order[place]!, after);
-    }
+    for (const { cache, sequence, after } of this.#members) cache.commit(sequence, after);
   }
 
   /** Bytes of the scratch in device memory. */

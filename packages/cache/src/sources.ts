@@ -1,6 +1,6 @@
 import type { LayerView } from "@ziggurat/policy";
 import type { Backend, RowDType, Slice, Tensor } from "@ziggurat/tensor";
-import { input } from "@ziggurat/tensor/expression";
+import { input, type Node } from "@ziggurat/tensor/expression";
 import type { Pool } from "./pool.js";
 import type { RopeTable } from "./shape.js";
 
@@ -110,24 +110,41 @@ export function sourceOf(name: string, columns: readonly string[], firstColumn: 
   return index >= 0 ? column(firstColumn + index) : sources[name as keyof typeof sources];
 }
 
+/** A view, and the tensors that its expressions start from. */
+interface OwnView<C extends string> {
+  readonly view: LayerView<C>;
+  readonly leaves: ReadonlySet<Node>;
+}
+
 /**
  * A view of one layer: tensors without numbers yet, which become inputs of the policy's expressions under their own
- * names ("keys", "newest", `columnInput(name)`, ...). The only place that makes a `LayerView`.
+ * names ("keys", "newest", `columnInput(name)`, ...).
  */
-export function viewOf<C extends string>(facts: ViewFacts, columns: readonly C[]): LayerView<C> {
+export const viewOf = <C extends string>(facts: ViewFacts, columns: readonly C[]): LayerView<C> =>
+  makeView(facts, columns).view;
+
+/** Makes a view. The only place that makes a `LayerView`; all of it is frozen, since policies are not trusted. */
+export function makeView<C extends string>(facts: ViewFacts, columns: readonly C[]): OwnView<C> {
   const { sequences, rows: _, ...plain } = facts;
   const { kvHeads, queryHeads } = facts;
   const counts = { heads: sequences * kvHeads, kvHeads, group: queryHeads / kvHeads };
-  const leaf = (name: string, { shape }: Source): Tensor => input(name, shape(facts), counts);
+  const leaves = new Set<Node>();
+  const leaf = (name: string, { shape }: Source): Tensor => {
+    const node = input(name, Object.freeze(shape(facts)), Object.freeze({ ...counts }));
+    Object.freeze(node);
+    leaves.add(node);
+    return node;
+  };
   const entries = Object.entries(sources).map(([name, source]) => [name, leaf(name, source)]);
   const { newest, ...tensors } = Object.fromEntries(entries) as Record<keyof typeof sources, Tensor>;
   const named = columns.map((name) => [name, leaf(columnInput(name), column(0))]);
-  return Object.freeze({
+  const view = Object.freeze({
     ...plain,
     ...tensors,
-    age: newest.sub(tensors.positions),
+    age: Object.freeze(newest.sub(tensors.positions)),
     columns: Object.freeze(Object.fromEntries(named) as Record<C, Tensor>),
   });
+  return { view, leaves };
 }
 
 /** Prepares a command that sets f32 numbers to 0. */

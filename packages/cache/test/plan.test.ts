@@ -153,7 +153,7 @@ describe("planTurn", () => {
         [30, 30],
         [30, 30],
       ],
-      ...{ messageRows: [30], scratchRows: 30, positions: 38, evicted: 4 * 27 },
+      ...{ messageRows: [30], scratchRows: 30, positions: 38, evicted: 4 * 27, digests: expect.any(Int32Array) },
     });
     expect(start.seen).toBe(0);
   });

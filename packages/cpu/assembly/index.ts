@@ -12,8 +12,7 @@ import { sample } from "./sample";
 import { watch } from "./watch";
 
 export { join } from "./lib/control";
-// Exported so that the optimiser leaves them functions of their own: V8 allocates registers badly in one that holds
-// them all.
+// Exported so that the optimiser does not inline them: V8 allocates registers badly in one large function.
 export { attention, decodeAttention, gatedActivation, linear, rmsNorm, sample, watch };
 export { tileBytes4, tileBytes6, tileMinimums4, tileMinimums6 } from "./lib/byte-tile";
 export { zeroPoint } from "./lib/byte-dot";
@@ -24,10 +23,10 @@ export { products, rowsBFloat16, rowsFloat16, rowsFloat32 } from "./lib/products
 export { scores, scoresBFloat16, scoresFloat16, scoresFloat32 } from "./lib/scores";
 export { exponentials, greatest, powers, prepareLogits } from "./lib/softmax";
 export { tile1, tile4, tile6 } from "./lib/tile";
-export { touched, touchPages } from "./lib/touch";
+export { prefetched, prefetchPages } from "./lib/prefetch";
 export { columnsBFloat16, columnsFloat16, columnsFloat32, weighValues } from "./lib/weigh";
 
-/** One command; `a` is where it starts. */
+/** Runs the command at `a`. */
 function command(op: i32, a: usize): void {
   switch (op) {
     case Op.zero: {
@@ -49,7 +48,7 @@ function command(op: i32, a: usize): void {
   }
 }
 
-/** Runs the commands in the `words` words from `at` on; all workers run the same ones, and meet after each. */
+/** Runs the commands in `words` words from `at` on. All workers run the same ones, with a barrier after each. */
 export function run(at: usize, words: i32): void {
   const last = at + (<usize>words << 2);
   while (at < last) {
@@ -65,20 +64,20 @@ export function run(at: usize, words: i32): void {
   }
 }
 
-/** Serves batches of commands as they come; returns the number of one whose end the host waits for. */
+/** Runs batches of commands as they come. Returns the number of the first that the host waits for. */
 export function serve(): i32 {
   let awaited = 0;
   while (awaited == 0) {
     const batch = nextBatch();
     run(batch + 16, load<i32>(batch, 4));
-    // Nobody may still look for this batch when the next one is done.
+    // No worker may still read this batch when the next one is done.
     barrier();
     awaited = completeBatch();
   }
   return awaited;
 }
 
-/** Whether this machine computes what the kernels rely on: 0, or the number of the first thing that it does not. */
+/** Checks the arithmetic that the kernels rely on: 0, or the number of the first check that fails. */
 export function check(): i32 {
   const a = f32x4.splat(3);
   const x = madd(a, f32x4(1, -2, 0.5, 4), f32x4(1, 1, 1, -12));

@@ -202,7 +202,7 @@ describe("memory", () => {
     const linear = await backend.prepare("linear", { rows: 1, width, out, weight: "f32" });
     const operands = { x: place(4 * width), weight: place(4 * width * out), out: place(4 * out) };
     await backend.synchronise();
-    // Some tenths of a second of work, so that all below is enqueued before `linear` writes 8 KiB of scratch.
+    // Some tenths of a second of work, so that everything below is enqueued before `linear` writes 8 KiB of scratch.
     for (let i = 0; i < 50; i++) backend.dispatch(fill, { out: target });
     backend.dispatch(linear, operands);
     await backend.prepare("linear", { rows: 1, width: 4 * width, out, weight: "f32" });

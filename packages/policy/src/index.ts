@@ -10,6 +10,7 @@ export {
   sinksAndRecentOptions,
 } from "./controls.js";
 export { PolicyError } from "./error.js";
+export { asked, freezePolicies, freezePolicy } from "./frozen-policy.js";
 export { layerBudgets } from "./layer-budgets.js";
 export {
   computed,

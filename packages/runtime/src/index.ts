@@ -27,7 +27,13 @@ export {
 } from "./generate.js";
 export { Generation } from "./generation.js";
 export { type LoadOptions, loadModel, type Model, type OpenOptions, openModel } from "./model.js";
-export { Session, type SessionOptions, type SessionOrigin, type TurnRequest } from "./session.js";
+export {
+  Session,
+  type SessionOptions,
+  type SessionOrigin,
+  type SessionReadOptions,
+  type TurnRequest,
+} from "./session.js";
 export type { Message } from "./text/chat.js";
 export type { Prompt } from "./text/prompt.js";
 export type { Tokenizer } from "./text/tokenizer.js";

@@ -35,3 +35,9 @@ export function checkSignal(signal: unknown): void {
       `signal is ${show(signal)}; it must be an AbortSignal, such as new AbortController().signal`,
     );
 }
+
+/** Throws a `RequestError` unless `flag` is true, false or undefined. `option` is its name. */
+export function checkFlag(option: string, flag: unknown): void {
+  if (flag !== undefined && typeof flag !== "boolean")
+    throw new RequestError(`${option} is ${show(flag)}; it must be true or false`);
+}

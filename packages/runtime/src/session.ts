@@ -1,16 +1,17 @@
 import { Cache, type TurnPlan } from "@ziggurat/cache";
 import type { Policy } from "@ziggurat/policy";
 import type { Slice } from "@ziggurat/tensor";
-import { checkCeiling, cut, planWithin, turnBytes } from "./engine/limits.js";
-import { type GenerateRequest, type GenerateResult, planMember, resultOf } from "./engine/member.js";
+import { checkCeiling, checkMaxCacheBytes, chunks, cut, planWithin, turnBytes } from "./engine/limits.js";
+import { type GenerateRequest, type GenerateResult, planMember, requestNames, resultOf } from "./engine/member.js";
 import { readMessage } from "./engine/read-message.js";
 import { settle } from "./engine/settle.js";
-import { checkTurn, runTurn, type TurnOptions } from "./engine/turn.js";
+import { checkTurn, runTurn, type TurnOptions, turnNames } from "./engine/turn.js";
 import { RequestError } from "./error.js";
 import { feedTokens, type LogProbabilityOptions } from "./evaluate/feed-tokens.js";
 import type { GeneratePiece } from "./generate.js";
 import { Generation } from "./generation.js";
 import { checkModel, type Model } from "./model.js";
+import { checkCallback, checkSignal, knownOptions, type OptionNames } from "./options.js";
 import { encodePrompt, type Prompt } from "./text/prompt.js";
 import { Transcript } from "./text/transcript.js";
 
@@ -26,6 +27,21 @@ export interface SessionOptions {
 
 /** A turn of a session: a request without a policy, which the session has. */
 export interface TurnRequest extends Omit<GenerateRequest, "policy">, TurnOptions {}
+
+const sessionNames: OptionNames<SessionOptions> = { model: true, policy: true, maxCacheBytes: true };
+const { policy: _, ...turnRequestNames }: OptionNames<TurnRequest & Pick<GenerateRequest, "policy">> = {
+  ...requestNames,
+  ...turnNames,
+};
+
+export interface SessionReadOptions {
+  /** Reads the message `chunk` tokens at a time, evicting after each chunk. */
+  readonly chunk?: number;
+  readonly signal?: AbortSignal;
+}
+
+const readNames: OptionNames<SessionReadOptions> = { chunk: true, signal: true };
+const feedNames: OptionNames<LogProbabilityOptions> = { signal: true, onLogits: true };
 
 /** Which queries chose the rows that a session holds. */
 export interface SessionOrigin {
@@ -56,8 +72,12 @@ export class Session {
   #forkedAt: number | undefined;
   #state: "open" | "busy" | "closed" = "open";
 
-  constructor({ model, policy, maxCacheBytes }: SessionOptions) {
+  /** Throws a `RequestError` or a `PolicyError` if an option is not valid; nothing is allocated then. */
+  constructor(options: SessionOptions) {
+    knownOptions("Session", options, sessionNames);
+    const { model, policy, maxCacheBytes } = options;
     checkModel(model);
+    checkMaxCacheBytes(maxCacheBytes);
     this.model = model;
     this.policy = policy;
     this.#maxCacheBytes = maxCacheBytes;
@@ -102,20 +122,21 @@ export class Session {
 
   /** Answers a prompt. For a chat, give only the messages that are new. */
   generate(request: TurnRequest): Generation<GeneratePiece, GenerateResult> {
-    return new Generation(this.#turn(request));
+    return new Generation(this.#turn({ ...request }));
   }
 
   async *#turn(request: TurnRequest): AsyncGenerator<GeneratePiece, GenerateResult> {
+    knownOptions("generate", request, turnRequestNames);
+    checkTurn(request);
     this.#begin();
     const cache = this.#cache;
     const { evicted, seen } = cache.account(0);
     let damaged = false;
     try {
-      checkTurn(request);
       const fresh = this.#transcript.encode(request.prompt, true);
       const due = [...this.#unread, ...fresh];
       const member = {
-        ...planMember(this.model, cache.account(0), due, request),
+        ...(await planMember(this.model, cache.account(0), due, request, request.signal)),
         earlier: this.#transcript.ids.slice(0, seen),
       };
       this.#check(member.plan);
@@ -144,17 +165,21 @@ export class Session {
   }
 
   /** Reads without answering; `logProbabilities` and later turns go on from here. */
-  async read(prompt: Prompt, { chunk, signal }: { chunk?: number; signal?: AbortSignal } = {}): Promise<void> {
+  async read(prompt: Prompt, options: SessionReadOptions = {}): Promise<void> {
+    knownOptions("read", options, readNames);
+    const { chunk, signal } = options;
+    checkSignal(signal);
     this.#begin();
     let damaged = false;
     try {
       signal?.throwIfAborted();
       const fresh = this.#transcript.encode(prompt, false);
-      const messages = cut([...this.#unread, ...fresh], chunk);
-      const { plan } = planWithin(this.model, this.#cache.account(0), messages, 1);
+      const ids = Int32Array.from([...this.#unread, ...fresh]);
+      const messages = chunks(ids.length, chunk);
+      const { plan } = await planWithin(this.model, this.#cache.account(0), messages, 1, signal);
       this.#check(plan);
       damaged = true;
-      await this.#read(plan, messages, signal);
+      await this.#read(plan, cut(ids, messages), signal);
       damaged = false;
       this.#transcript.add(prompt, fresh, [], undefined);
     } finally {
@@ -162,7 +187,7 @@ export class Session {
     }
   }
 
-  async #read(plan: TurnPlan, messages: readonly Int32Array[], signal: AbortSignal | undefined): Promise<void> {
+  async #read(plan: TurnPlan, messages: Iterable<Int32Array>, signal: AbortSignal | undefined): Promise<void> {
     const lease = await this.model.ropes.lease(plan.positions);
     const cache = this.#cache;
     try {
@@ -183,6 +208,9 @@ export class Session {
     ids: readonly number[] | Int32Array,
     options: LogProbabilityOptions = {},
   ): Promise<Float32Array> {
+    knownOptions("logProbabilities", options, feedNames);
+    checkSignal(options.signal);
+    checkCallback("onLogits", options.onLogits);
     this.#begin();
     let damaged = false;
     try {
@@ -197,7 +225,8 @@ export class Session {
       }
       const unread = this.#unread;
       const fed = [...unread, ...fresh];
-      const { plan, most } = planWithin(this.model, this.#cache.account(0), [], fed.length + 1);
+      const account = this.#cache.account(0);
+      const { plan, most } = await planWithin(this.model, account, [], fed.length + 1, options.signal);
       if (most < fed.length + 1)
         throw new RequestError(
           `score: ${fed.length} tokens after ${this.seen} read are more than the context of ${this.model.name}`,

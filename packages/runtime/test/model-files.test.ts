@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { checkpoint, HubServer } from "@ziggurat/bench-kit/fixtures";
 import {
   ConfigError,
@@ -238,6 +239,27 @@ describe("remote", () => {
     fits = false;
     await expect(source.read(40, 8)).rejects.toThrow(
       /^http:\/\/127\.0\.0\.1:\d+\/plain\/model\.safetensors: more came than the 8 bytes from byte 40 on$/,
+    );
+  });
+
+  it.each([
+    ["compressed", { "content-encoding": "gzip" }, gzipSync("x")],
+    ["of more bytes", {}, Buffer.from("xyz")],
+  ])("is opened past the cache, if its first byte comes %s", async (_, headers, body) => {
+    const wanted = await bytesOf("model.safetensors");
+    let fits = true;
+    server.trouble = (_, response, request) => {
+      if (fits && request.headers["cache-control"] === "no-cache") return false;
+      // The size is that of something else, too.
+      response.writeHead(206, { ...headers, "content-range": "bytes 0-0/77" }).end(body);
+      return true;
+    };
+    const source = await weights();
+    expect(source.size).toBe(wanted.length);
+    expect(await source.read(40, 8)).toEqual(wanted.slice(40, 48));
+    fits = false;
+    await expect(weights()).rejects.toThrow(
+      /model\.safetensors: http.* answers a range with other bytes than it was as/,
     );
   });
 

@@ -20,7 +20,7 @@ export interface Bindings {
   readonly length: Slice;
 }
 
-/** Where temporaries come from. Bytes need not be zero. */
+/** The source of temporaries. Bytes need not be zero. */
 export interface Allocator {
   allocate(bytes: number): Buffer;
   free(buffer: Buffer): void;
@@ -33,7 +33,8 @@ const dims = (letter: string, [x, y, z]: Triple) => ({ [`${letter}0`]: x, [`${le
 const none: Triple = [1, 1, 1];
 
 /**
- * Prepares the kernels of an expression and allocates its temporaries; a temporary is used again once nothing needs it.
+ * Prepares the kernels of an expression and allocates its temporaries. A temporary is reused as soon as nothing needs
+ * it. Throws a {@link ShapeError} that names an input that is not bound.
  */
 export async function compile(
   backend: Backend,

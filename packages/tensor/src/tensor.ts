@@ -41,7 +41,9 @@ export interface Tensor {
   /** `yes` where this mask is set, `no` elsewhere. */
   where(yes: Tensor | number, no: Tensor | number): Tensor;
 
-  /** Over "rows", an axis of length 1 stays: [heads, 1] or [heads, 1, size]. Over "size", the axis goes: [heads, rows]. */
+  /**
+   * Over "rows", an axis of length 1 stays: [heads, 1] or [heads, 1, size]. Over "size", the axis goes: [heads, rows].
+   */
   sum(axis: Axis): Tensor;
   mean(axis: Axis): Tensor;
   max(axis: Axis): Tensor;

@@ -11,14 +11,14 @@ const round = (numbers: readonly number[]) => numbers.map((x) => Number(x.toFixe
 describe("expressions, compiled", () => {
   it("SnapKV: mean of the group, average of neighbours, the window stays", async () => {
     const values = {
-      // Rows beyond the lengths, 4 and 3, hold what no policy may see.
+      // Rows beyond the lengths, 4 and 3, hold values that no policy may see.
       mass: { shape: [4, 5], data: [3, 0, 6, 3, 99, 9, 0, 0, 9, 99, 1, 2, 3, 99, 99, 5, 4, 3, 99, 99] },
       age: { shape: [2, 5], data: [3, 2, 1, 0, 0, 2, 1, 0, 0, 0] },
     };
     const { mass, age } = inputs(values, counts);
     const score = age.lt(1).where(inf, mass.group("mean").avgPool(3));
     const { numbers } = await evaluate([score], values, [4, 3]);
-    // Means of the group: 6 0 3 6 and 3 3 3; past the ends there are zeros, which count.
+    // Means of the group: 6 0 3 6 and 3 3 3; past the ends are zeros, which count.
     expect(numbers[0]!.slice(0, 4)).toEqual([2, 3, 3, inf]);
     expect(numbers[0]!.slice(5, 8)).toEqual([2, 3, inf]);
   });
@@ -138,7 +138,7 @@ describe("temporaries", () => {
       let state = seed;
       const int = (below: number) => Math.floor(randomUniform(seed, state++) * below);
       const { a, b } = inputs(values, counts);
-      // Each node beside its numbers, worked out here.
+      // Each node beside its numbers, computed here.
       const pool: (readonly [Node, readonly number[]])[] = [
         [a, values.a.data],
         [b, values.b.data],

@@ -69,7 +69,7 @@ describe("expressions", () => {
     expect(needsTextOrder([rows.add(1).sum("rows")])).toBe(false);
     expect(needsTextOrder([rows, mass.group("max").avgPool(3).neg()])).toBe(true);
     expect(needsTextOrder([rows.maxPool(3)])).toBe(true);
-    // A kernel of 1 looks at no neighbour.
+    // A kernel of 1 uses no neighbour.
     expect(needsTextOrder([rows.avgPool(1)])).toBe(false);
   });
 });

@@ -2,11 +2,22 @@ import type { Backend } from "@ziggurat/tensor";
 // Imported by path, because the entry of the package needs vitest.
 import { cases, runCase } from "@ziggurat/testing/cases";
 
-/** Runs every case of `ops`, or of all ops, once. Prints and counts the failures. */
-export async function conformance(name: string, backend: Backend, ops: readonly string[]): Promise<number> {
+/**
+ * Runs every case of `ops`, or of all ops, once, whose name contains one of `parts`, if any are given. Prints and counts
+ * the failures.
+ */
+export async function conformance(
+  name: string,
+  backend: Backend,
+  ops: readonly string[],
+  parts: readonly string[],
+): Promise<number> {
   const since = performance.now();
   const failures: string[] = [];
-  const chosen = ops.length > 0 ? cases.filter(({ op }) => ops.includes(op)) : cases;
+  const chosen = cases.filter(
+    ({ op, name }) =>
+      (ops.length === 0 || ops.includes(op)) && (parts.length === 0 || parts.some((part) => name.includes(part))),
+  );
   for (const test of chosen) {
     try {
       await runCase(backend, test, 1);

@@ -7,11 +7,16 @@ import { snapkv } from "@ziggurat/snapkv";
 import type { Backend, WeightDType } from "@ziggurat/tensor";
 import { load } from "./decode.js";
 
-const runs = 5;
-
 /** Measures prefills under each policy in turn, and the bytes of their caches. Random weights: only speed has meaning. */
-export async function cost(backend: Backend, shape: string, weights: WeightDType, tokens: number): Promise<void> {
-  const { model, prompt } = await load(backend, shape, weights, tokens);
+export async function cost(
+  backend: Backend,
+  shape: string,
+  weights: WeightDType,
+  tokens: number,
+  runs: number,
+  layers?: number,
+): Promise<void> {
+  const { model, prompt } = await load(backend, shape, weights, tokens, layers);
   const keep = Math.ceil(0.12 * tokens);
   const policies = [full(), snapkv({ keep, window: 32 }), pyramidkv({ keep, window: 32 }), h2o({ keep })];
   const seconds = policies.map((): number[] => []);

@@ -19,13 +19,14 @@ const every = 32;
 /** Tokens before the clock starts, which record the step, and all tokens. */
 const [warm, all] = [1 + every, 1 + 9 * every];
 
-/** Loads random weights of a shape, and makes a prompt. */
-export async function load(backend: Backend, shape: string, weights: WeightDType, tokens: number) {
-  const what = shapes[shape];
-  if (!what) throw new RangeError(`there is no shape ${shape}; there are ${Object.keys(shapes).join(", ")}`);
+/** Loads random weights of a shape, or of its first layers, and makes a prompt. */
+export async function load(backend: Backend, shape: string, weights: WeightDType, tokens: number, layers?: number) {
+  const whole = shapes[shape];
+  if (!whole) throw new RangeError(`there is no shape ${shape}; there are ${Object.keys(shapes).join(", ")}`);
+  const what = { ...whole, layers: layers ?? whole.layers };
   const model = await loadModel(randomLlama(what), { backend, weights, rows: "f16" });
   const prompt = Array.from({ length: tokens }, (_, i) => (i * 7919 + 13) % what.vocabulary);
-  console.log(`${model.name}, ${weights}, ${tokens} tokens, f16 rows`);
+  console.log(`${model.name}, ${what.layers} layers, ${weights}, ${tokens} tokens, f16 rows`);
   return { model, prompt, what };
 }
 
@@ -36,6 +37,7 @@ export interface Beside {
   /** Tokens a second of another program with the full cache. */
   readonly peer: { readonly prefill: number; readonly decode: number } | undefined;
   readonly rounds: number;
+  readonly layers: number | undefined;
 }
 
 /**
@@ -47,7 +49,7 @@ export async function decode(
   shape: string,
   weights: WeightDType,
   tokens: number,
-  { bandwidth, peer, rounds }: Beside,
+  { bandwidth, peer, rounds, layers }: Beside,
 ): Promise<void> {
   let dispatches = 0;
   const watched: Backend = {
@@ -58,7 +60,7 @@ export async function decode(
       return program;
     },
   };
-  const { model, prompt, what } = await load(watched, shape, weights, tokens);
+  const { model, prompt, what } = await load(watched, shape, weights, tokens, layers);
   const run = async (policy: Policy) => {
     const generation = generate({
       model,

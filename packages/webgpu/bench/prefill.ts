@@ -4,32 +4,37 @@ import { time } from "./matrix.js";
 /** Tokens of one tile of a prompt. */
 const tokens = 2048;
 
-/** Measures the matrix products of one tile of a prompt alone. */
-export async function products(backend: Backend): Promise<void> {
-  const shapes = [
-    [6144, 4096, "f16"],
-    [4096, 4096, "f16"],
-    [28672, 4096, "f16"],
-    [4096, 14336, "f16"],
-    [3072, 2048, "q4_0"],
-    [2048, 2048, "q4_0"],
-    [16384, 2048, "q4_0"],
-    [2048, 8192, "q4_0"],
-  ] as const satisfies readonly (readonly [number, number, WeightDType])[];
-  for (const [out, width, weight] of shapes) {
+type Product = readonly [rows: number, out: number, width: number, weight: WeightDType];
+const products: readonly Product[] = [
+  [tokens, 6144, 4096, "f16"],
+  [tokens, 4096, 4096, "f16"],
+  [tokens, 28672, 4096, "f16"],
+  [tokens, 4096, 14336, "f16"],
+  [tokens, 28672, 4096, "bf16"],
+  [tokens, 2048, 2048, "q4_0"],
+  [tokens, 16384, 2048, "q4_0"],
+  [tokens, 2048, 8192, "q4_0"],
+  [64, 4096, 4096, "f16"],
+  [256, 4096, 4096, "f16"],
+  [256, 16384, 2048, "q4_0"],
+];
+
+/** Measures matrix products of a prefill, and of large batches, alone. */
+export async function productsAlone(backend: Backend): Promise<void> {
+  for (const [rows, out, width, weight] of products) {
     const allocate = (bytes: number): Slice => ({ buffer: backend.allocate(bytes, "product"), offset: 0 });
     const operands = {
-      x: allocate(4 * tokens * width),
+      x: allocate(4 * rows * width),
       weight: allocate(bytesOf(weight, [out, width])),
-      out: allocate(4 * tokens * out),
+      out: allocate(4 * rows * out),
     };
     fill(backend, operands.x, "f32");
     fill(backend, operands.weight, "f16");
-    const kernel = await backend.prepare("linear", { rows: tokens, width, out, weight });
+    const kernel = await backend.prepare("linear", { rows, width, out, weight });
     const ms = await time(backend, 10, () => backend.dispatch(kernel, operands));
-    const operations = 2 * tokens * width * out;
+    const operations = 2 * rows * width * out;
     console.log(
-      `  ${tokens} rows, ${out} x ${width} ${weight}`.padEnd(36),
+      `  ${rows} rows, ${out} x ${width} ${weight}`.padEnd(36),
       `${(1000 * ms).toFixed(0)} us ${(operations / ms / 1e9).toFixed(1)} TFLOP/s`,
     );
     for (const { buffer } of Object.values(operands)) backend.free(buffer);

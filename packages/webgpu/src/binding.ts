@@ -22,7 +22,7 @@ export interface Binding extends Omit<Group, "windows"> {
 }
 
 /** A range of bytes of a buffer. */
-export interface Stretch {
+interface Stretch {
   readonly offset: number;
   readonly size: number;
 }

@@ -56,7 +56,8 @@ export class Resolver {
   /** Scratch memory for the results that a kernel's stages leave one another. */
   scratch(stages: readonly Stage[], kept: boolean): GPUBuffer | undefined {
     const bounds = stages.flatMap(({ bound }) => Object.values(bound));
-    return this.#memory.scratch(Math.max(0, ...bounds.map(({ operand, bytes }) => (operand === "" ? bytes : 0))), kept);
+    const ends = bounds.map(({ operand, offset, bytes }) => (operand === "" ? offset + bytes : 0));
+    return this.#memory.scratch(Math.max(0, ...ends), kept);
   }
 
   /** Writes fewer than four bytes. */

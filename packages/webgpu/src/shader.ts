@@ -14,7 +14,7 @@ export interface Group {
   readonly window?: number;
 }
 
-export interface ShaderParts {
+interface ShaderParts {
   readonly text: string;
   readonly settings: Settings;
   readonly groups: readonly Group[];

@@ -6,8 +6,8 @@ import { kernels } from "../src/kernels/index.js";
 import { textOf } from "../src/pipelines.js";
 import type { Traits } from "../src/stage.js";
 
-// Shaders as text, in test/snapshots. A snapshot detects change, so that reviews see it; it proves nothing. The proof is
-// conformance.test.ts, which runs every op against the float64 reference.
+// Shaders as text, in test/snapshots. A snapshot detects change, so that reviews see it; it proves nothing. The proof
+// is conformance.test.ts, which runs every op against the float64 reference.
 
 const gpu: Traits = {
   subgroup: 32,

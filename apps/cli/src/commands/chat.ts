@@ -80,7 +80,7 @@ async function run(flags: ChatFlags): Promise<void> {
     };
     const tokens = flags.tokens ?? Math.floor(model.facts.contextLength / 4);
     const make = (wanted: PolicySpec): Policy => pinFirst(wanted, pinned, tokens);
-    const chosen = withCeiling(model, spec, tokens, limits, make);
+    const chosen = await withCeiling(model, spec, tokens, limits, make);
     const policy = make(chosen);
     const ceiling = maxCacheBytes === undefined ? {} : { maxCacheBytes };
     if (!flags.json) {

@@ -73,7 +73,7 @@ async function run(prompt: string | undefined, flags: GenerateFlags): Promise<vo
       ...(chunk === undefined ? {} : { chunk }),
       ...(maxCacheBytes === undefined ? {} : { maxCacheBytes }),
     };
-    const named = makePolicy(withCeiling(model, spec, ids.length, limits), ids.length);
+    const named = makePolicy(await withCeiling(model, spec, ids.length, limits), ids.length);
     const onProgress = (done: number) => bar.update(done, `reading ${ids.length} tokens`);
     const generation = generate({
       model,

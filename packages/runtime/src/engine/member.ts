@@ -2,8 +2,9 @@ import type { Account, Cache, TurnPlan } from "@ziggurat/cache";
 import type { Policy } from "@ziggurat/policy";
 import { RequestError, show } from "../error.js";
 import type { Model } from "../model.js";
+import { checkFlag, type OptionNames } from "../options.js";
 import type { Prompt } from "../text/prompt.js";
-import { checkMaxTokens, cut, planWithin } from "./limits.js";
+import { checkMaxTokens, chunks, planWithin } from "./limits.js";
 import { checkSampling, type Sampling, type SamplingOptions } from "./sampling.js";
 import { type FinishReason, Writer } from "./writer.js";
 
@@ -29,6 +30,12 @@ export interface GenerateRequest extends SamplingOptions {
    */
   readonly chunk?: number;
 }
+
+/** The names of a request's options. */
+export const requestNames: OptionNames<GenerateRequest> = {
+  ...{ policy: true, prompt: true, maxTokens: true, stop: true, stopTokens: true, ignoreEnd: true, chunk: true },
+  ...{ temperature: true, topK: true, topP: true, minP: true, repetitionPenalty: true, seed: true },
+};
 
 /** An answer and how it was made. */
 export interface GenerateResult {
@@ -72,8 +79,10 @@ export interface GenerateResult {
 /** One sequence's part in a turn. */
 export interface TurnMember {
   readonly plan: TurnPlan;
-  /** Token ids of the messages, in order; later ones are chunks of the same prompt. */
-  readonly messages: readonly Int32Array[];
+  /** Token ids of the prompt. */
+  readonly ids: Int32Array;
+  /** Tokens of each message that the prompt is read in: one, or its chunks. */
+  readonly messages: readonly number[];
   readonly sampling: Sampling;
   readonly stopTokens: readonly number[];
   readonly writer: Writer;
@@ -98,19 +107,22 @@ export interface TurnOutcome {
 }
 
 /**
- * Checks and plans a sequence that reads `ids` next. Throws a `RequestError` if the request is not valid, and whatever
- * the policy throws.
+ * Checks and plans a sequence that reads `ids` next. Rejects with a `RequestError` if the request is not valid, with a
+ * `PolicyError` if the policy's numbers are not, with the signal's reason if it is aborted.
  */
-export function planMember(
+export async function planMember(
   model: Model,
   account: Account,
   ids: readonly number[],
   request: Omit<GenerateRequest, "policy" | "prompt">,
-): TurnMember {
-  const messages = cut(ids, request.chunk);
-  const { plan, most, mostReason } = planWithin(model, account, messages, checkMaxTokens(request.maxTokens));
+  signal?: AbortSignal,
+): Promise<TurnMember> {
+  const messages = chunks(ids.length, request.chunk);
+  const maxTokens = checkMaxTokens(request.maxTokens);
+  const sampling = checkSampling(request);
+  checkFlag("ignoreEnd", request.ignoreEnd);
   const { vocabularySize, endTokens } = model.facts;
-  const given: unknown = request.stopTokens ?? [];
+  const given: unknown = request.stopTokens === undefined ? [] : request.stopTokens;
   const isToken = (id: unknown) => Number.isSafeInteger(id) && (id as number) >= 0 && (id as number) < vocabularySize;
   if (!Array.isArray(given) || !Array.from(given).every(isToken)) {
     throw new RequestError(
@@ -118,7 +130,7 @@ export function planMember(
     );
   }
   const stopTokens = [...new Set([...(request.ignoreEnd ? [] : endTokens), ...(given as number[])])];
-  const stopStrings: unknown = request.stop ?? [];
+  const stopStrings: unknown = request.stop === undefined ? [] : request.stop;
   if (
     !Array.isArray(stopStrings) ||
     !Array.from(stopStrings).every((stop) => typeof stop === "string" && stop !== "")
@@ -127,19 +139,20 @@ export function planMember(
   }
   if (stopStrings.length > 0 && !model.tokenizer)
     throw new RequestError(`${model.name} has no tokenizer and so no text to stop at; use stopTokens`);
+  const { plan, most, mostReason } = await planWithin(model, account, messages, maxTokens, signal);
   const writer = new Writer({ tokenizer: model.tokenizer, stopTokens, stopStrings, most, mostReason });
-  return { plan, messages, sampling: checkSampling(request), stopTokens, writer };
+  return { plan, ids: Int32Array.from(ids), messages, sampling, stopTokens, writer };
 }
 
 /** The result of one member of a turn. `evictedBefore`: rows that its sequence had evicted before the turn. */
 export function resultOf(
-  { messages, sampling, writer }: TurnMember,
+  { ids, messages, sampling, writer }: TurnMember,
   sequence: number,
   cache: Cache,
   outcome: TurnOutcome,
   evictedBefore = 0,
 ): GenerateResult {
-  const promptTokens = messages.reduce((sum, ids) => sum + ids.length, 0);
+  const promptTokens = ids.length;
   const { policy, evicted: evictedByNow } = cache.account(sequence);
   const evicted = evictedByNow - evictedBefore;
   const { prefillSeconds, decodeSeconds, rowsAfterPrefill, kept } = outcome;

@@ -1,4 +1,4 @@
-import { RequestError } from "../error.js";
+import { RequestError, show } from "../error.js";
 
 /** How the next token is chosen. Without options it is always the likeliest. */
 export interface SamplingOptions {
@@ -24,23 +24,17 @@ export type Sampling = Required<SamplingOptions>;
 /** Fills in the defaults. Throws a `RequestError` if an option is out of its range. */
 export function checkSampling(options: SamplingOptions): Sampling {
   const { temperature = 0, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1 } = options;
-  const seed = options.seed ?? Math.floor(Math.random() * 2 ** 31);
-  const ranges: [string, number, boolean, string][] = [
-    ["temperature", temperature, temperature >= 0 && Number.isFinite(temperature), "a number of at least 0"],
-    ["topK", topK, Number.isSafeInteger(topK) && topK >= 0, "a whole number of at least 0"],
-    ["topP", topP, topP > 0 && topP <= 1, "above 0 and at most 1"],
-    ["minP", minP, minP >= 0 && minP <= 1, "from 0 to 1"],
-    [
-      "repetitionPenalty",
-      repetitionPenalty,
-      repetitionPenalty > 0 && Number.isFinite(repetitionPenalty),
-      "a number above 0",
-    ],
-    ["seed", seed, Number.isSafeInteger(seed) && seed >= 0 && seed < 2 ** 31, "a whole number from 0 to 2147483647"],
-  ];
-  for (const [name, value, right, wanted] of ranges) {
-    if (typeof value !== "number" || !right)
-      throw new RequestError(`${name} is ${String(value)}; it must be ${wanted}`);
-  }
+  const { seed = Math.floor(Math.random() * 2 ** 31) } = options;
+  const check = (name: string, value: unknown, isRight: (value: number) => boolean, wanted: string) => {
+    if (typeof value !== "number" || !isRight(value))
+      throw new RequestError(`${name} is ${show(value)}; it must be ${wanted}`);
+  };
+  check("temperature", temperature, (x) => x >= 0 && Number.isFinite(x), "a number of at least 0");
+  check("topK", topK, (x) => Number.isSafeInteger(x) && x >= 0, "a whole number of at least 0");
+  check("topP", topP, (x) => x > 0 && x <= 1, "above 0 and at most 1");
+  check("minP", minP, (x) => x >= 0 && x <= 1, "from 0 to 1");
+  check("repetitionPenalty", repetitionPenalty, (x) => x > 0 && Number.isFinite(x), "a number above 0");
+  const isSeed = (x: number) => Number.isSafeInteger(x) && x >= 0 && x < 2 ** 31;
+  check("seed", seed, isSeed, "a whole number from 0 to 2147483647");
   return { temperature, topK, topP, minP, repetitionPenalty, seed };
 }

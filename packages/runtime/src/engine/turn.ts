@@ -1,8 +1,10 @@
 import type { Cache, RopeOf } from "@ziggurat/cache";
-import { RequestError } from "../error.js";
+import { RequestError, show } from "../error.js";
 import type { Model } from "../model.js";
+import { checkCallback, checkFlag, checkSignal, type OptionNames } from "../options.js";
 import { Batch } from "./batch.js";
 import { decode, type Piece } from "./decode.js";
+import { cut } from "./limits.js";
 import type { TurnMember, TurnOutcome } from "./member.js";
 import { readMessage } from "./read-message.js";
 
@@ -40,11 +42,21 @@ export interface TurnOptions {
   readonly onEvent?: (event: CacheEvent) => void;
 }
 
+/** The names of a turn's options. */
+export const turnNames: OptionNames<TurnOptions> = {
+  ...{ readEvery: true, logits: true, kept: true, signal: true, onProgress: true, onEvent: true },
+};
+
 /** Throws a `RequestError` for an option that is not valid, and the signal's reason if it is aborted already. */
-export function checkTurn({ readEvery = 8, signal }: TurnOptions): void {
+export function checkTurn({ readEvery = 8, logits, kept, signal, onProgress, onEvent }: TurnOptions): void {
+  checkFlag("logits", logits);
+  checkFlag("kept", kept);
+  checkCallback("onProgress", onProgress);
+  checkCallback("onEvent", onEvent);
+  checkSignal(signal);
   if (!Number.isSafeInteger(readEvery) || readEvery < 1 || readEvery > mostEvery) {
     throw new RequestError(
-      `readEvery is ${String(readEvery)}; it must be a whole number of tokens from 1 to ${mostEvery}`,
+      `readEvery is ${show(readEvery)}; it must be a whole number of tokens from 1 to ${mostEvery}`,
     );
   }
   signal?.throwIfAborted();
@@ -104,11 +116,12 @@ export async function* runTurn(
   }
 }
 
-const batchMember = ({ sampling, stopTokens, messages, earlier = [] }: TurnMember) => ({
-  sampling,
-  stopTokens,
-  history: Int32Array.from([...earlier, ...messages.flatMap((ids) => [...ids])]),
-});
+const batchMember = ({ sampling, stopTokens, ids, earlier = [] }: TurnMember) => {
+  const history = new Int32Array(earlier.length + ids.length);
+  history.set(earlier);
+  history.set(ids, earlier.length);
+  return { sampling, stopTokens, history };
+};
 
 const keptOf = (cache: Cache, members: readonly TurnMember[]) =>
   Promise.all(members.map((_, sequence) => cache.kept(sequence)));
@@ -127,12 +140,12 @@ async function readAll(
   rope: RopeOf,
   { signal, onProgress, onEvent }: TurnOptions,
 ) {
-  const total = members.reduce((sum, { messages }) => messages.reduce((n, { length }) => n + length, sum), 0);
+  const total = members.reduce((sum, { ids }) => sum + ids.length, 0);
   let before = 0;
   let seconds = 0;
   let peakBytes = 0;
-  for (const [sequence, { messages }] of members.entries()) {
-    for (const ids of messages) {
+  for (const [sequence, { ids: prompt, messages }] of members.entries()) {
+    for (const ids of cut(prompt, messages)) {
       const { evicted } = cache.account(sequence);
       const read = await readMessage(model, [{ cache, sequence }], ids, {
         logits: batch.logitsOf(sequence),

@@ -1,12 +1,20 @@
 import type { Policy } from "@ziggurat/policy";
 import { Batch } from "../engine/batch.js";
 import { decode } from "../engine/decode.js";
-import { type GenerateRequest, type GenerateResult, planMember, resultOf, type TurnMember } from "../engine/member.js";
+import {
+  type GenerateRequest,
+  type GenerateResult,
+  planMember,
+  requestNames,
+  resultOf,
+  type TurnMember,
+} from "../engine/member.js";
 import { RequestError } from "../error.js";
 import type { GeneratePiece } from "../generate.js";
 import type { Model } from "../model.js";
+import { checkCallback, knownOptions, type OptionNames } from "../options.js";
 import { encodePrompt } from "../text/prompt.js";
-import { checkPolicies, readForPolicies } from "./read-for-policies.js";
+import { checkForPolicies, readForPolicies } from "./read-for-policies.js";
 
 export interface GenerateEachOptions extends Omit<GenerateRequest, "policy" | "chunk"> {
   readonly model: Model;
@@ -17,6 +25,12 @@ export interface GenerateEachOptions extends Omit<GenerateRequest, "policy" | "c
   /** Called with each piece of an answer as it is written, and the index of its policy. */
   readonly onPiece?: (piece: GeneratePiece, policy: number) => void;
 }
+
+const { policy: _, chunk: __, ...own } = requestNames;
+const names: OptionNames<GenerateEachOptions> = {
+  ...{ model: true, policies: true, signal: true, onProgress: true, onPiece: true },
+  ...own,
+};
 
 /** One policy's answer. Prefill time and scratch are those of the one prefill that all share. */
 export interface EachResult extends GenerateResult {
@@ -32,16 +46,13 @@ export interface EachResult extends GenerateResult {
  * all, and every policy keeps what it chooses of it. Answers come one after the other, so that their speeds can be
  * compared.
  */
-export async function* generateEach({
-  model,
-  policies,
-  signal,
-  onProgress,
-  onPiece,
-  ...request
-}: GenerateEachOptions): AsyncGenerator<EachResult> {
-  checkPolicies(model, policies);
-  if ((request as Partial<GenerateRequest>).chunk !== undefined) {
+export async function* generateEach(options: GenerateEachOptions): AsyncGenerator<EachResult> {
+  const { chunk, ...rest } = { ...options } as GenerateEachOptions & Pick<GenerateRequest, "chunk">;
+  knownOptions("generateEach", rest, names);
+  checkForPolicies(rest);
+  const { model, policies, signal, onProgress, onPiece, ...request } = rest;
+  checkCallback("onPiece", onPiece);
+  if (chunk !== undefined) {
     throw new RequestError(
       "chunk cannot be had here: one prefill for all policies reads the whole prompt; leave it out, or use generate for each policy",
     );
@@ -54,8 +65,8 @@ export async function* generateEach({
     model,
     policies,
     ids,
-    (account) => {
-      const member = planMember(model, account, [...ids], request);
+    async (account) => {
+      const member = await planMember(model, account, [...ids], request, signal);
       members.push(member);
       return member.plan;
     },

@@ -3,10 +3,11 @@ import { Buffers } from "@ziggurat/tensor";
 import { planWithin } from "../engine/limits.js";
 import { RequestError } from "../error.js";
 import type { Model } from "../model.js";
+import { knownOptions, type OptionNames } from "../options.js";
 import { encodePrompt, type Prompt } from "../text/prompt.js";
 import { feedTokens } from "./feed-tokens.js";
 import type { EachResult } from "./generate-each.js";
-import { checkPolicies, readForPolicies } from "./read-for-policies.js";
+import { checkForPolicies, readForPolicies } from "./read-for-policies.js";
 
 export interface LogProbabilitiesEachOptions {
   readonly model: Model;
@@ -18,6 +19,10 @@ export interface LogProbabilitiesEachOptions {
   /** Called with the fraction done, from 0 to 1, while the prompt is read. */
   readonly onProgress?: (done: number) => void;
 }
+
+const names: OptionNames<LogProbabilitiesEachOptions> = {
+  ...{ model: true, policies: true, prompt: true, ids: true, signal: true, onProgress: true },
+};
 
 /**
  * How one policy's cache predicted the tokens that follow. Prefill time and scratch are those of the one prefill that
@@ -36,15 +41,12 @@ export interface EachLogProbabilities
  * Reads one prompt once for all policies, then feeds the same tokens to each policy's cache, one by one, and gives
  * their log-probabilities. Rejects with a `RequestError` if there are no tokens or the context is too short.
  */
-export async function* logProbabilitiesEach({
-  model,
-  policies,
-  prompt,
-  ids,
-  signal,
-  onProgress,
-}: LogProbabilitiesEachOptions): AsyncGenerator<EachLogProbabilities> {
-  checkPolicies(model, policies);
+export async function* logProbabilitiesEach(
+  options: LogProbabilitiesEachOptions,
+): AsyncGenerator<EachLogProbabilities> {
+  knownOptions("logProbabilitiesEach", options, names);
+  const { model, policies, prompt, ids, signal, onProgress } = options;
+  checkForPolicies(options);
   signal?.throwIfAborted();
   const { backend, facts } = model;
   const tokens = Int32Array.from(encodePrompt(model, prompt));
@@ -53,8 +55,8 @@ export async function* logProbabilitiesEach({
     model,
     policies,
     tokens,
-    (account) => {
-      const { plan, most } = planWithin(model, account, [tokens], following.length + 1);
+    async (account) => {
+      const { plan, most } = await planWithin(model, account, [tokens.length], following.length + 1, signal);
       if (most <= following.length)
         throw new RequestError(
           `${following.length} tokens after a prompt of ${tokens.length} are more than the ${facts.contextLength} that ${model.name} reads`,
@@ -73,8 +75,8 @@ export async function* logProbabilitiesEach({
       const rows = cache.rows(0);
       backend.dispatch(copy, { x: read.logits, out: logits });
       const begun = performance.now();
-      const options = { rope: read.rope, ...(signal ? { signal } : {}) };
-      const logProbabilities = await feedTokens(model, cache, logits, following, options);
+      const feed = { rope: read.rope, ...(signal ? { signal } : {}) };
+      const logProbabilities = await feedTokens(model, cache, logits, following, feed);
       const decodeSeconds = (performance.now() - begun) / 1000;
       const { evicted } = cache.account(0);
       cache.free();

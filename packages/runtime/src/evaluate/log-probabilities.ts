@@ -1,9 +1,11 @@
+import type { Account } from "@ziggurat/cache";
 import { full } from "@ziggurat/policy";
 import { Buffers, type Slice } from "@ziggurat/tensor";
 import { planWithin } from "../engine/limits.js";
 import { settle } from "../engine/settle.js";
 import { RequestError } from "../error.js";
 import { checkModel, type Model } from "../model.js";
+import { checkSignal } from "../options.js";
 import { encodePrompt } from "../text/prompt.js";
 import { readForPolicies } from "./read-for-policies.js";
 
@@ -21,6 +23,7 @@ export async function logProbabilities(
   signal?: AbortSignal,
 ): Promise<Float32Array> {
   checkModel(model);
+  checkSignal(signal);
   const tokens = Int32Array.from(encodePrompt(model, ids));
   const count = tokens.length - 1;
   if (count < 1) throw new RequestError("one token has nothing before it; give at least two");
@@ -33,7 +36,7 @@ export async function logProbabilities(
     const found = buffers.allocate(4 * count, "workspace");
     const next = buffers.allocate(4 * count, "workspace");
     backend.write(next, tokens.subarray(1));
-    const plan: Parameters<typeof readForPolicies>[3] = (account) => planWithin(model, account, [tokens], 1).plan;
+    const plan = async (account: Account) => (await planWithin(model, account, [tokens.length], 1, signal)).plan;
     const read = await readForPolicies(model, [full()], tokens, plan, {
       signal,
       async after(hidden) {

@@ -5,6 +5,7 @@ import { type Hidden, readMessage } from "../engine/read-message.js";
 import type { RopeLease } from "../engine/rope-tables.js";
 import { RequestError } from "../error.js";
 import { checkModel, type Model } from "../model.js";
+import { checkCallback, checkSignal } from "../options.js";
 
 export interface ReadForPoliciesOptions {
   readonly signal: AbortSignal | undefined;
@@ -30,8 +31,20 @@ export interface ReadForPolicies {
   free(): void;
 }
 
-/** Throws a `RequestError` unless there is a model and at least one policy. */
-export function checkPolicies(model: Model, policies: readonly Policy[]): void {
+/** Throws a `RequestError` unless there are a model, at least one policy, and options of the right kinds. */
+export function checkForPolicies({
+  model,
+  policies,
+  signal,
+  onProgress,
+}: {
+  readonly model: Model;
+  readonly policies: readonly Policy[];
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((done: number) => void) | undefined;
+}): void {
+  checkSignal(signal);
+  checkCallback("onProgress", onProgress);
   if (!Array.isArray(policies) || policies.length === 0)
     throw new RequestError("there are no policies; give at least one");
   checkModel(model);
@@ -39,14 +52,14 @@ export function checkPolicies(model: Model, policies: readonly Policy[]): void {
 
 /**
  * Reads one text once for several policies: its attention is exact and so the same for all, and every policy keeps what
- * it chooses. `plan` is called with the empty account of each policy and returns what its turn needs. If anything fails,
+ * it chooses. `plan` is called with the empty account of each policy and resolves to what its turn needs. If anything fails,
  * everything is freed.
  */
 export async function readForPolicies(
   model: Model,
   policies: readonly Policy[],
   ids: Int32Array,
-  plan: (account: Account) => TurnPlan,
+  plan: (account: Account) => Promise<TurnPlan>,
   { signal, onProgress, after }: ReadForPoliciesOptions,
 ): Promise<ReadForPolicies> {
   const { backend, facts, rowDType } = model;
@@ -64,7 +77,7 @@ export async function readForPolicies(
     for (const policy of policies) {
       const cache = new Cache({ backend, shape: facts.cache, dtype: rowDType, policies: [policy] });
       caches.push(cache);
-      const turn = plan(cache.account(0));
+      const turn = await plan(cache.account(0));
       cache.reserve([turn]);
       positions = Math.max(positions, turn.positions);
     }

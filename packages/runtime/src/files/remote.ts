@@ -88,7 +88,18 @@ export async function openRemote(
       throw new DownloadError(`${file}: ${url.origin} cannot be reached: ${reason((error as Error).cause ?? error)}`);
     }
   };
-  const first = await get("bytes=0-0", "default");
+  /**
+   * How requests use the browser's cache. After an answer that does not fit, they go past it: it may hold the whole file
+   * as the server compressed it, and answer ranges and sizes from that.
+   */
+  let cache: RequestCache = "default";
+  let first = await get("bytes=0-0", cache);
+  if (first.status === 206 && !(await isOneByte(first))) {
+    cache = "no-store";
+    first = await get("bytes=0-0", cache);
+    if (first.status === 206 && !(await isOneByte(first)))
+      throw new DownloadError(`${file}: ${url.origin} answers a range with other bytes than it was asked for`);
+  }
   if (first.status === 404 || first.status === 410) return void (await first.body?.cancel());
   if (first.status === 200) return whole(file, first, signal);
   // An empty file has no first byte.
@@ -98,18 +109,12 @@ export async function openRemote(
     await first.body?.cancel();
     throw refused(file, url, first.status);
   }
-  await first.body?.cancel();
   const size = totalOf(first) ?? (await sizeByHead());
   const version = first.headers.get("etag");
-  /**
-   * How requests use the browser's cache. After an answer that does not fit, they go past it: it may hold the whole file
-   * as the server compressed it, and answer ranges from that.
-   */
-  let cache: RequestCache = "default";
 
   // A page may be kept from seeing the range's total, but not from seeing a length.
   async function sizeByHead(): Promise<number> {
-    const head = await get(undefined, "default");
+    const head = await get(undefined, cache);
     const length = Number(head.headers.get("content-length") ?? Number.NaN);
     if (!head.ok || !Number.isSafeInteger(length))
       throw new DownloadError(`${file}: ${url.origin} does not say how many bytes the file has`);
@@ -168,6 +173,21 @@ export async function openRemote(
       return bytes;
     },
   };
+}
+
+/** Whether an answer holds one byte, uncompressed. Reads no more than its first two. */
+async function isOneByte(response: Response): Promise<boolean> {
+  const reader = response.body?.getReader();
+  let size = 0;
+  try {
+    for (let next = await reader?.read(); next && !next.done && size < 2; next = await reader?.read())
+      size += next.value.length;
+  } catch {
+    return false;
+  } finally {
+    await reader?.cancel().catch(() => {});
+  }
+  return size === 1 && (response.headers.get("content-encoding") ?? "identity") === "identity";
 }
 
 /** An answer that does not fit the file as it was opened. */

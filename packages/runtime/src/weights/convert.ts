@@ -5,16 +5,20 @@ import { quantise } from "./quantise.js";
 import { repackOf } from "./repack.js";
 import { blocks, isBlocked, type StoredDType, storedBytes } from "./source.js";
 
-/** Numbers turned at a time: what passes between two dtypes stays this small. */
+/** Numbers that are converted at a time, by way of float32. */
 const chunk = 1 << 16;
 
+/** Whether the conversion computes with every number, rather than moving bytes. */
+export const computes = (from: StoredDType, to: WeightDType): boolean =>
+  from !== to && !(isQuantised(to) && repackOf(from, to) !== undefined);
+
 /**
- * A stored tensor's bytes in the dtype and layout that a backend takes. `shape` is [..., width]; quantised dtypes see
- * [out, width], with `out` the product of the other axes. Returns `bytes` itself where nothing has to change. Stored
- * blocks keep their quants where `to` can hold them and are quantised anew otherwise. Throws {@link FormatError} where
- * the byte count does not fit the shape, where a number is not finite and must be quantised, and where `width` does not
- * suit the blocks. `into` is used for the result where it is large enough, and loses what it held; `row` is that of the
- * first number, for errors.
+ * Converts a stored tensor's bytes to the dtype and layout that a backend takes. `shape` is [..., width]; quantised
+ * dtypes see [out, width], with `out` the product of the other axes. Returns `bytes` itself if nothing has to change.
+ * Stored blocks keep their quants if `to` can hold them, and are quantised anew otherwise. `into` is overwritten with
+ * the result if it is large enough. `row` is that of the first number, for errors. Throws a {@link FormatError} if the
+ * byte count does not fit the shape, if a number must be quantised and is not finite, or if `width` does not suit the
+ * blocks. It runs to its end: convert large tensors by rows.
  */
 export function convert(
   bytes: Uint8Array,

@@ -71,7 +71,7 @@ export function loadMatrix(loader: Loader, source: WeightSource, plan: MatrixPla
   for (const [index, name] of names.entries()) {
     const stored = source.tensor(name);
     const above = first;
-    for (const { from, to } of loader.chunks(stored, parts[index]!)) {
+    for (const { from, to } of loader.chunks(stored, parts[index]!, dtype)) {
       loader.add(async ({ backend, stored: into, converted }) => {
         const data = convert(await stored.read({ from, to }, into), stored.dtype, dtype, [to - from, width], name, {
           into: converted,

@@ -1,5 +1,20 @@
 import { rowDTypes } from "../dtype.js";
-import { arena, cells, lines, op, qkv, read, sequenceHeads, sequences, table, update, write } from "./rule.js";
+import {
+  arena,
+  cells,
+  grouped,
+  lines,
+  op,
+  qkv,
+  ranked,
+  read,
+  rotated,
+  sequenceHeads,
+  sequences,
+  table,
+  update,
+  write,
+} from "./rule.js";
 
 /** Ops of attention over rows whose counts differ by head. */
 export const attention = {
@@ -14,6 +29,7 @@ export const attention = {
     dims: ["sequences", "tokens", "queryHeads", "kvHeads", "headSize", "arenaRows", "planes"],
     dtypes: { kv: rowDTypes },
     attributes: { keys: "boolean", values: "boolean", cells: "boolean", ranks: "boolean" },
+    requires: [(spec) => (spec.cells === true ? ranked("ranks")(spec) : undefined)],
     operands: {
       qkv: read("f32", qkv),
       keys: update("kv", arena, "keys"),
@@ -39,6 +55,7 @@ export const attention = {
     options: ["window"],
     dtypes: { kv: rowDTypes },
     attributes: { scale: "number", softcap: "number" },
+    requires: [grouped],
     operands: {
       qkv: read("f32", (d) => [d.tokens!, (d.queryHeads! + 2 * d.kvHeads!) * d.headSize!]),
       keys: read("kv", arena),
@@ -62,6 +79,7 @@ export const attention = {
     options: ["planes", "rotary", "tableRows"],
     dtypes: { kv: rowDTypes },
     attributes: { scale: "number", softcap: "number", slot: "boolean" },
+    requires: [grouped, rotated("headSize", "slot"), ranked("slot")],
     operands: {
       qkv: read("f32", (d) => [d.sequences!, (d.queryHeads! + 2 * d.kvHeads!) * d.headSize!]),
       keys: read("kv", arena),
@@ -88,6 +106,7 @@ export const attention = {
     options: ["from", "planes", "rotary", "tableRows"],
     dtypes: { kv: rowDTypes },
     attributes: { scale: "number", softcap: "number", slot: "boolean" },
+    requires: [grouped, rotated("headSize", "slot"), ranked("slot")],
     operands: {
       qkv: read("f32", qkv),
       keys: read("kv", arena),

@@ -1,5 +1,5 @@
 import { weightDTypes } from "../dtype.js";
-import { lines, op, qkv, read, sequenceHeads, sequences, table, update, write } from "./rule.js";
+import { grouped, lines, op, qkv, read, rotated, sequenceHeads, sequences, table, update, write } from "./rule.js";
 
 /** Ops of a model's layers, and the choice of the next token. */
 export const model = {
@@ -76,6 +76,7 @@ export const model = {
     dims: ["sequences", "tokens", "queryHeads", "kvHeads", "headSize", "rotary", "tableRows"],
     dtypes: {},
     attributes: { keys: "boolean" },
+    requires: [grouped, rotated("headSize")],
     operands: {
       qkv: update("f32", qkv),
       table: read("f32", table),

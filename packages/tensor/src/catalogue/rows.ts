@@ -1,5 +1,20 @@
 import { rowDTypes } from "../dtype.js";
-import { arena, cells, grid, heads, lines, op, read, sequenceHeads, sequences, table, update, write } from "./rule.js";
+import {
+  arena,
+  cells,
+  grid,
+  heads,
+  lines,
+  op,
+  ranked,
+  read,
+  rotated,
+  sequenceHeads,
+  sequences,
+  table,
+  update,
+  write,
+} from "./rule.js";
 
 /** Ops that choose rows and move them. */
 export const rows = {
@@ -57,6 +72,7 @@ export const rows = {
     options: ["rotary", "tableRows"],
     dtypes: { kv: rowDTypes },
     attributes: { values: "boolean", ranks: "boolean", rotate: "boolean" },
+    requires: [rotated("headSize", "rotate")],
     operands: {
       keys: read("kv", arena),
       values: read("kv", arena, "values"),
@@ -88,6 +104,7 @@ export const rows = {
     dims: ["sequences", "kvHeads", "capacity", "most", "headSize", "arenaRows", "planes"],
     dtypes: { kv: rowDTypes },
     attributes: { ordered: "boolean", ranks: "boolean" },
+    requires: [ranked("ranks")],
     operands: {
       keys: update("kv", arena),
       values: update("kv", arena),

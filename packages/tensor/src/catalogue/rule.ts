@@ -6,7 +6,8 @@ import type { DType } from "../dtype.js";
 // - `sequences` S. `tokens` n: new tokens of each sequence.
 // - `queryHeads`, `kvHeads`: heads of one sequence. Query head h uses KV head floor(h / (queryHeads / kvHeads)).
 // - `heads`: S x kvHeads, sequence-major.
-// - `capacity`: a bound on every `length`, known to the host. It covers every row that the op sees: `length`, and tokens
+// - `capacity`: a bound on every `length`, known to the host. It covers every row that the op sees: `length`, and
+// tokens
 //   that are appended and not yet counted. `most` covers every count.
 //
 // Operands
@@ -39,6 +40,7 @@ import type { DType } from "../dtype.js";
 
 type Access = "read" | "write" | "update";
 export type Numbers = Readonly<Record<string, number>>;
+type Loose = Readonly<Record<string, number | string | boolean>>;
 
 /** One operand of an op. */
 export interface OperandRule {
@@ -50,6 +52,9 @@ export interface OperandRule {
   /** The boolean attribute that must be set for the operand to be used; "!name" for one that must not be set. */
   readonly when?: string;
 }
+
+/** What is wrong with a spec, or undefined; flags that are left out are false, options 0. */
+export type Requirement = (spec: Loose) => string | undefined;
 
 type AttributeRule = "number" | "boolean" | readonly string[];
 
@@ -64,6 +69,8 @@ export interface OpRule {
   readonly dtypes: Readonly<Record<string, readonly DType[]>>;
   readonly attributes: Readonly<Record<string, AttributeRule>>;
   readonly operands: Readonly<Record<string, OperandRule>>;
+  /** How dimensions, options and attributes must fit together, so that no kernel leaves its operands. */
+  readonly requires?: readonly Requirement[];
   /**
    * Greatest error allowed against the float64 reference, as |a - b| <= tolerance x (1 + |b|), per dtype of the spec's
    * first dtype parameter; 0 is exact.
@@ -95,6 +102,42 @@ export const op = <const R extends OpRule>(rule: R): R => rule;
 
 /** Sentences of a meaning. */
 export const lines = (...sentences: readonly string[]): string => sentences.join("\n");
+
+// Requirements that several ops share.
+
+/** Every KV head has as many query heads. */
+export const grouped: Requirement = ({ queryHeads, kvHeads }) =>
+  Number(queryHeads) % Number(kvHeads) === 0
+    ? undefined
+    : `queryHeads is ${queryHeads}; it must be a multiple of kvHeads, ${kvHeads}`;
+
+/** Rotation stays within a row of `size` numbers, and the table has a row. `flag`: the attribute that asks for it. */
+export const rotated =
+  (size: string, flag?: string): Requirement =>
+  (spec) => {
+    if (flag !== undefined && spec[flag] !== true) return undefined;
+    const [rotary, most] = [Number(spec.rotary), Number(spec[size])];
+    if (rotary % 2 !== 0 || rotary > most) return `rotary is ${rotary}; it must be even and at most ${size}, ${most}`;
+    return Number(spec.tableRows) >= 1 ? undefined : "tableRows is 0; it must be a whole number of at least 1";
+  };
+
+/** There is a plane 1 for the ranks that `flag` asks for. */
+export const ranked =
+  (flag: string): Requirement =>
+  (spec) =>
+    spec[flag] !== true || Number(spec.planes) >= 2
+      ? undefined
+      : `planes is ${spec.planes}; with ${flag} it must be at least 2, as ranks are plane 1`;
+
+/** Each axis of operand `letter` is 1 or as long as that of the result, unless `literal` takes its place. */
+export const broadcast =
+  (letter: string, literal?: string): Requirement =>
+  (spec) => {
+    if (literal !== undefined && spec[literal] === true) return undefined;
+    const axis = [0, 1, 2].find((n) => spec[`${letter}${n}`] !== 1 && spec[`${letter}${n}`] !== spec[`d${n}`]);
+    if (axis === undefined) return undefined;
+    return `${letter}${axis} is ${spec[`${letter}${axis}`]}; it must be 1 or d${axis}, ${spec[`d${axis}`]}`;
+  };
 
 // Shapes that several ops share.
 export const qkv = (d: Numbers) => [d.sequences! * d.tokens!, (d.queryHeads! + 2 * d.kvHeads!) * d.headSize!];

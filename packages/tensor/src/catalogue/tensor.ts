@@ -1,4 +1,17 @@
-import { grid, heads, lines, op, read, sequenceHeads, sequences, table, update, write } from "./rule.js";
+import {
+  broadcast,
+  grid,
+  heads,
+  lines,
+  op,
+  read,
+  rotated,
+  sequenceHeads,
+  sequences,
+  table,
+  update,
+  write,
+} from "./rule.js";
 
 /** Ops of tensor expressions, on f32; masks are 0 and 1. And two that fill and copy words. */
 export const tensor = {
@@ -11,6 +24,7 @@ export const tensor = {
     options: ["rotary", "tableRows"],
     dtypes: { source: ["f32", "f16", "bf16", "i32"] },
     attributes: { rotate: "boolean" },
+    requires: [rotated("width", "rotate")],
     operands: {
       source: read("source", (d) => [d.arenaRows!, d.width!]),
       ranks: read("i32", (d) => [d.arenaRows!], "rotate"),
@@ -63,6 +77,7 @@ export const tensor = {
       literal: "boolean",
       value: "number",
     },
+    requires: [broadcast("a"), broadcast("b", "literal")],
     operands: {
       a: read("f32", (d) => [d.a0!, d.a1!, d.a2!]),
       b: read("f32", (d) => [d.b0!, d.b1!, d.b2!], "!literal"),
@@ -79,6 +94,7 @@ export const tensor = {
     dims: ["d0", "d1", "d2", "m0", "m1", "m2", "a0", "a1", "a2", "b0", "b1", "b2"],
     dtypes: {},
     attributes: { literalA: "boolean", valueA: "number", literalB: "boolean", valueB: "number" },
+    requires: [broadcast("m"), broadcast("a", "literalA"), broadcast("b", "literalB")],
     operands: {
       mask: read("f32", (d) => [d.m0!, d.m1!, d.m2!]),
       a: read("f32", (d) => [d.a0!, d.a1!, d.a2!], "!literalA"),
@@ -99,6 +115,10 @@ export const tensor = {
     options: ["axis"],
     dtypes: {},
     attributes: { kind: ["sum", "mean", "max", "min", "norm"], ragged: "boolean" },
+    requires: [
+      ({ axis }) => (Number(axis) <= 2 ? undefined : `axis is ${axis}; it must be 0, 1 or 2`),
+      ({ axis, ragged }) => (ragged !== true || axis === 1 ? undefined : `axis is ${axis}; with ragged it must be 1`),
+    ],
     operands: {
       x: read("f32", (d) => [d.d0!, d.d1!, d.d2!]),
       length: read("i32", (d) => [Math.ceil(d.d0! / d.share!)], "ragged"),
@@ -117,6 +137,7 @@ export const tensor = {
     dims: ["heads", "capacity", "kernel", "share"],
     dtypes: {},
     attributes: { kind: ["avg", "max"] },
+    requires: [({ kernel }) => (Number(kernel) % 2 === 1 ? undefined : `kernel is ${kernel}; it must be odd`)],
     operands: {
       x: read("f32", grid),
       length: read("i32", (d) => [Math.ceil(d.heads! / d.share!)]),

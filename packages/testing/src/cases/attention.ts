@@ -3,24 +3,24 @@ import { type Case, casesOf } from "../case.js";
 import type { Random } from "../random.js";
 import { angles, positions, regions, sum } from "./data.js";
 
-/** How far logits spread: wide enough that single rows decide, less where storage or arithmetic has 16 bits. */
+/** Standard deviation of logits: large enough that single rows dominate, smaller for 16-bit storage and arithmetic. */
 const spread = { f32: 8, f16: 4, bf16: 2.5 } as const;
 
 type Heads = readonly [queryHeads: number, kvHeads: number, headSize: number];
 type Kv = (typeof rowDTypes)[number];
 
-/** Queries and keys whose logits, scaled by 1 / sqrt(headSize), have the spread above; values in [-1, 1). */
+/** Queries and keys whose logits, scaled by 1 / sqrt(headSize), have the deviation above; values in [-1, 1). */
 export const queries = (random: Random, tokens: number, [queryHeads, kvHeads, headSize]: Heads, kv: Kv): number[] =>
   random.normal(tokens * (queryHeads + 2 * kvHeads) * headSize, Math.sqrt(spread[kv]));
 export const keyRows = (random: Random, rows: number, headSize: number, kv: Kv): number[] =>
   random.normal(rows * headSize, Math.sqrt(spread[kv]));
 
-/** Logits of this size overflow `exp` in f32, or all underflow, unless the greatest is subtracted. */
+/** Logits of this size overflow `exp` in f32, or all underflow, if the greatest is not subtracted. */
 const raised = 256;
 
 /**
- * Adds +-{@link raised} to the logits: to all of an even query head, from all of an odd one. By the last number of each
- * query and key, which is exact in 16 bits, so that the spread between rows stays as accurate as it was.
+ * Adds {@link raised} to all logits of an even query head and subtracts it from those of an odd one. The last number of
+ * each query and key does so; it is exact in 16 bits, so that differences between rows stay accurate.
  */
 export function raiseQueries(qkv: readonly number[], [queryHeads, kvHeads, headSize]: Heads): number[] {
   const width = (queryHeads + 2 * kvHeads) * headSize;
@@ -36,7 +36,7 @@ export const raiseKeys = (keys: readonly number[], headSize: number): number[] =
 interface Prefill {
   readonly heads: Heads;
   readonly tokens: number;
-  /** Rows of each KV head before. */
+  /** Rows of each KV head before the tokens. */
   readonly past: readonly number[];
   readonly window?: number;
   readonly softcap?: number;
@@ -51,7 +51,7 @@ const prefills: readonly Prefill[] = [
   { heads: [6, 2, 96], tokens: 17, past: [70, 3] },
   { heads: [8, 2, 20], tokens: 130, past: [0, 0] },
   { heads: [2, 1, 128], tokens: 130, past: [33] },
-  // Several tiles of any size, the last ones not full.
+  // Several tiles of any size, the last one partial.
   { heads: [2, 1, 128], tokens: 140, past: [450] },
   { heads: [2, 1, 64], tokens: 300, past: [0], softcap: 20 },
   { heads: [2, 1, 64], tokens: 200, past: [390], window: 260 },
@@ -161,9 +161,9 @@ export interface Decode {
   readonly past: readonly number[];
   readonly ended?: readonly number[];
   readonly softcap?: number;
-  /** With slot: how many numbers of a key turn. */
+  /** With slot: how many numbers of a key are rotated. */
   readonly rotary?: number;
-  /** Whether logits reach several hundred, of either sign. Needs a number that does not turn. */
+  /** Whether logits reach several hundred, of either sign. Needs a number that is not rotated. */
   readonly raise?: boolean;
 }
 export const decodes: readonly Decode[] = [

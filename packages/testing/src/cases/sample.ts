@@ -30,7 +30,7 @@ const penalised = [
   // How often a token occurred does not matter: 60 / 2 > 20.
   { logits: peaks(37, -60, { 30: 60, 31: 20 }), history: seen(37, { 30: 3 }) },
   // A count of 0 or below is no occurrence.
-  { logits: peaks(37, -60, { 5: 40, 6: 30 }), history: seen(37, { 5: -1, 6: 1 }) },
+  { logits: peaks(37, -60, { 5: 40, 6: 30 }), history: seen(37, { 5: -1 }) },
   { logits: peaks(37, -60, { 36: 40, 0: 30 }), history: seen(37, { 36: 1 }) },
 ] as const;
 
@@ -76,6 +76,17 @@ const choices: readonly Choice[] = [
   },
   { about: "min-p", params: [3, 0, 1, 0.1, 1] },
   { about: "all cuts", params: [1.3, 40, 0.9, 0.02, 1], vocabulary: 1000 },
+  {
+    about: "drawn, NaN",
+    params: [1, 0, 1, 0, 1],
+    logits: (random, count) => random.list(count, () => random.pick([Number.NaN, 1, 2])),
+  },
+  {
+    about: "greedy, penalty, NaN",
+    params: [0, 0, 1, 0, 2],
+    history: true,
+    logits: (random, count) => random.list(count, () => random.pick([Number.NaN, Number.NaN, 1, 2])),
+  },
   { about: "penalty", params: [1, 0, 1, 0, 1.7], history: true },
   { about: "greedy, penalty", params: [0, 0, 1, 0, 5], history: true },
   { about: "all cuts, penalty", params: [0.9, 10, 0.8, 0.05, 1.2], vocabulary: 300, history: true },

@@ -53,7 +53,11 @@ function logSumExp(
   past: readonly number[],
   turn: Turn,
 ) {
-  const { sequences, tokens, queryHeads, kvHeads, headSize, kv, scale, softcap } = spec;
+  const { sequences, tokens, queryHeads, kvHeads, headSize, arenaRows, kv, scale, softcap } = spec;
+  // Once for all queries: rounding to 16 bits is slow.
+  const rows = Array.from({ length: arenaRows }, (_, row) =>
+    turn(keys.slice(row * headSize, (row + 1) * headSize).map(stored[kv]), row),
+  );
   return Array.from({ length: sequences * queryHeads * tokens }, (_, index) => {
     const head = Math.floor(index / tokens);
     const i = index % tokens;
@@ -62,8 +66,7 @@ function logSumExp(
     const query = ((s * tokens + i) * (queryHeads + 2 * kvHeads) + (head % queryHeads)) * headSize;
     let total = 0;
     for (let row = offset[h]!; row <= offset[h]! + past[h]! + i; row++) {
-      const key = turn(keys.slice(row * headSize, (row + 1) * headSize).map(stored[kv]), row);
-      const product = scale * key.reduce((all, k, n) => all + k * qkv[query + n]!, 0);
+      const product = scale * rows[row]!.reduce((all, k, n) => all + k * qkv[query + n]!, 0);
       total += Math.exp(softcap > 0 ? softcap * Math.tanh(product / softcap) : product);
     }
     return Math.log(total);

@@ -20,16 +20,16 @@ export const attention: OpKernel<"attention"> = {
     const work =
       4 * tokens * queryHeads * headSize * Math.min(arenaRows / kvHeads, window || Number.POSITIVE_INFINITY) +
       elementBytes[kv] * arenaRows;
-    const matrices = tokens > 32 ? matrixRows(headSize, kv, traits, wide) : undefined;
+    const matrices = tokens > 32 ? matrixRows("attention", headSize, kv, traits, wide) : undefined;
     if (matrices) {
       const rows = { keys: "vec4<u32>", values: "vec4<u32>", offset: "i32", length: "i32" };
       return [
         {
           text: matrix,
-          settings: matrices.settings,
+          settings: { ...matrices.settings, CAPPED: softcap > 0 },
           bound: bind("attention", spec, { qkv: "vec4<f32>", ...rows, out: "f32", lse: "f32" }),
           uniforms: { tokens, query_heads: queryHeads, kv_heads: kvHeads, window, first_head: 0 },
-          floats: { scale, softcap },
+          floats: { scale: softcap > 0 ? scale : scale * Math.LOG2E, softcap },
           grid: [Math.ceil(tokens / matrices.rows), queryHeads, 1],
           work,
           cut: "first_head",
