@@ -30,10 +30,12 @@ void Device::kernel(uint32_t kernel, uint32_t module, std::string name, int shar
 /**
  * Runs launches in order. A launch consists of 32-bit words: kernel, grid x, y, z, threads, bytes of shared memory,
  * bytes of arguments, count of addresses; for each address its byte in the arguments, its buffer (0 for null) and its
- * offset (low, high); then the arguments. Kernel 0 stands for a product of cuBLASLt, see `multiply`.
+ * offset (low, high); then the arguments. The highest bit of threads forbids that the launch overlaps the one before
+ * it. Kernel 0 stands for a product of cuBLASLt, see `multiply`.
  */
 void Device::launchAll(const Bytes& commands, CUstream stream) {
   constexpr size_t head = 8, perAddress = 4;
+  constexpr uint32_t serial = 1u << 31;
   for (size_t at = 0; at + 4 * head <= commands.size();) {
     uint32_t words[head];
     std::memcpy(words, commands.data() + at, sizeof words);
@@ -68,8 +70,14 @@ void Device::launchAll(const Bytes& commands, CUstream stream) {
     if (!whole) continue;
     size_t bytes = argumentBytes;
     void* extra[] = {reinterpret_cast<void*>(1), arguments, reinterpret_cast<void*>(2), &bytes, nullptr};
-    check("cuLaunchKernel", cuda_.launchKernel(kernel->second, words[1], words[2], words[3], words[4], 1, 1, words[5],
-                                               stream, nullptr, extra));
+    // In a program, a launch may start its prologue before the launch before it is complete.
+    CUlaunchAttribute overlap{};
+    overlap.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
+    overlap.value.programmaticStreamSerializationAllowed = 1;
+    const bool overlaps = stream == captures_ && facts_.major >= 9 && (words[4] & serial) == 0;
+    const CUlaunchConfig config = {words[1], words[2], words[3], words[4] & ~serial, 1,
+                                   1,        words[5], stream,   &overlap,           overlaps ? 1u : 0u};
+    check("cuLaunchKernelEx", cuda_.launchKernel(&config, kernel->second, nullptr, extra));
   }
 }
 

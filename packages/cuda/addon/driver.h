@@ -31,6 +31,22 @@ struct CUmemPoolProps {
   unsigned char reserved[54];
 };
 
+struct CUlaunchAttribute {
+  int id;
+  char padding[4];
+  union {
+    char bytes[64];
+    int programmaticStreamSerializationAllowed;
+  } value;
+};
+
+struct CUlaunchConfig {
+  unsigned gridDimX, gridDimY, gridDimZ, blockDimX, blockDimY, blockDimZ, sharedMemBytes;
+  CUstream hStream;
+  CUlaunchAttribute* attrs;
+  unsigned numAttrs;
+};
+
 enum : int {
   CUDA_SUCCESS = 0,
   CUDA_ERROR_OUT_OF_MEMORY = 2,
@@ -49,6 +65,7 @@ enum : int {
   CU_MEM_LOCATION_TYPE_DEVICE = 1,
   CU_MEMPOOL_ATTR_RELEASE_THRESHOLD = 4,
   CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT = 5,
+  CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION = 6,
 };
 
 // Each entry: name in this program, symbol in the library, parameters.
@@ -69,9 +86,8 @@ enum : int {
   ENTRY(moduleUnload, "cuModuleUnload", (CUmodule module))                                                          \
   ENTRY(moduleGetFunction, "cuModuleGetFunction", (CUfunction * function, CUmodule module, const char* name))       \
   ENTRY(funcSetAttribute, "cuFuncSetAttribute", (CUfunction function, int attribute, int value))                    \
-  ENTRY(launchKernel, "cuLaunchKernel",                                                                             \
-        (CUfunction function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX, unsigned blockY,     \
-         unsigned blockZ, unsigned sharedBytes, CUstream stream, void** parameters, void** extra))                  \
+  ENTRY(launchKernel, "cuLaunchKernelEx",                                                                           \
+        (const CUlaunchConfig* config, CUfunction function, void** parameters, void** extra))                       \
   ENTRY(streamCreate, "cuStreamCreate", (CUstream * stream, unsigned flags))                                        \
   ENTRY(streamDestroy, "cuStreamDestroy_v2", (CUstream stream))                                                     \
   ENTRY(streamSynchronize, "cuStreamSynchronize", (CUstream stream))                                                \

@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import {
   type LlamaShape,
+  llama1b,
   llama8b,
   median,
   prefillOperations,
@@ -13,16 +14,17 @@ import { h2o } from "@ziggurat/h2o";
 import { full, type Policy } from "@ziggurat/policy";
 import { generate, generateBatch, loadModel } from "@ziggurat/runtime";
 import { snapkv } from "@ziggurat/snapkv";
+import type { Backend } from "@ziggurat/tensor";
 import { create, cublasLt } from "./create.js";
 import { peersIn } from "./peers.js";
 import { profiled } from "./profile.js";
 
 // Measures models of random weights against a roofline of 4.3 TB/s and 790 TFLOP/s:
-//   node model.mjs [file for the results] [prefill|decode|batch|fit|small]...
+//   node model.mjs [file for the results] [prefill|decode|batch|fit|small|1b]...
 // small: a SmolLM2-135M after 8,192 tokens, with the time of every kernel of a step. The others: a Llama-3-8B after
 // 32,768 tokens; fit: as many sequences with all rows as fit into memory.
 const [file, ...chosen] = process.argv.slice(2);
-const parts = chosen.length > 0 ? chosen : ["prefill", "decode", "batch", "fit", "small"];
+const parts = chosen.length > 0 ? chosen : ["prefill", "decode", "batch", "fit", "small", "1b"];
 const bandwidth = 4.3e12;
 const arithmetic = 790e12;
 const [tokens, kept] = [32768, 3932];
@@ -76,7 +78,7 @@ const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
 const backend = await create();
 console.log(backend.info.device, JSON.stringify(backend.info.features), cublasLt ?? "without cuBLASLt");
 
-async function load(shape: LlamaShape) {
+async function load(shape: LlamaShape, backend: Backend) {
   const began = performance.now();
   const model = await loadModel(randomLlama(shape), { backend });
   await backend.synchronise();
@@ -136,6 +138,7 @@ async function one(
   policy: Policy,
   rows: number,
   atEnd?: () => Promise<void>,
+  bytes = weightBytes(shape),
 ): Promise<number> {
   const generation = generate({
     model,
@@ -151,17 +154,34 @@ async function one(
   report(`decode after ${count}, ${policy.name}, ${cache.rows[0]![0]} rows`, {
     ms: 1000 * seconds,
     "tokens/s": 1 / seconds,
-    "of the roofline": (weightBytes(shape) + (rows + steps / 2) * rowBytes(shape)) / bandwidth / seconds,
+    "of the roofline": (bytes + (rows + steps / 2) * rowBytes(shape)) / bandwidth / seconds,
   });
   return 1 / seconds;
 }
 
+/** Reports the time, bytes and share of the roofline of every kind of launch of a step. */
+async function profiledStep(what: string, profile: ReturnType<typeof profiled>["profile"]): Promise<void> {
+  const { kernels, dispatches, groups } = await profile();
+  const total = sum(kernels.map(({ count, us }) => count * us));
+  report(`a step, ${what}`, { "dispatches of ops": dispatches, "groups of them": groups, "us in them": total });
+  for (const { name, count, us, bytes } of kernels) {
+    const share = bytes / bandwidth / (us / 1e6);
+    report(`  ${name}`, {
+      "a token": count,
+      "us each": us,
+      "us together": count * us,
+      MB: bytes / 1e6,
+      "of the roofline": share,
+    });
+  }
+}
+
 /** Measures many sequences of `rows` rows each; returns the tokens per second of all together. */
-async function many(model: Loaded, sequences: number, rows: number): Promise<number> {
+async function many(model: Loaded, sequences: number, rows: number, atEnd?: () => Promise<void>): Promise<number> {
   const requests = Array.from({ length: sequences }, (_, i) => ({
     ...{ policy: full(), prompt: ids(llama8b, rows, i + 1), maxTokens: steps, ignoreEnd: true, temperature: 0 },
   }));
-  const seconds = await secondsPerStep(generateBatch({ model, requests, readEvery: every }), sequences);
+  const seconds = await secondsPerStep(generateBatch({ model, requests, readEvery: every }), sequences, atEnd);
   report(`decode of ${sequences} sequences, ${rows} rows`, {
     ms: 1000 * seconds,
     "tokens/s": sequences / seconds,
@@ -180,39 +200,41 @@ const fitting = (rows: number) => {
   return Math.floor((backend.info.maxBytes - backend.memory().live - scratch) / ((rows + steps) * rowBytes(llama8b)));
 };
 
-if (parts.some((part) => part !== "small")) {
-  const model = await load(llama8b);
+if (parts.some((part) => part !== "small" && part !== "1b")) {
+  const { backend: watched, profile } = profiled(backend);
+  const model = await load(llama8b, watched);
   // Loads the kernels.
   await one(model, llama8b, 2048, full(), 2048);
   if (parts.includes("prefill")) await prefills(model);
   if (parts.includes("decode")) {
-    const few = await one(model, llama8b, tokens, snapkv({ keep: kept }), kept);
+    const few = await one(model, llama8b, tokens, snapkv({ keep: kept }), kept, () =>
+      profiledStep("8B, 12 %", profile),
+    );
     beside("decode 12 %", few);
     beside("decode full", few);
     beside("decode full", await one(model, llama8b, tokens, full(), tokens));
   }
   const [whole, few] = [fitting(tokens), fitting(kept)];
   report("sequences that fit", { "with all rows": whole, "with 12 %": few });
-  const batch = parts.includes("batch") ? await many(model, 64, kept - 80) : undefined;
+  const atEnd = () => profiledStep("8B, 64 sequences of 12 %", profile);
+  const batch = parts.includes("batch") ? await many(model, 64, kept - 80, atEnd) : undefined;
   const best = parts.includes("fit") ? await many(model, whole, tokens) : undefined;
   if (batch) beside("batch 64", batch);
   if (batch && best) report("64 sequences of 12 % beside as many of all rows as fit", { times: batch / best });
   console.log(`${(backend.memory().reserved / 2 ** 30).toFixed(1)} GiB reserved`);
   model.free();
 }
+if (parts.includes("1b")) {
+  const model = await loadModel(randomLlama(llama1b), { backend, weights: "q4_0" });
+  await one(model, llama1b, 8192, full(), 8192, undefined, model.weightBytes);
+  await one(model, llama1b, 8192, snapkv({ keep: 983 }), 983, undefined, model.weightBytes);
+  model.free();
+}
 if (parts.includes("small")) {
   const { backend: watched, profile } = profiled(backend);
   const model = await loadModel(randomLlama(smollm2), { backend: watched });
   await one(model, smollm2, 8192, full(), 8192);
-  await one(model, smollm2, 8192, snapkv({ keep: 983 }), 983, async () => {
-    const { kernels, dispatches } = await profile();
-    report("SmolLM2 shape, a step with 983 rows", {
-      "launches of ops": dispatches,
-      "us in them": sum(kernels.map(({ count, us }) => count * us)),
-    });
-    for (const { name, count, us } of kernels)
-      report(`  ${name}`, { "times a token": count, "us each": us, "us together": count * us });
-  });
+  await one(model, smollm2, 8192, snapkv({ keep: 983 }), 983, () => profiledStep("SmolLM2 shape, 983 rows", profile));
   model.free();
 }
 await backend.dispose();

@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { testBackend } from "@ziggurat/testing";
 import { create, cublasLt } from "./create.js";
+import { testFused } from "./fused.js";
 import { testOutOfMemory } from "./out-of-memory.js";
 import { run } from "./vitest.js";
 
@@ -20,6 +21,7 @@ testBackend({ name: "cuda, seed 2, unaligned", create, seed: 2, aligned: false }
 testBackend({ name: "cuda, seed 3", create, seed: 3 });
 if (cublasLt)
   testBackend({ name: "cuda without cuBLASLt, seed 4, aligned", create: () => create(false), seed: 4, aligned: true });
+testFused();
 testOutOfMemory();
 const start = performance.now();
 const { passed, skipped, failures } = await run(filter, console.log);

@@ -66,7 +66,8 @@ struct Warp {
 };
 
 char* const stacks = [] {
-  void* at = mmap(nullptr, stackBytes * mostThreads, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* at = mmap(nullptr, stackBytes * mostThreads, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   return static_cast<char*>(at);
 }();
 char* const shared = [] {
@@ -97,8 +98,10 @@ void openIfComplete(Warp& warp) {
 void perform(const std::vector<Copy>& copies) {
   for (const Copy& copy : copies) {
     void* to = reinterpret_cast<void*>(static_cast<uintptr_t>(copy.to));
-    if (copy.from) std::memcpy(to, copy.from, 16);
-    else std::memset(to, 0, 16);
+    if (copy.from)
+      std::memcpy(to, copy.from, 16);
+    else
+      std::memset(to, 0, 16);
   }
 }
 
@@ -189,8 +192,10 @@ void run(const Launch& launch) {
 
 void syncBlock() {
   const unsigned seen = all.generation;
-  if (++all.arrived == alive) open(all);
-  else await(all, seen);
+  if (++all.arrived == alive)
+    open(all);
+  else
+    await(all, seen);
 }
 
 void syncWarp(unsigned mask) {
@@ -220,9 +225,12 @@ void checkShared(const void* at) {
 
 void startCopy(unsigned to, const void* from) {
   checkShared(reinterpret_cast<void*>(static_cast<uintptr_t>(to)));
-  if (to % 16 != 0 || reinterpret_cast<uintptr_t>(from) % 16 != 0) throw KernelError("a copy of 16 bytes is not aligned");
-  if (block.reversed) perform({{to, from}});
-  else self().open.push_back({to, from});
+  if (to % 16 != 0 || reinterpret_cast<uintptr_t>(from) % 16 != 0)
+    throw KernelError("a copy of 16 bytes is not aligned");
+  if (block.reversed)
+    perform({{to, from}});
+  else
+    self().open.push_back({to, from});
 }
 void commitCopies() { self().copies.push_back(std::move(self().open)), self().open.clear(); }
 void awaitCopies(int left) {

@@ -49,7 +49,8 @@ void run(const Launch& launch);
 // Called by threads.
 void syncBlock();
 void syncWarp(unsigned mask);
-/** Passes `count` words to the lanes of `mask` in this warp; returns all lanes' words, valid until the next exchange. */
+/** Passes `count` words to the lanes of `mask` in this warp; returns all lanes' words, valid until the next exchange.
+ */
 const uint64_t* exchange(unsigned mask, const uint64_t* words, int count);
 /** Whether a lane took part in the last exchange. */
 bool takesPart(int lane);

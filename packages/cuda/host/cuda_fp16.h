@@ -24,9 +24,7 @@ inline __half __float2half_rn(float x) {
 // The instructions of F16C, without the headers of all intrinsics, which take a second to compile.
 typedef float four_floats __attribute__((vector_size(16)));
 typedef short eight_shorts __attribute__((vector_size(16)));
-inline float __half2float(__half x) {
-  return __builtin_ia32_vcvtph2ps(eight_shorts{static_cast<short>(x.bits)})[0];
-}
+inline float __half2float(__half x) { return __builtin_ia32_vcvtph2ps(eight_shorts{static_cast<short>(x.bits)})[0]; }
 inline __half __float2half_rn(float x) {
   return {static_cast<uint16_t>(__builtin_ia32_vcvtps2ph(four_floats{x}, 0)[0])};
 }

@@ -39,6 +39,7 @@ struct alignas(16) uint4 {
 };
 
 inline void __syncthreads() { host::syncBlock(); }
+inline void __threadfence() {}
 inline void __syncwarp() { host::syncWarp(host::allLanes); }
 
 /** The value of lane `from`, if that lane takes part, of every lane in `mask`. */
@@ -110,6 +111,10 @@ inline unsigned long long __float2ull_rn(float x) {
 }
 template <typename T>
 T __ldcs(const T* at) {
+  return *at;
+}
+template <typename T>
+T __ldcg(const T* at) {
   return *at;
 }
 /** Four bytes of the eight in (x, y), by the digits of `selector`. */

@@ -21,9 +21,6 @@ namespace {
 
 constexpr size_t deviceBytes = size_t{3} << 30;
 
-struct Command {
-  host::Launch launch;
-};
 std::mutex mutex;
 std::map<CUdeviceptr, size_t> allocations;
 size_t allocated = 0;
@@ -83,13 +80,26 @@ DRIVER(cuDeviceGetName)(char* name, int bytes, CUdevice) {
 }
 DRIVER(cuDeviceGetAttribute)(int* value, int attribute, CUdevice) {
   switch (attribute) {
-    case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR: *value = 8; break;
-    case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR: *value = 0; break;
-    case CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT: *value = 4; break;
-    case CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN: *value = 227 * 1024; break;
-    case CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE: *value = 32 << 20; break;
-    case CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED: *value = 1; break;
-    default: return invalidValue;
+    case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR:
+      *value = 8;
+      break;
+    case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR:
+      *value = 0;
+      break;
+    case CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT:
+      *value = 4;
+      break;
+    case CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN:
+      *value = 227 * 1024;
+      break;
+    case CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE:
+      *value = 32 << 20;
+      break;
+    case CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED:
+      *value = 1;
+      break;
+    default:
+      return invalidValue;
   }
   return CUDA_SUCCESS;
 }
@@ -121,13 +131,18 @@ DRIVER(cuModuleGetFunction)(CUfunction* function, CUmodule module, const char* n
   return *function = &found->second, CUDA_SUCCESS;
 }
 DRIVER(cuFuncSetAttribute)(CUfunction, int, int) { return CUDA_SUCCESS; }
-DRIVER(cuLaunchKernel)(CUfunction function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX,
-                       unsigned blockY, unsigned blockZ, unsigned sharedBytes, CUstream stream, void**, void** extra) {
-  if (blockY != 1 || blockZ != 1) return invalidValue;
+DRIVER(cuLaunchKernelEx)(const CUlaunchConfig* config, CUfunction function, void**, void** extra) {
+  if (config->blockDimY != 1 || config->blockDimZ != 1) return invalidValue;
+  const CUstream stream = config->hStream;
   const auto* arguments = static_cast<const uint8_t*>(extra[1]);
   const size_t bytes = *static_cast<const size_t*>(extra[3]);
   const host::Kernel& kernel = *function->kernel;
-  host::Launch launch{{gridX, gridY, gridZ}, blockX, sharedBytes, kernel.sharedStart, kernel.sharedEnd, {}};
+  host::Launch launch{{config->gridDimX, config->gridDimY, config->gridDimZ},
+                      config->blockDimX,
+                      config->sharedMemBytes,
+                      kernel.sharedStart,
+                      kernel.sharedEnd,
+                      {}};
   try {
     launch.body = kernel.bind(arguments, bytes);
   } catch (const std::exception& error) {

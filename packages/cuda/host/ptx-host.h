@@ -50,7 +50,8 @@ inline void load_transposed(unsigned (&to)[4], unsigned from) {
   }
 }
 
-/** Lane l holds of a rows l / 4 and l / 4 + 8, of b column l / 4, each at places l % 4 * 2, the next, and 8 further on. */
+/** Lane l holds of a rows l / 4 and l / 4 + 8, of b column l / 4, each at places l % 4 * 2, the next, and 8 further on.
+ */
 template <typename T>
 inline void multiply(float (&sums)[4], const unsigned (&a)[4], unsigned b0, unsigned b1, T) {
   const uint64_t own[3] = {a[0] | static_cast<uint64_t>(a[1]) << 32, a[2] | static_cast<uint64_t>(a[3]) << 32,

@@ -16,15 +16,24 @@ typedef __nv_bfloat16 bf16;
 #define EACH_KV(MAKE) MAKE(f32, float) MAKE(f16, f16) MAKE(bf16, bf16)
 
 /**
- * Waits until the launches before this one are complete and their results visible, then lets the next launch start its
- * own prologue (PTX ISA: griddepcontrol, programmatic dependent launch). Every kernel calls it before it touches memory
- * that another kernel writes. As every kernel waits, completion is transitive.
+ * Waits until the launches before this one are complete and their results visible (PTX ISA: griddepcontrol,
+ * programmatic dependent launch). Every kernel calls it before it touches memory that another kernel writes. As every
+ * kernel waits, completion is transitive.
  */
-__device__ inline void begin() {
+__device__ inline void await_launches() {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+/** Lets the next launch start its prologue, once all blocks of this one have called this or have ended. */
+__device__ inline void release_launches() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.launch_dependents;");
 #endif
+}
+__device__ inline void begin() {
+  await_launches();
+  release_launches();
 }
 
 constexpr float infinity = __builtin_huge_valf();

@@ -198,21 +198,19 @@ EACH_KV(DECODE_LANES)
 #define DECODE_TILE(NAME, TYPE, D, WARPS, STAGES)                                                                     \
   extern "C" __global__ void __launch_bounds__(WARPS * 32) decode_attention_tile_##NAME##_##D(                        \
       const float* qkv, const TYPE* keys, const TYPE* values, const int* offset, const int* length, const int* ended, \
-      float* out, float* lse, float* parts, int query_heads, int kv_heads, int chunk, int splits, float scale,        \
-      float softcap) {                                                                                                \
-    begin();                                                                                                          \
+      float* out, float* lse, float* parts, int* counters, int query_heads, int kv_heads, int chunk, int splits,      \
+      float scale, float softcap) {                                                                                   \
     decode_tile<TYPE, D, WARPS, STAGES, false>(qkv, keys, values, {}, offset, length, ended, out, lse, parts,         \
-                                               query_heads, kv_heads, chunk, splits, scale, softcap);                 \
+                                               counters, query_heads, kv_heads, chunk, splits, scale, softcap);       \
   }
 #define DECODE_SLOT(NAME, TYPE, D, WARPS, STAGES)                                                                      \
   extern "C" __global__ void __launch_bounds__(WARPS * 32) decode_attention_slot_##NAME##_##D(                         \
       const float* qkv, const TYPE* keys, const TYPE* values, const int* cells, const float* table, const int* offset, \
-      const int* length, const int* ended, float* out, float* lse, float* parts, int query_heads, int kv_heads,        \
-      int chunk, int splits, int arena_rows, int table_rows, float scale, float softcap) {                             \
-    begin();                                                                                                           \
+      const int* length, const int* ended, float* out, float* lse, float* parts, int* counters, int query_heads,       \
+      int kv_heads, int chunk, int splits, int arena_rows, int table_rows, float scale, float softcap) {               \
     decode_tile<TYPE, D, WARPS, STAGES, true>(qkv, keys, values, {cells + arena_rows, table, table_rows}, offset,      \
-                                              length, ended, out, lse, parts, query_heads, kv_heads, chunk, splits,    \
-                                              scale, softcap);                                                         \
+                                              length, ended, out, lse, parts, counters, query_heads, kv_heads, chunk,  \
+                                              splits, scale, softcap);                                                 \
   }
 #define DECODE_BOTH(NAME, TYPE, D, WARPS, STAGES) \
   DECODE_TILE(NAME, TYPE, D, WARPS, STAGES) DECODE_SLOT(NAME, TYPE, D, WARPS, STAGES)

@@ -27,24 +27,69 @@ __device__ inline void turn(unsigned& low, unsigned& high, const float* row) {
   high = pack2(y.x * cosine.x + x.x * sine.x, y.y * cosine.y + x.y * sine.y, T{});
 }
 
+/** Whether this block is the last of `count` to arrive at a counter, which then is 0 again. */
+__device__ inline bool is_last_block(int* counter, int count) {
+  __shared__ int before;
+  __threadfence();
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    before = atomicAdd(counter, 1);
+    if (before == count - 1) *counter = 0;
+  }
+  __syncthreads();
+  __threadfence();
+  return before == count - 1;
+}
+
+/**
+ * Merges the results of the chunks in order: `heads` query heads from head0 on, `count` of `splits` chunks. `factor`:
+ * shared memory, [heads, count]. Other blocks wrote the parts, so they are read from the L2 cache.
+ */
+template <int D>
+__device__ void merge_chunks(const float* parts, float* factor, float* out, float* lse, int head0, int heads,
+                             int splits, int count) {
+  __shared__ float totals[16];
+  const auto part = [&](int head, int i) { return parts + (static_cast<size_t>(head0 + head) * splits + i) * (D + 2); };
+  for (int head = warp(); head < heads; head += warps()) {
+    const bool is = lane() < count;
+    const float own = is ? __ldcg(part(head, lane()) + D) : -infinity;
+    const float own_sum = is ? __ldcg(part(head, lane()) + D + 1) : 0.0f;
+    float greatest = own, sum = 0.0f;
+    for (int i = lane() + 32; i < count; i += 32) greatest = fmaxf(greatest, __ldcg(part(head, i) + D));
+    greatest = warp_max(greatest);
+    if (is) {
+      factor[head * count + lane()] = expf(own - greatest);
+      sum = own_sum * expf(own - greatest);
+    }
+    for (int i = lane() + 32; i < count; i += 32) {
+      const float by = expf(__ldcg(part(head, i) + D) - greatest);
+      factor[head * count + i] = by;
+      sum += __ldcg(part(head, i) + D + 1) * by;
+    }
+    sum = warp_sum(sum);
+    if (lane() == 0) totals[head] = sum, lse[head0 + head] = greatest + logf(sum);
+  }
+  __syncthreads();
+  for (int n = threadIdx.x; n < heads * D; n += blockDim.x) {
+    const int head = n / D;
+    float total = 0.0f;
+#pragma unroll 8
+    for (int i = 0; i < count; i++) total += __ldcg(part(head, i) + n % D) * factor[head * count + i];
+    out[static_cast<size_t>(head0) * D + n] = total / totals[head];
+  }
+}
+
 template <typename T, int D, int WARPS, int STAGES, bool SLOT>
 __device__ void decode_tile(const float* qkv, const T* keys, const T* values, turns turned, const int* offset,
-                            const int* length, const int* ended, float* out, float* lse, float* parts, int query_heads,
-                            int kv_heads, int chunk, int splits, float scale, float softcap) {
+                            const int* length, const int* ended, float* out, float* lse, float* parts, int* counters,
+                            int query_heads, int kv_heads, int chunk, int splits, float scale, float softcap) {
   constexpr int chunks = D / 8, value_tiles = D / 8, tile_bytes = 16 * D * 2, stage_bytes = 2 * tile_bytes;
   constexpr float log2_e = 1.44269504f, ln_2 = 0.693147181f;
   DYNAMIC_SHARED(char, stages);
   __shared__ float levels[WARPS][16], sums[WARPS][16];
   const int h = blockIdx.y, s = h / kv_heads, group = query_heads / kv_heads, first_head = blockIdx.z * 16,
             heads = min(16, group - first_head);
-  const int first = blockIdx.x * chunk, rows = length[h] + (ended[s] == 0 ? 1 : 0), here = min(chunk, rows - first);
-  const int head0 = s * query_heads + (h % kv_heads) * group + first_head;
-  if (here <= 0) {
-    if (splits > 1 || rows > 0) return;
-    for (int i = threadIdx.x; i < heads * D; i += blockDim.x) out[static_cast<size_t>(head0) * D + i] = 0.0f;
-    if (threadIdx.x < heads) lse[head0 + threadIdx.x] = -infinity;
-    return;
-  }
+  const int first = blockIdx.x * chunk, past = length[h], head0 = s * query_heads + (h % kv_heads) * group + first_head;
   const size_t base = (static_cast<size_t>(offset[h]) + first) * D;
   const uint16_t* key_rows = reinterpret_cast<const uint16_t*>(keys) + base;
   const uint16_t* value_rows = reinterpret_cast<const uint16_t*>(values) + base;
@@ -53,21 +98,39 @@ __device__ void decode_tile(const float* qkv, const T* keys, const T* values, tu
   const auto place = [](int row, int chunk) {
     return row * D * 2 + (chunk ^ (D % 64 == 0 ? row & 7 : row >> 1 & 3)) * 16;
   };
-  const auto fill = [&](int stage, int tile) {
+  const auto fill = [&](int stage, int tile, int rows) {
     const unsigned to = ring + stage * stage_bytes;
 #pragma unroll
     for (int i = 0; i < 16 * chunks / 32; i++) {
       const int n = i * 32 + lane(), row = n / chunks, chunk = n % chunks;
-      const bool there = tile * 16 + row < here;
+      const bool there = tile * 16 + row < rows;
       const size_t at = there ? static_cast<size_t>(tile * 16 + row) * D + chunk * 8 : 0;
       copy16(to + place(row, chunk), key_rows + at, there);
       copy16(to + tile_bytes + place(row, chunk), value_rows + at, there);
     }
   };
+  // Tiles of older rows are copied while the launch before this one, which may append the newest row, still runs.
+  const int old = min(chunk, past - first);
+  const auto is_old = [&](int stage) { return (stage * WARPS + warp() + 1) * 16 <= old; };
+#pragma unroll
+  for (int stage = 0; stage < STAGES - 1; stage++) {
+    if (!is_old(stage)) continue;
+    fill(stage, stage * WARPS + warp(), old);
+    commit_copies();
+  }
+  begin();
+  const int rows = past + (ended[s] == 0 ? 1 : 0), here = min(chunk, rows - first);
+  if (here <= 0) {
+    if (rows > 0 || (splits > 1 && (!counters || blockIdx.x > 0))) return;
+    for (int i = threadIdx.x; i < heads * D; i += blockDim.x) out[static_cast<size_t>(head0) * D + i] = 0.0f;
+    if (threadIdx.x < heads) lse[head0 + threadIdx.x] = -infinity;
+    return;
+  }
   const int tiles = (here + 15) / 16, own = tiles > warp() ? (tiles - warp() + WARPS - 1) / WARPS : 0;
 #pragma unroll
   for (int stage = 0; stage < STAGES - 1; stage++) {
-    if (stage < own) fill(stage, stage * WARPS + warp());
+    if (is_old(stage)) continue;
+    if (stage < own) fill(stage, stage * WARPS + warp(), here);
     commit_copies();
   }
 
@@ -93,7 +156,7 @@ __device__ void decode_tile(const float* qkv, const T* keys, const T* values, tu
   for (int n = 0; n < own; n++) {
     await_copies<STAGES - 2>();
     __syncwarp();
-    if (n + STAGES - 1 < own) fill(stage == 0 ? STAGES - 1 : stage - 1, (n + STAGES - 1) * WARPS + warp());
+    if (n + STAGES - 1 < own) fill(stage == 0 ? STAGES - 1 : stage - 1, (n + STAGES - 1) * WARPS + warp(), here);
     commit_copies();
     const unsigned key_tile = ring + stage * stage_bytes, value_tile = key_tile + tile_bytes;
     float x[2][4] = {{0.0f, 0.0f, 0.0f, 0.0f}, {0.0f, 0.0f, 0.0f, 0.0f}};
@@ -206,4 +269,8 @@ __device__ void decode_tile(const float* qkv, const T* keys, const T* values, tu
       if (d == 0) part[D] = above * ln_2, part[D + 1] = sum;
     }
   }
+  if (splits == 1 || !counters) return;
+  const int done = (rows + chunk - 1) / chunk;
+  if (!is_last_block(counters + blockIdx.y * gridDim.z + blockIdx.z, done)) return;
+  merge_chunks<D>(parts, all, out, lse, head0, heads, splits, done);
 }

@@ -63,12 +63,6 @@ struct weight_tile : dense_tile<tile_outs, DEPTH> {
   }
 };
 
-__device__ inline __half2 halves(unsigned bits) { return *reinterpret_cast<const __half2*>(&bits); }
-__device__ inline unsigned bits_of(__half2 pair) { return *reinterpret_cast<const unsigned*>(&pair); }
-/** The two low (or high) bytes of `word`, each as the f16 number 1024 + byte. */
-__device__ inline unsigned low_bytes(unsigned word) { return __byte_perm(word, 0x64646464u, 0x4140); }
-__device__ inline unsigned high_bytes(unsigned word) { return __byte_perm(word, 0x64646464u, 0x4342); }
-
 /**
  * Quantised weights, which become f16 on the way to the tensor cores. The numbers of a step of 16 are reordered, so
  * that the four weights of a lane are adjacent: places 2t, 2t + 1, 2t + 8 and 2t + 9 hold numbers 4t to 4t + 3.

@@ -57,5 +57,11 @@ struct weights<q4_1> : planes<16> {
   }
 };
 
+__device__ inline __half2 halves(unsigned bits) { return *reinterpret_cast<const __half2*>(&bits); }
+__device__ inline unsigned bits_of(__half2 pair) { return *reinterpret_cast<const unsigned*>(&pair); }
+/** The two low (or high) bytes of `word`, each as the f16 number 1024 + byte. */
+__device__ inline unsigned low_bytes(unsigned word) { return __byte_perm(word, 0x64646464u, 0x4140); }
+__device__ inline unsigned high_bytes(unsigned word) { return __byte_perm(word, 0x64646464u, 0x4342); }
+
 #define EACH_WEIGHT(MAKE) \
   MAKE(f32, float) MAKE(f16, f16) MAKE(bf16, bf16) MAKE(q8_0, q8_0) MAKE(q4_0, q4_0) MAKE(q4_1, q4_1)

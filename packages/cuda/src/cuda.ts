@@ -16,8 +16,9 @@ import {
 import { type Binaries, findBinaries, loadAddon, loadKernels } from "./addon.js";
 import { Device } from "./device.js";
 import { CudaError } from "./error.js";
-import { CudaKernel } from "./kernel.js";
-import { scratch } from "./launch.js";
+import { type Bindable, Fuser, mayOverlap, type Recordable } from "./fused.js";
+import { CudaKernel, type Encodable } from "./kernel.js";
+import { counters, counterWords, joined, scratch, serialised } from "./launch.js";
 import { Scratch } from "./scratch.js";
 
 export interface CudaOptions {
@@ -47,10 +48,9 @@ interface Recorded {
 }
 
 interface Recording {
-  readonly commands: Uint8Array[];
+  readonly dispatches: Recordable[];
   readonly buffers: Set<Buffer>;
   readonly scratch: Set<number>;
-  dispatches: number;
 }
 
 type Given = Readonly<Record<string, Slice | undefined>>;
@@ -107,6 +107,9 @@ function backendOf(device: Device, ceiling: number | undefined, { buffers, byId 
   };
   const programs = new ProgramTable<Recorded, Recording>(buffers);
   const room = new Scratch(device);
+  const fuser = new Fuser(place, (launch) => device.kernel(launch));
+  /** Zeroed words, allocated when first used. */
+  let counterId: number | undefined;
   let failure: unknown;
   let disposed: Promise<void> | undefined;
 
@@ -117,13 +120,12 @@ function backendOf(device: Device, ceiling: number | undefined, { buffers, byId 
   };
 
   /** Launches with their addresses filled in, or undefined where a buffer has no memory. */
-  const bind = (kernel: CudaKernel, operands: Given): Uint8Array | undefined => {
-    const { recording } = programs;
+  const bind = (kernel: Encodable, operands: Given, recording?: Recording): Uint8Array | undefined => {
     let aligned = true;
     let lost: OutOfMemoryError | undefined;
     const places = new Map<string, readonly [id: number, offset: number]>();
     for (const { name, bytes } of kernel.operands) {
-      const entry = buffers.operand(kernel, operands, name, bytes);
+      const entry = buffers.operand(kernel as unknown as Kernel, operands, name, bytes);
       const { buffer, offset } = operands[name]!;
       lost ??= entry.lost;
       aligned &&= offset % 16 === 0;
@@ -138,7 +140,11 @@ function backendOf(device: Device, ceiling: number | undefined, { buffers, byId 
       failure ??= lost;
       return undefined;
     }
-    const { bytes, view, patches, scratch: needed } = kernel.encoded(aligned);
+    const { bytes, view, patches, scratch: needed, counters: counts } = kernel.encoded(aligned);
+    if (counts) {
+      if (counterId === undefined) device.allocate((counterId = device.id()), 4 * counterWords);
+      places.set(counters, [counterId, 0]);
+    }
     if (needed > 0) {
       const id = room.need(needed);
       places.set(scratch, [id, 0]);
@@ -222,30 +228,32 @@ function backendOf(device: Device, ceiling: number | undefined, { buffers, byId 
       const { recording } = programs;
       if (!recording) programs.checkIdle("dispatch");
       if (!(kernel instanceof CudaKernel)) throw new OpError("dispatch: this kernel was not prepared by this backend");
-      const commands = bind(kernel as unknown as CudaKernel, operands as Given);
-      if (recording) recording.dispatches++;
-      if (commands && recording) recording.commands.push(commands.slice());
+      const given = { ...operands } as Given;
+      const commands = bind(kernel as unknown as CudaKernel, given, recording);
+      if (recording) recording.dispatches.push({ kernel: kernel as unknown as CudaKernel, operands: given });
       else if (commands) device.launch(commands);
     },
 
     record(body) {
       programs.checkIdle("record");
-      const now: Recording = { commands: [], buffers: new Set(), scratch: new Set(), dispatches: 0 };
+      const now: Recording = { dispatches: [], buffers: new Set(), scratch: new Set() };
+      let parts: (Uint8Array | undefined)[];
       try {
         programs.record(now, body);
+        let before: Bindable | undefined;
+        parts = fuser.fuse(now.dispatches).map((next) => {
+          const part = bind(next.kernel, next.operands, now)?.slice();
+          const overlaps = mayOverlap(before, next);
+          before = next;
+          return part && !overlaps ? serialised(part) : part;
+        });
       } catch (error) {
         for (const id of now.scratch) room.drop(id);
         throw error;
       }
-      const commands = new Uint8Array(now.commands.reduce((sum, part) => sum + part.length, 0));
-      let end = 0;
-      for (const part of now.commands) {
-        commands.set(part, end);
-        end += part.length;
-      }
       const id = device.id();
-      device.record(id, commands);
-      return programs.add(now.dispatches, now.buffers, { id, buffers: now.buffers, scratch: now.scratch });
+      device.record(id, joined(parts));
+      return programs.add(now.dispatches.length, now.buffers, { id, buffers: now.buffers, scratch: now.scratch });
     },
 
     replay(program) {

@@ -15,6 +15,14 @@ export type Argument =
 /** The operand name of the temporary memory of a launch. */
 export const scratch = "scratch";
 
+/**
+ * The operand name of words that are 0 before and after every launch: the backend's counters of blocks that have
+ * arrived.
+ */
+export const counters = "counters";
+/** Count of these words. */
+export const counterWords = 16384;
+
 export const at = (operand: string, offset = 0): Argument => ({ operand, offset });
 export const int = (...values: readonly (number | boolean)[]): Argument[] =>
   values.map((value) => ({ integer: Number(value) }));
@@ -52,6 +60,8 @@ export interface Work {
   readonly launches: readonly (Launch | Product)[];
   /** Bytes of temporary memory. */
   readonly scratch?: number;
+  /** Whether launches use {@link counters}. */
+  readonly counters?: boolean;
 }
 
 /** The facts that a plan may use beside its spec. */
@@ -80,6 +90,7 @@ export interface Encoded {
   readonly view: DataView;
   readonly patches: readonly Patch[];
   readonly scratch: number;
+  readonly counters: boolean;
 }
 
 /**
@@ -106,7 +117,7 @@ export function encode(work: Work, kernelId: (launch: Launch) => number, used: (
     words.push(4 * argumentWords, addresses.length);
     addresses.forEach(({ operand, offset }, i) => {
       words.push(8 * i);
-      if (operand === scratch ? (work.scratch ?? 0) > 0 : used(operand))
+      if (operand === counters ? work.counters : operand === scratch ? (work.scratch ?? 0) > 0 : used(operand))
         patches.push({ byte: 4 * words.length, operand, offset });
       words.push(0, 0, 0);
     });
@@ -119,7 +130,31 @@ export function encode(work: Work, kernelId: (launch: Launch) => number, used: (
   const view = new DataView(new ArrayBuffer(4 * words.length));
   words.forEach((word, i) => view.setUint32(4 * i, word, true));
   for (const [word, value] of floats) view.setFloat32(4 * word, value, true);
-  return { bytes: new Uint8Array(view.buffer), view, patches, scratch: work.scratch ?? 0 };
+  return {
+    bytes: new Uint8Array(view.buffer),
+    view,
+    patches,
+    scratch: work.scratch ?? 0,
+    counters: work.counters ?? false,
+  };
+}
+
+/** Forbids that the first of the encoded launches overlaps the launch before it. */
+export function serialised(launches: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  // The highest bit of the fifth word, see `Device::launchAll`.
+  launches[19]! |= 0x80;
+  return launches;
+}
+
+/** Encoded launches, in order; undefined stands for none. */
+export function joined(parts: readonly (Uint8Array | undefined)[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + (part?.length ?? 0), 0));
+  let end = 0;
+  for (const part of parts) {
+    if (part) all.set(part, end);
+    end += part?.length ?? 0;
+  }
+  return all;
 }
 
 export const over = (count: number, each: number) => Math.ceil(count / each);

@@ -1,4 +1,4 @@
-import { type Backend, type RowDType, rowDTypes, type WeightDType, weightDTypes } from "@ziggurat/tensor";
+import { type Backend, type RowDType, rowDTypes, type Slice, type WeightDType, weightDTypes } from "@ziggurat/tensor";
 import { Lock } from "./engine/lock.js";
 import { RopeTables } from "./engine/rope-tables.js";
 import { ConfigError, RequestError, show } from "./error.js";
@@ -94,6 +94,9 @@ export class Model {
   forward(rows: number): Promise<Forward> {
     return this.#weights.forward(rows);
   }
+
+  /** Gram matrices of a layer's output projection. For the runtime's use. */
+  readonly outputGram = (layer: number): Promise<Slice> => this.#weights.outputGram(layer);
 
   /** Frees the weights. Generations and sessions of this model must have ended. */
   free(): void {

@@ -35,6 +35,7 @@ export {
   weightLayout,
 } from "./dtype.js";
 export { BufferError, OutOfMemoryError } from "./error.js";
+export { type Dispatch, type Fusion, fuse, type Group, joinedAdvances } from "./fusion.js";
 export { fromBFloat16, fromFloat16, toBFloat16, toFloat16 } from "./half.js";
 export { labelsOf } from "./memory.js";
 export { ProgramTable } from "./program-table.js";

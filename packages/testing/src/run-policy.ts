@@ -37,6 +37,11 @@ export interface RunPolicyOptions {
    * Rotates q and k here, by position in the text or by slot as the policy says. Policies with slot positions need it.
    */
   readonly ropeTheta?: number;
+  /**
+   * The output projection, per layer, row-major [queryHeads, headSize, hidden]: what a query head's output is multiplied
+   * with. Policies that use `through` need it.
+   */
+  readonly output?: readonly Float32Array[];
   /** What the cache stores rows in. Default f32. */
   readonly dtype?: RowDType;
   /** Tokens of the prompt that are attended at once. Default 64. */
@@ -101,6 +106,13 @@ export async function runPolicy(options: RunPolicyOptions): Promise<RunPolicyRes
   };
   let table: OwnedRopeTable | undefined;
   const rope = () => table;
+  const gram = async (layer: number): Promise<Slice> => {
+    const output = options.output?.[layer];
+    if (!output) throw new CacheError(`${policy.name}: \`through\` needs the output projection of layer ${layer}`);
+    const slice = allocate(queryHeads * headSize * headSize);
+    backend.write(slice, gramOf(output, queryHeads, headSize));
+    return slice;
+  };
   const cache = new Cache({ backend, shape, dtype, policies: [policy] });
   const buffers: Buffer[] = [];
   const allocate = (words: number): Slice => {
@@ -117,7 +129,7 @@ export async function runPolicy(options: RunPolicyOptions): Promise<RunPolicyRes
     const qkv = allocate(tokens * width);
     const out = allocate(tokens * queryHeads * headSize);
 
-    prefill = await Prefill.prepare([{ cache, sequence: 0 }], tokens, tile, rope);
+    prefill = await Prefill.prepare([{ cache, sequence: 0 }], tokens, tile, { rope, gram });
     const outputs: Float32Array[] = [];
     for (const [layer, raw] of layers.entries()) {
       backend.write(qkv, interleave(raw, layer, tokens, options));
@@ -141,7 +153,7 @@ export async function runPolicy(options: RunPolicyOptions): Promise<RunPolicyRes
       const key = replay ? JSON.stringify(pattern) : `step ${index}`;
       const step =
         prepared.get(key) ??
-        runnable(await DecodeStep.prepare(cache, { pattern, qkv, out, rope }), backend, layers.length, replay);
+        runnable(await DecodeStep.prepare(cache, { pattern, qkv, out, rope, gram }), backend, layers.length, replay);
       prepared.set(key, step);
       cache.setKeep(keeps);
       const stepOutputs: Float32Array[] = [];
@@ -186,6 +198,22 @@ function runnable(step: DecodeStep, backend: Backend, layers: number, replay: bo
 
 async function readFloats(backend: Backend, slice: Slice, count: number): Promise<Float32Array> {
   return new Float32Array((await backend.read(slice, 4 * count)).buffer);
+}
+
+/** The Gram matrix of each query head's part of an output projection, [queryHeads, headSize, headSize]. */
+export function gramOf(output: Float32Array, queryHeads: number, headSize: number): Float32Array {
+  const hidden = output.length / (queryHeads * headSize);
+  const grams = new Float32Array(queryHeads * headSize * headSize);
+  for (let head = 0; head < queryHeads; head++) {
+    const row = (d: number) => output.subarray((head * headSize + d) * hidden, (head * headSize + d + 1) * hidden);
+    for (let a = 0; a < headSize; a++) {
+      for (let b = 0; b < headSize; b++) {
+        const [x, y] = [row(a), row(b)];
+        grams[(head * headSize + a) * headSize + b] = x.reduce((sum, value, i) => sum + value * y[i]!, 0);
+      }
+    }
+  }
+  return grams;
 }
 
 /** Heads-first q, k, v as token-first qkv rows. */

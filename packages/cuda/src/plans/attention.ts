@@ -1,5 +1,16 @@
 import { OpError, type RowDType } from "@ziggurat/tensor";
-import { at, float, int, type Launch, over, type Plan, scratch, threadsFor } from "../launch.js";
+import {
+  at,
+  counters,
+  counterWords,
+  float,
+  int,
+  type Launch,
+  over,
+  type Plan,
+  scratch,
+  threadsFor,
+} from "../launch.js";
 
 const sizeOf = (kv: RowDType) => (kv === "f32" ? 4 : 2);
 
@@ -138,7 +149,7 @@ const decodeAttention: Plan<"decodeAttention"> = (spec, { aligned, multiprocesso
     const chunk = Math.max(128, 16 * warps.count * over(capacity, 16 * warps.count * wanted));
     const splits = over(capacity, chunk);
     const places = slot ? ["cells", "table"] : [];
-    const operands = ["qkv", "keys", "values", ...places, "offset", "length", "ended", "out", "lse", scratch];
+    const operands = ["qkv", "keys", "values", ...places, "offset", "length", "ended", "out", "lse", scratch, counters];
     const kernel = `decode_attention_${slot ? "slot" : "tile"}_${kv}_${headSize}`;
     const first: Launch = {
       ...{ file: "decode-attention", kernel, grid: [splits, sequences * kvHeads, passes] },
@@ -149,9 +160,10 @@ const decodeAttention: Plan<"decodeAttention"> = (spec, { aligned, multiprocesso
         ...float(scale, softcap),
       ],
     };
-    return splits === 1
-      ? { launches: [first] }
-      : { launches: [first, join(splits, chunk)], scratch: scratchOf(splits) };
+    // The last block of an item merges the results of its chunks.
+    if (items > counterWords && splits > 1)
+      return { launches: [first, join(splits, chunk)], scratch: scratchOf(splits) };
+    return splits === 1 ? { launches: [first] } : { launches: [first], scratch: scratchOf(splits), counters: true };
   }
   const operands = ["qkv", "keys", "values", "cells", "table", "offset", "length", "ended", "out", "lse", scratch];
   const vector = aligned && headSize % (16 / sizeOf(kv)) === 0;
@@ -245,4 +257,24 @@ const watch: Plan<"watch"> = (spec, { aligned }) => {
   };
 };
 
-export const attentions = { append, attention, decodeAttention, watch };
+const observe: Plan<"observe"> = (spec) => {
+  const { sequences, tokens, queryHeads, kvHeads, headSize, arenaRows, capacity, queries } = spec;
+  const { kv, from, first, rotary, tableRows, scale, softcap } = spec;
+  checkHeadSize("observe", headSize);
+  const operands = ["qkv", "keys", "cells", "table", "lse", "offset", "length", "ended", "observed"];
+  return {
+    launches: [
+      {
+        ...{ file: "observe", kernel: `observe_${kv}`, grid: [over(capacity, 64), sequences * queryHeads] },
+        ...{ threads: 64, shared: 4 * (64 * (headSize + 1) + 16 * headSize) },
+        args: [
+          ...operands.map((name) => at(name)),
+          ...int(tokens, queryHeads, kvHeads, headSize, arenaRows, capacity, queries, from, first, rotary, tableRows),
+          ...float(scale, softcap),
+        ],
+      },
+    ],
+  };
+};
+
+export const attentions = { append, attention, decodeAttention, watch, observe };

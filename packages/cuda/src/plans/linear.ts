@@ -2,8 +2,8 @@ import { isQuantised, type WeightDType } from "@ziggurat/tensor";
 import { at, int, type Launch, over, type Plan, scratch, threadsFor } from "../launch.js";
 
 /** Count of weights in 16 bytes. */
-const perLoad = { f32: 4, f16: 8, bf16: 8, q8_0: 16, q4_0: 32, q4_1: 32 } as const;
-const outsPerBlock = 4;
+export const perLoad = { f32: 4, f16: 8, bf16: 8, q8_0: 16, q4_0: 32, q4_1: 32 } as const;
+export const outsPerBlock = 4;
 
 /** A tile kernel: rows of a tile, threads, bytes of shared memory, blocks per multiprocessor. */
 interface Tile {

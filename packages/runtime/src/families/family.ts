@@ -58,6 +58,11 @@ export interface LoadedWeights {
   readonly bytes: number;
   /** Makes a pass over `rows` rows ready, with a workspace of its own. */
   forward(rows: number): Promise<Forward>;
+  /**
+   * Gram matrices of a layer's output projection, f32 [queryHeads, headSize, headSize]: W^T W, where W is the part that
+   * reads a query head's output. Called only for policies that use `through`.
+   */
+  outputGram(layer: number): Promise<Slice>;
   free(): void;
 }
 
