@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, open, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -528,8 +528,48 @@ describe("generate", () => {
     for (const { keep, promptTokens } of [whole, part, less]) expect(keep).toBe(Math.round(promptTokens / 2));
   });
 
+  it("gives variables to the chat template", async () => {
+    const model = join(folder, "templated");
+    const files = fileURLToPath(new URL("../../../packages/pebble/files/", import.meta.url));
+    await mkdir(model);
+    for (const name of ["config.json", "model.safetensors", "tokenizer.json"])
+      await symlink(join(files, name), join(model, name));
+    const config = JSON.parse(await readFile(join(files, "tokenizer_config.json"), "utf8")) as object;
+    const template =
+      "{% if enable_thinking is false %}short {% elif style == 'long' %}long long long {% endif %}{{ messages[0].content }}";
+    await writeFile(join(model, "tokenizer_config.json"), JSON.stringify({ ...config, chat_template: template }));
+    const tokens = async (...args: string[]) => {
+      const { out, code, error } = await ziggurat([
+        "generate",
+        "--model",
+        model,
+        "Hello",
+        "--max-tokens",
+        "1",
+        "--json",
+        ...args,
+      ]);
+      expect(code, error).toBe(0);
+      return (JSON.parse(out) as { promptTokens: number }).promptTokens;
+    };
+    const plain = await tokens();
+    expect(await tokens("--template-var", "enable_thinking=false")).toBeGreaterThan(plain);
+    expect(await tokens("--template-var", "enable_thinking=true")).toBe(plain);
+    expect(await tokens("--template-var", "enable_thinking=true", "--template-var", "style=long")).toBeGreaterThan(
+      plain + 2,
+    );
+  });
+
+  it.each([
+    [["--template-var", "enable_thinking"], "It must be name=value, such as enable_thinking=false."],
+    [["--template-var", "a=1", "--template-var", "a=2"], "The variable a is given twice."],
+  ])("refuses %j", async (args, message) => {
+    const { code, error } = await ziggurat(["generate", "Hello", ...args]);
+    expect([code, error.includes(message)]).toEqual([1, true]);
+  });
+
   it("stops at tokens, named by text or by id", async () => {
-    const prompt = "Count: one two three";
+    const prompt = "Alice went to the market and bought";
     const { out } = await ziggurat(["generate", "--raw", prompt, "--max-tokens", "12", "--json"]);
     const { text: written, generatedTokens } = JSON.parse(out) as { text: string; generatedTokens: number };
     expect(generatedTokens).toBe(12);
@@ -552,7 +592,8 @@ describe("generate", () => {
   it.each([
     ["{", "is no JSON"],
     ["[]", "is no array with a message in it"],
-    ['[{ "role": "user" }]', "has something else as number 0"],
+    ['[{ "role": "user" }]', "number 0 has the content undefined; it must be a string or a list of text parts"],
+    ["[7]", "number 0 is 7; it must be an object with a role"],
   ])("refuses %s as messages", async (content, message) => {
     const { code, error } = await ziggurat(["generate", "--messages", await text("bad.json", content)]);
     expect(code).toBe(1);

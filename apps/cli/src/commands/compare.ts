@@ -6,13 +6,21 @@ import { UsageError } from "../error.js";
 import { json, terminalWidth } from "../format.js";
 import { haystack, material, type Task, tasks } from "../haystack/index.js";
 import { withModel } from "../load.js";
-import { addModel, addOutput, addPolicies, type CommonFlags, whole } from "../options.js";
+import {
+  addModel,
+  addOutput,
+  addPolicies,
+  addTemplate,
+  type CommonFlags,
+  type TemplateFlags,
+  whole,
+} from "../options.js";
 import { type PolicyFlags, policiesOf } from "../policies.js";
 import { progress } from "../progress.js";
 import { type Comparison, enoughTokens, report, summarise } from "../report.js";
 import { signal } from "../signal.js";
 
-interface CompareFlags extends CommonFlags, PolicyFlags {
+interface CompareFlags extends CommonFlags, PolicyFlags, TemplateFlags {
   readonly demo?: boolean;
   readonly text?: string;
   readonly task?: Task;
@@ -91,7 +99,9 @@ export function addCompare(program: Command): void {
     keep: `rows per layer, or a share of the prompt; several between commas (default: ${usual.keep})`,
     tokens: "how much of --text to read, or how long a document to generate (default 4096)",
   });
-  addOutput(addModel(command)).addHelpText("after", help).action(run);
+  addOutput(addModel(addTemplate(command)))
+    .addHelpText("after", help)
+    .action(run);
 }
 
 async function run(flags: CompareFlags): Promise<void> {
@@ -114,7 +124,10 @@ async function run(flags: CompareFlags): Promise<void> {
       const stretch = given && given.question === undefined;
       const document = stretch
         ? encodeStretch(model, given.text, flags)
-        : encodeDocument(model, given ?? generated!(seed), given ? { tokens: flags.tokens } : {});
+        : encodeDocument(model, given ?? generated!(seed), {
+            variables: flags.templateVar,
+            ...(given ? { tokens: flags.tokens } : {}),
+          });
       if (!first) await warmUp(model, (first = document), signal);
       const onProgress = (done: number, what: string) =>
         bar.update(
