@@ -1,7 +1,6 @@
 import type { Backend } from "@ziggurat/tensor";
 // Imported by path, because the entry of the package needs vitest.
-import { cases } from "../../testing/src/cases/index.js";
-import { runCase } from "../../testing/src/run-case.js";
+import { cases, runCase } from "@ziggurat/testing/cases";
 
 /**
  * Runs every case of `ops`, or of all ops, once, whose name contains one of `parts`, if any are given. Prints and counts

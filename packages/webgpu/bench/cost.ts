@@ -1,10 +1,10 @@
+import { median } from "@ziggurat/bench-kit";
 import { h2o } from "@ziggurat/h2o";
 import { full } from "@ziggurat/policy";
 import { pyramidkv } from "@ziggurat/pyramid";
 import { generate } from "@ziggurat/runtime";
 import { snapkv } from "@ziggurat/snapkv";
 import type { Backend, WeightDType } from "@ziggurat/tensor";
-import { median } from "../../../apps/bench/src/report.js";
 import { load } from "./decode.js";
 
 /** Measures prefills under each policy in turn, and the bytes of their caches. Random weights: only speed has meaning. */

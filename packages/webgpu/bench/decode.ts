@@ -1,17 +1,17 @@
-import { full, type Policy } from "@ziggurat/policy";
-import { generate, loadModel } from "@ziggurat/runtime";
-import { snapkv } from "@ziggurat/snapkv";
-import type { Backend, WeightDType } from "@ziggurat/tensor";
 import {
   type LlamaShape,
   llama1b,
   llama8b,
+  median,
   pebble,
   prefillOperations,
   randomLlama,
   smollm2,
-} from "../../../apps/bench/src/random-llama.js";
-import { median } from "../../../apps/bench/src/report.js";
+} from "@ziggurat/bench-kit";
+import { full, type Policy } from "@ziggurat/policy";
+import { generate, loadModel } from "@ziggurat/runtime";
+import { snapkv } from "@ziggurat/snapkv";
+import type { Backend, WeightDType } from "@ziggurat/tensor";
 
 const shapes: Readonly<Record<string, LlamaShape>> = { pebble, smol: smollm2, "1b": llama1b, "8b": llama8b };
 /** Tokens between two reads of ids. */

@@ -1,5 +1,6 @@
 import { full, type Policy } from "@ziggurat/policy";
-import { generateEach, type Model } from "@ziggurat/runtime";
+import type { Model } from "@ziggurat/runtime";
+import { generateEach } from "@ziggurat/runtime/evaluate";
 import type { GpuProfile, Timing } from "../src/profile.js";
 
 /** Decoded tokens of a profile. */

@@ -1,13 +1,13 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { checkpoint, randomIds } from "@ziggurat/bench-kit/fixtures";
 import { h2o } from "@ziggurat/h2o";
 import { generate, loadModel, type Model } from "@ziggurat/runtime";
 import { snapkv } from "@ziggurat/snapkv";
 import { type Backend, OutOfMemoryError } from "@ziggurat/tensor";
 import { describe, expect } from "vitest";
 import { testWith } from "../../../scripts/requirements.js";
-import { checkpoint, randomIds } from "../../runtime/test/support/checkpoint.js";
 import { DeviceLostError, WebGpuError } from "../src/index.js";
 import { adapterThere } from "./gpu.js";
 import { opened } from "./support/opened.js";

@@ -1,9 +1,9 @@
+import { checkpoint, randomIds } from "@ziggurat/bench-kit/fixtures";
 import { type GenerateOptions, generate, loadModel } from "@ziggurat/runtime";
 import { streaming } from "@ziggurat/streaming";
 import type { Backend, Program } from "@ziggurat/tensor";
 import { expect } from "vitest";
 import { testWith } from "../../../scripts/requirements.js";
-import { checkpoint, randomIds } from "../../runtime/test/support/checkpoint.js";
 import { adapterThere } from "./gpu.js";
 import { opened } from "./support/opened.js";
 
