@@ -56,7 +56,7 @@ function fewRows(
 }
 
 /** Blocks of x that every workgroup of a product by bytes may convert by itself, 40 bytes each. */
-const localBlocks = 512;
+const localBlocks = 256;
 /** Workgroups of such a product that keep a large GPU busy. If there would be more, each takes more turns. */
 const localGroups = 1024;
 
