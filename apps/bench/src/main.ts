@@ -1,10 +1,10 @@
 import { parseArgs } from "node:util";
+import { machine } from "@ziggurat/bench-kit";
 import { accuracy } from "./accuracy.js";
 import { bytes } from "./bytes.js";
 import { cost } from "./cost.js";
 import { decode } from "./decode.js";
 import { type Part, peers } from "./peers/peers.js";
-import { machine } from "./report.js";
 
 const help = `ziggurat-bench COMMAND [--threads 2] [--runs 3] [--tokens 8192] [--shape pebble|smol] [--quantise]
 

@@ -1,4 +1,4 @@
-// A policy of one's own needs @ziggurat/policy alone. KeyDiff: Park et al., 2025, https://arxiv.org/abs/2504.15364
+// A new policy needs @ziggurat/policy alone. KeyDiff: Park et al., 2025, https://arxiv.org/abs/2504.15364
 import { afterPrefill, last, type Policy, type Scorer, uniform } from "@ziggurat/policy";
 
 /**

@@ -1,20 +1,20 @@
 import { writeFileSync } from "node:fs";
-import { h2o } from "@ziggurat/h2o";
-import { full, type Policy } from "@ziggurat/policy";
-import { generate, generateBatch, loadModel } from "@ziggurat/runtime";
-import { snapkv } from "@ziggurat/snapkv";
-import type { Backend } from "@ziggurat/tensor";
 import {
   type LlamaShape,
   llama1b,
   llama8b,
+  median,
   prefillOperations,
   randomLlama,
   rowBytes,
   smollm2,
   weightBytes,
-} from "../../../apps/bench/src/random-llama.js";
-import { median } from "../../../apps/bench/src/report.js";
+} from "@ziggurat/bench-kit";
+import { h2o } from "@ziggurat/h2o";
+import { full, type Policy } from "@ziggurat/policy";
+import { generate, generateBatch, loadModel } from "@ziggurat/runtime";
+import { snapkv } from "@ziggurat/snapkv";
+import type { Backend } from "@ziggurat/tensor";
 import { create, cublasLt } from "./create.js";
 import { peersIn } from "./peers.js";
 import { profiled } from "./profile.js";

@@ -1,6 +1,7 @@
 import { Tokenizer as Library } from "@huggingface/tokenizers";
-import { makeTokenizer, TokenizerError } from "@ziggurat/runtime";
+import { TokenizerError } from "@ziggurat/runtime";
 import { expect, it } from "vitest";
+import { makeTokenizer } from "../src/text/tokenizer.js";
 import { random } from "./random.js";
 
 // Signs that JSON writes otherwise, and those that stand around tokens in it.

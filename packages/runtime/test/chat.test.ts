@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
-import { chatOf, type Message, makeTokenizer, TemplateError, type Tokenizer } from "@ziggurat/runtime";
+import { type Message, TemplateError, type Tokenizer } from "@ziggurat/runtime";
 import { describe, expect, it } from "vitest";
+import { chatOf } from "../src/text/chat.js";
+import { makeTokenizer } from "../src/text/tokenizer.js";
 
 const read = (file: string) => JSON.parse(readFileSync(new URL(file, import.meta.url), "utf8"));
 const json = read("../../pebble/files/tokenizer.json");

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
+import { type Typed, tinyLlama, writeGguf } from "@ziggurat/bench-kit/fixtures";
 import { memoryFiles, openModel, type Tokenizer, TokenizerError } from "@ziggurat/runtime";
 import { file } from "@ziggurat/runtime/node";
 import { describe, expect, it } from "vitest";
 import { models, testWith } from "../../../scripts/requirements.js";
-import { type Typed, tinyLlama, writeGguf } from "./support/gguf.js";
 
 interface Row {
   readonly text: string;

@@ -1,7 +1,8 @@
+import { checkpoint, randomIds } from "@ziggurat/bench-kit/fixtures";
 import { full } from "@ziggurat/policy";
-import { logProbabilities, logProbabilitiesEach, RequestError, Session } from "@ziggurat/runtime";
+import { RequestError, Session } from "@ziggurat/runtime";
+import { logProbabilities, logProbabilitiesEach } from "@ziggurat/runtime/evaluate";
 import { describe, expect, it } from "vitest";
-import { checkpoint, randomIds } from "./support/checkpoint.js";
 import { backendNames, evicting, tinyModel } from "./support/models.js";
 
 describe.each(backendNames)("scoreEach on %s", (name) => {

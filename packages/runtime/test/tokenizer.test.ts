@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
-import { loadTokenizer, makeTokenizer, memoryFiles, type Tokenizer, TokenizerError } from "@ziggurat/runtime";
+import { memoryFiles, type Tokenizer, TokenizerError } from "@ziggurat/runtime";
 import { beforeAll, describe, expect, it } from "vitest";
+import { loadTokenizer, makeTokenizer } from "../src/text/tokenizer.js";
 import { random } from "./random.js";
 
 const pebble = (file: string) => readFileSync(new URL(`../../pebble/files/${file}`, import.meta.url), "utf8");

@@ -9,6 +9,7 @@ export type {
   Slice,
 } from "./backend.js";
 export { BufferTable } from "./buffer-table.js";
+export { Buffers } from "./buffers.js";
 export {
   catalogue,
   type OperandRule,

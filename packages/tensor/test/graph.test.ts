@@ -41,7 +41,14 @@ describe("shapes", () => {
     ["reducing an axis that is not there", () => rows.sum("size"), /^sum\("size"\): \[2, 5\] has no such axis/],
     ["reducing heads", () => keys.mean("heads" as "rows"), /^mean\("heads"\): \[2, 5, 8\] has .* it has rows or size$/],
     ["reducing an axis by number", () => keys.norm(2 as unknown as "size"), /^norm\(2\): \[2, 5, 8\] has no such axis/],
-    ["pooling keys", () => keys.avgPool(3), /avgPool: needs \[heads, rows\], not \[2, 5, 8\]/],
+    ["a pool over an even kernel", () => keys.avgPool(2), /avgPool: kernel is 2; it must be an odd whole number/],
+    ["query heads to query heads", () => mass.ungroup(), /ungroup: needs \[2 KV heads, rows, ...\], not \[4, 5\]/],
+    [
+      "keys across heads",
+      () => keys.acrossHeads("sum"),
+      /acrossHeads: needs \[2 heads, rows\] or \[4 query heads, rows\]/,
+    ],
+    ["queries of keys", () => keys.sum("queries"), /sum\("queries"\): \[2, 5, 8\] has no such axis to reduce/],
     ["even kernels", () => rows.maxPool(4), /maxPool: kernel is 4; it must be an odd whole number/],
     ["no kernel", () => rows.avgPool(0), /kernel is 0/],
     ["fractional kernels", () => rows.avgPool(1.5), /kernel is 1.5/],
@@ -69,7 +76,7 @@ describe("expressions", () => {
     expect(needsTextOrder([rows.add(1).sum("rows")])).toBe(false);
     expect(needsTextOrder([rows, mass.group("max").avgPool(3).neg()])).toBe(true);
     expect(needsTextOrder([rows.maxPool(3)])).toBe(true);
-    // A kernel of 1 looks at no neighbour.
+    // A kernel of 1 uses no neighbour.
     expect(needsTextOrder([rows.avgPool(1)])).toBe(false);
   });
 });

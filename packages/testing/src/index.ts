@@ -1,6 +1,7 @@
 export type { Case } from "./case.js";
 export { cases } from "./cases/index.js";
 export { testContract } from "./contract.js";
+export { evaluateScorer, type ScorerRows } from "./evaluate-scorer.js";
 export { nullBackend, ReadRefusedError } from "./null-backend.js";
 export { ConformanceError, runCase } from "./run-case.js";
 export {

@@ -1,6 +1,6 @@
-import { type LayerView, layerBudgets, type Policy, ranking } from "@ziggurat/policy";
-import { type Backend, type Buffer, reference } from "@ziggurat/tensor";
-import { asNode, compile, input } from "@ziggurat/tensor/expression";
+import { columnInput, viewOf } from "@ziggurat/cache";
+import { layerBudgets, type Policy, ranking } from "@ziggurat/policy";
+import { evaluateTensors } from "./evaluate-scorer.js";
 import { type AttentionShape, attentionShares, headOf, type PlainRow, rotated } from "./plain-attention.js";
 import { ConformanceError } from "./run-case.js";
 import type { RawLayer, RunPolicyResult } from "./run-policy.js";
@@ -29,7 +29,7 @@ class PlainLayer {
 
   constructor({ kvHeads, policy }: PolicyRun) {
     this.rows = Array.from({ length: kvHeads }, () => []);
-    this.columns = Array.from({ length: policy.score.columns ?? 0 }, () => this.rows.map(() => []));
+    this.columns = (policy.score.columns ?? []).map(() => this.rows.map(() => []));
   }
 }
 
@@ -71,14 +71,14 @@ async function checkLayer(run: PolicyRun, state: PlainLayer, { step, layer, kept
   const rows = held.map((_, head) => rowsOf(head));
   const mass = checkAttention(run, rows, fresh.length, output, fail);
 
-  const shape = run.layers.map(() => ({ kind: "global" as const, kvHeads, headSize: run.headSize }));
+  const shape = run.layers.map((_, at) => ({ layer: at, kvHeads, headSize: run.headSize }));
   const budget = layerBudgets(policy, { layers: shape, seen, protectedRows: policy.protect.count(seen) })[layer]!;
   const excess = Math.max(0, ...held.map((list, head) => list.length - budget[head]!));
   state.since += fresh.length;
   const most = Math.max(...held.map(({ length }) => length));
   const phase = step === 0 ? "prefill" : "decode";
-  const fires = policy.schedule({ phase, layer, seen, rows: most, excess, sinceCompressed: state.since });
-  if (fires) state.since = 0;
+  const compresses = policy.schedule({ phase, layer, seen, rows: most, excess, sinceCompressed: state.since });
+  if (compresses) state.since = 0;
   const { columns, scores, masks } = await decide(run, layer, {
     held,
     rows,
@@ -93,7 +93,7 @@ async function checkLayer(run: PolicyRun, state: PlainLayer, { step, layer, kept
     if (mine.some((row, index) => index > 0 && row <= mine[index - 1]!)) fail(`${where}kept [${mine}] does not ascend`);
     const stray = mine.find((row) => !list.includes(row));
     if (stray !== undefined) fail(`${where}kept ${stray}, which ${stray < seen ? "had been evicted" : "was not read"}`);
-    const keep = fires ? Math.min(list.length, budget[head]!) : list.length;
+    const keep = compresses ? Math.min(list.length, budget[head]!) : list.length;
     if (mine.length !== keep)
       fail(
         `${where}kept ${mine.length} rows of ${list.length}; the schedule and the budget, ${budget[head]}, say ${keep}`,
@@ -181,14 +181,6 @@ interface Moment {
 async function decide(run: PolicyRun, layer: number, { held, rows, mass, columns, newest }: Moment) {
   const { policy, kvHeads, queryHeads, headSize, ropeTheta, layers } = run;
   const capacity = Math.max(...held.map(({ length }) => length));
-  const backend = reference();
-  const counts = { heads: kvHeads, kvHeads, group: queryHeads / kvHeads };
-  const leaf = (name: string, ...dims: number[]) => input(name, dims, counts);
-  const bind = (numbers: ArrayLike<number>) => {
-    const buffer = backend.allocate(4 * numbers.length, "plain");
-    backend.write({ buffer, offset: 0 }, Float32Array.from(numbers));
-    return { buffer, offset: 0 };
-  };
   const padded = (lists: readonly (readonly number[])[], rowSize = 1) =>
     lists.flatMap((list) => [...list, ...new Array<number>(capacity * rowSize - list.length).fill(0)]);
   const flat = (part: "k" | "v") =>
@@ -198,52 +190,33 @@ async function decide(run: PolicyRun, layer: number, { held, rows, mass, columns
         return [...(part === "k" ? rotated(numbers, row.position, ropeTheta) : numbers)];
       }),
     );
-  const bindings: Record<string, { buffer: Buffer; offset: number }> = {
-    positions: bind(padded(held)),
-    newest: bind(held.map(() => newest)),
-    keys: bind(padded(flat("k"), headSize)),
-    values: bind(padded(flat("v"), headSize)),
-    mass: bind(padded(mass)),
+  const names = policy.score.columns ?? [];
+  const numbers: Record<string, readonly number[]> = {
+    positions: padded(held),
+    newest: held.map(() => newest),
+    keys: padded(flat("k"), headSize),
+    values: padded(flat("v"), headSize),
+    mass: padded(mass),
+    ...Object.fromEntries(names.map((name, index) => [columnInput(name), padded(columns[index]!)])),
   };
-  columns.forEach((column, index) => void (bindings[`column ${index}`] = bind(padded(column))));
-  const positions = leaf("positions", kvHeads, capacity);
-  const view: LayerView = {
-    ...{ layer, layerCount: layers.length, kvHeads, queryHeads, headSize, positions },
-    keys: leaf("keys", kvHeads, capacity, headSize),
-    values: leaf("values", kvHeads, capacity, headSize),
-    age: leaf("newest", kvHeads, 1).sub(positions),
-    mass: leaf("mass", queryHeads, capacity),
-    columns: columns.map((_, index) => leaf(`column ${index}`, kvHeads, capacity)),
+  const facts = {
+    layer,
+    layerCount: layers.length,
+    kvHeads,
+    queryHeads,
+    headSize,
+    sequences: 1,
+    rows: capacity,
+    queries: 1,
   };
+  const view = viewOf(facts, names);
   const observed = policy.score.observe?.(view) ?? view.columns;
   const after = { ...view, columns: observed };
-  const outputs = [
-    ...observed,
-    ranking(policy.score.score(after), policy.protect.mask(after)),
-    policy.protect.mask(after),
-  ].map(asNode);
-  const length = { buffer: backend.allocate(4 * kvHeads, "plain"), offset: 0 };
-  backend.write(
-    length,
-    Int32Array.from(held, (list) => list.length),
+  const mask = policy.protect.mask(after);
+  const outputs = [...names.map((name) => observed[name]!), ranking(policy.score.score(after), mask), mask];
+  const lengths = held.map((list) => list.length);
+  const lists = (await evaluateTensors(outputs, numbers, lengths)).map((heads) =>
+    heads.map((head, index) => head.slice(0, lengths[index])),
   );
-  const plan = await compile(
-    backend,
-    outputs,
-    { inputs: bindings, length },
-    { allocate: (bytes) => backend.allocate(bytes, "plain"), free: (buffer) => backend.free(buffer) },
-  );
-  plan.run();
-  const lists = await Promise.all(plan.outputs.map((slice) => readLists(backend, slice, held, capacity)));
-  return { columns: lists.slice(0, observed.length), scores: lists.at(-2)!, masks: lists.at(-1)! };
-}
-
-async function readLists(
-  backend: Backend,
-  slice: { buffer: Buffer; offset: number },
-  held: readonly (readonly number[])[],
-  capacity: number,
-): Promise<number[][]> {
-  const numbers = new Float32Array((await backend.read(slice, 4 * held.length * capacity)).buffer);
-  return held.map((list, head) => [...numbers.subarray(head * capacity, head * capacity + list.length)]);
+  return { columns: lists.slice(0, names.length), scores: lists.at(-2)!, masks: lists.at(-1)! };
 }

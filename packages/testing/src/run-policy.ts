@@ -3,12 +3,12 @@ import {
   CacheError,
   type CacheShape,
   DecodeStep,
-  firingPattern,
   type OwnedRopeTable,
   Prefill,
   planTurn,
   ropeTable,
   rotaryFrequencies,
+  stepPattern,
 } from "@ziggurat/cache";
 import type { Policy } from "@ziggurat/policy";
 import type { Backend, Buffer, RowDType, Slice } from "@ziggurat/tensor";
@@ -37,6 +37,11 @@ export interface RunPolicyOptions {
    * Rotates q and k here, by position in the text or by slot as the policy says. Policies with slot positions need it.
    */
   readonly ropeTheta?: number;
+  /**
+   * The output projection, per layer, row-major [queryHeads, headSize, hidden]: what a query head's output is multiplied
+   * with. Policies that use `through` need it.
+   */
+  readonly output?: readonly Float32Array[];
   /** What the cache stores rows in. Default f32. */
   readonly dtype?: RowDType;
   /** Tokens of the prompt that are attended at once. Default 64. */
@@ -92,7 +97,7 @@ export async function runPolicy(options: RunPolicyOptions): Promise<RunPolicyRes
   if (!Number.isSafeInteger(tile) || tile < 1)
     throw new CacheError(`tile is ${String(tile)}; it must be a whole number of tokens, at least 1`);
   const shape: CacheShape = {
-    layers: layers.map(() => ({ kind: "global", kvHeads, headSize })),
+    layers: layers.map(() => ({ kind: "global" })),
     queryHeads,
     kvHeads,
     headSize,
@@ -100,8 +105,15 @@ export async function runPolicy(options: RunPolicyOptions): Promise<RunPolicyRes
     softcap: 0,
   };
   let table: OwnedRopeTable | undefined;
-  const cache = new Cache({ backend, shape, dtype, policies: [policy], rope: () => table });
-  const progress = cache.progress[0]!;
+  const rope = () => table;
+  const gram = async (layer: number): Promise<Slice> => {
+    const output = options.output?.[layer];
+    if (!output) throw new CacheError(`${policy.name}: \`through\` needs the output projection of layer ${layer}`);
+    const slice = allocate(queryHeads * headSize * headSize);
+    backend.write(slice, gramOf(output, queryHeads, headSize));
+    return slice;
+  };
+  const cache = new Cache({ backend, shape, dtype, policies: [policy] });
   const buffers: Buffer[] = [];
   const allocate = (words: number): Slice => {
     buffers.push(backend.allocate(4 * words, "workspace"));
@@ -110,41 +122,40 @@ export async function runPolicy(options: RunPolicyOptions): Promise<RunPolicyRes
   let prefill: Prefill | undefined;
   const prepared = new Map<string, Runnable>();
   try {
-    const plan = planTurn(progress, [tokens], steps.length);
+    const plan = planTurn(cache.account(0), [tokens], steps.length);
+    cache.reserve([plan]);
     if (ropeTheta !== undefined) table = ropeTable(backend, rotaryFrequencies(ropeTheta, headSize), plan.positions);
     const width = (queryHeads + 2 * kvHeads) * headSize;
     const qkv = allocate(tokens * width);
     const out = allocate(tokens * queryHeads * headSize);
 
-    prefill = new Prefill([{ cache, sequence: 0, plans: [plan] }], tokens, tile);
-    await prefill.prepare(tile);
+    prefill = await Prefill.prepare([{ cache, sequence: 0 }], tokens, tile, { rope, gram });
     const outputs: Float32Array[] = [];
     for (const [layer, raw] of layers.entries()) {
       backend.write(qkv, interleave(raw, layer, tokens, options));
       await prefill.begin(layer);
-      for (let first = 0; first < tokens; first += tile) {
-        const count = Math.min(tile, tokens - first);
-        const at = (slice: Slice, row: number): Slice => ({ buffer: slice.buffer, offset: 4 * first * row });
-        prefill.attend(layer, first, count, at(qkv, width), at(out, queryHeads * headSize));
+      for (const one of prefill.tiles) {
+        const at = (slice: Slice, row: number): Slice => ({ buffer: slice.buffer, offset: 4 * one.first * row });
+        prefill.attend(layer, one, at(qkv, width), at(out, queryHeads * headSize));
       }
-      await prefill.finish(layer);
+      await prefill.finish(layer, 0);
       outputs.push(
         headsFirst(await readFloats(backend, out, tokens * queryHeads * headSize), tokens, queryHeads, headSize),
       );
     }
     prefill.commit();
-    const result = { prefill: { kept: await cache.kept(), outputs }, steps: [] as PolicyOutcome[] };
+    const result = { prefill: { kept: await cache.kept(0), outputs }, steps: [] as PolicyOutcome[] };
 
     for (const [index, raws] of steps.entries()) {
-      const firings = [progress.feed(1, "decode")];
-      const pattern = firingPattern(cache, firings);
+      const keeps = cache.feed([0]);
+      const pattern = stepPattern(cache, keeps);
       // A fresh step asks the policy anew.
       const key = replay ? JSON.stringify(pattern) : `step ${index}`;
       const step =
         prepared.get(key) ??
-        runnable(await DecodeStep.prepare(cache, { pattern, qkv, out }), backend, layers.length, replay);
+        runnable(await DecodeStep.prepare(cache, { pattern, qkv, out, rope, gram }), backend, layers.length, replay);
       prepared.set(key, step);
-      DecodeStep.setKeep(cache, firings);
+      cache.setKeep(keeps);
       const stepOutputs: Float32Array[] = [];
       for (const [layer, raw] of raws.entries()) {
         backend.write(qkv, interleave(raw, layer, 1, options));
@@ -152,7 +163,7 @@ export async function runPolicy(options: RunPolicyOptions): Promise<RunPolicyRes
         stepOutputs.push(await readFloats(backend, out, queryHeads * headSize));
       }
       step.end();
-      result.steps.push({ kept: await cache.kept(), outputs: stepOutputs });
+      result.steps.push({ kept: await cache.kept(0), outputs: stepOutputs });
     }
     return result;
   } finally {
@@ -187,6 +198,22 @@ function runnable(step: DecodeStep, backend: Backend, layers: number, replay: bo
 
 async function readFloats(backend: Backend, slice: Slice, count: number): Promise<Float32Array> {
   return new Float32Array((await backend.read(slice, 4 * count)).buffer);
+}
+
+/** The Gram matrix of each query head's part of an output projection, [queryHeads, headSize, headSize]. */
+export function gramOf(output: Float32Array, queryHeads: number, headSize: number): Float32Array {
+  const hidden = output.length / (queryHeads * headSize);
+  const grams = new Float32Array(queryHeads * headSize * headSize);
+  for (let head = 0; head < queryHeads; head++) {
+    const row = (d: number) => output.subarray((head * headSize + d) * hidden, (head * headSize + d + 1) * hidden);
+    for (let a = 0; a < headSize; a++) {
+      for (let b = 0; b < headSize; b++) {
+        const [x, y] = [row(a), row(b)];
+        grams[(head * headSize + a) * headSize + b] = x.reduce((sum, value, i) => sum + value * y[i]!, 0);
+      }
+    }
+  }
+  return grams;
 }
 
 /** Heads-first q, k, v as token-first qkv rows. */

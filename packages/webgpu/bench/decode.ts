@@ -1,50 +1,55 @@
-import { full, type Policy } from "@ziggurat/policy";
-import { generate, loadModel } from "@ziggurat/runtime";
-import { snapkv } from "@ziggurat/snapkv";
-import type { Backend, WeightDType } from "@ziggurat/tensor";
 import {
   type LlamaShape,
   llama1b,
   llama8b,
+  median,
   pebble,
   prefillOperations,
   randomLlama,
   smollm2,
-} from "../../../apps/bench/src/random-llama.js";
-import { median } from "../../../apps/bench/src/report.js";
+} from "@ziggurat/bench-kit";
+import { full, type Policy } from "@ziggurat/policy";
+import { generate, loadModel } from "@ziggurat/runtime";
+import { snapkv } from "@ziggurat/snapkv";
+import type { Backend, WeightDType } from "@ziggurat/tensor";
 
 const shapes: Readonly<Record<string, LlamaShape>> = { pebble, smol: smollm2, "1b": llama1b, "8b": llama8b };
-/** Tokens between two looks at the ids. */
+/** Tokens between two reads of ids. */
 const every = 32;
-/** Tokens before the clock starts, which record the step, and all. */
+/** Tokens before the clock starts, which record the step, and all tokens. */
 const [warm, all] = [1 + every, 1 + 9 * every];
 
-/** Random weights of a shape on a backend, and a prompt. */
-export async function load(backend: Backend, shape: string, weights: WeightDType, tokens: number) {
-  const what = shapes[shape];
-  if (!what) throw new RangeError(`there is no shape ${shape}; there are ${Object.keys(shapes).join(", ")}`);
+/** Loads random weights of a shape, or of its first layers, and makes a prompt. */
+export async function load(backend: Backend, shape: string, weights: WeightDType, tokens: number, layers?: number) {
+  const whole = shapes[shape];
+  if (!whole) throw new RangeError(`there is no shape ${shape}; there are ${Object.keys(shapes).join(", ")}`);
+  const what = { ...whole, layers: layers ?? whole.layers };
   const model = await loadModel(randomLlama(what), { backend, weights, rows: "f16" });
   const prompt = Array.from({ length: tokens }, (_, i) => (i * 7919 + 13) % what.vocabulary);
-  console.log(`${model.name}, ${weights}, ${tokens} tokens, f16 rows`);
+  console.log(`${model.name}, ${what.layers} layers, ${weights}, ${tokens} tokens, f16 rows`);
   return { model, prompt, what };
 }
 
-/** What speeds are set beside, and how often they are measured. */
+/** Figures to compare with, and the number of measurements. */
 export interface Beside {
-  /** Bytes a second that a plain loop reads. */
+  /** Bytes a second of a plain loop. */
   readonly bandwidth: number;
   /** Tokens a second of another program with the full cache. */
   readonly peer: { readonly prefill: number; readonly decode: number } | undefined;
   readonly rounds: number;
+  readonly layers: number | undefined;
 }
 
-/** Prefill and decode with the full cache and with 12 % of it, in turn; medians. Random weights: speed only. */
+/**
+ * Measures prefill and decode with the full cache and with 12 % of it, in turn, and prints medians. Random weights: only
+ * speed has meaning.
+ */
 export async function decode(
   backend: Backend,
   shape: string,
   weights: WeightDType,
   tokens: number,
-  { bandwidth, peer, rounds }: Beside,
+  { bandwidth, peer, rounds, layers }: Beside,
 ): Promise<void> {
   let dispatches = 0;
   const watched: Backend = {
@@ -55,7 +60,7 @@ export async function decode(
       return program;
     },
   };
-  const { model, prompt, what } = await load(watched, shape, weights, tokens);
+  const { model, prompt, what } = await load(watched, shape, weights, tokens, layers);
   const run = async (policy: Policy) => {
     const generation = generate({
       model,
@@ -77,7 +82,7 @@ export async function decode(
     return { prefillSpeed: timings.prefillTokensPerSecond, decodeSpeed, bytes: model.weightBytes + cache.bytes };
   };
   const policies = [full(), snapkv({ keep: Math.ceil(0.12 * tokens), window: 32 })];
-  // Pipelines are compiled, and clocks are up.
+  // The first runs compile pipelines and raise the clocks.
   for (const policy of policies) await run(policy);
   const runs = policies.map((): Awaited<ReturnType<typeof run>>[] => []);
   for (let round = 0; round < rounds; round++)

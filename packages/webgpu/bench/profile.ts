@@ -1,13 +1,14 @@
 import { full, type Policy } from "@ziggurat/policy";
-import { generateEach, type Model } from "@ziggurat/runtime";
+import type { Model } from "@ziggurat/runtime";
+import { generateEach } from "@ziggurat/runtime/evaluate";
 import type { GpuProfile, Timing } from "../src/profile.js";
 
-/** Tokens that a profile of decode is over. */
+/** Decoded tokens of a profile. */
 const tokens = 16;
 
 /**
- * Where the device's time goes, by op: in a prefill, and in a decode step. The dispatches are apart, so the sum is more
- * than the whole takes.
+ * Prints the time of each op in a prefill and in a decode step. Dispatches run in separate passes, so their sum is more
+ * than the time without a profile.
  */
 export async function profileModel(
   model: Model,

@@ -3,12 +3,12 @@ import { type Bound, bind, type Full, groupsOf, type OpKernel, type Stage, scrat
 import { bindWeight, type Part, partsOf } from "../weights.js";
 import text from "./linear.wgsl";
 import dots from "./linear-dots.wgsl";
-import matrix from "./linear-matrix.wgsl";
+import { matrixStages } from "./linear-matrix.js";
 import tile from "./linear-tile.wgsl";
 
-/** Weights in 16 bytes. */
+/** Weights in one load of 16 bytes. */
 const chunks = { f32: 4, f16: 8, bf16: 8, q8_0: 16, q4_0: 32, q4_1: 32 } as const;
-/** What four weights of a row are read as, by tiles. */
+/** The type as which tiles read four weights of a row. */
 const quadType = (weight: WeightDType) => (weight === "f32" ? "vec4<u32>" : isQuantised(weight) ? "u32" : "vec2<u32>");
 
 /** Workgroups that keep a large GPU busy. */
@@ -18,11 +18,12 @@ type Plan = Pick<Stage, "text" | "settings" | "grid"> & {
   readonly weightType: string;
   readonly xType: string;
   readonly cut?: boolean;
+  readonly turns?: number;
 };
 
 /**
- * Few rows: as many lanes as a row of weights keeps busy. In software threads take turns, and the fewer to a row, the
- * less is lost between them.
+ * Few rows. A team has as many lanes as a row of weights keeps busy. In software threads take turns, and fewer lanes
+ * lose less between turns.
  */
 function fewRows(
   { rows, width, weight }: Full<"linear">,
@@ -54,22 +55,42 @@ function fewRows(
   };
 }
 
-/** Few rows in bytes: one row of weights a team. */
-function fewDots({ rows, weight }: Full<"linear">, out: number, { subgroup, software }: Traits, pairs: boolean): Plan {
+/** Blocks of x that every workgroup of a product by bytes may convert by itself, 40 bytes each. */
+const localBlocks = 512;
+/** Workgroups of such a product that keep a large GPU busy. If there would be more, each takes more turns. */
+const localGroups = 1024;
+
+/** Blocks of x for which a workgroup has room, or 0 if x is converted in one more dispatch. */
+function capacityOf({ rows, width }: Full<"linear">, { software, workgroupBytes }: Traits): number {
+  const capacity = 2 ** Math.ceil(Math.log2((rows * width) / 32));
+  return !software && rows <= 8 && capacity <= localBlocks && 40 * capacity + 4096 <= workgroupBytes ? capacity : 0;
+}
+
+/** Few rows by bytes: a team reads one or two rows of weights. */
+function fewDots(spec: Full<"linear">, out: number, traits: Traits, pairs: boolean): Plan {
+  const { rows, weight } = spec;
+  const { subgroup, software } = traits;
+  const capacity = capacityOf(spec, traits);
   const few = Math.ceil(rows / Math.ceil(rows / 8));
   const lanes = software && subgroup > 0 ? subgroup : Math.max(32, subgroup);
-  const outs = few > 1 || pairs ? 2 : 1;
-  const [x, y] = groupsOf(Math.ceil(out / ((128 / lanes) * outs)));
+  const outs = few > 1 || pairs || (capacity > 0 && out >= 8192) ? 2 : 1;
+  const groups = Math.ceil(out / ((128 / lanes) * outs));
+  const turns = capacity > 0 ? Math.ceil(groups / localGroups) : 1;
+  const [x, y] = groupsOf(Math.ceil(groups / turns));
   return {
     text: dots,
-    settings: { FEW: few, LANES: lanes, OUTS: outs, SUMS: few * outs, NIBBLES: nibbles(weight), SUBGROUP: subgroup },
+    settings: {
+      ...{ FEW: few, LANES: lanes, OUTS: outs, SUMS: few * outs, NIBBLES: nibbles(weight), SUBGROUP: subgroup },
+      ...(capacity > 0 ? { LOCAL: true, CONVERTS: true, CAPACITY: capacity } : {}),
+    },
     grid: [x, y, Math.ceil(rows / few)],
     weightType: "vec4<u32>",
-    xType: "",
+    xType: "vec4<f32>",
+    turns,
   };
 }
 
-/** Many rows: the larger tile loads less for each product, but has to keep the device busy. */
+/** Many rows. The larger tile loads less for each product, but needs enough tiles to keep the device busy. */
 function manyRows({ rows, weight }: Full<"linear">, out: number, { software }: Traits, wide: boolean): Plan {
   const large = !software && Math.ceil(rows / 128) * Math.ceil(out / 128) >= busy;
   const quads = large ? 2 : 1;
@@ -83,22 +104,9 @@ function manyRows({ rows, weight }: Full<"linear">, out: number, { software }: T
   };
 }
 
-function matrices({ rows, weight }: Full<"linear">, out: number): Plan {
-  const large = Math.ceil(rows / 128) * Math.ceil(out / 128) >= busy;
-  const side = large ? 128 : 64;
-  return {
-    text: matrix,
-    settings: { TILES: side / 32, MATRIX: true, SUBGROUP: 32 },
-    grid: [Math.ceil(out / side), Math.ceil(rows / side), 1],
-    weightType: isQuantised(weight) ? "u32" : "vec4<u32>",
-    xType: "vec4<f32>",
-    cut: true,
-  };
-}
-
 const nibbles = (weight: WeightDType) => weight === "q4_0" || weight === "q4_1";
 
-/** Whether a product is by bytes, its x in one more dispatch. */
+/** Whether x is converted to bytes. */
 const byBytes = ({ rows, width, weight }: Full<"linear">, traits: Traits, wide: boolean) =>
   wide && traits.dots && isQuantised(weight) && rows <= fewest(traits) && width % 32 === 0;
 const fewest = ({ software }: Traits) => (software ? 4 : 16);
@@ -108,17 +116,17 @@ export const linear: OpKernel<"linear"> = {
   stages: (spec, traits, wide) => stagesOf(spec, traits, wide),
 };
 
-/** What a product of few rows does besides. */
-export interface Joined {
-  /** x is normalised first, by `rmsNorm` with this epsilon: operand norm is its weight, normed its result. */
+/** The neighbours of a product of few rows that are fused with it. */
+interface Joined {
+  /** If set, x is normalised first by `rmsNorm` with this epsilon: operand norm is its weight, normed its result. */
   readonly epsilon?: number;
-  /** The result goes through `gatedActivation` of this kind: operand gated is its result. */
+  /** If set, the result goes through `gatedActivation` of this kind: operand gated is its result. */
   readonly kind?: "silu" | "gelu";
 }
 
 /**
- * `linear` of few rows with its neighbours, in no more dispatches than `linear` alone; undefined where there is no
- * kernel for it. All operands start at multiples of 16 bytes.
+ * Fuses `linear` of few rows with its neighbours, in no more dispatches than `linear` alone. Returns undefined if there
+ * is no kernel for it. All operands must start at multiples of 16 bytes.
  */
 export function joinedLinear(spec: Full<"linear">, joined: Joined, traits: Traits): readonly Stage[] | undefined {
   const { rows, width, out, weight, residual, bias } = spec;
@@ -142,15 +150,14 @@ function stagesOf(
   const few = rows <= fewest(traits);
   const whole = wide && width % (few ? chunks[weight] : 4) === 0;
   const bytes = byBytes(spec, traits, wide);
-  const matrix = !few && whole && traits.matrix && weight !== "f32" && width % 32 === 0;
+  if (!few && whole && traits.matrix && weight !== "f32" && width % 32 === 0) return matrixStages(spec, traits);
   const plan = (out: number) =>
     bytes
       ? fewDots(spec, out, traits, kind !== undefined)
       : few
         ? fewRows(spec, out, traits, whole)
-        : matrix
-          ? matrices(spec, out)
-          : manyRows(spec, out, traits, whole);
+        : manyRows(spec, out, traits, whole);
+  const local = bytes && capacityOf(spec, traits) > 0;
   const quantised = scratch("vec4<u32>", (rows * width * 48) / 32);
   const plane = (operand: string, count: number, written: boolean): Bound => ({
     type: "vec4<f32>",
@@ -167,10 +174,12 @@ function stagesOf(
       : { gated: { type: "f32", written: true, operand: "gated", offset: 0, bytes: 2 * rows * spec.out } };
   const floats = epsilon === undefined ? {} : { epsilon };
   const stage = (part: Part): Stage => {
-    const { text, settings, grid, weightType, xType, cut } = plan(part.count);
+    const { text, settings, grid, weightType, xType, cut, turns } = plan(part.count);
     const { x, ...rest } = bind("linear", spec, { x: xType, bias: "f32", residual: "f32", out: "f32" });
-    const input: Record<string, Bound> = bytes ? { bytes: { ...quantised, written: false } } : { x: x!, ...norm };
+    const input: Record<string, Bound> =
+      bytes && !local ? { bytes: { ...quantised, written: false } } : { x: x!, ...norm };
     const normed = epsilon !== undefined && !bytes;
+    const normalised = epsilon !== undefined && local;
     return {
       text,
       settings: {
@@ -178,6 +187,7 @@ function stagesOf(
         ...{ WEIGHT: weight, QUANTISED: isQuantised(weight), WIDE: whole, BIAS: bias, RESIDUAL: residual },
         ...(kind === undefined ? {} : { GATED: true, KIND: kind }),
         ...(normed ? { NORM: true, SUMS: Number(settings.SUMS) + Number(settings.FEW) } : {}),
+        ...(normalised ? { NORMALISED: true } : {}),
       },
       bound: { ...input, ...rest, ...gated, ...bindWeight("weight", weight, spec.out, width, weightType, part) },
       uniforms: {
@@ -187,19 +197,23 @@ function stagesOf(
         stride: spec.out,
         first_out: part.first,
         ...(cut ? { first_tile: 0 } : {}),
+        ...(turns ? { turns } : {}),
       },
-      ...(normed ? { floats } : {}),
+      ...(normed || normalised ? { floats } : {}),
       grid,
       work: 2 * rows * part.count * width + 4 * part.count * width,
       ...(cut ? { cut: "first_tile" } : {}),
     };
   };
   const products = partsOf("linear", weight, spec.out, width, traits.bindingBytes).map(stage);
-  if (!bytes) return products;
+  if (!bytes || local) return products;
   const blocks = (rows * width) / 32;
   const quantise: Stage = {
     text: dots,
-    settings: { QUANTISE: true, ...(epsilon === undefined ? {} : { NORM: true, SUBGROUP: traits.subgroup }) },
+    settings: {
+      ...{ QUANTISE: true, CONVERTS: true },
+      ...(epsilon === undefined ? {} : { NORMALISED: true, SUBGROUP: traits.subgroup }),
+    },
     bound: { ...bind("linear", spec, { x: "vec4<f32>" }), ...norm, bytes: quantised },
     uniforms: epsilon === undefined ? { blocks } : { width },
     floats,
