@@ -3,7 +3,7 @@ import type { Keep } from "./account.js";
 import type { Cache, Group } from "./cache.js";
 import { decide } from "./decide.js";
 import { Pool } from "./pool.js";
-import type { RopeOf } from "./shape.js";
+import type { GramOf, RopeOf } from "./shape.js";
 import type { Moment } from "./sources.js";
 
 /** Which groups are compressed in which layers, [layer][group]: everything that a recorded step depends on. */
@@ -27,6 +27,8 @@ export interface DecodeStepOptions {
   readonly out: Slice;
   /** The rotation tables. */
   readonly rope: RopeOf;
+  /** Gram matrices of the output projections. */
+  readonly gram: GramOf;
 }
 
 /** Neighbouring places in a cache whose positions count alike. */
@@ -215,21 +217,33 @@ export class DecodeStep {
       ended: tables.ended(first),
     };
     const watches = (policy.score.watch ?? 0) > 0;
+    const watchesEach = (policy.score.watchEach ?? 0) > 0;
+    const step = { sequences, tokens: 1, queryHeads, kvHeads, headSize, arenaRows, capacity: rows };
+    const attention = { kv: dtype, scale, softcap, ...spec };
+    const [qkv, lse] = [this.#qkv(first), this.#lseOf(first)];
     return {
       ...{ backend, pool: this.#pool, keys, values, arenaRows, dtype, firstColumn, ...places },
-      facts: { layer, layerCount: shape.layers.length, kvHeads, queryHeads, headSize, sequences, rows },
+      facts: { layer, layerCount: shape.layers.length, kvHeads, queryHeads, headSize, sequences, rows, queries: 1 },
       plane: (index) => arena.plane(index),
       // Until `end`, the counters are those before this step: the position of the newest token.
       newest: tables.seen(first),
       slotRope: slot ? this.#options.rope(layer) : undefined,
       sums: undefined,
+      observed: undefined,
+      gram: () => this.#options.gram(layer),
       ...(watches
         ? {
             watch: async (mass) => {
-              const sizes = { sequences, tokens: 1, queryHeads, kvHeads, headSize, arenaRows, capacity: rows };
-              const kernel = await backend.prepare("watch", { ...sizes, kv: dtype, scale, softcap, ...spec });
-              const [qkv, lse] = [this.#qkv(first), this.#lseOf(first)];
+              const kernel = await backend.prepare("watch", { ...step, ...attention });
               return () => backend.dispatch(kernel, { qkv, keys, lse, ...places, mass, ...operands });
+            },
+          }
+        : {}),
+      ...(watchesEach
+        ? {
+            observe: async (observed) => {
+              const kernel = await backend.prepare("observe", { ...step, queries: 1, ...attention });
+              return () => backend.dispatch(kernel, { qkv, keys, lse, ...places, observed, ...operands });
             },
           }
         : {}),

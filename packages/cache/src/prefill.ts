@@ -5,7 +5,7 @@ import { allRows, release } from "./choice.js";
 import { decide } from "./decide.js";
 import { Pool } from "./pool.js";
 import { Scratch } from "./scratch.js";
-import { CacheError, type CacheShape, type RopeOf } from "./shape.js";
+import { CacheError, type CacheShape, type GramOf, type RopeOf } from "./shape.js";
 import { type Moment, zeros } from "./sources.js";
 import { type TileKernels, tileKernels } from "./tile-kernels.js";
 
@@ -20,6 +20,14 @@ export interface Tile {
   /** Its first token, counted from the message's first. */
   readonly first: number;
   readonly tokens: number;
+}
+
+/** Tables of the model that a prefill reads. */
+export interface PrefillTables {
+  /** The rotation tables. */
+  readonly rope: RopeOf;
+  /** Gram matrices of the output projections. */
+  readonly gram: GramOf;
 }
 
 /** A target at work: where it is in its cache, its account before and after the message, and the rows that it keeps. */
@@ -46,17 +54,26 @@ export class Prefill {
   readonly #members: readonly [Member, ...Member[]];
   readonly #tokens: number;
   readonly #rope: RopeOf;
+  readonly #gram: GramOf;
   readonly #scratch: Scratch;
   readonly #pool: Pool;
   readonly #buffers: Buffers;
   /** Sums of attention, f32 [query heads, rows], by number of watched queries. */
   readonly #sums = new Map<number, Slice>();
+  /** Attention of each watched query, f32 [query heads, rows, queries], by number of queries. */
+  readonly #observed = new Map<number, Slice>();
   readonly #newest: Slice;
   readonly #lse: Slice;
   readonly #kernels = new Map<number, TileKernels>();
   readonly #watches = new Map<string, Kernel<"watch">>();
+  readonly #observes = new Map<string, Kernel<"observe">>();
 
-  private constructor(targets: readonly [Target, ...Target[]], tokens: number, tile: number, rope: RopeOf) {
+  private constructor(
+    targets: readonly [Target, ...Target[]],
+    tokens: number,
+    tile: number,
+    { rope, gram }: PrefillTables,
+  ) {
     const { backend, shape, dtype } = targets[0].cache;
     const members = targets.map(({ cache, sequence }): Member => {
       const before = cache.account(sequence);
@@ -78,6 +95,7 @@ export class Prefill {
     this.#members = members as [Member, ...Member[]];
     this.#tokens = tokens;
     this.#rope = rope;
+    this.#gram = gram;
     const { before } = this.#members[0];
     const capacity = before.most + tokens;
     this.#pool = new Pool(backend, "scores");
@@ -86,6 +104,9 @@ export class Prefill {
       const watch = this.#watchOf(member);
       if (watch > 0 && !this.#sums.has(watch))
         this.#sums.set(watch, this.#buffers.allocate(4 * shape.queryHeads * capacity, "scores"));
+      const each = this.#eachOf(member);
+      if (each > 0 && !this.#observed.has(each))
+        this.#observed.set(each, this.#buffers.allocate(4 * shape.queryHeads * capacity * each, "scores"));
     }
     this.#newest = this.#buffers.allocate(4 * shape.kvHeads, "scores");
     this.#lse = this.#buffers.allocate(4 * shape.queryHeads * Math.min(tile, tokens), "workspace");
@@ -107,9 +128,9 @@ export class Prefill {
     targets: readonly [Target, ...Target[]],
     tokens: number,
     tile: number,
-    rope: RopeOf,
+    tables: PrefillTables,
   ): Promise<Prefill> {
-    const prefill = new Prefill(targets, tokens, tile, rope);
+    const prefill = new Prefill(targets, tokens, tile, tables);
     try {
       for (const one of prefill.tiles) await prefill.#prepare(one);
       return prefill;
@@ -135,11 +156,30 @@ export class Prefill {
       const kernel = await this.#backend.prepare("watch", { ...sizes, from, scale, softcap, kv: cache.dtype });
       this.#watches.set(key, kernel);
     }
+    for (const queries of this.#observed.keys()) {
+      const { key, from, index } = this.#observedFrom(queries, { first, tokens });
+      if (from >= tokens || this.#observes.has(key)) continue;
+      const sizes = { sequences: 1, tokens, queryHeads, kvHeads, headSize, arenaRows, capacity, queries };
+      const spec = { ...sizes, from, first: index, scale, softcap, kv: cache.dtype };
+      this.#observes.set(key, await this.#backend.prepare("observe", spec));
+    }
   }
 
   /** How many of the message's newest queries a member's policy watches. */
   #watchOf({ before: { policy } }: Member): number {
     return Math.min(policy.score.watch ?? 0, this.#tokens);
+  }
+
+  /** How many of the message's newest queries a member's policy watches one by one. */
+  #eachOf({ before: { policy } }: Member): number {
+    return Math.min(policy.score.watchEach ?? 0, this.#tokens);
+  }
+
+  /** The first of `queries` watched queries in a tile, its index among them, and the key of the tile's kernel. */
+  #observedFrom(queries: number, { first, tokens }: Tile) {
+    const from = this.#watchedFrom(queries, first);
+    const index = first + from - (this.#tokens - queries);
+    return { from, index, key: `${queries} ${tokens} ${from} ${index}` };
   }
 
   /** The first watched query of a tile, counted from the tile's first token; at least its size if there is none. */
@@ -226,6 +266,15 @@ export class Prefill {
       const places = { offset: tables.offset(0), length: tables.length(0), ended: tables.ended() };
       this.#backend.dispatch(kernel, { qkv, keys, lse: this.#lse, ...places, mass });
     }
+    for (const [queries, observed] of this.#observed) {
+      const { from, key } = this.#observedFrom(queries, { first, tokens });
+      if (from >= tokens) continue;
+      const kernel = this.#observes.get(key);
+      if (!kernel)
+        throw new CacheError(`attend: observing tokens ${first + from} to ${first + tokens} was not prepared`);
+      const places = { offset: tables.offset(0), length: tables.length(0), ended: tables.ended() };
+      this.#backend.dispatch(kernel, { qkv, keys, lse: this.#lse, ...places, observed });
+    }
   }
 
   /** Ends a layer for one target, an index of `targets`: its policy observes and scores, and it keeps its rows. */
@@ -264,16 +313,19 @@ export class Prefill {
     const { cache } = this.#members[target]!;
     const { keys, values, tables, capacity: rows, rows: arenaRows } = this.#scratch;
     const { kvHeads, queryHeads, headSize, layers } = this.#shape;
+    const queries = Math.max(1, this.#eachOf(this.#members[target]!));
     return {
       backend: this.#backend,
       pool: this.#pool,
-      facts: { layer, layerCount: layers.length, kvHeads, queryHeads, headSize, sequences: 1, rows },
+      facts: { layer, layerCount: layers.length, kvHeads, queryHeads, headSize, sequences: 1, rows, queries },
       ...{ keys, values, arenaRows, dtype: cache.dtype },
       plane: (index) => this.#scratch.plane(target, index),
       ...{ offset: tables.offset(0), length: tables.length(0), ended: tables.ended(), newest: this.#newest },
       firstColumn: cache.firstColumn,
       slotRope: undefined,
       sums: this.#sums.get(this.#watchOf(this.#members[target]!)),
+      observed: this.#observed.get(this.#eachOf(this.#members[target]!)),
+      gram: () => this.#gram(layer),
     };
   }
 

@@ -1,6 +1,6 @@
 import type { LayerView } from "@ziggurat/policy";
 import type { Backend, RowDType, Slice, Tensor } from "@ziggurat/tensor";
-import { input, type Node } from "@ziggurat/tensor/expression";
+import { type Axes, asNode, input, type Node, through } from "@ziggurat/tensor/expression";
 import type { Pool } from "./pool.js";
 import type { RopeTable } from "./shape.js";
 
@@ -10,6 +10,8 @@ export interface ViewFacts extends Pick<LayerView, "layer" | "layerCount" | "kvH
   readonly sequences: number;
   /** Rows of axis 1: a bound on what any head holds. */
   readonly rows: number;
+  /** Queries of `observed`: those that the policy watches one by one, and at least 1. */
+  readonly queries: number;
 }
 
 /** One layer's rows of the heads that one policy decides about, as they are in device memory at one moment. */
@@ -39,6 +41,12 @@ export interface Moment {
   readonly sums: Slice | undefined;
   /** Prepares a command that adds this step's attention to sums, f32 [query heads, rows]. Set if `sums` is not. */
   readonly watch?: (sums: Slice) => Promise<() => void>;
+  /** Attention of each watched query, f32 [query heads, rows, queries], if it was observed before. */
+  readonly observed: Slice | undefined;
+  /** Prepares a command that writes the attention of this step's queries. Set if `observed` is not. */
+  readonly observe?: (observed: Slice) => Promise<() => void>;
+  /** Gives the Gram matrices of the layer's output projection, f32 [query heads of one sequence, size, size]. */
+  readonly gram: () => Promise<Slice>;
   /** Counts this step's rows as held. Runs after `watch` and before anything else is read. */
   readonly arrive?: () => void;
 }
@@ -57,6 +65,8 @@ interface Source {
   ready(moment: Moment, take: (words: number) => Slice): Promise<Ready>;
   /** Whether its commands must run before the rows of this step are counted as held. */
   readonly early?: true;
+  /** Names of its axes if they are not [heads, rows] or [heads, rows, size]. */
+  readonly axes?: Axes;
 }
 
 const headsOf = ({ sequences, kvHeads }: ViewFacts) => sequences * kvHeads;
@@ -94,6 +104,37 @@ const sources = {
       return { slice, commands: watch ? [clear, await watch(slice)] : [clear] };
     },
   },
+  observed: {
+    shape: ({ sequences, queryHeads, rows, queries }) => [sequences * queryHeads, rows, queries],
+    axes: ["heads", "rows", "queries"],
+    early: true,
+    async ready({ backend, facts, observed, observe }, take) {
+      if (observed) return { slice: observed, commands: [] };
+      const words = facts.sequences * facts.queryHeads * facts.rows * facts.queries;
+      const slice = take(words);
+      const clear = await zeros(backend, slice, words);
+      return { slice, commands: observe ? [clear, await observe(slice)] : [clear] };
+    },
+  },
+  queryAge: {
+    shape: ({ queries }) => [1, 1, queries],
+    axes: ["heads", "rows", "queries"],
+    async ready({ backend, facts: { queries } }, take) {
+      const slice = take(queries);
+      const commands = await Promise.all(
+        Array.from({ length: queries }, async (_, query) => {
+          const kernel = await backend.prepare("fill", { words: 1, dtype: "f32", value: queries - 1 - query });
+          const out = { buffer: slice.buffer, offset: slice.offset + 4 * query };
+          return () => backend.dispatch(kernel, { out });
+        }),
+      );
+      return { slice, commands };
+    },
+  },
+  gram: {
+    shape: ({ queryHeads, headSize }) => [queryHeads, headSize, headSize],
+    ready: async ({ gram }) => ({ slice: await gram(), commands: [] }),
+  },
 } satisfies Readonly<Record<string, Source>>;
 
 const column = (plane: number): Source => ({
@@ -125,23 +166,24 @@ export const viewOf = <C extends string>(facts: ViewFacts, columns: readonly C[]
 
 /** Makes a view. The only place that makes a `LayerView`; all of it is frozen, since policies are not trusted. */
 export function makeView<C extends string>(facts: ViewFacts, columns: readonly C[]): OwnView<C> {
-  const { sequences, rows: _, ...plain } = facts;
+  const { sequences, rows: _rows, queries: _queries, ...plain } = facts;
   const { kvHeads, queryHeads } = facts;
   const counts = { heads: sequences * kvHeads, kvHeads, group: queryHeads / kvHeads };
   const leaves = new Set<Node>();
-  const leaf = (name: string, { shape }: Source): Tensor => {
-    const node = input(name, Object.freeze(shape(facts)), Object.freeze({ ...counts }));
+  const leaf = (name: string, { shape, axes }: Source): Node => {
+    const node = input(name, Object.freeze(shape(facts)), Object.freeze({ ...counts }), axes);
     Object.freeze(node);
     leaves.add(node);
     return node;
   };
   const entries = Object.entries(sources).map(([name, source]) => [name, leaf(name, source)]);
-  const { newest, ...tensors } = Object.fromEntries(entries) as Record<keyof typeof sources, Tensor>;
+  const { newest, gram, ...tensors } = Object.fromEntries(entries) as Record<keyof typeof sources, Node>;
   const named = columns.map((name) => [name, leaf(columnInput(name), column(0))]);
   const view = Object.freeze({
     ...plain,
     ...tensors,
     age: Object.freeze(newest.sub(tensors.positions)),
+    through: Object.freeze((x: Tensor) => through(asNode(x), gram)),
     columns: Object.freeze(Object.fromEntries(named) as Record<C, Tensor>),
   });
   return { view, leaves };

@@ -27,13 +27,16 @@ const keeping = (rows: number): Policy => ({
 const slots: Policy = { ...keeping(4), positions: "slot" };
 
 const newCache = (backend: Backend, ...policies: Policy[]) => new Cache({ backend, shape, dtype: "f32", policies });
-const noRope = () => undefined;
+const noTables = {
+  rope: () => undefined,
+  gram: () => Promise.reject(new CacheError("these rows have no output projection")),
+};
 
 /** Reads `tokens` tokens of made-up numbers into a sequence. */
 async function fill(cache: Cache, sequence: number, tokens: number, room = 0, plans?: TurnPlan[]): Promise<void> {
   const { backend } = cache;
   cache.reserve(plans ?? cache.order.map((_, other) => planTurn(cache.account(other), [tokens], room)));
-  const prefill = await Prefill.prepare([{ cache, sequence }], tokens, 4, noRope);
+  const prefill = await Prefill.prepare([{ cache, sequence }], tokens, 4, noTables);
   const width = 6 * 4;
   const buffers = new Buffers(backend);
   const qkv = buffers.allocate(4 * tokens * width, "test");
@@ -180,7 +183,7 @@ describe("Prefill", () => {
     await fill(a, 0, 3);
     const { live } = backend.memory();
     const targets = [a, b].map((cache) => ({ cache, sequence: 0 })) as [Target, Target];
-    await expect(Prefill.prepare(targets, 3, 4, noRope)).rejects.toThrow(CacheError);
+    await expect(Prefill.prepare(targets, 3, 4, noTables)).rejects.toThrow(CacheError);
     expect(backend.memory().live).toBe(live);
   });
 
@@ -204,7 +207,7 @@ describe("Prefill", () => {
           return typeof value === "function" ? value.bind(target) : value;
         },
       });
-      await expect(Prefill.prepare([{ cache: starved, sequence: 0 }], 9, 4, noRope)).rejects.toThrow("no more");
+      await expect(Prefill.prepare([{ cache: starved, sequence: 0 }], 9, 4, noTables)).rejects.toThrow("no more");
       expect(backend.memory().live).toBe(live);
     }
   });
@@ -212,7 +215,7 @@ describe("Prefill", () => {
   it("refuses a tile that is not one of its tiles, and rows that were not reserved", async () => {
     const backend = reference();
     const cache = newCache(backend, full());
-    const prefill = await Prefill.prepare([{ cache, sequence: 0 }], 8, 4, noRope);
+    const prefill = await Prefill.prepare([{ cache, sequence: 0 }], 8, 4, noTables);
     expect(prefill.tiles).toEqual([
       { first: 0, tokens: 4 },
       { first: 4, tokens: 4 },

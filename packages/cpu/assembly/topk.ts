@@ -1,15 +1,6 @@
 import { Topk } from "./lib/arguments";
 import { claim, threadScratch } from "./lib/control";
-import { greater, kthGreatest } from "./lib/select";
-
-/** A key in the order of scores. NaN has the least key; zeros of both signs have the same. */
-// @ts-ignore: decorator
-@inline
-function keyOf(score: f32): u32 {
-  if (score != score) return 0;
-  const bits = reinterpret<u32>(score + 0);
-  return bits ^ (<u32>(<i32>bits >> 31) | 0x80000000);
-}
+import { greater, keyOf, kthGreatest } from "./lib/select";
 
 function head(a: usize, h: i32): void {
   const capacity = Topk.capacity(a);

@@ -28,6 +28,15 @@ const needs: Partial<Record<OpName, (dims: Dims) => Scratch>> = {
   gather: ({ headSize }) => ({ shared: 0, thread: 4 * headSize! }),
   evict: ({ capacity }) => ({ shared: 0, thread: 4 * capacity! }),
   topk: ({ capacity }) => ({ shared: 0, thread: histogram + 8 * capacity! }),
+  apportion: ({ kvHeads, capacity }) => ({ shared: 0, thread: 4 * kvHeads! * capacity! }),
+  observe: ({ headSize }) => ({
+    shared: 0,
+    thread: 4 * (64 * up(headSize!, 8) + 48 * 64 + 8 * up(headSize!, 8)) + 128,
+  }),
+  through: ({ size }) => {
+    const padded = up(size!, 16);
+    return { shared: 0, thread: 4 * (padded * padded + 4 * padded + 4) };
+  },
   order: ({ capacity }) => ({ shared: 0, thread: histogram + 16 * capacity! }),
   attention: ({ queryHeads, kvHeads, headSize }) => {
     const group = queryHeads! / kvHeads!;

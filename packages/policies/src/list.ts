@@ -12,6 +12,8 @@ import {
   sinksAndRecentOptions,
 } from "@ziggurat/policy";
 import { pyramidkv, pyramidkvOptions } from "@ziggurat/pyramid";
+import { restkv, restkvOptions } from "@ziggurat/restkv";
+import { keydiff, keydiffOptions, knorm, knormOptions, tova, tovaOptions } from "@ziggurat/scorers";
 import { snapkv, snapkvOptions } from "@ziggurat/snapkv";
 import { streaming, streamingOptions } from "@ziggurat/streaming";
 
@@ -83,6 +85,26 @@ export const policies: readonly ListedPolicy[] = [
     title: "PyramidKV",
     summary: "SnapKV with more rows in lower layers",
     paper: "2406.02069",
+  }),
+  entry("restkv", "restkv", restkvOptions, restkv, {
+    title: "ReST-KV",
+    summary: "rows whose loss would change the layer's output most",
+    paper: "2605.08840",
+  }),
+  entry("tova", "scorers", tovaOptions, tova, {
+    title: "TOVA",
+    summary: "rows that the newest query attends to, the same in every head",
+    paper: "2401.06104",
+  }),
+  entry("keydiff", "scorers", keydiffOptions, keydiff, {
+    title: "KeyDiff",
+    summary: "rows whose keys are least like the others",
+    paper: "2504.15364",
+  }),
+  entry("knorm", "scorers", knormOptions, knorm, {
+    title: "Knorm",
+    summary: "rows with the shortest keys",
+    paper: "2406.11430",
   }),
   entry("random", "policy", randomOptions, random, {
     title: "Control",

@@ -59,8 +59,9 @@ export function checkPolicy(policy: Policy): void {
   };
   for (const [part, value] of Object.entries(parts))
     if (typeof value !== "function") refuse(name, part, value, "a function");
-  const { watch = 0, columns = [], observe } = score;
+  const { watch = 0, watchEach = 0, columns = [], observe } = score;
   if (watch !== Number.POSITIVE_INFINITY) checkWhole(name, "score.watch", watch, 0);
+  checkWhole(name, "score.watchEach", watchEach, 0, 1024);
   checkColumns(name, columns);
   if (observe !== undefined && typeof observe !== "function")
     refuse(name, "score.observe", observe, "a function, or left out");

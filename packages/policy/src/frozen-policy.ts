@@ -50,7 +50,7 @@ export function freezePolicies(policies: readonly Policy[]): Policy[] {
 function read(policy: Policy): Policy {
   checkPolicy(policy);
   const { name, budget, schedule, score: scorer, protect: protection, positions } = policy;
-  const { watch, columns, observe, score } = scorer;
+  const { watch, watchEach, columns, observe, score } = scorer;
   const { count, stretches, mask } = protection;
   // Getters may answer differently the second time: what was read is checked again.
   const copy: Policy = {
@@ -59,6 +59,7 @@ function read(policy: Policy): Policy {
     schedule: (step) => asked(name, "the schedule", () => schedule.call(policy, step)),
     score: Object.freeze({
       ...(watch === undefined ? {} : { watch }),
+      ...(watchEach === undefined ? {} : { watchEach }),
       ...(columns === undefined ? {} : { columns: Object.freeze(Array.from(columns)) }),
       ...(observe === undefined
         ? {}

@@ -38,6 +38,18 @@ export interface LayerView<C extends string = never> {
    * step. See {@link Scorer.watch}.
    */
   readonly mass: Tensor;
+  /**
+   * [query heads, rows, queries]: attention that each row received from each of the newest `watchEach` queries of this
+   * step, oldest first; 0 for rows that a query does not see. See {@link Scorer.watchEach}.
+   */
+  readonly observed: Tensor;
+  /** [1, 1, queries]: how many of the watched queries are newer than each; 0 for the newest. */
+  readonly queryAge: Tensor;
+  /**
+   * Returns [query heads, rows]: the Euclidean norm of W x, where W is the part of the output projection that reads a
+   * query head's output. `x`: [heads, rows, size] or [query heads, rows, size]. Throws a `ShapeError` for other shapes.
+   */
+  through(x: Tensor): Tensor;
   /** [heads, rows] each, by name: the scorer's own numbers. See {@link Scorer.columns}. */
   readonly columns: Readonly<Record<C, Tensor>>;
 }
@@ -67,6 +79,11 @@ export interface Scorer<C extends string = never> {
    * queries.
    */
   readonly watch?: number;
+  /**
+   * How many of the newest queries `view.observed` holds: 0 (default) for none, at most 1024. Counted as `watch` is. It
+   * takes 4 bytes for every query head, row and query while a layer is decided about.
+   */
+  readonly watchEach?: number;
   /** Names of the numbers to keep beside each row: 0 when a row is appended, moved with their row. Default none. */
   readonly columns?: readonly C[];
   /**

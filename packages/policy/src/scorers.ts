@@ -44,6 +44,12 @@ export function blend<A extends string, B extends string>(
   if (!(typeof weight === "number" && weight >= 0 && weight <= 1))
     refuse("blend", "weight", weight, "a number from 0 to 1");
   const [watchA, watchB] = [a.watch ?? 0, b.watch ?? 0];
+  const [eachA, eachB] = [a.watchEach ?? 0, b.watchEach ?? 0];
+  if (eachA > 0 && eachB > 0 && eachA !== eachB) {
+    throw new PolicyError(
+      `blend: the scorers watch each of ${eachA} and ${eachB} queries; where both do, the numbers must be equal`,
+    );
+  }
   if (watchA > 0 && watchB > 0 && watchA !== watchB) {
     throw new PolicyError(
       `blend: the scorers watch ${watchA} and ${watchB} queries; where both watch, the numbers must be equal`,
@@ -55,6 +61,7 @@ export function blend<A extends string, B extends string>(
     ({ ...left.observe(view), ...right.observe(view) }) as Columns<`a.${A}` | `b.${B}`>;
   return {
     watch: Math.max(watchA, watchB),
+    watchEach: Math.max(eachA, eachB),
     columns: [...left.columns, ...right.columns],
     ...(a.observe || b.observe ? { observe } : {}),
     score: (view) =>

@@ -23,5 +23,7 @@ export { type ModelConfig, oneRope, readConfig } from "./families/model-config.j
 export type { Configuration } from "./files/config.js";
 export type { GgufFacts, GgufForm } from "./gguf/names.js";
 
+export { gemma3, llama, mistral, phi3, qwen2, qwen3 };
+
 /** The model families that `loadModel` knows by default. */
 export const families: readonly Family[] = [llama, mistral, qwen2, qwen3, gemma3, phi3];

@@ -1,4 +1,4 @@
-import { type Backend, type RowDType, rowDTypes, type WeightDType, weightDTypes } from "@ziggurat/tensor";
+import { type Backend, type RowDType, rowDTypes, type Slice, type WeightDType, weightDTypes } from "@ziggurat/tensor";
 import { Lock } from "./engine/lock.js";
 import { RopeTables } from "./engine/rope-tables.js";
 import { ConfigError, RequestError, show } from "./error.js";
@@ -33,9 +33,9 @@ export interface OpenOptions {
 
 export interface LoadOptions extends OpenOptions {
   readonly backend: Backend;
-  /** What matrices are stored in on the device. Default: as in the files. `q8_0` is quantised while loading. */
+  /** The dtype of matrices on the device. Default: as in the files. `q8_0` is quantised while loading. */
   readonly weights?: WeightDType;
-  /** What rows of K and V are stored in. Default bf16. */
+  /** The dtype of rows of K and V. Default bf16. */
   readonly rows?: RowDType;
   /** Called with the bytes loaded so far, of all. */
   readonly onProgress?: (done: number, total: number) => void;
@@ -58,7 +58,7 @@ export class Model {
   readonly name: string;
   readonly facts: ModelFacts;
   readonly backend: Backend;
-  /** What rows of K and V are stored in. */
+  /** The dtype of rows of K and V. */
   readonly rowDType: RowDType;
   /** Undefined for a model without one, which runs on token ids. */
   readonly tokenizer: Tokenizer | undefined;
@@ -94,6 +94,9 @@ export class Model {
   forward(rows: number): Promise<Forward> {
     return this.#weights.forward(rows);
   }
+
+  /** Gram matrices of a layer's output projection. For the runtime's use. */
+  readonly outputGram = (layer: number): Promise<Slice> => this.#weights.outputGram(layer);
 
   /** Frees the weights. Generations and sessions of this model must have ended. */
   free(): void {

@@ -1,10 +1,9 @@
 import { checkpoint, type GgufTensor, type Typed, tinyLlama, writeGguf } from "@ziggurat/bench-kit/fixtures";
 import { ConfigError, FormatError, loadModel, memoryFiles, openModel } from "@ziggurat/runtime";
 import { logProbabilities } from "@ziggurat/runtime/evaluate";
-import { type Family, families } from "@ziggurat/runtime/families";
+import { type Family, families, llama } from "@ziggurat/runtime/families";
 import { reference } from "@ziggurat/tensor";
 import { describe, expect, it } from "vitest";
-import { llama } from "../src/families/llama.js";
 import { parseJson } from "../src/files/files.js";
 import { ggufOf, renamedGgufOf } from "./support/convert-checkpoint.js";
 
@@ -50,6 +49,15 @@ describe("a folder that holds something other than a model", () => {
     const opened = openModel(await changed(files));
     await expect(opened).rejects.toThrow(message);
     await expect(opened).rejects.toThrow(ConfigError);
+  });
+
+  it("weights of another format are named", async () => {
+    const { weights } = await openModel(await changed({ "model.safetensors": undefined, "pytorch_model.bin": "" }));
+    await expect(weights()).rejects.toThrow(
+      /has neither model\.safetensors nor .*; "pytorch_model\.bin" is of another format: convert it to safetensors first/,
+    );
+    const none = await openModel(await changed({ "model.safetensors": undefined }));
+    await expect(none.weights()).rejects.toThrow(/has neither model\.safetensors nor model\.safetensors\.index\.json$/);
   });
 
   it.each([

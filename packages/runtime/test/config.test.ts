@@ -70,7 +70,7 @@ describe("config.json", () => {
     }
   });
 
-  it("lets yarn read what its scaling allows", async () => {
+  it("gives yarn the context that its scaling allows", async () => {
     const facts = await open({
       ...llama,
       rope_scaling: { type: "yarn", factor: 4, original_max_position_embeddings: 16384 },
@@ -100,7 +100,7 @@ describe("config.json", () => {
     await expect(open(config, { contextLength: 0 })).rejects.toThrow(/contextLength is 0; it must be a whole number/);
   });
 
-  it("tells sliding layers from global ones", async () => {
+  it("distinguishes sliding layers from global ones", async () => {
     const windows = async (config: object) =>
       (await open({ ...llama, num_hidden_layers: 4, ...config })).cache.layers.map((layer) =>
         layer.kind === "sliding" ? layer.window : undefined,
@@ -281,7 +281,7 @@ describe("config.json", () => {
     expect(opened).toBeGreaterThan(1000);
   });
 
-  it("takes a generation configuration beside it, and says what is missing or broken", async () => {
+  it("reads generation_config.json, and names a file that is missing or broken", async () => {
     const files = memoryFiles({ "config.json": JSON.stringify(llama), "generation_config.json": '{"eos_token_id":5}' });
     expect((await openModel(files)).facts.endTokens).toEqual([5]);
     await expect(openModel(memoryFiles({}))).rejects.toThrow(/memory: has no config\.json and no \.gguf file/);
@@ -294,7 +294,7 @@ describe("config.json", () => {
 });
 
 describe("parseGeneration", () => {
-  it("takes a number or a list, and falls back on config.json", () => {
+  it("takes a number or a list, by default that of config.json", () => {
     expect(parseGeneration({ eos_token_id: [6, 2, 6], bos_token_id: 1 }, { eos_token_id: 3 }, 10)).toEqual({
       stopIds: [6, 2],
       bosId: 1,

@@ -35,7 +35,7 @@ describe("GGUF files of every family", () => {
       [vector("rope_factors_short.weight", [1, 1.3, 1.6]), vector("rope_factors_long.weight", [1.1, 4.05, 7])],
     ],
   ];
-  it.each(cases)("%s as %s: reads as the checkpoint that it was made from", async (name, architecture, more, extra) => {
+  it.each(cases)("%s as %s: gives the log-probabilities of its checkpoint", async (name, architecture, more, extra) => {
     const expected = JSON.parse(readFileSync(`${home}/${name}/expected.json`, "utf8")) as {
       prompt: number[];
       log_probabilities: number[];
@@ -253,7 +253,7 @@ describe("readGguf", () => {
     await expect(open(patched(file, at, 33))).rejects.toThrow(/starts at 33, which is no multiple of 32/);
   });
 
-  it("names a type that it does not read, and a tensor that is not there", async () => {
+  it("names an element type that is not supported", async () => {
     const gguf = await open(writeGguf(metadata, [tensor("w", { shape: [256], type: 10, bytes: new Uint8Array(84) })]));
     expect(() => gguf.tensors.get("w")!.dtype()).toThrow(/tensor "w" is Q2_K; this reader takes F32, F16, Q4_0/);
   });

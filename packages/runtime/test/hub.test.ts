@@ -38,14 +38,14 @@ afterEach(async () => {
 
 describe("hub", () => {
   it("downloads what is opened, once, and needs no network afterwards", async () => {
-    const told: [string, number, number][] = [];
-    const files = open({ onProgress: (...progress) => void told.push(progress) });
+    const progress: [string, number, number][] = [];
+    const files = open({ onProgress: (...args) => void progress.push(args) });
     expect(await files.list!()).toEqual(["config.json", "model.safetensors"]);
     const weights = await (await openModel(files)).weights();
     const norm = await weights.tensor("model.norm.weight").read();
     expect(norm.length).toBeGreaterThan(0);
     const size = server.files.get("model.safetensors")!.length;
-    expect(told.at(-1)).toEqual(["model.safetensors", size, size]);
+    expect(progress.at(-1)).toEqual(["model.safetensors", size, size]);
     expect(await files.open("tokenizer.json")).toBeUndefined();
 
     await server.stop();
@@ -103,7 +103,7 @@ describe("hub", () => {
     [403, /refuses it/],
     [404, /has no such repository or revision/],
     [500, /owner\/tiny: revision "main": /],
-  ])("says what is wrong where the hub answers %d", async (status, message) => {
+  ])("says what is wrong if the hub answers %d", async (status, message) => {
     server.trouble = (_, response) => {
       response.writeHead(status).end("{}");
       return true;
@@ -121,7 +121,7 @@ describe("hub", () => {
     await server.start();
   });
 
-  it("looks anew where what it kept is damaged", async () => {
+  it("looks again if the listing that it kept is damaged", async () => {
     await open().list!();
     const listing = join(kept, "main.json");
     expect(JSON.parse(await readFile(listing, "utf8"))).toMatchObject({ commit });
@@ -129,7 +129,7 @@ describe("hub", () => {
     expect(await open().list!()).toEqual(["config.json", "model.safetensors"]);
   });
 
-  it("reads headers of weights in place, where it is asked for no more", async () => {
+  it("reads headers of weights in place, if asked to", async () => {
     server.files.set("config.json", await bytesOf("config.json", wide));
     server.files.set("model.safetensors", await large());
     const opened = await openModel(open({ inPlace: true }));
@@ -170,7 +170,7 @@ describe("hub", () => {
       expect(await files.open("other.gguf")).toBeUndefined();
     }
     expect(await readdir(join(kept, commit, "Q4"))).toEqual(["m-00002-of-00002.gguf"]);
-    // The root has a list of its own.
+    // The root has another list.
     expect(await hub("owner/tiny", options).list!()).toEqual(["config.json", "model.safetensors"]);
     expect(() => hub("owner/tiny/../m.gguf", options)).toThrow(DownloadError);
   });
@@ -200,7 +200,7 @@ describe("hub", () => {
     );
   });
 
-  it("asks again for what a cut connection left out, in the same download", async () => {
+  it("asks again for what a cut connection left out, within one download", async () => {
     const file = await large();
     server.files.set("model.safetensors", file);
     let times = 0;

@@ -14,7 +14,7 @@ const rowBytes = (width / 32) * 34;
 const names = ["q_proj", "k_proj", "v_proj"].map((name) => `model.layers.0.self_attn.${name}.weight`);
 const rows = [queries, keys, keys];
 
-/** Three tensors of Q8_0, the first of 2.2 MB, and what is read of them when. */
+/** Three tensors of Q8_0, the first of 2.2 MB, and a record of the reads. */
 async function stored(failAt = Number.POSITIVE_INFINITY) {
   const next = random(7);
   const blocks = rows.map((count) => {
@@ -53,7 +53,7 @@ async function stored(failAt = Number.POSITIVE_INFINITY) {
   return { weights, seen, blocks };
 }
 
-/** Rows of each head in the order that rotation by halves wants. */
+/** Rows of each head in the order for rotation by halves. */
 const byHalves = (bytes: Uint8Array) => {
   const turned = new Uint8Array(bytes.length);
   for (let row = 0; row < bytes.length / rowBytes; row++) {
@@ -66,13 +66,13 @@ const byHalves = (bytes: Uint8Array) => {
 
 describe("Loader", () => {
   it.each(["q8_0", "bf16"] as const)(
-    "puts what it reads in parts where the whole would lie, as %s, and holds two parts at a time",
+    "puts each part in its place in the whole, as %s, and holds two parts at a time",
     async (dtype) => {
       const { weights, seen, blocks } = await stored();
       const backend = reference();
       const buffers = new Buffers(backend);
-      const told: number[] = [];
-      const loader = new Loader(backend, (bytes) => told.push(bytes));
+      const progress: number[] = [];
+      const loader = new Loader(backend, (bytes) => progress.push(bytes));
       const plan = planMatrix(weights, names, rows, width, dtype);
       const { slice, out } = loadMatrix(loader, weights, plan, buffers);
       await loader.run();
@@ -84,8 +84,8 @@ describe("Loader", () => {
       const used =
         dtype === "q8_0" ? weightLayout(dtype, out, width).scales + 2 * ((out * width) / 32) : expected.length;
       expect(Buffer.compare(got.subarray(0, used), expected.subarray(0, used))).toBe(0);
-      expect(told.at(-1)).toBe(bytesOf(dtype, [out, width]));
-      expect(told).toEqual([...told].sort((a, b) => a - b));
+      expect(progress.at(-1)).toBe(bytesOf(dtype, [out, width]));
+      expect(progress).toEqual([...progress].sort((a, b) => a - b));
 
       expect(seen.reads).toBeGreaterThan(4);
       expect(seen.most).toBeLessThanOrEqual(2 ** 20);
@@ -94,7 +94,7 @@ describe("Loader", () => {
     },
   );
 
-  it("begins each part at a place that backends can write, whatever the width", async () => {
+  it("begins each part at an aligned place, for any width", async () => {
     // 881 such rows fit a part; a row has 35 scales of two bytes.
     const [count, wide] = [2001, 1120];
     const next = random(9);

@@ -21,7 +21,7 @@ import { reference } from "@ziggurat/tensor";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ggufOf, ggufPartsOf } from "./support/convert-checkpoint.js";
 
-// Whatever people have of a model, as it is given to loadModel.
+// The forms in which people have a model, as they are given to loadModel.
 
 const ids = [5, 3, 8, 1, 9, 2];
 const scoresOf = async (source: ModelSource): Promise<number[]> => {
@@ -84,10 +84,10 @@ describe("a model in safetensors", () => {
     for (const source of sources) expect(await scoresOf(source), String(source)).toEqual(wanted);
   });
 
-  it("tells of downloads", async () => {
-    const told = new Set<string>();
-    await loadModel("owner/tiny", { backend: reference(), onDownload: (name) => void told.add(name) });
-    expect([...told]).toEqual(["config.json", "model.safetensors"]);
+  it("calls onDownload with each file", async () => {
+    const names = new Set<string>();
+    await loadModel("owner/tiny", { backend: reference(), onDownload: (name) => void names.add(name) });
+    expect([...names]).toEqual(["config.json", "model.safetensors"]);
   });
 });
 
@@ -107,7 +107,7 @@ describe("a model in a GGUF file", () => {
     await write({ "m.gguf": gguf, ...parts });
     server.files.clear();
     server.files.set("m.gguf", gguf);
-    // What lies beside a file of the hub is not part of the model.
+    // Other files beside a file of the hub are not part of the model.
     server.files.set("config.json", new TextEncoder().encode("{}"));
     for (const [name, bytes] of Object.entries(parts))
       for (const at of ["", "F32/"]) server.files.set(`${at}${name}`, bytes);
@@ -129,7 +129,7 @@ describe("a model in a GGUF file", () => {
     for (const source of sources) expect(await scoresOf(source), String(source)).toEqual(wanted);
   });
 
-  it("has the name that it gives itself, or its file's", async () => {
+  it("has the name in its metadata, or that of its file", async () => {
     await write({ "m.gguf": gguf, ...parts });
     expect((await openModel(join(path, "m.gguf"))).name).toBe("A tiny Llama");
     expect((await openModel(join(path, Object.keys(parts)[0]!))).name).toBe("llama-tied");
@@ -184,7 +184,7 @@ describe("what is no model", () => {
     ).resolves.toBe(true);
   });
 
-  it("is told apart from a hub that lacks it", async () => {
+  it("is distinguished from a hub that lacks it", async () => {
     await expect(openModel("owner/none")).rejects.toThrow(
       /owner\/none: revision "main": http.* has no such repository or revision/,
     );
@@ -388,7 +388,7 @@ describe("on a page", () => {
 });
 
 describe("on disk", () => {
-  it("a GGUF file shows itself and its parts alone", async () => {
+  it("a GGUF file gives itself and its parts alone", async () => {
     await write({ "m.gguf": gguf, ...parts, "config.json": new TextEncoder().encode("{}") });
     expect(await file(join(path, "m.gguf")).list!()).toEqual(["m.gguf"]);
     expect(await file(join(path, "m.gguf")).open("config.json")).toBeUndefined();
@@ -439,7 +439,7 @@ describe("a signal", () => {
     return { backend, loaded: loadModel(source, { backend, signal, onProgress }) };
   };
 
-  it("ends loading before it begins, and between two chunks of weights, and leaves nothing behind", async () => {
+  it("ends loading before it begins or between two chunks of weights, and leaves nothing allocated", async () => {
     const early = loading(checkpoint().files, AbortSignal.abort(new Error("not now")));
     await expect(early.loaded).rejects.toThrow("not now");
     const controller = new AbortController();
@@ -452,7 +452,7 @@ describe("a signal", () => {
   it.each([
     ["of a hub", () => "owner/tiny"],
     ["by URLs", () => ["config.json", "model.safetensors"].map((name) => `${server.url}/plain/${name}`)],
-  ])("ends a download %s whose server says nothing more", async (_, source) => {
+  ])("ends a download %s whose server stops responding", async (_, source) => {
     const controller = new AbortController();
     server.trouble = (name, response) => {
       if (!name.endsWith(".safetensors")) return false;

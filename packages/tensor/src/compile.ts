@@ -171,10 +171,33 @@ async function prepareNode(
       });
       return () => backend.dispatch(kernel, { x, out });
     }
+    case "ungroup":
+    case "spread": {
+      // Adding 0 copies every block of numbers as often as its heads need it.
+      const [blocks, copies] = what.op === "ungroup" ? [counts.heads, counts.group] : [first.shape[0]!, counts.kvHeads];
+      const block = elements(first.shape) / blocks;
+      const sizes = { d0: blocks, d1: copies, d2: block, a0: blocks, a1: 1, a2: block, b0: 1, b1: 1, b2: 1 };
+      const kernel = await backend.prepare("binary", { ...sizes, kind: "add", literal: true, value: 0 });
+      return () => backend.dispatch(kernel, { a: x, out });
+    }
+    case "heads": {
+      const sizes = { d0, d1: first.shape[0]! / d0, d2: d1, axis: 1, share: 1 };
+      const kernel = await backend.prepare("reduce", { ...sizes, kind: what.kind, ragged: false });
+      return () => backend.dispatch(kernel, { x, out });
+    }
+    case "through": {
+      const gram = node.inputs[1]!;
+      const repeat = d0 / first.shape[0]!;
+      const { group } = counts;
+      const sizes = { heads: d0, group, repeat, share: gram.shape[0]!, capacity: d1, size: gram.shape[2]! };
+      const kernel = await backend.prepare("through", sizes);
+      return () => backend.dispatch(kernel, { x, gram: from[1]!, length, out });
+    }
     case "pool": {
       const kernel = await backend.prepare("pool", {
         heads: d0,
         capacity: d1,
+        size: d2,
         kernel: what.kernel,
         kind: what.kind,
         share: d0 / counts.heads,

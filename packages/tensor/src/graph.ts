@@ -14,6 +14,10 @@ export type NodeOp =
   | { readonly op: "where"; readonly valueA?: number; readonly valueB?: number }
   | { readonly op: "reduce"; readonly kind: Reduction | "norm"; readonly axis: 1 | 2 }
   | { readonly op: "group"; readonly kind: Reduction }
+  | { readonly op: "ungroup" }
+  | { readonly op: "heads"; readonly kind: Reduction }
+  | { readonly op: "spread" }
+  | { readonly op: "through" }
   | { readonly op: "pool"; readonly kind: "avg" | "max"; readonly kernel: number }
   | { readonly op: "hash"; readonly seed: number };
 
@@ -27,7 +31,7 @@ export interface HeadCounts {
   readonly group: number;
 }
 
-/** The names of a tensor's axes, the heads first: [heads, rows] or [heads, rows, size]. */
+/** The names of a tensor's axes, the heads first: [heads, rows], [heads, rows, size] or [heads, rows, queries]. */
 export type Axes = readonly ["heads", ...Axis[]];
 
 const axesOf: Readonly<Record<number, Axes>> = { 2: ["heads", "rows"], 3: ["heads", "rows", "size"] };
@@ -161,6 +165,24 @@ export class Node implements Tensor {
     return group === 1 ? this : this.#node([heads, this.shape[1]!], { op: "group", kind });
   }
 
+  ungroup(): Node {
+    const { heads, group } = this.counts;
+    if (this.shape[0] !== heads)
+      throw new ShapeError(`ungroup: needs [${heads} KV heads, rows, ...], not ${show(this.shape)}`);
+    return group === 1 ? this : this.#node(this.shape.with(0, heads * group), { op: "ungroup" });
+  }
+
+  acrossHeads(kind: Reduction): Node {
+    const { heads, kvHeads, group } = this.counts;
+    if (this.shape.length !== 2 || (this.shape[0] !== heads && this.shape[0] !== heads * group)) {
+      throw new ShapeError(
+        `acrossHeads: needs [${heads} heads, rows] or [${heads * group} query heads, rows], not ${show(this.shape)}`,
+      );
+    }
+    const combined = this.#node(this.shape.with(0, heads / kvHeads), { op: "heads", kind });
+    return combined.#node(this.shape.with(0, heads), { op: "spread" });
+  }
+
   avgPool(kernel: number): Node {
     return this.#pool("avg", kernel);
   }
@@ -222,7 +244,6 @@ export class Node implements Tensor {
   }
 
   #pool(kind: "avg" | "max", kernel: number): Node {
-    if (this.shape.length !== 2) throw new ShapeError(`${kind}Pool: needs [heads, rows], not ${show(this.shape)}`);
     if (!Number.isSafeInteger(kernel) || kernel < 1 || kernel % 2 === 0) {
       throw new ShapeError(`${kind}Pool: kernel is ${kernel}; it must be an odd whole number of at least 1`);
     }
@@ -236,11 +257,28 @@ export function asNode(tensor: Tensor): Node {
   throw new ShapeError(`expected a tensor made from the policy's view, got ${typeof tensor}`);
 }
 
-/** A tensor [heads, rows] or [heads, rows, size] whose numbers are bound when its expression is compiled. */
-export function input(name: string, shape: readonly number[], counts: HeadCounts): Node {
-  const axes = axesOf[shape.length];
+/**
+ * A tensor [heads, rows] or [heads, rows, size] whose numbers are bound when its expression is compiled. `axes` names
+ * other axes.
+ */
+export function input(name: string, shape: readonly number[], counts: HeadCounts, axes = axesOf[shape.length]): Node {
   if (!axes) throw new ShapeError(`input "${name}": ${show(shape)} is neither [heads, rows] nor [heads, rows, size]`);
   return new Node(shape, axes, { op: "input", name }, [], counts);
+}
+
+/**
+ * [query heads, rows]: sqrt(x . G x) for every row of x, [KV heads, rows, size] or [query heads, rows, size]. `gram`: an
+ * input of shape [query heads of one sequence, size, size]. Throws a {@link ShapeError} if x does not fit.
+ */
+export function through(x: Node, gram: Node): Node {
+  const { heads, group } = x.counts;
+  const [first, rows, size] = x.shape;
+  if (x.shape.length !== 3 || (first !== heads && first !== heads * group) || size !== gram.shape[2]) {
+    throw new ShapeError(
+      `through: needs [${heads} KV heads or ${heads * group} query heads, rows, ${gram.shape[2]}], not ${show(x.shape)}`,
+    );
+  }
+  return new Node([heads * group, rows!], ["heads", "rows"], { op: "through" }, [x, gram], x.counts);
 }
 
 /** All nodes that `outputs` depend on, inputs before users. */

@@ -1,5 +1,5 @@
 import { randomUniform, reference, ShapeError } from "@ziggurat/tensor";
-import { compile, type Node } from "@ziggurat/tensor/expression";
+import { compile, input, type Node, through } from "@ziggurat/tensor/expression";
 import { describe, expect, it } from "vitest";
 import { evaluate, inputs } from "./evaluate.js";
 
@@ -21,6 +21,52 @@ describe("expressions, compiled", () => {
     // Means of the group: 6 0 3 6 and 3 3 3; past the ends are zeros, which count.
     expect(numbers[0]!.slice(0, 4)).toEqual([2, 3, 3, inf]);
     expect(numbers[0]!.slice(5, 8)).toEqual([2, 3, inf]);
+  });
+
+  it("attention per query: reduced over queries, pooled along rows", async () => {
+    const data = [1, 2, 3, 4, 5, 6, 9, 9, 0, 1, 2, 3, 9, 9, 9, 9, 7, 8, 1, 2, 3, 4, 9, 9, 5, 5, 6, 6, 9, 9, 9, 9];
+    const slices = { observed: { shape: [4, 4, 2], data } };
+    const observed = input("observed", [4, 4, 2], counts, ["heads", "rows", "queries"]);
+    const { numbers } = await evaluate(
+      [observed.max("queries").group("max"), observed.maxPool(3), observed.avgPool(3).sum("rows")],
+      slices,
+      [3, 2],
+    );
+    expect(numbers[0]!.slice(0, 3)).toEqual([2, 4, 9]);
+    expect(numbers[0]!.slice(4, 6)).toEqual([8, 6]);
+    expect(numbers[1]!.slice(0, 8)).toEqual([3, 4, 5, 6, 5, 6, 0, 0]);
+    // Each number counts in the averages of its neighbours that are there: thrice, or twice at an end.
+    expect(round(numbers[2]!.slice(0, 2))).toEqual(round([(2 * 1 + 3 * 3 + 2 * 5) / 3, (2 * 2 + 3 * 4 + 2 * 6) / 3]));
+    expect(round(numbers[2]!.slice(4, 6))).toEqual(round([(2 * 7 + 2 * 1) / 3, (2 * 8 + 2 * 2) / 3]));
+  });
+
+  it("across the heads of two sequences, and from KV heads to query heads", async () => {
+    const own = { heads: 4, kvHeads: 2, group: 2 };
+    const values = {
+      x: { shape: [4, 2], data: [1, 2, 3, 4, 5, 6, 7, 8] },
+      mass: { shape: [8, 1], data: [1, 2, 3, 4, 5, 6, 7, 8] },
+    };
+    const { x, mass } = inputs(values, own);
+    const { numbers } = await evaluate(
+      [x.acrossHeads("mean"), mass.acrossHeads("max"), x.ungroup()],
+      values,
+      [2, 2, 2, 2],
+    );
+    expect(numbers).toEqual([
+      [2, 3, 2, 3, 6, 7, 6, 7],
+      [4, 4, 8, 8],
+      [1, 2, 1, 2, 3, 4, 3, 4, 5, 6, 5, 6, 7, 8, 7, 8],
+    ]);
+  });
+
+  it("norms through a matrix of each query head", async () => {
+    const gram = { shape: [4, 2, 2], data: [1, 0, 0, 1, 4, 0, 0, 0, 0, 0, 0, 9, 1, 1, 1, 1] };
+    const values = { x: { shape: [2, 2, 2], data: [3, 4, 1, -1, 2, 1, 99, 99] }, gram };
+    const { x } = inputs(values, counts);
+    const matrices = input("gram", [4, 2, 2], counts);
+    const { numbers } = await evaluate([through(x!, matrices), through(x!.ungroup(), matrices)], values, [2, 1]);
+    expect(round(numbers[0]!)).toEqual(round([5, Math.SQRT2, 6, 2, 3, 0, 3, 0]));
+    expect(numbers[1]).toEqual(numbers[0]);
   });
 
   it("H2O: the sum of what was and the sum of the group", async () => {

@@ -64,7 +64,7 @@ function impossible(backend: Backend): Promise<unknown>[] {
     backend.prepare("where", { ...where, ...literals, m1: 2 }),
     backend.prepare("reduce", { ...reduce, axis: 3 }),
     backend.prepare("reduce", { ...reduce, axis: 2, ragged: true }),
-    backend.prepare("pool", { heads: 1, capacity: 4, kernel: 2, share: 1, kind: "avg" }),
+    backend.prepare("pool", { heads: 1, capacity: 4, size: 1, kernel: 2, share: 1, kind: "avg" }),
   ];
 }
 

@@ -17,6 +17,8 @@ export interface ScorerRows {
   readonly newest?: number;
   /** [query head][row] */
   readonly mass?: readonly (readonly number[])[];
+  /** [query head][row][query], oldest query first. */
+  readonly observed?: readonly (readonly (readonly number[])[])[];
   /** By name, [KV head][row] each. */
   readonly columns?: Readonly<Record<string, readonly (readonly number[])[]>>;
   /** [KV head][row x headSize] */
@@ -40,18 +42,25 @@ export async function evaluateScorer<C extends string = never>(
   const lengths = positions.map((head) => head.length);
   // Rows beyond a head's length must not matter: they hold large numbers.
   const rows = Math.max(...lengths) + 2;
-  const facts = { layer, layerCount: layer + 1, kvHeads, queryHeads, headSize, sequences: 1, rows };
-  const padded = (heads: readonly (readonly number[])[], width = 1) =>
-    heads.flatMap((head) => [...head, ...Array.from({ length: rows * width - head.length }, (_, at) => 1e6 + at)]);
   const zeros = (heads: number, width = 1) =>
     Array.from({ length: heads }, (_, head) =>
       new Array<number>(lengths[Math.floor((head * kvHeads) / heads)]! * width).fill(0),
     );
+  const { observed = zeros(queryHeads).map((head) => head.map((x) => [x])) } = given;
+  const queries = observed[0]?.[0]?.length ?? 1;
+  const facts = { layer, layerCount: layer + 1, kvHeads, queryHeads, headSize, sequences: 1, rows, queries };
+  const padded = (heads: readonly (readonly number[])[], width = 1) =>
+    heads.flatMap((head) => [...head, ...Array.from({ length: rows * width - head.length }, (_, at) => 1e6 + at)]);
   const { newest = Math.max(...positions.flat()), columns = {} } = given;
   const numbers: Record<string, readonly number[]> = {
     positions: padded(positions),
     newest: positions.map(() => newest),
     mass: padded(given.mass ?? zeros(queryHeads)),
+    observed: padded(
+      observed.map((head) => head.flat()),
+      queries,
+    ),
+    queryAge: Array.from({ length: queries }, (_, query) => queries - 1 - query),
     keys: padded(given.keys ?? zeros(kvHeads, headSize), headSize),
     values: padded(given.values ?? zeros(kvHeads, headSize), headSize),
     ...Object.fromEntries(Object.entries(columns).map(([name, column]) => [columnInput(name), padded(column)])),

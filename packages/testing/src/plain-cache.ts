@@ -226,7 +226,16 @@ async function decide(run: PolicyRun, layer: number, { held, rows, mass, columns
     mass: padded(mass),
     ...Object.fromEntries(names.map((name, index) => [columnInput(name), padded(columns[index]!)])),
   };
-  const facts = { layer, layerCount: layers.length, kvHeads, queryHeads, headSize, sequences: 1, rows: capacity };
+  const facts = {
+    layer,
+    layerCount: layers.length,
+    kvHeads,
+    queryHeads,
+    headSize,
+    sequences: 1,
+    rows: capacity,
+    queries: 1,
+  };
   const view = viewOf(facts, names);
   const observed = policy.score.observe?.(view) ?? view.columns;
   const after = { ...view, columns: observed };

@@ -3,6 +3,7 @@ import {
   CacheError,
   type CacheShape,
   DecodeStep,
+  type DecodeStepOptions,
   type OwnedRopeTable,
   Prefill,
   planTurn,
@@ -49,6 +50,11 @@ export interface RunPolicyOptions {
    * Rotates q and k here, by position in the text or by slot as the policy says. Policies with slot positions need it.
    */
   readonly ropeTheta?: number;
+  /**
+   * The output projection, per layer, row-major [queryHeads, headSize, hidden]: what a query head's output is multiplied
+   * with. Policies that use `through` need it.
+   */
+  readonly output?: readonly Float32Array[];
   /** What the cache stores rows in. Default f32. */
   readonly dtype?: RowDType;
   /** Tokens of a message that are attended at once. Default 64. */
@@ -124,6 +130,14 @@ export async function runPolicy(options: RunPolicyOptions): Promise<RunPolicyRes
   };
   const buffers = new Buffers(backend);
   let table: OwnedRopeTable | undefined;
+  const rope = () => table;
+  const gram = async (layer: number): Promise<Slice> => {
+    const output = options.output?.[layer];
+    if (!output) throw new CacheError(`${policy.name}: \`through\` needs the output projection of layer ${layer}`);
+    const slice = buffers.allocate(4 * queryHeads * headSize * headSize, "workspace");
+    backend.write(slice, gramOf(output, queryHeads, headSize));
+    return slice;
+  };
   const newCache = () => new Cache({ backend, shape, dtype, policies: [policy] });
   let cache = newCache();
   try {
@@ -134,7 +148,7 @@ export async function runPolicy(options: RunPolicyOptions): Promise<RunPolicyRes
     const workspace = {
       qkv: buffers.allocate(4 * most * (queryHeads + 2 * kvHeads) * headSize, "workspace"),
       out: buffers.allocate(4 * most * queryHeads * headSize, "workspace"),
-      rope: () => table,
+      model: { rope, gram },
     };
     const results: PolicyTurnResult[] = [];
     for (const [index, turn] of all.entries()) {
@@ -162,7 +176,7 @@ export async function runPolicy(options: RunPolicyOptions): Promise<RunPolicyRes
 interface Workspace {
   readonly qkv: Slice;
   readonly out: Slice;
-  readonly rope: () => OwnedRopeTable | undefined;
+  readonly model: Pick<DecodeStepOptions, "rope" | "gram">;
 }
 
 async function runTurn(
@@ -182,12 +196,12 @@ async function readMessage(
   options: RunPolicyOptions,
   cache: Cache,
   layers: readonly RawLayer[],
-  { qkv, out, rope }: Workspace,
+  { qkv, out, model }: Workspace,
 ): Promise<PolicyOutcome> {
   const { backend, queryHeads, kvHeads, headSize, tile = 64 } = options;
   const tokens = tokensOf(layers[0], options);
   const width = (queryHeads + 2 * kvHeads) * headSize;
-  const prefill = await Prefill.prepare([{ cache, sequence: 0 }], tokens, tile, rope);
+  const prefill = await Prefill.prepare([{ cache, sequence: 0 }], tokens, tile, model);
   try {
     const outputs: Float32Array[] = [];
     for (const [layer, raw] of layers.entries()) {
@@ -212,7 +226,7 @@ async function decode(
   options: RunPolicyOptions,
   cache: Cache,
   steps: readonly (readonly RawLayer[])[],
-  { qkv, out, rope }: Workspace,
+  { qkv, out, model }: Workspace,
 ): Promise<PolicyOutcome[]> {
   const { backend, queryHeads, headSize, replay = false } = options;
   const prepared = new Map<string, Runnable>();
@@ -225,7 +239,7 @@ async function decode(
       const key = replay ? JSON.stringify(pattern) : `step ${index}`;
       const step =
         prepared.get(key) ??
-        runnable(await DecodeStep.prepare(cache, { pattern, qkv, out, rope }), backend, raws.length, replay);
+        runnable(await DecodeStep.prepare(cache, { pattern, qkv, out, ...model }), backend, raws.length, replay);
       prepared.set(key, step);
       cache.setKeep(keeps);
       const outputs: Float32Array[] = [];
@@ -266,6 +280,22 @@ function runnable(step: DecodeStep, backend: Backend, layers: number, replay: bo
 
 async function readFloats(backend: Backend, slice: Slice, count: number): Promise<Float32Array> {
   return new Float32Array((await backend.read(slice, 4 * count)).buffer);
+}
+
+/** The Gram matrix of each query head's part of an output projection, [queryHeads, headSize, headSize]. */
+export function gramOf(output: Float32Array, queryHeads: number, headSize: number): Float32Array {
+  const hidden = output.length / (queryHeads * headSize);
+  const grams = new Float32Array(queryHeads * headSize * headSize);
+  for (let head = 0; head < queryHeads; head++) {
+    const row = (d: number) => output.subarray((head * headSize + d) * hidden, (head * headSize + d + 1) * hidden);
+    for (let a = 0; a < headSize; a++) {
+      for (let b = 0; b < headSize; b++) {
+        const [x, y] = [row(a), row(b)];
+        grams[(head * headSize + a) * headSize + b] = x.reduce((sum, value, i) => sum + value * y[i]!, 0);
+      }
+    }
+  }
+  return grams;
 }
 
 /** Heads-first q, k, v as token-first qkv rows. */

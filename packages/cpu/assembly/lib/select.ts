@@ -1,5 +1,14 @@
 // Radix selection and sorting of u32 keys.
 
+/** A key in the order of scores. NaN has the least key; zeros of both signs have the same. */
+// @ts-ignore: decorator
+@inline
+export function keyOf(score: f32): u32 {
+  if (score != score) return 0;
+  const bits = reinterpret<u32>(score + 0);
+  return bits ^ (<u32>(<i32>bits >> 31) | 0x80000000);
+}
+
 /** How many keys are greater than the result of `kthGreatest`. */
 export let greater: i32 = 0;
 

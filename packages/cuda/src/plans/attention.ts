@@ -257,4 +257,24 @@ const watch: Plan<"watch"> = (spec, { aligned }) => {
   };
 };
 
-export const attentions = { append, attention, decodeAttention, watch };
+const observe: Plan<"observe"> = (spec) => {
+  const { sequences, tokens, queryHeads, kvHeads, headSize, arenaRows, capacity, queries } = spec;
+  const { kv, from, first, rotary, tableRows, scale, softcap } = spec;
+  checkHeadSize("observe", headSize);
+  const operands = ["qkv", "keys", "cells", "table", "lse", "offset", "length", "ended", "observed"];
+  return {
+    launches: [
+      {
+        ...{ file: "observe", kernel: `observe_${kv}`, grid: [over(capacity, 64), sequences * queryHeads] },
+        ...{ threads: 64, shared: 4 * (64 * (headSize + 1) + 16 * headSize) },
+        args: [
+          ...operands.map((name) => at(name)),
+          ...int(tokens, queryHeads, kvHeads, headSize, arenaRows, capacity, queries, from, first, rotary, tableRows),
+          ...float(scale, softcap),
+        ],
+      },
+    ],
+  };
+};
+
+export const attentions = { append, attention, decodeAttention, watch, observe };

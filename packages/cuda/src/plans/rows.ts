@@ -30,6 +30,18 @@ const topk: Plan<"topk"> = ({ heads, capacity, most }) => {
   };
 };
 
+const apportion: Plan<"apportion"> = ({ sequences, kvHeads, capacity }) => {
+  const operands = ["scores", "positions", "offset", "length", "limits", "keep"];
+  return {
+    launches: [
+      {
+        ...{ file: "apportion", kernel: "apportion", grid: [sequences], threads: 1024 },
+        args: [...operands.map((name) => at(name)), ...int(kvHeads, capacity)],
+      },
+    ],
+  };
+};
+
 const order: Plan<"order"> = ({ heads, capacity }) => ({
   launches: [
     {
@@ -71,4 +83,4 @@ const evict: Plan<"evict"> = ({ sequences, kvHeads, most, headSize, arenaRows, p
   };
 };
 
-export const rows = { advance, topk, order, gather, evict };
+export const rows = { advance, topk, apportion, order, gather, evict };

@@ -165,7 +165,13 @@ export class Batch {
     const { qkv, out } = this.#forward;
     // Make room first, so that there are never more recorded steps than that.
     if (this.#recorded.size >= mostPrograms) this.#forget(this.#recorded.keys().next().value!);
-    const step = await DecodeStep.prepare(this.#cache, { pattern, qkv, out, rope: this.#rope });
+    const step = await DecodeStep.prepare(this.#cache, {
+      pattern,
+      qkv,
+      out,
+      rope: this.#rope,
+      gram: this.#model.outputGram,
+    });
     try {
       const program = this.#backend.record(() => {
         this.#forward.embed(this.tokens, this.#x);

@@ -63,7 +63,8 @@ async function read(
   const tokens = ids.length;
   const width = facts.hiddenSize;
   const started = performance.now();
-  const prefill = await Prefill.prepare(targets, tokens, Math.min(backend.info.prefillTokens, tokens), rope);
+  const tile = Math.min(backend.info.prefillTokens, tokens);
+  const prefill = await Prefill.prepare(targets, tokens, tile, { rope, gram: model.outputGram });
   const buffers = new Buffers(backend);
   const { cache } = targets[0];
   let peakBytes = prefill.bytes + cache.bytes;

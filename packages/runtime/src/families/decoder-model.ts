@@ -2,6 +2,7 @@ import type { Decoder } from "./decoder.js";
 import { decoderForward } from "./decoder-forward.js";
 import { decoderBytes, loadDecoder } from "./decoder-weights.js";
 import type { OpenedModel } from "./family.js";
+import { OutputGrams } from "./output-grams.js";
 
 /** The model that a decoder describes, ready for its weights. */
 export function decoderModel(decoder: Decoder): OpenedModel {
@@ -28,7 +29,17 @@ export function decoderModel(decoder: Decoder): OpenedModel {
     weightBytes: (source, dtype) => decoderBytes(decoder, source, dtype),
     async load(source, options) {
       const { weights, bytes, free } = await loadDecoder(decoder, source, options);
-      return { bytes, forward: (rows) => decoderForward(decoder, weights, options.backend, rows), free };
+      const outputs = weights.layers.map(({ output }) => output.matrix);
+      const grams = new OutputGrams(options.backend, decoder, outputs);
+      return {
+        bytes,
+        forward: (rows) => decoderForward(decoder, weights, options.backend, rows),
+        outputGram: (layer) => grams.of(layer),
+        free() {
+          grams.free();
+          free();
+        },
+      };
     },
   };
 }

@@ -5,7 +5,7 @@ import type { WeightSource } from "../weights/source.js";
 import type { Decoder, DecoderLayer, Projection } from "./decoder.js";
 import type { LoadWeightsOptions } from "./family.js";
 
-// A decoder's weights: how many bytes they take, how they are read, and where they are on the device.
+// A decoder's weights: their bytes, their loading, and their places on the device.
 
 export interface LoadedProjection {
   readonly matrix: Matrix;
@@ -103,7 +103,7 @@ export async function loadDecoder(
   }
 }
 
-/** Places for all weights, which the loader fills when it runs. */
+/** Allocates all weights. The loader fills them when it runs. */
 function planWeights(
   decoder: Decoder,
   source: WeightSource,

@@ -4,10 +4,10 @@ import type { Configuration } from "../files/config.js";
 import type { GgufForm } from "../gguf/names.js";
 import type { WeightSource } from "../weights/source.js";
 
-// What a model family gives the runtime. The runtime knows layers, rows and attention; a family knows names of weights
-// and what happens between two attentions.
+// The interface between model families and the runtime. The runtime knows layers, rows and attention. A family knows the
+// names of weights and the computation between two attentions.
 
-/** Facts of one model that the runtime needs, whatever its family. */
+/** Facts of a model that the runtime needs. */
 export interface ModelFacts {
   /** As the configuration names it, for reports. */
   readonly architecture: string;
@@ -26,29 +26,24 @@ export interface ModelFacts {
 export interface Rope {
   /** float32 [rotary / 2]: angle j of position p is p x frequencies[j]. */
   readonly frequencies: Float32Array;
-  /** What cosines and sines are multiplied with. */
+  /** The factor of cosines and sines. */
   readonly factor: number;
-  /** Tokens that the scaling lets the model read, where that is more than the configuration says. */
+  /** Tokens that the scaling lets the model read, if they are more than the configuration says. */
   readonly contextLength?: number;
 }
 
-/**
- * One pass over rows of hidden states, made ready for a number of rows; its methods only enqueue, so they may be
- * recorded.
- */
+/** A pass over a number of rows of hidden states. Its methods only enqueue work, so they may be recorded. */
 export interface Forward {
   /** x [rows, hidden] from ids i32 [rows]. */
   embed(ids: Slice, x: Slice): void;
-  /**
-   * One layer, x in place. `attend` is called once, between the projections: it reads and rotates qkv and fills out.
-   */
+  /** Computes one layer, x in place. Calls `attend` once, between the projections: it rotates qkv and fills `out`. */
   layer(layer: number, x: Slice, attend: (qkv: Slice, out: Slice) => void): void;
   /** logits f32 [rows, vocabulary] from x. */
   head(x: Slice, logits: Slice): void;
-  /** Where `attend` is given qkv and out. */
+  /** The slices that `attend` is called with. */
   readonly qkv: Slice;
   readonly out: Slice;
-  /** Gives the workspace back. */
+  /** Frees the workspace. */
   free(): void;
 }
 
@@ -56,8 +51,13 @@ export interface Forward {
 export interface LoadedWeights {
   /** Bytes of all weights. */
   readonly bytes: number;
-  /** Makes a pass over `rows` rows ready, with a workspace of its own. */
+  /** Prepares a pass over `rows` rows, with a separate workspace. */
   forward(rows: number): Promise<Forward>;
+  /**
+   * Gram matrices of a layer's output projection, f32 [queryHeads, headSize, headSize]: W^T W, where W is the part that
+   * reads a query head's output. Called only for policies that use `through`.
+   */
+  outputGram(layer: number): Promise<Slice>;
   free(): void;
 }
 

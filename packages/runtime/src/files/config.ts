@@ -1,6 +1,6 @@
 import { type Fields, fieldsOf } from "./fields.js";
 
-/** What a model's files say about it: parsed JSON that is yet unchecked, and the names of the files for errors. */
+/** A model's configuration as parsed, unchecked JSON, with the names of its files for errors. */
 export interface Configuration {
   readonly json: unknown;
   readonly file: string;
@@ -8,8 +8,8 @@ export interface Configuration {
   readonly generationFile: string;
 }
 
-// Facts that every model's `config.json` and `generation_config.json` have, under names of our own. The files are
-// hostile until checked: every number is bounded.
+// Facts that every model's `config.json` and `generation_config.json` have. The files are hostile until checked: every
+// number is bounded.
 
 /** Sizes are counts of numbers; heads are per layer. */
 export interface Sizes {
@@ -26,8 +26,8 @@ export interface Sizes {
 }
 
 /**
- * Throws a `ConfigError`, which names the field, its value and what would be right. `headSize`: what a family takes
- * where `head_dim` is absent.
+ * Reads and checks the sizes. `headSize` stands for an absent `head_dim`. Throws a `ConfigError` that names the field,
+ * its value and what would be right.
  */
 export function readSizes(
   { has, fail, whole, number }: Fields,
@@ -55,11 +55,11 @@ export function readSizes(
   };
 }
 
-/** What `generation_config.json` says, and `config.json` where that is silent. */
+/** Facts of `generation_config.json`, or of `config.json` for fields that are absent there. */
 export interface GenerationConfig {
-  /** Tokens that end an answer; none where the files name none. */
+  /** Tokens that end an answer. */
   readonly stopIds: readonly number[];
-  /** The token that begins a text, where there is one. */
+  /** The token that begins a text, if the files name one. */
   readonly bosId: number | undefined;
 }
 

@@ -5,26 +5,24 @@ export interface FileSource {
   /** Bytes. */
   readonly size: number;
   /**
-   * Exactly `length` bytes from byte `offset` on, in memory that the caller may keep and change. Rejects where the file
-   * has fewer. A source may put them at the start of `into` where that is large enough, which spares a caller who reads
-   * many parts the memory for each.
+   * Reads exactly `length` bytes from byte `offset` on, into memory that the caller may keep and change. Rejects if the
+   * file has fewer. A source may use the start of `into` if that is large enough, so that a caller can read many parts
+   * into the same memory.
    */
   read(offset: number, length: number, into?: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>>;
 }
 
-/**
- * The files of a model, by name: a folder, a record of blobs, what a package ships. Whatever fits this shape will do.
- */
+/** The files of a model, by name: a folder, a record of blobs, or any other object of this shape. */
 export interface ModelFiles {
   /** For reports and errors. */
   readonly name: string;
-  /** Undefined where there is no such file. */
+  /** Opens a file; undefined if there is none of this name. */
   open(file: string): Promise<FileSource | undefined>;
-  /** Names of all files, where they can be listed: a GGUF file, which may have any name, is found by it. */
+  /** Lists the names of all files, if the source can. A GGUF file, which may have any name, is found by it. */
   list?(): Promise<readonly string[]>;
 }
 
-/** Files that are in memory. A string is stored as UTF-8. */
+/** Files in memory. A string is stored as UTF-8. */
 export function memoryFiles(files: Readonly<Record<string, Uint8Array | string>>, name = "memory"): ModelFiles {
   const byName = new Map(Object.entries(files));
   return {
@@ -65,7 +63,7 @@ export function blobs(files: Readonly<Record<string, Blob>>, name = "blobs"): Mo
   };
 }
 
-/** Throws {@link FormatError} where `length` bytes from `offset` on are not all within `size`. */
+/** Throws a {@link FormatError} unless `length` bytes from `offset` on are within `size`. */
 export function checkRange(file: string, size: number, offset: number, length: number): void {
   if (
     !Number.isSafeInteger(offset) ||

@@ -97,8 +97,8 @@ function one({ metadata, file }: Gguf, key: string): unknown {
 }
 
 /**
- * Scaling of rotary frequencies. Factors that are stored one by one (Llama 3.1's too) are what transformers calls
- * longrope.
+ * Scaling of rotary frequencies, as transformers' `rope_scaling`. Factors that are stored for each frequency, as for
+ * Llama 3.1, become longrope.
  */
 async function ropeScaling(gguf: Gguf, architecture: string): Promise<Record<string, unknown> | null> {
   const { metadata } = gguf;
@@ -120,7 +120,7 @@ async function ropeScaling(gguf: Gguf, architecture: string): Promise<Record<str
   };
 }
 
-/** The most numbers of a vector that belongs to the configuration. */
+/** The most numbers of a vector of the configuration. */
 const longest = 4096;
 
 async function vector(gguf: Gguf, name: string): Promise<number[] | undefined> {

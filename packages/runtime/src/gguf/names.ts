@@ -3,7 +3,7 @@ import type { MetadataValue } from "./header.js";
 // Names and conventions of GGUF's tensors, as llama.cpp's conversion script (convert_hf_to_gguf.py, gguf-py's
 // constants.py) writes them, in terms of transformers'.
 
-/** What a family reads of a GGUF file's metadata to fill in its configuration. All of it is unchecked. */
+/** Facts of a GGUF file, unchecked, from which a family completes its configuration. */
 export interface GgufFacts {
   /** The metadata under the architecture's name: `get("context_length")` is that of `llama.context_length`. */
   get(key: string): MetadataValue | undefined;
@@ -13,7 +13,7 @@ export interface GgufFacts {
   readonly headSize: number;
 }
 
-/** How GGUF files hold the models of a family: what differs from transformers' Llama. */
+/** How GGUF files store the models of a family, as differences from Llama. */
 export interface GgufForm {
   /** `general.architecture`. */
   readonly architecture: string;
@@ -24,8 +24,8 @@ export interface GgufForm {
   /** Names of a layer's tensors by transformers' names, in addition to Llama's and in their place. */
   readonly tensors?: Readonly<Record<string, string>>;
   /**
-   * Rows of query and key matrices lie in pairs that rotate together, (0, half), (1, half + 1) and so on, instead of
-   * first and second halves.
+   * Rows of query and key matrices are stored in pairs that rotate together, (0, half), (1, half + 1) and so on, instead
+   * of first and second halves.
    */
   readonly interleaved?: boolean;
   /** Norms are stored with this added. */

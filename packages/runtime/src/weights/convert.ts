@@ -1,5 +1,6 @@
 import { elementBytes, isQuantised, type WeightDType } from "@ziggurat/tensor";
 import { FormatError } from "../error.js";
+import { knownOptions, type OptionNames } from "../options.js";
 import { brainBits, halfBits, toFloat32 } from "./float.js";
 import { quantise } from "./quantise.js";
 import { repackOf } from "./repack.js";
@@ -12,13 +13,21 @@ const chunk = 1 << 16;
 export const computes = (from: StoredDType, to: WeightDType): boolean =>
   from !== to && !(isQuantised(to) && repackOf(from, to) !== undefined);
 
+export interface ConvertOptions {
+  /** Overwritten with the result if it is large enough and aligned. */
+  readonly into?: Uint8Array<ArrayBuffer>;
+  /** The row of the first number, for errors. Default 0. */
+  readonly row?: number;
+}
+
+const convertOptions: OptionNames<ConvertOptions> = { into: true, row: true };
+
 /**
  * Converts a stored tensor's bytes to the dtype and layout that a backend takes. `shape` is [..., width]; quantised
  * dtypes see [out, width], with `out` the product of the other axes. Returns `bytes` itself if nothing has to change.
- * Stored blocks keep their quants if `to` can hold them, and are quantised anew otherwise. `into` is overwritten with
- * the result if it is large enough. `row` is that of the first number, for errors. Throws a {@link FormatError} if the
- * byte count does not fit the shape, if a number must be quantised and is not finite, or if `width` does not suit the
- * blocks. It runs to its end: convert large tensors by rows.
+ * Stored blocks keep their quants if `to` can hold them, and are quantised anew otherwise. Throws a {@link FormatError}
+ * if the byte count does not fit the shape, if a number must be quantised and is not finite, or if `width` does not suit
+ * the blocks. It runs to its end: convert large tensors by rows.
  */
 export function convert(
   bytes: Uint8Array,
@@ -26,8 +35,10 @@ export function convert(
   to: WeightDType,
   shape: readonly number[],
   name = "tensor",
-  { into, row = 0 }: { readonly into?: Uint8Array<ArrayBuffer>; readonly row?: number } = {},
+  options: ConvertOptions = {},
 ): Uint8Array {
+  knownOptions("convert", options, convertOptions);
+  const { into, row = 0 } = options;
   const count = shape.reduce((a, b) => a * b, 1);
   const width = shape.at(-1) ?? 1;
   if (isBlocked(from) && width % blocks[from].weights !== 0) {

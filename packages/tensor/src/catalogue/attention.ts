@@ -121,6 +121,31 @@ export const attention = {
     tolerance: { f32: 1e-4, f16: 4e-3, bf16: 1.6e-2 },
   }),
 
+  observe: op({
+    meaning: lines(
+      "observed[query head, j, first + i - from] = exp(logits(i, j) - lse[query head, i]) for queries i >= from.",
+      "It is 0 for rows j < length[h] + tokens that query i does not see (see `attention`, without window).",
+      "With `slot`, keys are rotated to their rank when they are read.",
+      "A sequence that has ended is left as it is.",
+    ),
+    dims: ["sequences", "tokens", "queryHeads", "kvHeads", "headSize", "arenaRows", "capacity", "queries"],
+    options: ["from", "first", "planes", "rotary", "tableRows"],
+    dtypes: { kv: rowDTypes },
+    attributes: { scale: "number", softcap: "number", slot: "boolean" },
+    operands: {
+      qkv: read("f32", qkv),
+      keys: read("kv", arena),
+      cells: read("i32", cells, "slot"),
+      table: read("f32", table, "slot"),
+      lse: read("f32", (d) => [d.sequences! * d.queryHeads!, d.tokens!]),
+      offset: read("i32", sequenceHeads),
+      length: read("i32", sequenceHeads),
+      ended: read("i32", sequences),
+      observed: update("f32", (d) => [d.sequences! * d.queryHeads!, d.capacity!, d.queries!]),
+    },
+    tolerance: { f32: 1e-4, f16: 4e-3, bf16: 1.6e-2 },
+  }),
+
   advance: op({
     meaning: "counter[r, s, i] += by for every sequence s that has not ended.",
     dims: ["repeat", "sequences", "width", "by"],

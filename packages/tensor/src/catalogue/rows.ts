@@ -40,6 +40,28 @@ export const rows = {
     tolerance: { i32: 0 },
   }),
 
+  apportion: op({
+    meaning: lines(
+      "keep[h] = how many rows of head h are among the best limits[s, 0] rows of all heads of its sequence s.",
+      "First every head gets its best min(limits[s, 1], length[h]) rows.",
+      "Then the best of the other rows are taken, while their head has fewer than limits[s, 2], until limits[s, 0] are.",
+      "A row is better if its score is greater, NaN being below everything.",
+      "Ties go to the lower position (`positions` is plane 0 of the arena), then to the lower head.",
+    ),
+    dims: ["sequences", "kvHeads", "capacity", "arenaRows"],
+    dtypes: {},
+    attributes: {},
+    operands: {
+      scores: read("f32", (d) => [d.sequences! * d.kvHeads!, d.capacity!]),
+      positions: read("i32", (d) => [d.arenaRows!]),
+      offset: read("i32", sequenceHeads),
+      length: read("i32", sequenceHeads),
+      limits: read("i32", (d) => [d.sequences!, 3]),
+      keep: write("i32", sequenceHeads),
+    },
+    tolerance: { i32: 0 },
+  }),
+
   order: op({
     meaning: lines(
       "rows[h] = all length[h] row numbers of the head in ascending position.",

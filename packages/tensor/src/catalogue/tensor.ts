@@ -129,21 +129,40 @@ export const tensor = {
 
   pool: op({
     meaning: lines(
-      "out[h, j] over x[h, j - (kernel - 1) / 2 .. j + (kernel - 1) / 2], kernel odd.",
+      "out[h, j, i] over x[h, j - (kernel - 1) / 2 .. j + (kernel - 1) / 2, i], kernel odd.",
       "avg divides the sum by kernel; entries beyond the head's length[floor(h / share)] count as 0.",
       "max leaves those entries out.",
       "out is 0 for j beyond the length.",
     ),
-    dims: ["heads", "capacity", "kernel", "share"],
+    dims: ["heads", "capacity", "size", "kernel", "share"],
     dtypes: {},
     attributes: { kind: ["avg", "max"] },
     requires: [({ kernel }) => (Number(kernel) % 2 === 1 ? undefined : `kernel is ${kernel}; it must be odd`)],
     operands: {
-      x: read("f32", grid),
+      x: read("f32", (d) => [d.heads!, d.capacity!, d.size!]),
       length: read("i32", (d) => [Math.ceil(d.heads! / d.share!)]),
-      out: write("f32", grid),
+      out: write("f32", (d) => [d.heads!, d.capacity!, d.size!]),
     },
     tolerance: { f32: 1e-5 },
+  }),
+
+  through: op({
+    meaning: lines(
+      "out[h, j] = sqrt(x . G x) for j < length[floor(h / group)], else 0.",
+      "x is x[floor(h / repeat), j], and G is gram[h mod share], which is symmetric.",
+      "A product below 0 counts as 0.",
+      "With G = W^T W it is the Euclidean norm of W x.",
+    ),
+    dims: ["heads", "group", "repeat", "share", "capacity", "size"],
+    dtypes: {},
+    attributes: {},
+    operands: {
+      x: read("f32", (d) => [Math.ceil(d.heads! / d.repeat!), d.capacity!, d.size!]),
+      gram: read("f32", (d) => [d.share!, d.size!, d.size!]),
+      length: read("i32", (d) => [Math.ceil(d.heads! / d.group!)]),
+      out: write("f32", grid),
+    },
+    tolerance: { f32: 1e-4 },
   }),
 
   hash: op({

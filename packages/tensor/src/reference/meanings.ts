@@ -2,6 +2,7 @@
 import type { OpName } from "../catalogue.js";
 import { advance } from "./advance.js";
 import { append } from "./append.js";
+import { apportion } from "./apportion.js";
 import { attention } from "./attention.js";
 import { binary } from "./binary.js";
 import { copy } from "./copy.js";
@@ -15,6 +16,7 @@ import { hash } from "./hash.js";
 import { linear } from "./linear.js";
 import { load } from "./load.js";
 import { logProbability } from "./log-probability.js";
+import { observe } from "./observe.js";
 import { order } from "./order.js";
 import { pool } from "./pool.js";
 import { reduce } from "./reduce.js";
@@ -22,6 +24,7 @@ import { rmsNorm } from "./rms-norm.js";
 import { rope } from "./rope.js";
 import { sample } from "./sample.js";
 import { store } from "./store.js";
+import { through } from "./through.js";
 import { topk } from "./topk.js";
 import { unary } from "./unary.js";
 import type { Meaning } from "./view.js";
@@ -32,6 +35,7 @@ import { where } from "./where.js";
 export const meanings: { readonly [N in OpName]: Meaning<N> } = {
   advance,
   append,
+  apportion,
   attention,
   binary,
   copy,
@@ -45,6 +49,7 @@ export const meanings: { readonly [N in OpName]: Meaning<N> } = {
   linear,
   load,
   logProbability,
+  observe,
   order,
   pool,
   reduce,
@@ -52,6 +57,7 @@ export const meanings: { readonly [N in OpName]: Meaning<N> } = {
   rope,
   sample,
   store,
+  through,
   topk,
   unary,
   watch,

@@ -224,17 +224,17 @@ const pool = casesOf(
         [[5, 0, 1], 1, 1, 3],
         [[3, 5], 1, 9, 21],
         [[300], 4, 310, 5],
-      ] as const
-    ).map(([lengths, share, capacity, kernel]) => ({
+        [[17, 0, 9], 2, 20, 5, 3],
+        [[70], 3, 71, 7, 32],
+      ] as readonly (readonly [readonly number[], number, number, number, number?])[]
+    ).map(([lengths, share, capacity, kernel, size = 1]) => ({
       about: `lengths ${lengths.join(" ")}`,
-      spec: { heads: lengths.length * share, capacity, kernel, share, kind } satisfies Spec<"pool">,
+      spec: { heads: lengths.length * share, capacity, size, kernel, share, kind } satisfies Spec<"pool">,
       // Mostly below 0: a maximum must not count missing entries as 0.
       inputs: (random: Random) => ({
         x: poisoned(
-          random.normal(lengths.length * share * capacity).map((x) => x - 3),
-          lengths,
-          share,
-          capacity,
+          random.normal(lengths.length * share * capacity * size).map((x) => x - 3),
+          ...([lengths, share, capacity, size] as const),
         ),
         length: lengths,
       }),

@@ -94,38 +94,46 @@ function turnBy(
   };
 }
 
+/** Every watch in every dtype: its spec, and its inputs without what is written. */
+export const watched = rowDTypes.flatMap((kv) =>
+  watches.map(({ heads, tokens, past, ended, softcap = 0, rotary, from, spare = 0, raise }) => {
+    const [queryHeads, kvHeads, headSize] = heads;
+    const sequences = past.length / kvHeads;
+    const sizes = past.map((rows) => rows + tokens);
+    const arenaRows = sum(sizes) + 2;
+    const spec: Spec<"watch"> = {
+      ...{ sequences, tokens, queryHeads, kvHeads, headSize, arenaRows, capacity: Math.max(...sizes) + spare, kv },
+      ...{ scale: headSize ** -0.5, softcap, ...(from ? { from } : {}), ...slotOf(rotary) },
+    };
+    return {
+      about: `past ${past.join(" ")}${raise ? ", large logits" : ""}`,
+      spec,
+      inputs: (random: Random) => {
+        const plainQkv = queries(random, sequences * tokens, heads, kv);
+        const plainKeys = keyRows(random, arenaRows, headSize, kv);
+        const qkv = raise ? raiseQueries(plainQkv, heads) : plainQkv;
+        const keys = raise ? raiseKeys(plainKeys, headSize) : plainKeys;
+        const offset = regions(random, sizes, arenaRows);
+        const slot = slotInputs(random, arenaRows, rotary);
+        const turn: Turn = slot.cells ? turnBy(spec, slot.cells, slot.table) : (key) => key;
+        return {
+          ...{ qkv, keys, offset, ...slot },
+          lse: logSumExp(spec, qkv, keys, offset, past, turn),
+          length: past,
+          ended: ended ?? new Array<number>(sequences).fill(0),
+        };
+      },
+    };
+  }),
+);
+
 export const watch: readonly Case[] = casesOf(
   "watch",
-  rowDTypes.flatMap((kv) =>
-    watches.map(({ heads, tokens, past, ended, softcap = 0, rotary, from, spare = 0, raise }) => {
-      const [queryHeads, kvHeads, headSize] = heads;
-      const sequences = past.length / kvHeads;
-      const sizes = past.map((rows) => rows + tokens);
-      const arenaRows = sum(sizes) + 2;
-      const spec: Spec<"watch"> = {
-        ...{ sequences, tokens, queryHeads, kvHeads, headSize, arenaRows, capacity: Math.max(...sizes) + spare, kv },
-        ...{ scale: headSize ** -0.5, softcap, ...(from ? { from } : {}), ...slotOf(rotary) },
-      };
-      return {
-        about: `past ${past.join(" ")}${raise ? ", large logits" : ""}`,
-        spec,
-        inputs: (random: Random) => {
-          const plainQkv = queries(random, sequences * tokens, heads, kv);
-          const plainKeys = keyRows(random, arenaRows, headSize, kv);
-          const qkv = raise ? raiseQueries(plainQkv, heads) : plainQkv;
-          const keys = raise ? raiseKeys(plainKeys, headSize) : plainKeys;
-          const offset = regions(random, sizes, arenaRows);
-          const slot = slotInputs(random, arenaRows, rotary);
-          const turn: Turn = slot.cells ? turnBy(spec, slot.cells, slot.table) : (key) => key;
-          return {
-            ...{ qkv, keys, offset, ...slot },
-            lse: logSumExp(spec, qkv, keys, offset, past, turn),
-            length: past,
-            ended: ended ?? new Array<number>(sequences).fill(0),
-            mass: random.uniform(sequences * queryHeads * spec.capacity),
-          };
-        },
-      };
+  watched.map(({ about, spec, inputs }) => ({
+    ...{ about, spec },
+    inputs: (random: Random) => ({
+      ...inputs(random),
+      mass: random.uniform(spec.sequences * spec.queryHeads * spec.capacity),
     }),
-  ),
+  })),
 );
