@@ -2,7 +2,7 @@
 
 // @ziggurat/tensor
 
-export type Axis = "rows" | "size";
+export type Axis = "rows" | "size" | "queries";
 
 export interface Backend {
   readonly info: BackendInfo;
@@ -186,6 +186,8 @@ export interface Tensor {
   min(axis: Axis): Tensor;
   norm(axis: Axis): Tensor;
   group(kind: Reduction): Tensor;
+  ungroup(): Tensor;
+  acrossHeads(kind: Reduction): Tensor;
   avgPool(kernel: number): Tensor;
   maxPool(kernel: number): Tensor;
   hash(seed: number): Tensor;
@@ -212,10 +214,12 @@ export const catalogue: {
   // where
   // reduce
   // pool
+  // through
   // hash
   // fill
   // copy
   // topk
+  // apportion
   // order
   // gather
   // evict
@@ -223,6 +227,7 @@ export const catalogue: {
   // attention
   // decodeAttention
   // watch
+  // observe
   // advance
   // embed
   // rmsNorm
@@ -286,6 +291,8 @@ export interface Allocator {
   free(buffer: Buffer): void;
 }
 
+export type Axes = readonly ["heads", ...Axis[]];
+
 export interface Bindings {
   readonly inputs: Readonly<Record<string, Slice>>;
   readonly length: Slice;
@@ -336,6 +343,8 @@ export class Node implements Tensor {
   min(axis: Axis): Node;
   norm(axis: Axis): Node;
   group(kind: Reduction): Node;
+  ungroup(): Node;
+  acrossHeads(kind: Reduction): Node;
   avgPool(kernel: number): Node;
   maxPool(kernel: number): Node;
   hash(seed: number): Node;
@@ -370,6 +379,19 @@ export type NodeOp =
       readonly kind: Reduction;
     }
   | {
+      readonly op: "ungroup";
+    }
+  | {
+      readonly op: "heads";
+      readonly kind: Reduction;
+    }
+  | {
+      readonly op: "spread";
+    }
+  | {
+      readonly op: "through";
+    }
+  | {
       readonly op: "pool";
       readonly kind: "avg" | "max";
       readonly kernel: number;
@@ -388,8 +410,10 @@ export function compile(
   allocator: Allocator,
 ): Promise<Compiled>;
 
-export function input(name: string, shape: readonly number[], counts: HeadCounts): Node;
+export function input(name: string, shape: readonly number[], counts: HeadCounts, axes?: Axes | undefined): Node;
 
 export const inputsOf: (outputs: readonly Node[]) => ReadonlySet<string>;
 
 export const needsTextOrder: (outputs: readonly Node[]) => boolean;
+
+export function through(x: Node, gram: Node): Node;

@@ -61,6 +61,7 @@ export interface RunPolicyOptions {
   readonly turns?: readonly PolicyTurn[];
   readonly fork?: boolean;
   readonly ropeTheta?: number;
+  readonly output?: readonly Float32Array[];
   readonly dtype?: RowDType;
   readonly tile?: number;
   readonly replay?: boolean;
@@ -79,6 +80,7 @@ export interface ScorerRows {
   readonly positions: readonly (readonly number[])[];
   readonly newest?: number;
   readonly mass?: readonly (readonly number[])[];
+  readonly observed?: readonly (readonly (readonly number[])[])[];
   readonly columns?: Readonly<Record<string, readonly (readonly number[])[]>>;
   readonly keys?: readonly (readonly number[])[];
   readonly values?: readonly (readonly number[])[];

@@ -3,7 +3,7 @@ import {
   CacheError,
   type CacheShape,
   DecodeStep,
-  type GramOf,
+  type DecodeStepOptions,
   type OwnedRopeTable,
   Prefill,
   planTurn,
@@ -130,6 +130,7 @@ export async function runPolicy(options: RunPolicyOptions): Promise<RunPolicyRes
   };
   const buffers = new Buffers(backend);
   let table: OwnedRopeTable | undefined;
+  const rope = () => table;
   const gram = async (layer: number): Promise<Slice> => {
     const output = options.output?.[layer];
     if (!output) throw new CacheError(`${policy.name}: \`through\` needs the output projection of layer ${layer}`);
@@ -147,8 +148,7 @@ export async function runPolicy(options: RunPolicyOptions): Promise<RunPolicyRes
     const workspace = {
       qkv: buffers.allocate(4 * most * (queryHeads + 2 * kvHeads) * headSize, "workspace"),
       out: buffers.allocate(4 * most * queryHeads * headSize, "workspace"),
-      rope: () => table,
-      gram,
+      model: { rope, gram },
     };
     const results: PolicyTurnResult[] = [];
     for (const [index, turn] of all.entries()) {
@@ -176,8 +176,7 @@ export async function runPolicy(options: RunPolicyOptions): Promise<RunPolicyRes
 interface Workspace {
   readonly qkv: Slice;
   readonly out: Slice;
-  readonly rope: () => OwnedRopeTable | undefined;
-  readonly gram: GramOf;
+  readonly model: Pick<DecodeStepOptions, "rope" | "gram">;
 }
 
 async function runTurn(
@@ -197,12 +196,12 @@ async function readMessage(
   options: RunPolicyOptions,
   cache: Cache,
   layers: readonly RawLayer[],
-  { qkv, out, rope, gram }: Workspace,
+  { qkv, out, model }: Workspace,
 ): Promise<PolicyOutcome> {
   const { backend, queryHeads, kvHeads, headSize, tile = 64 } = options;
   const tokens = tokensOf(layers[0], options);
   const width = (queryHeads + 2 * kvHeads) * headSize;
-  const prefill = await Prefill.prepare([{ cache, sequence: 0 }], tokens, tile, { rope, gram });
+  const prefill = await Prefill.prepare([{ cache, sequence: 0 }], tokens, tile, model);
   try {
     const outputs: Float32Array[] = [];
     for (const [layer, raw] of layers.entries()) {
@@ -227,7 +226,7 @@ async function decode(
   options: RunPolicyOptions,
   cache: Cache,
   steps: readonly (readonly RawLayer[])[],
-  { qkv, out, rope, gram }: Workspace,
+  { qkv, out, model }: Workspace,
 ): Promise<PolicyOutcome[]> {
   const { backend, queryHeads, headSize, replay = false } = options;
   const prepared = new Map<string, Runnable>();
@@ -240,7 +239,7 @@ async function decode(
       const key = replay ? JSON.stringify(pattern) : `step ${index}`;
       const step =
         prepared.get(key) ??
-        runnable(await DecodeStep.prepare(cache, { pattern, qkv, out, rope, gram }), backend, raws.length, replay);
+        runnable(await DecodeStep.prepare(cache, { pattern, qkv, out, ...model }), backend, raws.length, replay);
       prepared.set(key, step);
       cache.setKeep(keeps);
       const outputs: Float32Array[] = [];
