@@ -41,8 +41,8 @@ export interface Beside {
 }
 
 /**
- * Measures prefill and decode with the full cache and with 12 % of it, in turn, and prints medians. Random weights: only
- * speed has meaning.
+ * Measures prefill and decode with the full cache and with 12 % of it, in turn, and prints medians. Random weights:
+ * only speed has meaning.
  */
 export async function decode(
   backend: Backend,

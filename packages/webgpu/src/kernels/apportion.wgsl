@@ -1,8 +1,7 @@
-// apportion: a workgroup for each sequence. The least score key that gets in is found bit by bit: the greatest threshold
-// under which the heads, each between its limits, still hold enough rows. Of the rows on the threshold the lowest
-// positions get in, found in the same way, and at the last position the lower heads. Integers only, so the outcome is
-// the same every time.
-// Keys: as in topk. Positions: i32 in their order, as u32.
+// apportion: a workgroup for each sequence. The least score key that gets in is found bit by bit: the greatest
+// threshold under which the heads, each between its limits, still hold enough rows. Of the rows on the threshold the
+// lowest positions get in, found in the same way, and at the last position the lower heads. Integers only, so the
+// outcome is the same every time. Keys: as in topk. Positions: i32 in their order, as u32.
 #include infinity
 var<workgroup> counted: array<u32, 256>;
 var<workgroup> facts: vec4u;
