@@ -569,7 +569,7 @@ describe("generate", () => {
   });
 
   it("stops at tokens, named by text or by id", async () => {
-    const prompt = "Alice went to the market and bought";
+    const prompt = "Count: one two three";
     const { out } = await ziggurat(["generate", "--raw", prompt, "--max-tokens", "12", "--json"]);
     const { text: written, generatedTokens } = JSON.parse(out) as { text: string; generatedTokens: number };
     expect(generatedTokens).toBe(12);
@@ -577,16 +577,12 @@ describe("generate", () => {
       const args = ["generate", "--raw", prompt, "--max-tokens", "12", "--json", "--stop-token", token];
       return JSON.parse((await ziggurat(args)).out) as { text: string; finishReason: string; generatedTokens: number };
     };
-    const tokenizer = await (await openModel(pebble())).tokenizer();
-    const ids = tokenizer!.encode(written);
-    // A token that its text alone gives, and that is not the first.
-    const single = (id: number) => tokenizer!.encode(tokenizer!.decode([id])).length === 1;
-    const last = ids.find((id, at) => at > 0 && ids.indexOf(id) === at && single(id))!;
-    const byId = await stopped(String(last));
-    expect(byId.finishReason).toBe("stop");
-    expect(byId.text).toBe(tokenizer!.decode(ids.slice(0, ids.indexOf(last))));
-    const byText = await stopped(tokenizer!.decode([last]));
-    expect(byText).toMatchObject({ text: byId.text, finishReason: "stop" });
+    const tokenizer = (await (await openModel(pebble())).tokenizer())!;
+    const first = tokenizer.encode(written)[0]!;
+    const word = tokenizer.decode([first]);
+    expect(tokenizer.encode(word)).toEqual([first]);
+    for (const token of [String(first), word])
+      expect(await stopped(token), token).toMatchObject({ text: "", finishReason: "stop", generatedTokens: 0 });
   });
 
   it.each([
