@@ -43,6 +43,17 @@ test("every op has a file of kernels of its name; the others hold fused kernels"
   ).toEqual(Object.keys(plans).map(kebab).sort());
 });
 
+test("every kernel waits for the launches before it, which it may overlap", () => {
+  for (const file of files) {
+    const text = readFileSync(join(native, file), "utf8");
+    // The text from each kernel's declaration to the next one.
+    const parts = text.split(/^.*(?:KERNEL |__global__ )/m).slice(1);
+    expect(parts.length, file).toBeGreaterThan(0);
+    // `linear_few` and `decode_tile` wait themselves, after they have started loads.
+    for (const part of parts) expect(part, file).toMatch(/\bbegin\(\);|\blinear_few<|\bdecode_tile</);
+  }
+});
+
 /**
  * Registers that a thread may have, so that as many blocks fit on a multiprocessor (65536 registers) as a kernel counts
  * on.
