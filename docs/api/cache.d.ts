@@ -109,6 +109,8 @@ export interface DecodeStepOptions {
   readonly gram: GramOf;
 }
 
+export type GramOf = (layer: number) => Promise<Slice>;
+
 export type Keep = readonly (readonly number[] | undefined)[];
 
 export interface OwnedRopeTable extends RopeTable {

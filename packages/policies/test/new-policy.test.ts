@@ -20,8 +20,7 @@ describe.each(policies)("the list, for $path", ({ folder, manifest }) => {
   const files = names.flatMap((policy) =>
     places
       .filter((place) => !place.includes("<words>"))
-      // A package of several policies has one page for all.
-      .map((place) => place.replaceAll("<name>", folder).replaceAll("<policy>", names.length > 1 ? folder : policy)),
+      .map((place) => place.replaceAll("<name>", folder).replaceAll("<policy>", policy)),
   );
 
   test("names places that exist, and that name the policy", () => {

@@ -1,7 +1,7 @@
 import { show, TokenizerError } from "../../error.js";
 import { isRecord } from "../../files/files.js";
 import { drain } from "./field.js";
-import type { Normalizer } from "./normalizers.js";
+import type { Normalizer } from "./normalizer.js";
 import { TokenTrie } from "./token-trie.js";
 import { isWhiteSpace, isWord } from "./unicode.js";
 import { isId } from "./vocabulary.js";

@@ -1,12 +1,10 @@
 import { show, TokenizerError } from "../../error.js";
 import { type Finder, flagField, listField, type Part, partOf, patternField, textField } from "./field.js";
+import type { Normalizer } from "./normalizer.js";
 import { precompiled } from "./precompiled.js";
 import { isControl, isWhiteSpace, spellBytes } from "./unicode.js";
 
 // Normalizers of tokenizer.json, as the reference library (huggingface/tokenizers, src/normalizers) has them.
-
-/** Changes a text before it is split. Yields now and then. */
-export type Normalizer = (text: string) => Generator<void, string>;
 
 const simple = (change: (text: string) => string): Normalizer =>
   function* (text) {
