@@ -140,6 +140,7 @@ export class Model {
     chat?: Chat,
   );
   forward(rows: number): Promise<Forward>;
+  readonly outputGram: (layer: number) => Promise<Slice>;
   free(): void;
 }
 
@@ -321,6 +322,11 @@ export function logProbabilitiesEach(options: LogProbabilitiesEachOptions): Asyn
 
 // @ziggurat/runtime/formats
 
+export interface ConvertOptions {
+  readonly into?: Uint8Array<ArrayBuffer>;
+  readonly row?: number;
+}
+
 export interface Gguf {
   readonly file: string;
   readonly metadata: ReadonlyMap<string, MetadataValue>;
@@ -351,13 +357,7 @@ export function convert(
   to: WeightDType,
   shape: readonly number[],
   name?: string,
-  {
-    into,
-    row,
-  }?: {
-    readonly into?: Uint8Array<ArrayBuffer>;
-    readonly row?: number;
-  },
+  options?: ConvertOptions,
 ): Uint8Array;
 
 export function openWeights(files: ModelFiles): Promise<WeightSource>;
@@ -454,6 +454,7 @@ export interface LoadWeightsOptions {
 export interface LoadedWeights {
   readonly bytes: number;
   forward(rows: number): Promise<Forward>;
+  outputGram(layer: number): Promise<Slice>;
   free(): void;
 }
 
@@ -487,6 +488,10 @@ export function decoderModel(decoder: Decoder): OpenedModel;
 
 export const families: readonly Family[];
 
+export const gemma3: Family;
+
+export const llama: Family;
+
 export function llamaDecoder(
   { fields, sizes, generation }: ModelConfig,
   contextLength: number | undefined,
@@ -499,7 +504,15 @@ export function llamaLayer(
   { rope, window, qkvBias, outputBias, feedForwardBias }: LayerOptions,
 ): DecoderLayer;
 
+export const mistral: Family;
+
 export const oneRope: ({ fields, sizes: { headSize, contextLength }, longest }: ModelConfig, theta: number) => Rope;
+
+export const phi3: Family;
+
+export const qwen2: Family;
+
+export const qwen3: Family;
 
 export function readConfig(
   { json, file, generation, generationFile }: Configuration,

@@ -89,8 +89,8 @@ export class Account {
   }
 
   /**
-   * The account after `tokens` more tokens: the schedule decides for each layer whether it is compressed, the budget how
-   * many rows its heads keep. Throws a `PolicyError` if the policy's numbers are not valid.
+   * The account after `tokens` more tokens: the schedule decides for each layer whether it is compressed, the budget
+   * how many rows its heads keep. Throws a `PolicyError` if the policy's numbers are not valid.
    */
   feed(tokens: number, phase: "prefill" | "decode"): { readonly account: Account; readonly keep: Keep } {
     const { policy, shape } = this;

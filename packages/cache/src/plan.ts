@@ -146,8 +146,8 @@ export function scratchBytes(
 
 /**
  * The most bytes that cache and prefill scratch take together in a turn, exactly. `before`: bytes of each layer's arena
- * when the turn starts; left out for a new cache. While the first message is read, each layer's arena is replaced by one
- * of the planned size. In a turn without a message, rows move from the old arena to the new one, layer by layer.
+ * when the turn starts; left out for a new cache. While the first message is read, each layer's arena is replaced by
+ * one of the planned size. In a turn without a message, rows move from the old arena to the new one, layer by layer.
  */
 export function peakBytes(
   shape: CacheShape,

@@ -230,8 +230,8 @@ export class Prefill {
   }
 
   /**
-   * Attention of one tile. qkv: f32 [tokens, (queryHeads + 2 kvHeads) x headSize], unrotated, rotated in place; out: f32
-   * [tokens, queryHeads x headSize]. `begin(layer)` and the tiles before this one come first. Only enqueues.
+   * Attention of one tile. qkv: f32 [tokens, (queryHeads + 2 kvHeads) x headSize], unrotated, rotated in place; out:
+   * f32 [tokens, queryHeads x headSize]. `begin(layer)` and the tiles before this one come first. Only enqueues.
    */
   attend(layer: number, { first, tokens }: Tile, qkv: Slice, out: Slice): void {
     const backend = this.#backend;

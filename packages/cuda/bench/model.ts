@@ -225,8 +225,10 @@ if (parts.some((part) => part !== "small" && part !== "1b")) {
   model.free();
 }
 if (parts.includes("1b")) {
-  const model = await loadModel(randomLlama(llama1b), { backend, weights: "q4_0" });
-  await one(model, llama1b, 8192, full(), 8192, undefined, model.weightBytes);
+  const { backend: watched, profile } = profiled(backend);
+  const model = await loadModel(randomLlama(llama1b), { backend: watched, weights: "q4_0" });
+  const atEnd = () => profiledStep("1B in Q4_0, 8,192 rows", profile);
+  await one(model, llama1b, 8192, full(), 8192, atEnd, model.weightBytes);
   await one(model, llama1b, 8192, snapkv({ keep: 983 }), 983, undefined, model.weightBytes);
   model.free();
 }

@@ -45,6 +45,7 @@ struct contest {
 extern "C" __global__ void __launch_bounds__(1024)
     apportion(const float* scores, const int* positions, const int* offset, const int* length, const int* limits,
               int* keep, int kv_heads, int capacity) {
+  begin();
   __shared__ int room;
   const int s = blockIdx.x, h = s * kv_heads, rows = limits[3 * s], least = max(limits[3 * s + 1], 0);
   const contest of{scores + static_cast<size_t>(h) * capacity,

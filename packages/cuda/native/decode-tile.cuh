@@ -30,14 +30,15 @@ __device__ inline void turn(unsigned& low, unsigned& high, const float* row) {
 /** Whether this block is the last of `count` to arrive at a counter, which then is 0 again. */
 __device__ inline bool is_last_block(int* counter, int count) {
   __shared__ int before;
-  __threadfence();
   __syncthreads();
   if (threadIdx.x == 0) {
+    // Fences are cumulative: what the block wrote before the barrier is visible to a block that sees the counter.
+    __threadfence();
     before = atomicAdd(counter, 1);
     if (before == count - 1) *counter = 0;
+    __threadfence();
   }
   __syncthreads();
-  __threadfence();
   return before == count - 1;
 }
 
@@ -73,8 +74,17 @@ __device__ void merge_chunks(const float* parts, float* factor, float* out, floa
   for (int n = threadIdx.x; n < heads * D; n += blockDim.x) {
     const int head = n / D;
     float total = 0.0f;
-#pragma unroll 8
-    for (int i = 0; i < count; i++) total += __ldcg(part(head, i) + n % D) * factor[head * count + i];
+    // As many loads as possible are in flight at once.
+    constexpr int ahead = 16;
+    for (int first = 0; first < count; first += ahead) {
+      float values[ahead];
+#pragma unroll
+      for (int i = 0; i < ahead; i++) values[i] = first + i < count ? __ldcg(part(head, first + i) + n % D) : 0.0f;
+#pragma unroll
+      for (int i = 0; i < ahead; i++) {
+        if (first + i < count) total += values[i] * factor[head * count + first + i];
+      }
+    }
     out[static_cast<size_t>(head0) * D + n] = total / totals[head];
   }
 }
@@ -119,21 +129,7 @@ __device__ void decode_tile(const float* qkv, const T* keys, const T* values, tu
     commit_copies();
   }
   begin();
-  const int rows = past + (ended[s] == 0 ? 1 : 0), here = min(chunk, rows - first);
-  if (here <= 0) {
-    if (rows > 0 || (splits > 1 && (!counters || blockIdx.x > 0))) return;
-    for (int i = threadIdx.x; i < heads * D; i += blockDim.x) out[static_cast<size_t>(head0) * D + i] = 0.0f;
-    if (threadIdx.x < heads) lse[head0 + threadIdx.x] = -infinity;
-    return;
-  }
-  const int tiles = (here + 15) / 16, own = tiles > warp() ? (tiles - warp() + WARPS - 1) / WARPS : 0;
-#pragma unroll
-  for (int stage = 0; stage < STAGES - 1; stage++) {
-    if (is_old(stage)) continue;
-    if (stage < own) fill(stage, stage * WARPS + warp(), here);
-    commit_copies();
-  }
-
+  const bool has_ended = ended[s] != 0;
   // The numbers of query heads lane / 4 and lane / 4 + 8 that this lane holds.
   unsigned q[D / 16][4];
   const float* query =
@@ -149,6 +145,21 @@ __device__ void decode_tile(const float* qkv, const T* keys, const T* values, tu
       q[step][i] = pack2(pair.x, pair.y, T{});
     }
   }
+  const int rows = past + (has_ended ? 0 : 1), here = min(chunk, rows - first);
+  if (here <= 0) {
+    if (rows > 0 || (splits > 1 && (!counters || blockIdx.x > 0))) return;
+    for (int i = threadIdx.x; i < heads * D; i += blockDim.x) out[static_cast<size_t>(head0) * D + i] = 0.0f;
+    if (threadIdx.x < heads) lse[head0 + threadIdx.x] = -infinity;
+    return;
+  }
+  const int tiles = (here + 15) / 16, own = tiles > warp() ? (tiles - warp() + WARPS - 1) / WARPS : 0;
+#pragma unroll
+  for (int stage = 0; stage < STAGES - 1; stage++) {
+    if (is_old(stage)) continue;
+    if (stage < own) fill(stage, stage * WARPS + warp(), here);
+    commit_copies();
+  }
+
   float result[value_tiles][4], greatest[2] = {-infinity, -infinity}, sum[2] = {0.0f, 0.0f};
 #pragma unroll
   for (int d = 0; d < value_tiles; d++) result[d][0] = result[d][1] = result[d][2] = result[d][3] = 0.0f;

@@ -134,16 +134,36 @@ __device__ void linear_few(const float* x, const float* gain, float epsilon, con
 #pragma unroll
     for (int o = 0; o < few_outs; o++) to[o].load(all, starts[o] + i);
   };
+  // A lane's quants of one row are many, so that lanes would read x far apart: it is staged in shared memory instead.
+  constexpr bool is_staged = chunk<W>::scaled && R == 1;
+  DYNAMIC_SHARED(float, staged);
+  // Padded, so that eight lanes read different banks.
+  const auto place = [](int n) { return n + n / 32 * 4; };
   const int step = blockDim.x * count;
-  int i = threadIdx.x * count;
   chunk<W> next[few_outs];
-  if (i < width) load(next, i);
+  if (static_cast<int>(threadIdx.x) * count < width) load(next, threadIdx.x * count);
   await_launches();
   // Many blocks keep the device busy: the next launch may then start only when these are nearly done.
   const bool is_short = gridDim.x <= short_grid;
   if (is_short) release_launches();
   const auto prepared = end.prepare(row + min(static_cast<int>(threadIdx.x), R - 1), rows);
-  for (; i < width; i += step) {
+  for (int start = 0; start < width; start += step) {
+    const int i = start + threadIdx.x * count;
+    if constexpr (is_staged) {
+      if (start > 0) __syncthreads();
+      const float* from = x + static_cast<size_t>(row) * width + start;
+      for (int n = threadIdx.x * 4; n < min(step, width - start); n += blockDim.x * 4) {
+        float4 four = *reinterpret_cast<const float4*>(from + n);
+        if constexpr (NORM) {
+          const float4 by = *reinterpret_cast<const float4*>(gain + start + n);
+          squares[0] += four.x * four.x + four.y * four.y + four.z * four.z + four.w * four.w;
+          four.x *= by.x, four.y *= by.y, four.z *= by.z, four.w *= by.w;
+        }
+        *reinterpret_cast<float4*>(staged + place(n)) = four;
+      }
+      __syncthreads();
+    }
+    if (i >= width) continue;
     chunk<W> now[few_outs];
 #pragma unroll
     for (int o = 0; o < few_outs; o++) now[o] = next[o];
@@ -165,14 +185,19 @@ __device__ void linear_few(const float* x, const float* gain, float epsilon, con
 #pragma unroll
       for (int n = 0; n < size; n += 4) {
         float4 by = {1.0f, 1.0f, 1.0f, 1.0f};
-        if constexpr (NORM) by = *reinterpret_cast<const float4*>(gain + from + 4 * n);
+        if constexpr (NORM && !is_staged) by = *reinterpret_cast<const float4*>(gain + from + 4 * n);
 #pragma unroll
         for (int r = 0; r < R; r++) {
-          const float* at = x + static_cast<size_t>(min(row + r, rows - 1)) * width + from + 4 * n;
-          float4 four = *reinterpret_cast<const float4*>(at);
-          if constexpr (NORM) {
-            squares[r] += four.x * four.x + four.y * four.y + four.z * four.z + four.w * four.w;
-            four.x *= by.x, four.y *= by.y, four.z *= by.z, four.w *= by.w;
+          float4 four;
+          if constexpr (is_staged) {
+            four = *reinterpret_cast<const float4*>(staged + place(from - start + 4 * n));
+          } else {
+            four = *reinterpret_cast<const float4*>(x + static_cast<size_t>(min(row + r, rows - 1)) * width + from +
+                                                    4 * n);
+            if constexpr (NORM) {
+              squares[r] += four.x * four.x + four.y * four.y + four.z * four.z + four.w * four.w;
+              four.x *= by.x, four.y *= by.y, four.z *= by.z, four.w *= by.w;
+            }
           }
           if (chunk<W>::scaled) whole[r] += (four.x + four.y) + (four.z + four.w);
 #pragma unroll

@@ -1,5 +1,6 @@
 // observe: attention's weights of queries i >= from, exp(logit - lse), written beside each other for every row.
-// One block of 64 threads for 64 keys of one head, a thread a key; keys and tiles of 16 queries in shared memory, in f32.
+// One block of 64 threads for 64 keys of one head, a thread a key; keys and tiles of 16 queries in shared memory, in
+// f32.
 #include "common.cuh"
 
 constexpr int observe_keys = 64, observe_queries = 16;
@@ -9,7 +10,7 @@ __device__ void observe(const float* qkv, const T* keys, const int* cells, const
                         const int* offset, const int* length, const int* ended, float* observed, int tokens,
                         int query_heads, int kv_heads, int head_size, int arena_rows, int capacity, int queries,
                         int from, int first_query, int rotary, int table_rows, float scale, float softcap) {
-  extern __shared__ float room[];  // keys [64, head size + 1], then queries [16, head size]
+  DYNAMIC_SHARED(float, room);  // keys [64, head size + 1], then queries [16, head size]
   const int stride = head_size + 1;
   float* key = room;
   float* query = room + observe_keys * stride;
@@ -47,13 +48,14 @@ __device__ void observe(const float* qkv, const T* keys, const int* cells, const
   }
 }
 
-#define OBSERVE(NAME, TYPE)                                                                                            \
-  extern "C" __global__ void __launch_bounds__(64)                                                                     \
-      observe_##NAME(const float* qkv, const TYPE* keys, const int* cells, const float* table, const float* lse,       \
-                     const int* offset, const int* length, const int* ended, float* observed, int tokens,              \
-                     int query_heads, int kv_heads, int head_size, int arena_rows, int capacity, int queries,          \
-                     int from, int first, int rotary, int table_rows, float scale, float softcap) {                    \
-    observe(qkv, keys, cells, table, lse, offset, length, ended, observed, tokens, query_heads, kv_heads, head_size,   \
-            arena_rows, capacity, queries, from, first, rotary, table_rows, scale, softcap);                           \
+#define OBSERVE(NAME, TYPE)                                                                                          \
+  extern "C" __global__ void __launch_bounds__(64)                                                                   \
+      observe_##NAME(const float* qkv, const TYPE* keys, const int* cells, const float* table, const float* lse,     \
+                     const int* offset, const int* length, const int* ended, float* observed, int tokens,            \
+                     int query_heads, int kv_heads, int head_size, int arena_rows, int capacity, int queries,        \
+                     int from, int first, int rotary, int table_rows, float scale, float softcap) {                  \
+    begin();                                                                                                         \
+    observe(qkv, keys, cells, table, lse, offset, length, ended, observed, tokens, query_heads, kv_heads, head_size, \
+            arena_rows, capacity, queries, from, first, rotary, table_rows, scale, softcap);                         \
   }
 EACH_KV(OBSERVE)

@@ -3,6 +3,7 @@
 
 KERNEL pool(const float* x, const int* length, float* out, unsigned elements, int capacity, int size, int kernel,
             int share, int maximum) {
+  begin();
   const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= elements) return;
   const unsigned row = i / size, h = row / capacity;

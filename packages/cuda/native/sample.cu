@@ -85,8 +85,21 @@ extern "C" __global__ void __launch_bounds__(1024)
   if (threadIdx.x == 0) room.best = 0;
   __syncthreads();
   u64 best = 0;
-  for (int id = threadIdx.x; id < vocabulary; id += blockDim.x)
-    best = max(best, static_cast<u64>(bits_of(id)) << 32 | ~static_cast<unsigned>(id));
+  // Several loads are in flight at once.
+  constexpr int ahead = 8;
+  for (int first = threadIdx.x; first < vocabulary; first += ahead * blockDim.x) {
+    unsigned bits[ahead];
+#pragma unroll
+    for (int i = 0; i < ahead; i++) {
+      const int id = first + i * blockDim.x;
+      bits[i] = id < vocabulary ? bits_of(id) : 0;
+    }
+#pragma unroll
+    for (int i = 0; i < ahead; i++) {
+      const unsigned id = first + i * blockDim.x;
+      if (id < vocabulary) best = max(best, static_cast<u64>(bits[i]) << 32 | ~id);
+    }
+  }
   atomicMax(&room.best, best);
   __syncthreads();
   const int likeliest = static_cast<int>(~static_cast<unsigned>(room.best));

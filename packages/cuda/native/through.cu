@@ -1,11 +1,12 @@
-// through: sqrt(x . G x) of every row of a head. One block of 256 threads for 64 rows: tiles of x G, 64 rows x 64 columns
-// with 16 steps of the sum in shared memory at a time, are multiplied with x where they are made. Thread (tx, ty) has
-// rows 4 ty + r and columns tx + 16 c; the sums over tx meet in order at the end.
+// through: sqrt(x . G x) of every row of a head. One block of 256 threads for 64 rows: tiles of x G, 64 rows x 64
+// columns with 16 steps of the sum in shared memory at a time, are multiplied with x where they are made. Thread (tx,
+// ty) has rows 4 ty + r and columns tx + 16 c; the sums over tx meet in order at the end.
 #include "common.cuh"
 
 extern "C" __global__ void __launch_bounds__(256)
     through(const float* x, const float* gram, const int* length, float* out, int group, int repeat, int share,
             int capacity, int size) {
+  begin();
   __shared__ float rows[64][17], matrix[16][64];
   const int head = blockIdx.y, first = blockIdx.x * 64, held = clamp(length[head / group], 0, capacity);
   const int tx = threadIdx.x % 16, ty = threadIdx.x / 16;

@@ -16,16 +16,20 @@ const section = readText("CONTRIBUTING.md").split("\n## Add a policy\n")[1]!.spl
 const places = [...section.matchAll(/^\d+\. `([^`]+)`/gm)].map(([, place]) => place!);
 
 describe.each(policies)("the list, for $path", ({ folder, manifest }) => {
-  const policy = listed.find((one) => one.package === manifest.name)!.name;
-  const files = places
-    .filter((place) => !place.includes("<words>"))
-    .map((place) => place.replaceAll("<name>", folder).replaceAll("<policy>", policy));
+  const names = listed.filter((one) => one.package === manifest.name).map(({ name }) => name);
+  const files = names.flatMap((policy) =>
+    places
+      .filter((place) => !place.includes("<words>"))
+      // A package of several policies has one page for all.
+      .map((place) => place.replaceAll("<name>", folder).replaceAll("<policy>", names.length > 1 ? folder : policy)),
+  );
 
   test("names places that exist, and that name the policy", () => {
+    expect(names).not.toEqual([]);
     for (const file of files) {
       if (!file.includes("/test/")) expect(existsSync(join(root, file)), file).toBe(true);
       if (!file.startsWith(`packages/${folder}/`))
-        expect(readText(file), file).toMatch(new RegExp(`\\b(${folder}|${policy})\\b`));
+        expect(readText(file), file).toMatch(new RegExp(`\\b(${[folder, ...names].join("|")})\\b`));
     }
     expect(filesUnder(`packages/${folder}/test`).filter((file) => file.endsWith(".test.ts"))).not.toEqual([]);
   });

@@ -1,4 +1,4 @@
-import { type Fusion, isQuantised, type Spec, type WeightDType } from "@ziggurat/tensor";
+import type { Fusion, Spec, WeightDType } from "@ziggurat/tensor";
 import {
   type Argument,
   at,
@@ -11,7 +11,7 @@ import {
   threadsFor,
   type Work,
 } from "../launch.js";
-import { linear, outsPerBlock, perLoad } from "./linear.js";
+import { fewOf, linear, outsPerBlock, perLoad } from "./linear.js";
 
 // Groups of dispatches that run as one launch. Operands are named "step.operand".
 
@@ -31,16 +31,15 @@ function gemv(
   scalars: readonly Argument[],
 ): Work {
   const { rows, width, weight } = linear!;
-  const loads = width! / perLoad[weight];
-  const few = [1, 2, 4].find((count) => rows! <= count) ?? 8;
-  const each = isQuantised(weight) ? 2 : 4;
+  const { few, threads, shared } = fewOf({ rows: rows!, width: width!, weight });
   return {
     launches: [
       {
         file: `fused-${name.replace("_", "-")}`,
         kernel: `${name}_${weight}_${few}`,
         grid: [blocks, over(rows!, few)],
-        threads: threadsFor(loads <= 256 ? loads : over(loads, each), 256),
+        threads,
+        shared,
         args: [
           ...["0.x", "0.weight", "1.weight", "1.bias", ...addresses].map((operand) => at(operand)),
           ...int(rows!, width!),

@@ -34,6 +34,17 @@ const workspace = 32 * 2 ** 20;
 /** Measured: for other counts of rows, the kernels of this package are as fast. */
 const forCublasLt = (rows: number) => rows > 128 || (rows > 16 && rows <= 64);
 
+/** The GEMV kernel for a product: rows per block, threads, and bytes of shared memory, where x of quants is staged. */
+export function fewOf({ rows, width, weight }: { rows: number; width: number; weight: WeightDType }) {
+  const few = [1, 2, 4].find((count) => rows <= count) ?? 8;
+  const loads = width / perLoad[weight];
+  // Several loads per thread, if the rows are long enough.
+  const threads = threadsFor(loads <= 256 ? loads : over(loads, isQuantised(weight) ? 2 : 4), 256);
+  // 32 numbers are padded by 4.
+  const shared = isQuantised(weight) && few === 1 ? (4 * threads * perLoad[weight] * 36) / 32 : 0;
+  return { few, threads, shared };
+}
+
 export const linear: Plan<"linear"> = (
   { rows, width, out, weight },
   { aligned, multiprocessors, hopper, cublasLt },
@@ -70,13 +81,12 @@ export const linear: Plan<"linear"> = (
     };
   }
   if (rows > 8 && weight !== "f32") return onTensorCores({ rows, width, out, weight }, multiprocessors);
-  const few = [1, 2, 4].find((count) => rows <= count) ?? 8;
+  const { few, threads, shared } = fewOf({ rows, width, weight });
   return {
     launches: [
       {
         ...{ file: "linear", kernel: `linear_few_${weight}_${few}`, grid: [over(out, outsPerBlock), over(rows, few)] },
-        // Several loads per thread, if the rows are long enough.
-        ...{ threads: threadsFor(loads <= 256 ? loads : over(loads, isQuantised(weight) ? 2 : 4), 256), args },
+        ...{ threads, shared, args },
       },
     ],
   };
