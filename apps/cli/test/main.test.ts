@@ -158,7 +158,10 @@ describe("compare", () => {
     const shared = await compared(...task);
     const alone = await compared(...task, "--isolate");
     // biome-ignore format: a list
-    const facts = ({ runs }: Compared) => runs.map(({ policy, answer, correct, rowsPerLayer, kvBytes, roomBytes }) => ({ policy, answer, correct, rowsPerLayer, kvBytes, roomBytes }));
+    const facts = ({ runs }: Compared) =>
+      runs.map(({ policy, answer, correct, rowsPerLayer, kvBytes, roomBytes }) => {
+        return { policy, answer, correct, rowsPerLayer, kvBytes, roomBytes };
+      });
     expect(facts(alone)).toEqual(facts(shared));
     for (const [at, run] of alone.runs.entries()) {
       expect(run.policySeconds).toBeGreaterThanOrEqual(0);
@@ -492,7 +495,14 @@ describe("generate", () => {
     ]);
     expect(code).toBe(0);
     // biome-ignore format: names and their types
-    const { policy, keep, active, kvPeakBytes, rowsPerLayer } = JSON.parse(out) as { policy: string; keep: number; active: boolean; kvPeakBytes: number; rowsPerLayer: number[] };
+    interface Generated {
+      readonly policy: string;
+      readonly keep: number;
+      readonly active: boolean;
+      readonly kvPeakBytes: number;
+      readonly rowsPerLayer: readonly number[];
+    }
+    const { policy, keep, active, kvPeakBytes, rowsPerLayer } = JSON.parse(out) as Generated;
     expect({ policy, active }).toEqual({ policy: "snapkv", active: true });
     expect(rowsPerLayer).toEqual(Array(16).fill(keep));
     expect(kvPeakBytes).toBeLessThanOrEqual(1.5e6);
@@ -643,7 +653,7 @@ describe("inspect", () => {
     for (const [at, { policy, rowsPerLayer, kvBytes, roomBytes }] of policies.entries()) {
       const run = measured.runs[at]!;
       // biome-ignore format: two of a kind
-      expect({ policy, rowsPerLayer, kvBytes, roomBytes }).toEqual({ policy: run.policy, rowsPerLayer: run.rowsPerLayer, kvBytes: run.kvBytes, roomBytes: run.roomBytes });
+      expect(run).toMatchObject({ policy, rowsPerLayer, kvBytes, roomBytes });
     }
   });
 });

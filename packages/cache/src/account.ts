@@ -199,6 +199,9 @@ function equal(a: readonly number[], b: readonly number[]): boolean {
   return true;
 }
 
-/** A query of a sliding layer sees `window` rows, its own among them, so `window` - 1 rows stay for the next query. */
+/**
+ * Gives the rows that stay for the next query, by KV head. A query of a sliding layer sees `window` rows, its own among
+ * them. With a window of 1 none stays.
+ */
 const slidingRows = ({ kvHeads }: CacheShape, window: number): readonly number[] =>
-  new Array<number>(kvHeads).fill(Math.max(1, window - 1));
+  new Array<number>(kvHeads).fill(window - 1);

@@ -47,8 +47,9 @@ export function* planSteps(
   messages: readonly number[],
   steps: number,
 ): Generator<undefined, TurnPlan, undefined> {
-  // Reading a message replaces every arena, so what was held before needs no place in the new one.
-  const capacity = messages.length > 0 ? start.rows.map((heads) => heads.map(() => 0)) : start.rows;
+  // Reading a message replaces every arena, so what was held before needs no place in the new one. An arena has room for
+  // a row of each head, even if its layer holds none (a sliding window of 1).
+  const capacity = messages.length > 0 ? start.rows.map((heads) => heads.map(() => 1)) : start.rows;
   const raise = (layer: number, rows: readonly number[], extra: number) => {
     const most = capacity[layer]!;
     for (let head = 0; head < rows.length; head++) most[head] = Math.max(most[head]!, rows[head]! + extra);

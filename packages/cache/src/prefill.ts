@@ -288,7 +288,7 @@ export class Prefill {
     const { offset, length } = moment;
     const keep = keeps[layer];
     if (keep) tables.write(tables.keep(0), keep);
-    const compression = keep && { keep: tables.keep(0), most: Math.max(...keep) };
+    const compression = keep && { keep: tables.keep(0), most: Math.max(1, ...keep) };
     const work = await decide(before.policy, this.#shape.layers[layer]!, moment, compression);
     work.run();
     const positions = moment.plane(0);

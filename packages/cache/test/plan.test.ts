@@ -252,7 +252,10 @@ describe("bytes", () => {
   it("at the peak are scratch and arenas, while old arenas give way to new ones", () => {
     const row = rowBytes(8, "bf16", 1);
     // biome-ignore format: rows
-    const plan = (rows: number, ...messageRows: number[]) => ({ policy: full(), plan: { held: [], capacity: [[rows, rows], [rows, rows]], messageRows } });
+    const plan = (rows: number, ...messageRows: number[]) => {
+      const capacity = [0, 1].map(() => [rows, rows]);
+      return { policy: full(), plan: { held: [], capacity, messageRows } };
+    };
     const scratch = (rows: number) => scratchBytes(global, "bf16", rows, [{ planes: 1, slot: false }]);
     const tables = tableBytes(global, 1);
     // A new cache: all arenas and the largest scratch.

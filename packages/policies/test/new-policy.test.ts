@@ -103,6 +103,7 @@ export function halves(options: HalvesOptions): Policy {
       layers: [raw(8)],
       steps: [[raw(1)]],
     });
-    expect([prefill.kept[0]![0], steps[0]!.kept[0]![0]]).toEqual([[0, 6, 7], [0, 7, 8]]); // biome-ignore format: two lists
+    // biome-ignore format: two lists
+    expect([prefill.kept[0]![0], steps[0]!.kept[0]![0]]).toEqual([[0, 6, 7], [0, 7, 8]]);
   });
 });

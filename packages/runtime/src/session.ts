@@ -167,8 +167,8 @@ export class Session {
   }
 
   /**
-   * Plans a turn against the cache that it will use: an empty one if the conversation is read anew. The old one stays if
-   * the plan is refused.
+   * Plans a turn against the cache that it will use: an empty one if the conversation is read anew. The old one stays
+   * if the plan is refused.
    */
   async #planned<Planned extends { readonly plan: TurnPlan }>(
     { isAnew }: Turn,

@@ -51,8 +51,8 @@ export interface RunPolicyOptions {
    */
   readonly ropeTheta?: number;
   /**
-   * The output projection, per layer, row-major [queryHeads, headSize, hidden]: what a query head's output is multiplied
-   * with. Policies that use `through` need it.
+   * The output projection, per layer, row-major [queryHeads, headSize, hidden]: what a query head's output is
+   * multiplied with. Policies that use `through` need it.
    */
   readonly output?: readonly Float32Array[];
   /** What the cache stores rows in. Default f32. */

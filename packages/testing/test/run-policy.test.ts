@@ -45,7 +45,9 @@ const pooled: Policy = {
   schedule: whenOver(),
 };
 const inBursts: Policy = { ...h2o({ keep: 12, recent: 4 }), name: "in bursts", schedule: every(3) };
-/** Reads rotated keys, at decode steps too: a key is worth its first number after rotation, which its position decides. */
+/**
+ * Reads rotated keys, at decode steps too: a key is worth its first number after rotation, which its position decides.
+ */
 const byKeys: Policy = {
   ...ragged,
   name: "by keys",

@@ -52,7 +52,7 @@ function print(timings: readonly Timing[], steps: number): void {
     if (microseconds < 0.002 * all.microseconds) continue;
     const each = (microseconds / dispatches).toFixed(1).padStart(9);
     const count = (dispatches / steps).toFixed(0).padStart(6);
-    const total = (microseconds / steps).toFixed(0).padStart(9);
-    console.log(`    ${op.padEnd(16)} ${count} dispatches of ${each} us  ${total} us`);
+    const step = (microseconds / steps).toFixed(0).padStart(9);
+    console.log(`    ${op.padEnd(16)} ${count} dispatches of ${each} us  ${step} us`);
   }
 }

@@ -18,8 +18,8 @@ import type { Tokenizer } from "./tokenizer.js";
 
 export interface ChatOptions {
   /**
-   * Whether the assistant's next message is begun (transformers' `add_generation_prompt`). Default true, or, if the last
-   * message is the assistant's, false.
+   * Whether the assistant's next message is begun (transformers' `add_generation_prompt`). Default true, or, if the
+   * last message is the assistant's, false.
    */
   readonly generationPrompt?: boolean;
   /**

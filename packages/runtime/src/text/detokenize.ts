@@ -11,9 +11,9 @@ export interface TextStream {
 }
 
 /**
- * The stream of a byte-level vocabulary, whose tokens spell bytes. `lookUp` gives a token's spelling and whether it is left out.
- * A token with a character that spells no byte stands for itself. Bytes that are no UTF-8 become U+FFFD, as they do
- * when the whole is decoded at once.
+ * The stream of a byte-level vocabulary, whose tokens spell bytes. `lookUp` gives a token's spelling and whether it is
+ * left out. A token with a character that spells no byte stands for itself. Bytes that are no UTF-8 become U+FFFD, as
+ * they do when the whole is decoded at once.
  */
 export function byteStream(lookUp: (id: number) => { text: string; skipped: boolean }): TextStream {
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -31,8 +31,8 @@ export function byteStream(lookUp: (id: number) => { text: string; skipped: bool
 }
 
 /**
- * The stream of a SentencePiece vocabulary, whose pieces write spaces as U+2581 and single bytes as `<0x0A>`. Bytes that are no
- * UTF-8 become U+FFFD, as sentencepiece itself has it. `strip`: the first space is no part of the text.
+ * The stream of a SentencePiece vocabulary, whose pieces write spaces as U+2581 and single bytes as `<0x0A>`. Bytes
+ * that are no UTF-8 become U+FFFD, as sentencepiece itself has it. `strip`: the first space is no part of the text.
  */
 export function pieceStream(lookUp: (id: number) => { text: string; skipped: boolean }, strip: boolean): TextStream {
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -66,8 +66,8 @@ const patience = 4;
 const context = 6;
 
 /**
- * The stream of any other vocabulary: decodes the newest ids with a few before them and gives what came on top. Text that ends in
- * U+FFFD may be a character in the making and is held back for up to four tokens.
+ * The stream of any other vocabulary: decodes the newest ids with a few before them and gives what came on top. Text
+ * that ends in U+FFFD may be a character in the making and is held back for up to four tokens.
  */
 export function textStream(decode: (ids: readonly number[]) => string, skipped: (id: number) => boolean): TextStream {
   let before: number[] = [];

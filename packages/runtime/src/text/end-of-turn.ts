@@ -28,8 +28,9 @@ export const endOfTurnNames: readonly string[] = [
 ];
 
 /**
- * Tokens that end an answer: those that the model's and the tokenizer's files name, and the special token that the chat template writes after what an assistant said. `vocabularySize` is that of the embedding: the model
- * never writes a token beyond it.
+ * Tokens that end an answer: those that the model's and the tokenizer's files name, and the special token that the chat
+ * template writes after what an assistant said. `vocabularySize` is that of the embedding: the model never writes a
+ * token beyond it.
  */
 export function endTokensOf(
   named: readonly number[],

@@ -86,7 +86,11 @@ fn main(
     }
   }
   // The least bound under which enough get in, if ties are needed at all.
-  let ties = total(threshold, 0u, false, local) < rows;
+  let above = total(threshold, 0u, false, local);
+  if local == 0u {
+    facts.y = u32(above < rows);
+  }
+  let ties = workgroupUniformLoad(&facts).y == 1u;
   var bound = 0u;
   if ties {
     var below = 0u;

@@ -20,8 +20,8 @@ import {
   type Value,
 } from "./values.js";
 
-// Runs a parsed template as Jinja2 does. @huggingface/jinja parses it; its own interpreter gives JavaScript's meaning to
-// what Python prints, compares and orders in another way, and bounds nothing.
+// Runs a parsed template as Jinja2 does. @huggingface/jinja parses it; its own interpreter gives JavaScript's meaning
+// to what Python prints, compares and orders in another way, and bounds nothing.
 
 /** What a template may use. Every evaluated node counts as a step, and so does the size of what it gives. */
 export interface Bounds {

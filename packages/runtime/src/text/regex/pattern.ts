@@ -4,8 +4,8 @@ import { PatternError, parse } from "./syntax.js";
 // Matching in time linear in the text, whatever the pattern (A. Frisch and L. Cardelli, "Greedy Regular Expression
 // Matching", ICALP 2004): a pass from the end of the text finds at each place from which instructions a match can be
 // reached, as states of an automaton that is built while it runs. A walk from the start then follows the instruction
-// that a backtracking engine would prefer among those, and never turns back. Conditions (lookahead, lookbehind, anchors)
-// are passes of their own, whose outcomes are bits at each place.
+// that a backtracking engine would prefer among those, and never turns back. Conditions (lookahead, lookbehind,
+// anchors) are passes of their own, whose outcomes are bits at each place.
 
 /** Characters between two pauses of a pass. */
 const stretch = 1 << 14;

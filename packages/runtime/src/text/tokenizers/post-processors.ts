@@ -59,7 +59,9 @@ const kinds: Readonly<Record<string, (part: Part, depth: number) => Frame>> = {
   RobertaProcessing: (part) => ({ before: [pairField(part, "cls")], after: [pairField(part, "sep")] }),
 };
 
-/** Reads the `post_processor` of tokenizer.json; null is none. Throws a `TokenizerError` for one that is not supported. */
+/**
+ * Reads the `post_processor` of tokenizer.json; null is none. Throws a `TokenizerError` for one that is not supported.
+ */
 export function readPostProcessor(json: unknown, where: string, depth = 0): Frame {
   if (json === null || json === undefined) return none;
   const part = partOf(json, where, depth);

@@ -150,7 +150,9 @@ const kinds: Readonly<Record<string, (part: Part, depth: number) => PreTokenizer
   },
 };
 
-/** Reads the `pre_tokenizer` of tokenizer.json; null is none. Throws a `TokenizerError` for one that is not supported. */
+/**
+ * Reads the `pre_tokenizer` of tokenizer.json; null is none. Throws a `TokenizerError` for one that is not supported.
+ */
 export function readPreTokenizer(json: unknown, where: string, depth = 0): PreTokenizer {
   if (json === null || json === undefined) return inSequence([]);
   const part = partOf(json, where, depth);

@@ -1,8 +1,9 @@
 import { TokenizerError } from "../../error.js";
 import type { Normalizer } from "./normalizers.js";
 
-// SentencePiece's normalisation rules as it compiles them: the size of a trie, a double-array trie of UTF-8 (Darts), and
-// the texts that its values are places in, each with a zero byte at its end. Applied as the crate spm_precompiled does.
+// SentencePiece's normalisation rules as it compiles them: the size of a trie, a double-array trie of UTF-8 (Darts),
+// and the texts that its values are places in, each with a zero byte at its end. Applied as the crate spm_precompiled
+// does.
 
 /** A grapheme of fewer bytes than this is looked up whole. */
 const wholeGrapheme = 6;
