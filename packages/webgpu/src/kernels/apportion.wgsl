@@ -57,7 +57,11 @@ fn total(threshold: u32, bound: u32, ties: bool, local: u32) -> u32 {
     let h = sequence * u.kv_heads + head;
     sum += clamped(h, good(h, threshold, bound, ties, local));
   }
-  return sum;
+  // The value goes through shared memory, which proves to the compiler that the barriers that depend on it are uniform.
+  if local == 0u {
+    counted[0] = sum;
+  }
+  return workgroupUniformLoad(&counted[0]);
 }
 
 @compute @workgroup_size(256)
