@@ -86,11 +86,7 @@ fn main(
     }
   }
   // The least bound under which enough get in, if ties are needed at all.
-  let above = total(threshold, 0u, false, local);
-  if local == 0u {
-    facts.y = u32(above < rows);
-  }
-  let ties = workgroupUniformLoad(&facts).y == 1u;
+  let ties = total(threshold, 0u, false, local) < rows;
   var bound = 0u;
   if ties {
     var below = 0u;
