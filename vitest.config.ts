@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-// Shaders are imported as their text; in packages esbuild does the same.
+// Imports a shader as its text, as esbuild does in the built packages.
 const wgsl = {
   name: "wgsl",
   transform: (code: string, id: string) =>
@@ -14,6 +14,8 @@ export default defineConfig({
   test: {
     include: ["packages/*/test/**/*.test.ts", "apps/*/test/**/*.test.ts", "scripts/test/**/*.test.ts"],
     testTimeout: 60_000,
+    // A missing snapshot fails instead of being written; `npx vitest run -u` writes it.
+    update: "none",
     pool: "forks",
     maxWorkers: 2,
   },

@@ -1,4 +1,4 @@
-// Types, lint and every test; what skipped and why; and one last line that sums up.
+// Checks types, lint and every test, lists each skip with its reason, and ends with one line of totals.
 import { spawnSync } from "node:child_process";
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -24,7 +24,11 @@ for (const [what, bin, ...args] of [
   count(what, spawnSync(process.execPath, [`node_modules/${bin}`, ...args], { stdio: "inherit" }).status === 0);
 }
 
-const vitest = await startVitest("test", process.argv.slice(2), { watch: false, reporters: ["default"] });
+const vitest = await startVitest("test", process.argv.slice(2), {
+  watch: false,
+  update: "none",
+  reporters: ["default"],
+});
 for (const module of vitest.state.getTestModules()) {
   const file = relative(root, module.moduleId);
   let tests = 0;
@@ -34,20 +38,20 @@ for (const module of vitest.state.getTestModules()) {
     const what = `${file} > ${test.fullName}`;
     if (state !== "skipped") count(what, state === "passed");
     else if (note === undefined)
-      count(`${what}: skips and does not say why; call context.skip("reason") or use scripts/requirements.ts`, false);
+      count(`${what}: skips without a reason; call context.skip("reason") or use scripts/requirements.ts`, false);
     else {
       tally.skipped++;
       skips.set(note, [...(skips.get(note) ?? []), what]);
     }
   }
-  // A file or a suite that broke outside its tests.
+  // Errors of a file or a suite outside of its tests.
   const suites = [module, ...module.children.allSuites()].filter((suite) => suite.errors().length > 0);
   for (const suite of suites) count(`${file} > ${suite.fullName ?? "the file"}`, false);
-  if (tests === 0 && suites.length === 0) count(`${file}: holds no test`, false);
+  if (tests === 0 && suites.length === 0) count(`${file}: has no test`, false);
 }
 for (const error of vitest.state.getUnhandledErrors())
   count(`error outside of the tests: ${error?.message ?? error}`, false);
-if (tally.passed + tally.failed + tally.skipped < 3) count("vitest ran no test", false);
+if (tally.passed + tally.failed + tally.skipped < 3) count("Vitest ran no test", false);
 await vitest.close();
 
 for (const [reason, tests] of skips) console.log(`\nskipped, ${reason}\n  ${tests.join("\n  ")}`);

@@ -1,5 +1,5 @@
-// Writes the .d.ts files of every package into its dist. One program for all: one for each package would read the same
-// libraries a dozen times.
+// Writes the .d.ts files of every package into its dist. All packages share one TypeScript program, so that library
+// types are parsed once.
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";

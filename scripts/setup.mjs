@@ -1,5 +1,5 @@
-// Makes a fresh clone ready with Node and npm alone: the pnpm that package.json names, the packages of the lockfile, a
-// build. Quick where nothing changed.
+// Prepares a fresh clone with Node and npm alone: the pnpm that package.json names, the packages of the lockfile, and a
+// build. Prints one line per stage, and the whole log of a stage that fails. Quick if nothing changed.
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -16,8 +16,8 @@ if (hasMajor < major || (hasMajor === major && hasMinor < minor)) {
   process.exit(1);
 }
 
-// npx downloads pnpm once and puts it on the path of what it starts, where turbo looks for it. Versions are exact, so
-// what is in a cache is right.
+// npx downloads pnpm once and puts it on the PATH of its child processes, where turbo looks for it. Versions are exact,
+// so a cached package is as good as a downloaded one.
 const env = {
   ...process.env,
   npm_config_prefer_offline: "true",
@@ -25,20 +25,29 @@ const env = {
   TURBO_TELEMETRY_DISABLED: "1",
 };
 
-const pnpm = (...args) => {
+/** Runs pnpm, and prints the stage with its seconds; if pnpm fails, prints its log and exits. */
+const stage = (what, ...args) => {
+  const started = performance.now();
+  process.stdout.write(`${what} ... `);
   const windows = process.platform === "win32";
-  const { status, error } = spawnSync(windows ? "npx.cmd" : "npx", ["--yes", packageManager, ...args], {
+  const { status, error, stdout, stderr } = spawnSync(windows ? "npx.cmd" : "npx", ["--yes", packageManager, ...args], {
     cwd: root,
     env,
-    stdio: "inherit",
+    encoding: "utf8",
+    maxBuffer: 1 << 28,
+    stdio: ["ignore", "pipe", "pipe"],
     shell: windows,
   });
-  if (error) console.error(`npx could not be started: ${error.message}. It comes with npm, which comes with Node.`);
-  if (status !== 0) {
-    console.error(`\nSetup stopped: "pnpm ${args.join(" ")}" failed. The reason is above.`);
-    process.exit(status ?? 1);
+  if (!error && status === 0) {
+    console.log(`${((performance.now() - started) / 1000).toFixed(1)} s`);
+    return;
   }
+  console.log("failed");
+  console.error(`${stdout ?? ""}${stderr ?? ""}`);
+  if (error) console.error(`npx could not be started: ${error.message}. It comes with npm, which comes with Node.`);
+  console.error(`Setup stopped: "pnpm ${args.join(" ")}" failed. The log is above.`);
+  process.exit(status || 1);
 };
 
-pnpm("install", "--frozen-lockfile", "--prefer-offline");
-pnpm("exec", "turbo", "run", "build", "declarations", "--output-logs=errors-only");
+stage("installing packages", "install", "--frozen-lockfile", "--prefer-offline");
+stage("building", "exec", "turbo", "run", "build", "declarations", "--output-logs=errors-only");

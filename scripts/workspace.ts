@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-// What lies in this repository, for the tests that hold its shape.
+// The packages, apps and files of this repository, for the tests that check its structure.
 
 export const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -20,6 +20,8 @@ export interface Manifest extends Partial<Record<DependencyField, Readonly<Recor
   readonly description?: string;
   readonly private?: boolean;
   readonly license?: string;
+  /** The https address of the repository: of the root manifest alone. */
+  readonly repository?: string;
   readonly type?: string;
   readonly sideEffects?: boolean;
   readonly packageManager?: string;
@@ -53,21 +55,27 @@ export const publishable: readonly Workspace[] = [...packages, ...apps].filter(
 );
 
 export const backends: readonly string[] = ["cpu", "webgpu", "cuda"];
-/** What backends bring along for a platform. */
+/** Packages of compiled binaries, one per backend and platform. */
 export const binaries: readonly string[] = ["cuda-linux-x64"];
-const core = ["tensor", "policy", "cache", "runtime", "testing", "pebble", ...backends, ...binaries];
-/** Whatever is neither the core nor a backend is a policy. */
-export const policies: readonly Workspace[] = packages.filter(({ folder }) => !core.includes(folder));
+/** The array of all policies, which imports them. */
+export const policyList = "policies";
+/** What the benches and tests of several packages share; private. */
+export const benchKit = "bench-kit";
+const core = ["tensor", "policy", "cache", "runtime", "testing", "pebble", policyList, benchKit];
+/** Every package that is neither core nor a backend is a policy. */
+export const policies: readonly Workspace[] = packages.filter(
+  ({ folder }) => ![...core, ...backends, ...binaries].includes(folder),
+);
 
-const made = new Set(["node_modules", "dist", "wasm", "bin", "coverage"]);
+const generated = new Set(["node_modules", "dist", "wasm", "bin", "coverage"]);
 
-/** Files under `folder`, as paths from the root, without what is built or installed. */
+/** Lists the files under `folder` as paths from the root, without built and installed ones. */
 export function filesUnder(folder: string): string[] {
   if (!existsSync(join(root, folder))) return [];
   return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
     const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
     if (!entry.isDirectory()) return [path];
-    const hidden = entry.name.startsWith(".") && entry.name !== ".ci" && entry.name !== ".changeset";
-    return hidden || made.has(entry.name) ? [] : filesUnder(path);
+    const hidden = entry.name.startsWith(".") && ![".ci", ".changeset", ".github"].includes(entry.name);
+    return hidden || generated.has(entry.name) ? [] : filesUnder(path);
   });
 }

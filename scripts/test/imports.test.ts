@@ -1,7 +1,19 @@
 import { dirname, join } from "node:path/posix";
 import ts from "typescript";
 import { describe, expect, test } from "vitest";
-import { apps, backends, binaries, dependencyFields, filesUnder, packages, policies, readText } from "../workspace.js";
+import {
+  apps,
+  backends,
+  benchKit,
+  binaries,
+  dependencyFields,
+  filesUnder,
+  packages,
+  policies,
+  policyList,
+  publishable,
+  readText,
+} from "../workspace.js";
 
 interface Import {
   readonly from: string;
@@ -40,8 +52,16 @@ function importsOf(file: string): Import[] {
   return found;
 }
 
-const sourcesOf = (path: string) => filesUnder(`${path}/src`).filter((file) => /\.[mc]?[jt]sx?$/.test(file));
+const codeOf = (folder: string) => filesUnder(folder).filter((file) => /\.[mc]?[jt]sx?$/.test(file));
+const sourcesOf = (path: string) => codeOf(`${path}/src`);
 const imports = new Map([...packages, ...apps].map(({ path }) => [path, sourcesOf(path).flatMap(importsOf)] as const));
+/** Imports of the code beside `src`: tests, benches and scripts. */
+const besides = new Map(
+  [...packages, ...apps].map(
+    ({ path }) =>
+      [path, ["test", "bench", "scripts"].flatMap((name) => codeOf(`${path}/${name}`)).flatMap(importsOf)] as const,
+  ),
+);
 
 /** `@ziggurat/tensor/sub` is in the package `@ziggurat/tensor`. */
 const packageOf = (specifier: string) => specifier.match(/^(@[^/]+\/)?[^/]+/)![0];
@@ -55,6 +75,8 @@ const allowed = (folder: string): { values: readonly string[]; types?: readonly 
   if (folder === "policy") return { values: [], types: ["tensor"] };
   if (folder === "cache") return { values: ["tensor", "policy"] };
   if (folder === "runtime" || folder === "testing") return { values: ["tensor", "policy", "cache"] };
+  if (folder === benchKit) return { values: ["runtime"] };
+  if (folder === policyList) return { values: ["policy", ...policyNames] };
   if (binaries.includes(folder)) return { values: [] };
   if (backends.includes(folder))
     return { values: ["tensor", ...binaries.filter((name) => name.startsWith(`${folder}-`))] };
@@ -132,6 +154,36 @@ describe.each(packages)("$path", ({ path, folder, manifest }) => {
     );
     expect(escapes).toEqual([]);
   });
+});
+
+describe.each([...packages, ...apps])("$path, its tests, benches and scripts", ({ path }) => {
+  const found = besides.get(path)!;
+
+  test("reach into no other package or app, and share by name", () => {
+    // What the repository itself has: requirements of tests, the browser.
+    const shared = (target: string) => target.startsWith(`${path}/`) || target.startsWith("scripts/");
+    const escapes = found.filter(
+      ({ from, specifier }) => isRelative(specifier) && !shared(join(dirname(from), specifier)),
+    );
+    expect(escapes).toEqual([]);
+  });
+
+  test("name no app, unless they are of an app", () => {
+    const names = new Set(apps.map(({ manifest }) => manifest.name));
+    const upwards = found.filter(({ specifier }) => names.has(packageOf(specifier)));
+    if (path.startsWith("packages/")) expect(upwards).toEqual([]);
+  });
+});
+
+test("nothing that is published imports what is private", () => {
+  const names = new Set(
+    [...packages, ...apps].filter(({ manifest }) => manifest.private).map(({ manifest }) => manifest.name),
+  );
+  const breaches = publishable.flatMap(({ path }) =>
+    imports.get(path)!.filter(({ specifier }) => names.has(packageOf(specifier))),
+  );
+  expect(names).toContain(`@ziggurat/${benchKit}`);
+  expect(breaches).toEqual([]);
 });
 
 test.each([...packages, ...apps])("$path has no circle of imports", ({ path }) => {

@@ -3,7 +3,7 @@ import ts from "typescript";
 import { expect, test } from "vitest";
 import { filesUnder, readText, root } from "../workspace.js";
 
-// Code in the documents is checked against what the packages really export. It may leave out where these come from.
+// Code in the documents is checked against the exports of the packages. It need not declare these names.
 const given: Readonly<Record<string, string>> = {
   prompt: 'import("@ziggurat/runtime").Prompt',
   model: 'import("@ziggurat/runtime").Model',
@@ -50,7 +50,7 @@ function complaints(): string[] {
   });
 }
 
-test("code in the documents fits the packages", () => {
+test("code in the documents compiles against the packages", () => {
   expect(snippets.size).toBeGreaterThan(8);
   expect(complaints()).toEqual([]);
 });

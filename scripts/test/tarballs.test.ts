@@ -8,10 +8,18 @@ import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 import ts from "typescript";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type DependencyField, type Manifest, packages, publishable, root, rootManifest } from "../workspace.js";
+import { testFull } from "../requirements.js";
+import {
+  type DependencyField,
+  type Manifest,
+  packages,
+  publishable,
+  readText,
+  root,
+  rootManifest,
+} from "../workspace.js";
 
-// Every package as a stranger gets it: packed, and installed by npm into an empty folder with no more than what it
-// depends on.
+// Each package as a user gets it: packed, and installed into an empty folder with its dependencies alone.
 
 const run = promisify(execFile);
 const temp = mkdtempSync(join(tmpdir(), "ziggurat-tarballs-"));
@@ -22,7 +30,7 @@ const byName = new Map(publishable.map((place) => [place.manifest.name, place]))
 const tarballOf = ({ name, version }: Manifest) =>
   join(temp, `${name.replace("@", "").replace("/", "-")}-${version}.tgz`);
 
-/** A package of this repository and all of those that it needs. */
+/** A package of this repository and every package of this repository that it needs. */
 function closure(name: string, found: Set<string> = new Set()): Set<string> {
   const place = byName.get(name);
   if (place === undefined || found.has(name)) return found;
@@ -31,19 +39,32 @@ function closure(name: string, found: Set<string> = new Set()): Set<string> {
   return found;
 }
 
+const npmInstall = ["install", "--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock"];
+const tarballs = (names: Iterable<string>) =>
+  Object.fromEntries([...names].map((name) => [name, `file:${tarballOf(byName.get(name)!.manifest)}`]));
+
 /** Installs `names` of this repository, from their tarballs, into a new folder. */
 async function install(folder: string, names: Iterable<string>, more: object = {}): Promise<string> {
   const path = join(temp, folder);
   mkdirSync(path, { recursive: true });
-  const dependencies = Object.fromEntries(
-    [...names].map((name) => [name, `file:${tarballOf(byName.get(name)!.manifest)}`]),
-  );
-  writeFileSync(join(path, "package.json"), JSON.stringify({ private: true, type: "module", ...more, dependencies }));
-  await run(
-    "npm",
-    ["install", "--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock"],
-    { cwd: path },
-  );
+  const manifest = { private: true, type: "module", ...more, dependencies: tarballs(names) };
+  writeFileSync(join(path, "package.json"), JSON.stringify(manifest));
+  await run("npm", npmInstall, { cwd: path });
+  return path;
+}
+
+const everything = () => tarballs(byName.keys());
+
+/** Installs `dependencies` by pnpm, which lets a package import nothing but what its own manifest names. */
+async function installStrictly(folder: string, dependencies: object): Promise<string> {
+  const path = join(temp, folder);
+  mkdirSync(path);
+  // Overrides stand in for a registry: packages that `dependencies` does not name come from their tarballs too.
+  const manifest = { private: true, type: "module", dependencies, pnpm: { overrides: everything() } };
+  writeFileSync(join(path, "package.json"), JSON.stringify(manifest));
+  const strict = ["--config.auto-install-peers=false", "--config.strict-peer-dependencies=true"];
+  const command = ["install", "--prefer-offline", "--no-lockfile", "--ignore-scripts", ...strict];
+  await run("npx", ["--yes", rootManifest.packageManager!, ...command], { cwd: path });
   return path;
 }
 
@@ -61,18 +82,17 @@ beforeAll(async () => {
   });
 }, 120_000);
 
-/** Standard library files are parsed once for all programs. */
+/** Parsed files of the standard library, shared by all programs. */
 const libraries = new Map<string, ts.SourceFile | undefined>();
 
-/**
- * What TypeScript says to a file that imports `name`, in a folder where it is installed. Library types are checked too.
- */
-function typeErrors(folder: string, name: string, mode: "nodenext" | "bundler"): string[] {
-  const file = join(folder, `${mode}.ts`);
-  writeFileSync(
-    file,
-    `import * as everything from "${name}";\nexport const names: string[] = Object.keys(everything);\n`,
-  );
+/** The errors of TypeScript for files in `folder` that import `names`. The types of libraries are checked too. */
+function typeErrors(folder: string, names: readonly string[], mode: "nodenext" | "bundler"): string[] {
+  const files = names.map((name) => {
+    const file = join(folder, `${name.replaceAll("/", "-")}-${mode}.ts`);
+    const body = `import * as all from "${name}";\nexport const names: string[] = Object.keys(all);\n`;
+    writeFileSync(file, body);
+    return file;
+  });
   const options: ts.CompilerOptions = {
     target: ts.ScriptTarget.ES2022,
     lib: ["lib.es2023.d.ts", "lib.dom.d.ts", "lib.dom.iterable.d.ts", "lib.esnext.disposable.d.ts"],
@@ -92,22 +112,21 @@ function typeErrors(folder: string, name: string, mode: "nodenext" | "bundler"):
     return libraries.get(path);
   };
   return ts
-    .getPreEmitDiagnostics(ts.createProgram([file], options, host))
+    .getPreEmitDiagnostics(ts.createProgram(files, options, host))
     .map(({ file: at, messageText }) => `${at?.fileName ?? ""}: ${ts.flattenDiagnosticMessageText(messageText, "\n")}`);
 }
 
-describe.each(publishable)("$manifest.name", ({ manifest }) => {
-  const { name } = manifest;
-  const isLibrary = manifest.exports?.["."] !== undefined;
+const isLibrary = ({ exports }: Manifest) => exports?.["."] !== undefined;
 
+describe.each(publishable)("$manifest.name", ({ manifest }) => {
   test("passes publint and, as an ES module, are-the-types-wrong", async () => {
     const bytes = new Uint8Array(readFileSync(tarballOf(manifest)));
     const { messages, pkg } = await publint({ pack: { tarball: bytes.slice().buffer }, strict: true });
     expect(messages.map((message) => formatMessage(message, pkg))).toEqual([]);
-    if (!isLibrary) return;
+    if (!isLibrary(manifest)) return;
     const result = await checkPackage(createPackageFromTarballData(bytes));
     expect(result.types).not.toBe(false);
-    // Those two kinds are of programs that `require`; these packages are ES modules only.
+    // The two kinds left out concern programs that `require`; these packages are ES modules only.
     const problems =
       result.types === false
         ? []
@@ -116,40 +135,115 @@ describe.each(publishable)("$manifest.name", ({ manifest }) => {
           );
     expect(problems).toEqual([]);
   });
+});
 
-  test("installs into an empty folder with what it depends on, and holds what it promises", async () => {
-    const folder = await install(name.replace("/", "-"), closure(name));
-    const own = join(folder, "node_modules", name);
-    const files = filesIn(own);
-
-    expect(files).toEqual(expect.arrayContaining(["package.json", "README.md", "LICENSE"]));
-    expect(
-      files.filter((file) => /(^|\/)(test|bench|node_modules)\/|\.test\.|\.tgz$|\.tsbuildinfo$/.test(file)),
-    ).toEqual([]);
-    const text = readFileSync(join(own, "package.json"), "utf8");
-    expect(text).not.toMatch(/"(workspace|catalog):/);
-    const targets = Object.values(manifest.exports ?? {}).flatMap((target) =>
-      typeof target === "string" ? [target] : Object.values(target),
+/** Checks the files of an installed package, and that it can be imported. */
+async function checkInstalled(folder: string, { name, exports }: Manifest) {
+  const own = join(folder, "node_modules", name);
+  const files = filesIn(own);
+  expect(files).toEqual(expect.arrayContaining(["package.json", "README.md", "LICENSE"]));
+  expect(
+    files.filter((file) => /(^|\/)(test|bench)\/|^node_modules\/(?!\.bin\/)|\.test\.|\.tgz$|\.tsbuildinfo$/.test(file)),
+  ).toEqual([]);
+  const text = readFileSync(join(own, "package.json"), "utf8");
+  expect(text).not.toMatch(/"(workspace|catalog):/);
+  const targets = Object.values(exports ?? {}).flatMap((target) =>
+    typeof target === "string" ? [target] : Object.values(target),
+  );
+  expect(targets.filter((target) => !existsSync(join(own, target)))).toEqual([]);
+  for (const map of files.filter((file) => file.endsWith(".map"))) {
+    const { sources, sourcesContent } = JSON.parse(readFileSync(join(own, map), "utf8")) as {
+      sources: string[];
+      sourcesContent?: unknown[];
+    };
+    const absent = sources.filter(
+      (source, i) => typeof sourcesContent?.[i] !== "string" && !existsSync(resolve(own, dirname(map), source)),
     );
-    expect(targets.filter((target) => !existsSync(join(own, target)))).toEqual([]);
-    for (const map of files.filter((file) => file.endsWith(".map"))) {
-      const { sources, sourcesContent } = JSON.parse(readFileSync(join(own, map), "utf8")) as {
-        sources: string[];
-        sourcesContent?: unknown[];
-      };
-      const absent = sources.filter(
-        (source, i) => typeof sourcesContent?.[i] !== "string" && !existsSync(resolve(own, dirname(map), source)),
-      );
-      expect(absent, map).toEqual([]);
-    }
+    expect(absent, map).toEqual([]);
+  }
+  if (exports?.["."] === undefined) return;
+  const print = `console.log(JSON.stringify(Object.keys(await import(${JSON.stringify(name)}))))`;
+  const { stdout } = await run(process.execPath, ["--input-type=module", "-e", print], { cwd: folder });
+  expect(JSON.parse(stdout)).not.toEqual([]);
+}
 
-    if (!isLibrary) return;
-    const print = `console.log(JSON.stringify(Object.keys(await import(${JSON.stringify(name)}))))`;
-    const { stdout } = await run(process.execPath, ["--input-type=module", "-e", print], { cwd: folder });
-    expect(JSON.parse(stdout)).not.toEqual([]);
-    expect(typeErrors(folder, name, "nodenext")).toEqual([]);
-    expect(typeErrors(folder, name, "bundler")).toEqual([]);
+describe("all packages together, by pnpm", () => {
+  let folder: string;
+  beforeAll(async () => {
+    const [{ peerDependencies }] = packages
+      .filter(({ folder }) => folder === "testing")
+      .map(({ manifest }) => manifest) as [Manifest];
+    folder = await installStrictly("together", { ...everything(), ...peerDependencies });
   }, 120_000);
+
+  test.each(publishable)(
+    "$manifest.name needs only its dependencies, and contains what its manifest promises",
+    (place) => checkInstalled(folder, place.manifest),
+  );
+
+  test.each(["nodenext", "bundler"] as const)("their types resolve with %s", (mode) => {
+    const names = publishable.map(({ manifest }) => manifest).filter(isLibrary);
+    expect(
+      typeErrors(
+        folder,
+        names.map(({ name }) => name),
+        mode,
+      ),
+    ).toEqual([]);
+  });
+});
+
+// npm puts all packages side by side, so each package needs a folder to itself.
+for (const { manifest } of publishable) {
+  const { name } = manifest;
+  testFull(
+    `${name} alone, by npm, installs into an empty folder with its dependencies`,
+    async () => {
+      const folder = await install(name.replace("/", "-"), closure(name));
+      await checkInstalled(folder, manifest);
+      if (!isLibrary(manifest)) return;
+      expect(typeErrors(folder, [name], "nodenext")).toEqual([]);
+      expect(typeErrors(folder, [name], "bundler")).toEqual([]);
+    },
+    120_000,
+  );
+}
+
+describe("the install line of README.md", () => {
+  const readme = readText("README.md");
+  const [, line] = readme.match(/^ {4}npm install (.+)$/m)!;
+  const names = line!.split(" ");
+  const [, code] = readme.match(/^```ts\n([\s\S]*?)^```$/m)!;
+  const [, output] = readme.match(/^```text\n([\s\S]*?)^```$/m)!;
+
+  test("names the packages that the snippet imports, and the three that are enough for any model", () => {
+    const imported = [...code!.matchAll(/from "(.+)"/g)].map(([, name]) => name!);
+    expect(names.toSorted()).toEqual(imported.toSorted());
+    expect(names).toEqual(expect.arrayContaining(["@ziggurat/runtime", "@ziggurat/cpu", "@ziggurat/pyramid"]));
+  });
+
+  const npm = async (folder: string) => {
+    const path = join(temp, folder);
+    mkdirSync(path);
+    const manifest = { private: true, type: "module", dependencies: tarballs(names), overrides: everything() };
+    writeFileSync(join(path, "package.json"), JSON.stringify(manifest));
+    await run("npm", [...npmInstall, "--strict-peer-deps"], { cwd: path });
+    return path;
+  };
+  const pnpm = (folder: string) => installStrictly(folder, tarballs(names));
+  test.each([
+    { manager: "npm", install: npm },
+    { manager: "pnpm", install: pnpm },
+  ])(
+    "is enough with $manager: the snippet runs and prints what README.md shows",
+    async ({ manager, install }) => {
+      const folder = await install(`readme-${manager}`);
+      writeFileSync(join(folder, "main.js"), code!);
+      const { stdout } = await run(process.execPath, ["main.js"], { cwd: folder });
+      expect(stdout).toBe(output);
+    },
+    120_000,
+  );
 });
 
 const someonesPolicy = `
@@ -158,14 +252,15 @@ import { afterPrefill, anyOf, first, last, type Policy, type Scorer, uniform } f
 /** KeyDiff, https://arxiv.org/abs/2504.15364: keys unlike the mean direction of all keys stay. */
 export const unlikeTheOthers: Scorer = {
   score: ({ keys }) => {
-    const unit = keys.div(keys.norm(2).maximum(1e-12));
-    const mean = unit.mean(1);
-    return unit.mul(mean).sum(2).div(mean.norm(2)).squeeze(2).neg();
+    const unit = keys.div(keys.norm("size").maximum(1e-12));
+    const mean = unit.mean("rows");
+    return unit.mul(mean).sum("size").div(mean.norm("size")).neg();
   },
 };
 
 export function keyDiff(keep: number): Policy {
-  return { name: "keydiff", budget: uniform(keep), score: unlikeTheOthers, protect: anyOf(first(4), last(16)), schedule: afterPrefill() };
+  const protect = anyOf(first(4), last(16));
+  return { name: "keydiff", budget: uniform(keep), score: unlikeTheOthers, protect, schedule: afterPrefill() };
 }
 `;
 
@@ -178,12 +273,13 @@ import { keyDiff } from "keydiff-of-someone-else";
 const backend = await cpu({ threads: 1 });
 const model = await loadModel(pebble(), { backend });
 const prompt = "The secret code of Alice is 48213. ".repeat(20);
-const { text, promptTokens, policy, cache } = await generate({ model, policy: keyDiff(48), prompt, maxTokens: 8, kept: true }).result;
+const answer = generate({ model, policy: keyDiff(48), prompt, maxTokens: 8, kept: true });
+const { text, promptTokens, policy, cache } = await answer.result;
 await backend.dispose();
 console.log(JSON.stringify({ text, promptTokens, policy, rows: cache.rows, kept: cache.kept.afterPrefill }));
 `;
 
-test("a policy package of someone else, built from the tarballs alone, runs in generate", async () => {
+test("a third-party policy package, built from the tarballs alone, runs in generate", async () => {
   const names = new Set(
     ["policy", "runtime", "cpu", "pebble"].flatMap((folder) => [...closure(`@ziggurat/${folder}`)]),
   );

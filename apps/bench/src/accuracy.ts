@@ -1,9 +1,9 @@
+import { table } from "@ziggurat/bench-kit";
 import { haystack, isRight, material, type Task } from "@ziggurat/cli/haystack";
 import { cpu } from "@ziggurat/cpu";
 import { pebble } from "@ziggurat/pebble";
 import { full } from "@ziggurat/policy";
 import { generate, loadModel } from "@ziggurat/runtime";
-import { table } from "./report.js";
 
 const tasks: readonly Task[] = ["needle", "table", "labels"];
 

@@ -1,17 +1,14 @@
-import { cacheBytes, Progress, planesOf, planTurn, scratchBytes } from "@ziggurat/cache";
+import { median, randomIds, table } from "@ziggurat/bench-kit";
+import { Account, cacheBytes, planesOf, planTurn, scratchBytes } from "@ziggurat/cache";
 import { cpu } from "@ziggurat/cpu";
 import { pebble } from "@ziggurat/pebble";
 import { generate, loadModel } from "@ziggurat/runtime";
 import { everyPolicy } from "./policies.js";
-import { median, randomIds, table } from "./report.js";
 
 const tokens = 8192;
 const maxTokens = 32;
 
-/**
- * Measured bytes of every policy's cache at 8,192 tokens beside what arithmetic expects, and what is left after many
- * generations.
- */
+/** Measures the bytes of every policy's cache at 8,192 tokens beside the arithmetic, and those left after many runs. */
 export async function bytes({ threads, runs }: { threads: number; runs: number }): Promise<void> {
   const backend = await cpu({ threads });
   const model = await loadModel(pebble(), { backend });
@@ -32,7 +29,7 @@ export async function bytes({ threads, runs }: { threads: number; runs: number }
     ],
   ];
   for (const policy of everyPolicy(Math.ceil(tokens * 0.12))) {
-    const plan = planTurn(new Progress(shape, policy), [tokens], maxTokens - 1);
+    const plan = planTurn(Account.empty(shape, policy), [tokens], maxTokens - 1);
     const expected = cacheBytes(shape, model.rowDType, [{ policy, plan }]);
     const { planes } = planesOf([policy]);
     const scratch = scratchBytes(shape, model.rowDType, plan.scratchRows, [

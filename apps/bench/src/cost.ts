@@ -1,6 +1,6 @@
+import { median, randomIds, table } from "@ziggurat/bench-kit";
 import { Session } from "@ziggurat/runtime";
 import { everyPolicy } from "./policies.js";
-import { median, randomIds, table } from "./report.js";
 import { randomOnCpu, type Setting } from "./setting.js";
 
 /** What each policy adds to prefill: whole prefills beside full ones, interleaved. Random weights: speed only. */

@@ -1,7 +1,7 @@
+import { median, randomIds, table } from "@ziggurat/bench-kit";
 import { full } from "@ziggurat/policy";
-import { generateEach } from "@ziggurat/runtime";
+import { generateEach } from "@ziggurat/runtime/evaluate";
 import { snapkv } from "@ziggurat/snapkv";
-import { median, randomIds, table } from "./report.js";
 import { randomOnCpu, type Setting } from "./setting.js";
 
 const written = 65;

@@ -1,6 +1,6 @@
+import { pebble, randomLlama, smollm2 } from "@ziggurat/bench-kit";
 import { cpu } from "@ziggurat/cpu";
 import { loadModel, type Model } from "@ziggurat/runtime";
-import { pebble, randomLlama, smollm2 } from "./random-llama.js";
 
 /** What a speed is measured over. */
 export interface Setting {

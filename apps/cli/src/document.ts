@@ -1,13 +1,14 @@
-import { readFile } from "node:fs/promises";
-import { text as readAll } from "node:stream/consumers";
-import type { Model } from "@ziggurat/runtime";
-import { quote, UsageError } from "./error.js";
+import { createReadStream } from "node:fs";
+import { addAbortSignal, type Readable } from "node:stream";
+import type { Model, Tokenizer } from "@ziggurat/runtime";
+import { isAbort, quote, UsageError } from "./error.js";
+import { signal } from "./signal.js";
 
-/** A text to be read and what is asked about it. */
+/** A text and a question about it. */
 export interface Document {
   readonly text: string;
   readonly question?: string;
-  /** The right answer, where it is known. */
+  /** The right answer, if it is known. */
   readonly expected?: string;
 }
 
@@ -16,34 +17,44 @@ export interface EncodedDocument extends Document {
   readonly ids: readonly number[];
   /** How many of the ids come before the question. */
   readonly before: number;
-  /** Ids of the text that comes after, where that is to be scored instead of a question answered. */
+  /** Ids of the text that follows, if that is scored instead of a question answered. */
   readonly following?: readonly number[];
 }
 
+/** More than any model reads; where an endless input ends. */
+const mostBytes = 64e6;
+
 /**
- * The text of a file, `-` for what comes in by stdin. Rejects with a `UsageError` where it cannot be read, is not UTF-8
- * or holds nothing.
+ * The text of a file, or of stdin for `-`. Rejects with a `UsageError` if it cannot be read, is longer than 64 MB, is
+ * not UTF-8 or holds nothing.
  */
 export async function readText(flag: string, path: string): Promise<string> {
-  const bytes = await (path === "-" ? readStdin() : readFile(path)).catch((error: NodeJS.ErrnoException) => {
-    const reason =
-      error.code === "ENOENT" ? "there is no such file" : error.code === "EISDIR" ? "it is a folder" : error.message;
-    throw new UsageError(`${flag}: ${quote(path)} cannot be read: ${reason}; name a text file, or - for stdin`);
-  });
+  const name = path === "-" ? "stdin" : quote(path);
+  if (path === "-" && process.stdin.isTTY) process.stderr.write("reading the text from the keyboard; ctrl-D ends it\n");
+  const stream: Readable = addAbortSignal(signal, path === "-" ? process.stdin : createReadStream(path));
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  try {
+    for await (const chunk of stream as AsyncIterable<Uint8Array>) {
+      chunks.push(chunk);
+      length += chunk.length;
+      if (length > mostBytes)
+        throw new UsageError(`${flag}: ${name} is longer than ${mostBytes / 1e6} MB, which no model reads; shorten it`);
+    }
+  } catch (error) {
+    if (error instanceof UsageError || isAbort(error)) throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    const reason = code === "ENOENT" ? "there is no such file" : code === "EISDIR" ? "it is a folder" : message;
+    throw new UsageError(`${flag}: ${name} cannot be read: ${reason}; name a text file, or - for stdin`);
+  }
   let text: string;
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    text = new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(chunks));
   } catch {
-    throw new UsageError(`${flag}: ${quote(path)} is no UTF-8 text`);
+    throw new UsageError(`${flag}: ${name} is no UTF-8 text`);
   }
-  if (text.trim() === "")
-    throw new UsageError(`${flag}: ${path === "-" ? "stdin" : quote(path)} is empty; it must hold some text`);
+  if (text.trim() === "") throw new UsageError(`${flag}: ${name} is empty; it must hold some text`);
   return text;
-}
-
-async function readStdin(): Promise<Uint8Array> {
-  if (process.stdin.isTTY) process.stderr.write("reading the text from the keyboard; ctrl-D ends it\n");
-  return new TextEncoder().encode(await readAll(process.stdin));
 }
 
 const shared = (a: readonly number[], b: readonly number[]): number => {
@@ -51,28 +62,50 @@ const shared = (a: readonly number[], b: readonly number[]): number => {
   return end < 0 ? a.length : end;
 };
 
-/**
- * One user message, the text, a newline and the question, in the model's template; the plain text where the model has
- * none, or with `raw`. What comes before the question is what the ids share with those of the text alone.
- */
-export function encodeDocument(model: Model, document: Document, raw = false): EncodedDocument {
-  const { text, question } = document;
-  const whole = question === undefined ? text : `${text}\n${question}`;
-  const { chat, tokenizer } = model;
-  if (!tokenizer) throw new UsageError(`--model: ${model.name} has no tokenizer.json, and so reads no text`);
-  const encode = (content: string): number[] =>
-    chat && !raw ? chat.prompt([{ role: "user", content }]) : tokenizer.encode(content, { addSpecialTokens: true });
-  const ids = encode(whole);
-  return { ...document, ids, before: Math.min(shared(encode(text), ids), ids.length - 1) };
+/** The first `tokens` tokens of a text, as text; all of a shorter one. */
+function firstTokens(tokenizer: Tokenizer, text: string, tokens: number): string {
+  const ids = tokenizer.encode(text);
+  // A character that is cut in its middle becomes U+FFFD.
+  return ids.length <= tokens ? text : tokenizer.decode(ids.slice(0, tokens)).replace(/\ufffd+$/, "");
 }
 
-/** Tokens of a text that are read, and how many after them are scored, where the flags do not say. */
+export interface EncodeFlags {
+  /** Whether the text is given to the model as it is, without its chat template. */
+  readonly raw?: boolean | undefined;
+  /** How many tokens of the text are read, at most. Default: all. */
+  readonly tokens?: number | undefined;
+  /** Variables of the chat template. */
+  readonly variables?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/**
+ * One user message: the text, a newline and the question, in the model's template. Without the template if the model
+ * has none, or with `raw`. What comes before the question is what the ids share with those of the text alone.
+ */
+export function encodeDocument(
+  model: Model,
+  document: Document,
+  { raw, tokens, variables }: EncodeFlags = {},
+): EncodedDocument {
+  const { chat, tokenizer } = model;
+  if (!tokenizer) throw new UsageError(`--model: ${model.name} has no tokenizer.json, and so reads no text`);
+  const { question } = document;
+  const text = tokens === undefined ? document.text : firstTokens(tokenizer, document.text, tokens);
+  const whole = question === undefined ? text : `${text}\n${question}`;
+  const encode = (content: string): number[] =>
+    chat && !raw
+      ? chat.prompt([{ role: "user", content }], { variables })
+      : tokenizer.encode(content, { addSpecialTokens: true });
+  const ids = encode(whole);
+  return { ...document, text, ids, before: Math.min(shared(encode(text), ids), ids.length - 1) };
+}
+
+/** Tokens of a text that are read, and of what follows that are scored, without --tokens and --score. */
 const usual = { tokens: 4096, score: 512 };
 
 /**
- * The first tokens of a text as the prompt, and those that follow, as they are, in no template. Of a text that is too
- * short for the usual lengths the last eighth is scored. Throws a `UsageError` where nothing would be left to read or
- * to score.
+ * The first tokens of a text as the prompt, and those that follow, without a template. Of a text that is too short for
+ * the usual lengths the last eighth is scored. Throws a `UsageError` if nothing is left to read or to score.
  */
 export function encodeStretch(
   model: Model,

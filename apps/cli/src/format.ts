@@ -1,6 +1,6 @@
-// Numbers and tables for people.
+// Numbers and tables as people read them.
 
-/** Columns of the terminal; some terminals say 0. 100 where output goes elsewhere. */
+/** Columns of the terminal: 100 if output goes elsewhere or the terminal says 0, and at least 60. */
 export const terminalWidth = (): number => Math.max(60, process.stdout.columns || 100);
 
 const unit = (value: number, units: readonly string[]): string => {
@@ -16,7 +16,7 @@ const unit = (value: number, units: readonly string[]): string => {
 /** Bytes in powers of 1000: `1.06 MB`. */
 export const bytes = (value: number): string => unit(value, ["B", "kB", "MB", "GB", "TB"]);
 
-/** Tokens per second, short: `8.2`, `1234`; a dash where nothing was measured. */
+/** Tokens per second, short: `8.2`, `1234`; a dash if nothing was measured. */
 export const rate = (value: number): string =>
   !Number.isFinite(value) || value <= 0 ? "-" : value >= 99.5 ? Math.round(value).toString() : value.toFixed(1);
 

@@ -9,7 +9,7 @@ import { signal } from "./signal.js";
 export const backendNames = ["cpu", "webgpu", "cuda"] as const;
 
 export interface LoadFlags {
-  /** A folder, a .gguf file, a repository of the hub or a URL; Pebble where left out. */
+  /** A folder, a .gguf file, a repository of the hub or a URL. Default: Pebble. */
   readonly model?: string;
   readonly backend: (typeof backendNames)[number];
   readonly threads?: number;
@@ -36,14 +36,14 @@ export async function filesOf(model: string | undefined, bar: Progress, inPlace 
   }
 }
 
-/** What the GPU packages offer, as far as it is used here. */
+/** The exports of the GPU packages that are used here. */
 interface GpuPackage {
   readonly cuda: () => Promise<Backend>;
   readonly webgpu: (options: { readonly gpu: unknown }) => Promise<Backend>;
   readonly dawn: () => Promise<unknown>;
 }
 
-/** A GPU backend, where its package is installed: they are large, and most calls of the command do without. */
+/** Opens a GPU backend. Its package is optional because it is large; throws a `UsageError` if it is missing. */
 async function gpu(name: "webgpu" | "cuda"): Promise<Backend> {
   const load = async (specifier: string): Promise<GpuPackage> => {
     try {
@@ -77,7 +77,7 @@ async function openBackend({ backend, threads }: LoadFlags): Promise<Backend> {
   }
 }
 
-/** Loads the model, does the work and gives everything back, whatever happens. */
+/** Loads the model, does the work, and frees everything afterwards, also after an error. */
 export async function withModel<T>(flags: LoadFlags, bar: Progress, work: (model: Model) => Promise<T>): Promise<T> {
   const files = await filesOf(flags.model, bar);
   const backend = await openBackend(flags);

@@ -20,8 +20,12 @@ addGenerate(program);
 addChat(program);
 addInspect(program);
 
-// Whoever reads may stop reading, as head does.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+// The reader of a pipe may stop reading, as head does. A device may be full.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0);
+  process.stderr.write(`error: the output cannot be written: ${error.message}\n`, () => process.exit(1));
+});
+process.stderr.on("error", () => process.exit(1));
 abortOnInterrupt();
 try {
   await program.parseAsync();

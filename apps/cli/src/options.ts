@@ -1,10 +1,13 @@
+import type { Model, SamplingOptions } from "@ziggurat/runtime";
 import { rowDTypes } from "@ziggurat/tensor";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { quote, UsageError } from "./error.js";
 import { backendNames, type LoadFlags } from "./load.js";
+import { sharedFlags } from "./policies.js";
 
 // Flags that several commands share.
 
-/** A whole number from `least` on, as a flag's value. */
+/** A whole number from `least` to `most` as a flag's value. */
 export const whole =
   (least: number, most = Number.MAX_SAFE_INTEGER) =>
   (text: string): number => {
@@ -15,7 +18,7 @@ export const whole =
     return value;
   };
 
-/** A number as a flag's value; whoever gets it checks its range. */
+/** A number as a flag's value. Its range is checked by what uses it. */
 export const number = (text: string): number => {
   if (text.trim() === "" || !Number.isFinite(Number(text))) throw new InvalidArgumentError("It must be a number.");
   return Number(text);
@@ -25,12 +28,42 @@ const weightNames = ["f32", "bf16", "q8_0"] as const;
 
 export type CommonFlags = LoadFlags & { readonly json?: boolean; readonly debug?: boolean };
 
-/** Output flags, which every command has. */
-export const addOutput = (command: Command): Command =>
+/** Adds a value to those that the same flag has before. */
+const collect = (text: string, before: readonly string[] = []): readonly string[] => [...before, text];
+
+/** `name=value` as a template variable: JSON if it is JSON, a text otherwise. */
+const variable = (text: string, before: Readonly<Record<string, unknown>> = {}): Readonly<Record<string, unknown>> => {
+  const at = text.indexOf("=");
+  const name = text.slice(0, at);
+  if (at < 1 || !/^[A-Za-z_]\w*$/.test(name))
+    throw new InvalidArgumentError("It must be name=value, such as enable_thinking=false.");
+  if (Object.hasOwn(before, name)) throw new InvalidArgumentError(`The variable ${name} is given twice.`);
+  const value = text.slice(at + 1);
+  try {
+    return { ...before, [name]: JSON.parse(value) as unknown };
+  } catch {
+    return { ...before, [name]: value };
+  }
+};
+
+/** Parsers of flags that may be given several times. */
+const repeatable = new Set<unknown>([collect, variable]);
+
+/** Output flags, which every command has. To be added last: refuses each flag of the command that is given twice. */
+export function addOutput(command: Command): Command {
   command
     .optionsGroup("Output:")
     .option("--json", "print one JSON value on stdout and nothing else")
     .option("--debug", "show the stack of an error");
+  for (const option of command.options) {
+    let given = 0;
+    if (!option.variadic && !repeatable.has(option.parseArg))
+      command.on(`option:${option.name()}`, () => {
+        if (++given > 1) command.error(`error: --${option.name()} is given twice; give it once`);
+      });
+  }
+  return command;
+}
 
 export const modelHelp =
   "owner/name of the hub, with @revision or /file.gguf; a folder; a .gguf file; a URL of either (default: the bundled Pebble)";
@@ -49,33 +82,27 @@ export const addModel = (command: Command): Command =>
       ]),
     );
 
-/** Options of policies; each policy takes those that it knows. */
-export const addPolicyOptions = (command: Command): Command =>
-  command
-    .optionsGroup("Options of policies, the same for all that know them:")
-    .option("--window <n>", "snapkv, pyramidkv: queries that vote (default 32)", number)
-    .option("--kernel <n>", "snapkv, pyramidkv: rows over which votes are pooled, odd (default 7)", number)
-    .addOption(new Option("--pooling <how>", "snapkv, pyramidkv: how (default max)").choices(["average", "max"]))
-    .addOption(
-      new Option(
-        "--reduce <how>",
-        "h2o, snapkv, pyramidkv: query heads of a group to one score (default mean)",
-      ).choices(["mean", "max", "sum"]),
-    )
-    .option("--beta <n>", "pyramidkv: how steep (default 20)", number)
-    .addOption(
-      new Option("--rounding <how>", "pyramidkv: budgets exact, or as in the released code").choices([
-        "exact",
-        "released",
-      ]),
-    )
-    .option("--sinks <n>", "streaming, sinks: first tokens that stay (default 4)", number)
-    .option("--recent <n>", "h2o, random: rows for the newest (default half; 32)", number);
+export interface PolicyHelp {
+  /** What --policy says in the help of this command. */
+  readonly policy: string;
+  readonly keep: string;
+  readonly tokens: string;
+}
 
-/** The flags of {@link addPolicyOptions} that were given. */
-export function policyOptions(flags: Readonly<Record<string, unknown>>): Partial<Record<"window", number>> {
-  const names = ["window", "kernel", "pooling", "reduce", "beta", "rounding", "sinks", "recent"];
-  return Object.fromEntries(names.filter((name) => flags[name] !== undefined).map((name) => [name, flags[name]]));
+/** --policy, --keep and --tokens, which mean the same in every command, and one flag for each option of a policy. */
+export function addPolicies(command: Command, { policy, keep, tokens }: PolicyHelp): Command {
+  command
+    .optionsGroup("Policies and budgets:")
+    .option("--policies, --policy <list>", policy)
+    .option("--keep <list>", keep)
+    .option("--tokens <n>", tokens, whole(1))
+    .optionsGroup("Options of policies, the same for all that know them:");
+  for (const { name, option, about } of sharedFlags) {
+    const { choices } = option;
+    const flag = new Option(`--${name} <${choices ? "how" : "n"}>`, about);
+    command.addOption(choices ? flag.choices([...choices]) : flag.argParser(number));
+  }
+  return command;
 }
 
 export interface SamplingFlags {
@@ -87,6 +114,7 @@ export interface SamplingFlags {
   readonly repetitionPenalty?: number;
   readonly seed?: number;
   readonly stop?: readonly string[];
+  readonly stopToken?: readonly string[];
 }
 
 /** How tokens are chosen and when to stop. */
@@ -100,21 +128,47 @@ export const addSampling = (command: Command): Command =>
     .option("--min-p <p>", "only tokens p times as likely as the likeliest", number)
     .option("--repetition-penalty <x>", "above 1 repeats less", number)
     .option("--seed <n>", "the same seed draws the same tokens", number)
-    .option("--stop <text...>", "texts that end the answer");
+    .option("--stop <text...>", "texts that end the answer")
+    .option(
+      "--stop-token <token...>",
+      'tokens that end it, beside the model\'s own: ids, or texts such as "<|im_end|>"',
+    );
 
-/** The flags of {@link addSampling} that were given, without `maxTokens`; the runtime checks them. */
-export function sampling({
-  temperature,
-  topK,
-  topP,
-  minP,
-  repetitionPenalty,
-  seed,
-  stop,
-}: SamplingFlags): Omit<SamplingFlags, "maxTokens"> {
-  const given = { temperature, topK, topP, minP, repetitionPenalty, seed, stop };
+/**
+ * What the flags of {@link addSampling} ask of `model`, without `maxTokens`; the runtime checks the numbers. Throws a
+ * `UsageError` for a stop token that the model does not have.
+ */
+export function sampling(
+  model: Model,
+  { temperature, topK, topP, minP, repetitionPenalty, seed, stop, stopToken }: SamplingFlags,
+): SamplingOptions & { readonly stop?: readonly string[]; readonly stopTokens?: readonly number[] } {
+  const stopTokens = stopToken?.map((text) => tokenOf(model, text));
+  const given = { temperature, topK, topP, minP, repetitionPenalty, seed, stop, stopTokens };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
+
+/** The id of a token that is named by its id or its text. */
+function tokenOf({ name, tokenizer, facts }: Model, text: string): number {
+  const flag = `--stop-token is ${quote(text)}`;
+  if (/^\d+$/.test(text)) {
+    if (Number(text) < facts.vocabularySize) return Number(text);
+    throw new UsageError(`${flag}; the ids of ${name} are from 0 to ${facts.vocabularySize - 1}`);
+  }
+  if (!tokenizer) throw new UsageError(`${flag}; ${name} has no tokenizer, so name the token by its id`);
+  const ids = tokenizer.encode(text, { special: true });
+  if (ids.length === 1) return ids[0]!;
+  throw new UsageError(`${flag}, which is ${ids.length} tokens of ${name}; name one token, or use --stop`);
+}
+
+export interface TemplateFlags {
+  readonly templateVar?: Readonly<Record<string, unknown>>;
+}
+
+/** Variables of the chat template. */
+export const addTemplate = (command: Command): Command =>
+  command
+    .optionsGroup("Chat template:")
+    .option("--template-var <name=value>", "a variable of the template, such as enable_thinking=false", variable);
 
 const megabytes = (text: string): number => {
   const value = number(text);

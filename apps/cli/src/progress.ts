@@ -1,6 +1,6 @@
-/** A bar on the terminal for long work; nothing where stderr goes elsewhere. */
+/** A bar on the terminal for long work. Writes nothing if stderr is no terminal. */
 export interface Progress {
-  /** Part done, from 0 to 1, under another title if one is given. */
+  /** To be called with the fraction done, and with another title if it changes. */
   update(done: number, title?: string): void;
   /** Wipes the bar. */
   end(): void;

@@ -1,7 +1,7 @@
-import type { Mode, Run } from "./comparison.js";
+import type { Mode, Refusal, Run } from "./comparison.js";
 import { barScale, bars, bytes, type Column, oneLine, percent, rate, seconds, table, wrap } from "./format.js";
 
-/** Everything that a comparison printed or wrote as JSON. */
+/** A whole comparison: what --json prints. */
 export interface Comparison {
   readonly model: string;
   readonly backend: string;
@@ -9,18 +9,20 @@ export interface Comparison {
   /** What rows of K and V are stored in. */
   readonly rows: string;
   readonly mode: Mode;
-  /** What documents were generated, where they were. */
+  /** The kind of documents, if they were generated. */
   readonly task?: string;
   /** Tokens of the (first) prompt. */
   readonly promptTokens: number;
   readonly question: string | null;
   readonly expected: string | null;
-  /** Tokens after the prompt that were scored, where that was done instead of answering. */
+  /** Tokens after the prompt that were scored, if no question was answered. */
   readonly scoredTokens?: number;
   /** Documents that were read. */
   readonly documents: number;
   readonly runs: readonly (Run & { readonly seed?: number })[];
-  /** How often each policy was right, where there are several documents. */
+  /** Policies that did not run, and why. */
+  readonly refusals: readonly (Refusal & { readonly seed?: number })[];
+  /** How often each policy was right, if there are several documents. */
   readonly summary?: readonly Summary[];
   readonly seconds: number;
 }
@@ -49,6 +51,13 @@ const columns = (answers: readonly Column[], timed: boolean): Column[] => [
 ];
 const answerColumn = 2;
 
+/** Tokens that a median of decode speeds is taken over: eight groups of eight and the first. */
+export const enoughTokens = 64;
+
+/** Whether a share of the prompt was less than the policy accepts. */
+const isRaised = ({ budget, keep, promptTokens }: Run): boolean =>
+  keep !== null && budget.endsWith("%") && keep > Math.round((Number(budget.slice(0, -1)) / 100) * promptTokens);
+
 const mark = (correct: boolean | null): string => (correct === null ? " " : correct ? "✓" : "✗");
 const mean = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0) / numbers.length;
 const sameCell = (a: Run, b: Run): boolean => a.policy === b.policy && a.budget === b.budget;
@@ -76,7 +85,7 @@ const rightOf = (cell: readonly Run[]): string => {
   return `${right} of ${documents} right, ${percent(share)}`;
 };
 
-/** The table and what must be known to read it, for a terminal of `width` columns. */
+/** The table and its notes, for a terminal of `width` columns. */
 export function report(comparison: Comparison, width: number): string[] {
   const all = cells(comparison.runs);
   const timed = comparison.runs.every(({ policySeconds }) => policySeconds !== null);
@@ -100,7 +109,7 @@ export function report(comparison: Comparison, width: number): string[] {
       ...(timed ? [seconds(of(({ policySeconds }) => policySeconds!))] : []),
     ];
   });
-  // The answers get what the other columns leave.
+  // The answers get the width that the other columns leave.
   if (!several && !scored) {
     const bare = rows.map((row) => row.map((cell, at) => (at === answerColumn ? "" : cell)));
     const others = Math.max(...table(shown, bare).map((line) => [...line].length)) - shown[answerColumn]!.title.length;
@@ -110,9 +119,20 @@ export function report(comparison: Comparison, width: number): string[] {
     ...heading(comparison, width),
     "",
     ...table(shown, rows),
+    ...refusedLines(comparison).flatMap((line) => wrap(line, width)),
     "",
     ...notes(comparison, all).flatMap((note) => wrap(note, width)),
   ];
+}
+
+/** A line for each policy that did not run; one for all documents that it refused for the same reason. */
+function refusedLines({ refusals, documents }: Comparison): string[] {
+  const counts = new Map<string, number>();
+  for (const { policy, budget, refused } of refusals) {
+    const line = `${policy}${budget === "" ? "" : ` ${budget}`} did not run: ${refused}`;
+    counts.set(line, (counts.get(line) ?? 0) + 1);
+  }
+  return [...counts].map(([line, count]) => (documents > 1 ? `${line} (${count} of ${documents} documents)` : line));
 }
 
 function heading(
@@ -143,29 +163,37 @@ function notes(
 ): string[] {
   const shared = mode === "shared";
   const lines = [
-    "rows per layer: first layer left; half height is the budget. K/V: bytes measured after the prompt, with metadata.",
+    "rows per layer: first layer at the left; half height is the budget. K/V: bytes after the prompt, with metadata.",
     shared
-      ? "peak: with the prefill's scratch. Scratch and prefill speed are those of the one prefill, with all that is watched for all: --isolate runs each alone."
+      ? "peak: with the prefill's scratch. Scratch and prefill speed are those of the one prefill for all; --isolate runs each alone."
       : "peak: the most bytes of K/V, room for the answer and prefill scratch together, as the backend counted them.",
   ];
+  const timed = Math.max(...all.flat().map(({ timedTokens }) => timedTokens));
   if (scoredTokens !== undefined) {
     lines.push(
       `perplexity: of the ${scoredTokens} tokens that follow the prompt, fed one by one to each policy's own cache; decode: over the same. One stretch of one text: small differences may be chance.`,
     );
   } else if (all.length > 1)
     lines.push(
-      `decode: over ${Math.max(...all.flat().map(({ timedTokens }) => timedTokens))} tokens each, however long the answer is.`,
+      timed < enoughTokens
+        ? `decode: over ${timed} tokens, too few to compare speeds; --max-tokens ${enoughTokens} gives a median.`
+        : `decode: the median over ${timed} tokens of each policy, however long its answer is.`,
     );
   const inactive = all.filter((cell) => cell[0]!.keep !== null && cell.some(({ active }) => !active));
   if (inactive.length > 0) {
     const names = inactive.map(([run]) => `${run!.policy} ${run!.budget}`).join(", ");
     lines.push(`inactive, nothing was evicted because the prompt fits the budget: ${names}.`);
   }
+  const raised = all.filter(([run]) => isRaised(run!));
+  if (raised.length > 0) {
+    const names = raised.map(([run]) => `${run!.policy} ${run!.budget}: ${run!.keep}`).join(", ");
+    lines.push(
+      `raised to the fewest rows that the policy accepts, more than the share of so short a prompt: ${names}.`,
+    );
+  }
   if (documents === 1 && expected !== null) {
     const count = task === undefined ? "--task needles --repeat 20" : "--repeat 20";
-    lines.push(
-      `The table stands for this one document, which says little about a policy: ${count} counts right answers over 20.`,
-    );
+    lines.push(`One document says little about a policy: ${count} counts right answers over 20.`);
   }
   return [...lines, `The comparison took ${seconds(took)}.`];
 }

@@ -1,25 +1,8 @@
-import { spawn } from "node:child_process";
-import { fileURLToPath } from "node:url";
-import { expect, it } from "vitest";
+import { beforeAll, expect, it } from "vitest";
 import { testWith, vulkan } from "../../../scripts/requirements.js";
+import { build, buildTimeout, ziggurat } from "./command.js";
 
-// `--backend`, as it is run: the built file, in a process of its own.
-
-const main = fileURLToPath(new URL("../dist/main.js", import.meta.url));
-
-const ziggurat = (args: readonly string[], environment: Readonly<Record<string, string>>) =>
-  new Promise<{ code: number | null; out: string; error: string }>((resolve, reject) => {
-    const child = spawn(process.execPath, [main, ...args], {
-      env: { ...process.env, ...environment },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    let out = "";
-    let error = "";
-    child.stdout.on("data", (data) => (out += data));
-    child.stderr.on("data", (data) => (error += data));
-    child.on("error", reject);
-    child.on("close", (code) => resolve({ code, out, error }));
-  });
+beforeAll(build, buildTimeout);
 
 testWith(
   vulkan,
@@ -28,9 +11,7 @@ testWith(
     const prompt = "Alice lives in Lisbon. Where does Alice live?";
     const { code, out, error } = await ziggurat(
       ["generate", prompt, "--backend", "webgpu", "--max-tokens", "4", "--json"],
-      {
-        VK_DRIVER_FILES: path,
-      },
+      { env: { VK_DRIVER_FILES: path } },
     );
     expect(code, error).toBe(0);
     if (path.includes("swiftshader")) expect(error).toContain("no GPU was found: WebGPU computes in software");
@@ -41,7 +22,7 @@ testWith(
 
 it("--backend webgpu without a driver is an error that says what to do", async () => {
   const { code, out, error } = await ziggurat(["generate", "Hello", "--backend", "webgpu"], {
-    VK_DRIVER_FILES: "nowhere.json",
+    env: { VK_DRIVER_FILES: "nowhere.json" },
   });
   expect([code, out]).toEqual([1, ""]);
   // Dawn warns on its own account before.

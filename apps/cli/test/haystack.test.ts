@@ -1,5 +1,5 @@
 import { pebble, words } from "@ziggurat/pebble";
-import { loadTokenizer, type Tokenizer } from "@ziggurat/runtime";
+import { openModel, type Tokenizer } from "@ziggurat/runtime";
 import { beforeAll, describe, expect, it } from "vitest";
 import {
   type Haystack,
@@ -15,7 +15,7 @@ import {
 let tokenizer: Tokenizer;
 let from: Material;
 beforeAll(async () => {
-  tokenizer = (await loadTokenizer(pebble()))!;
+  tokenizer = (await (await openModel(pebble())).tokenizer())!;
   from = await material();
 });
 const length = (text: string) => tokenizer.encode(text).length;

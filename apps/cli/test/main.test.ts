@@ -1,59 +1,21 @@
-import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, open, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { checkpoint, HubServer, writeGguf } from "@ziggurat/bench-kit/fixtures";
+import { pebble } from "@ziggurat/pebble";
+import { openModel } from "@ziggurat/runtime";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { checkpoint } from "../../../packages/runtime/test/support/checkpoint.js";
-import { writeGguf } from "../../../packages/runtime/test/support/gguf.js";
-import { HubServer } from "../../../packages/runtime/test/support/hub-server.js";
-
-// The command as it is run: the built file, in a process of its own.
+import { build, buildTimeout, main, ziggurat } from "./command.js";
 
 const texts = fileURLToPath(new URL("../texts/README.md", import.meta.url));
-const main = fileURLToPath(new URL("../dist/main.js", import.meta.url));
 let folder: string;
 beforeAll(async () => {
-  if (!existsSync(main)) throw new Error(`${main} is not there: run "pnpm build" at the root first`);
+  await build();
   folder = await mkdtemp(join(tmpdir(), "ziggurat-cli-"));
-});
+}, buildTimeout);
 afterAll(() => rm(folder, { recursive: true, force: true }));
-
-interface Outcome {
-  readonly code: number | null;
-  readonly out: string;
-  readonly error: string;
-}
-
-const ziggurat = (
-  args: readonly string[],
-  {
-    input = "",
-    interruptOnOutput = false,
-    env = {},
-  }: { input?: string; interruptOnOutput?: boolean; env?: Record<string, string> } = {},
-): Promise<Outcome> =>
-  new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [main, ...args], {
-      stdio: ["pipe", "pipe", "pipe"],
-      env: { ...process.env, ...env },
-    });
-    let out = "";
-    let error = "";
-    child.stdout.on("data", (data) => {
-      // Once: a second ctrl-C ends the process at once.
-      if (interruptOnOutput && out === "") child.kill("SIGINT");
-      out += data;
-    });
-    child.stderr.on("data", (data) => {
-      error += data;
-    });
-    child.on("error", reject);
-    child.on("close", (code) => resolve({ code, out, error }));
-    child.stdin.on("error", () => {});
-    child.stdin.end(input);
-  });
 
 const text = async (name: string, content: string | Uint8Array): Promise<string> => {
   const path = join(folder, name);
@@ -87,8 +49,10 @@ interface Compared {
     readonly policySeconds: number | null;
     readonly seed?: number;
   }[];
+  readonly refusals: readonly { readonly policy: string; readonly budget: string; readonly refused: string }[];
   readonly scoredTokens?: number;
   readonly question: string | null;
+  readonly seconds: number;
   readonly summary?: readonly {
     readonly policy: string;
     readonly documents: number;
@@ -122,6 +86,21 @@ describe("help", () => {
   });
 });
 
+describe("the same flags in every command", () => {
+  it.each([["compare"], ["generate"], ["chat"], ["inspect"]])("ziggurat %s", async (command) => {
+    const { out } = await ziggurat([command, "--help"]);
+    for (const flag of [
+      "--policy <list>",
+      "--keep <list>",
+      "--tokens <n>",
+      "--window <n>",
+      "--sinks <n>",
+      "--beta <n>",
+    ])
+      expect(out).toContain(flag);
+  });
+});
+
 describe("compare", () => {
   const policies = "full,streaming,h2o,snapkv,pyramidkv,random,sinks,snapkv:keep=9999";
 
@@ -136,7 +115,7 @@ describe("compare", () => {
       "Vienna",
       "--keep",
       "25%",
-      "--policies",
+      "--policy",
       policies,
     ];
     const { model, backend, promptTokens, runs } = await compared(...ask);
@@ -163,7 +142,7 @@ describe("compare", () => {
     expect(runs.find(({ policy }) => policy === "pyramidkv")!.rowsPerLayer[0]).toBeGreaterThan(keep);
   });
 
-  it("runs each alone with the same answers and rows, and peaks of its own", async () => {
+  it("runs each alone with the same answers and rows, and its own peaks", async () => {
     const task = [
       "--task",
       "needles",
@@ -171,7 +150,7 @@ describe("compare", () => {
       "400",
       "--seed",
       "3",
-      "--policies",
+      "--policy",
       "full,snapkv,h2o",
       "--keep",
       "20%",
@@ -179,7 +158,10 @@ describe("compare", () => {
     const shared = await compared(...task);
     const alone = await compared(...task, "--isolate");
     // biome-ignore format: a list
-    const facts = ({ runs }: Compared) => runs.map(({ policy, answer, correct, rowsPerLayer, kvBytes, roomBytes }) => ({ policy, answer, correct, rowsPerLayer, kvBytes, roomBytes }));
+    const facts = ({ runs }: Compared) =>
+      runs.map(({ policy, answer, correct, rowsPerLayer, kvBytes, roomBytes }) => {
+        return { policy, answer, correct, rowsPerLayer, kvBytes, roomBytes };
+      });
     expect(facts(alone)).toEqual(facts(shared));
     for (const [at, run] of alone.runs.entries()) {
       expect(run.policySeconds).toBeGreaterThanOrEqual(0);
@@ -193,7 +175,7 @@ describe("compare", () => {
       "table",
       "--tokens",
       "300",
-      "--policies",
+      "--policy",
       "full,snapkv",
       "--keep",
       "20%",
@@ -206,7 +188,7 @@ describe("compare", () => {
     expect(runs.map(({ policySeconds }) => policySeconds)).toEqual([null, null]);
   });
 
-  it("scores what follows where nothing is asked, alike in one prefill and alone", async () => {
+  it("scores what follows if nothing is asked, the same in one prefill and alone", async () => {
     const path = await text("long.txt", `${story()}\n`.repeat(3));
     const flags = [
       "--text",
@@ -215,7 +197,7 @@ describe("compare", () => {
       "600",
       "--score",
       "40",
-      "--policies",
+      "--policy",
       "full,h2o,snapkv,snapkv:keep=999",
       "--keep",
       "50",
@@ -223,7 +205,7 @@ describe("compare", () => {
     const shared = await compared(...flags);
     expect([shared.promptTokens, shared.scoredTokens, shared.question]).toEqual([600, 40, null]);
     const [whole, h2o, snapkv, inactive] = shared.runs as [Scored, Scored, Scored, Scored];
-    // A story that is told again: whoever still knows it is hardly surprised.
+    // The story repeats: a policy that still holds it is hardly surprised.
     expect(whole.perplexity).toBeGreaterThan(1);
     expect(inactive.perplexity).toBe(whole.perplexity);
     for (const run of [h2o, snapkv]) expect(Math.abs(run.perplexity - whole.perplexity)).toBeGreaterThan(1e-3);
@@ -242,7 +224,7 @@ describe("compare", () => {
     alone.runs.forEach(
       (run, at) => void expect((run as Scored).perplexity).toBeCloseTo((shared.runs[at] as Scored).perplexity, 4),
     );
-    const { out } = await ziggurat(["compare", "--text", path, "--policies", "full,streaming"]);
+    const { out } = await ziggurat(["compare", "--text", path, "--policy", "full,streaming"]);
     expect(out).toMatch(/and the \d+ that follow, one prefill/);
     expect(out).toMatch(/^full +\d+\.\d{3} +█{16} /m);
   });
@@ -257,7 +239,7 @@ describe("compare", () => {
       "2",
       "--seed",
       "5",
-      "--policies",
+      "--policy",
       "full,random:keep=40",
     );
     expect(runs.map(({ policy, seed }) => [policy, seed])).toEqual([["full", 5], ["random", 5], ["full", 6], ["random", 6]]); // biome-ignore format: a list
@@ -282,7 +264,7 @@ describe("compare", () => {
       "needle",
       "--tokens",
       "256",
-      "--policies",
+      "--policy",
       "full,pyramidkv",
       "--keep",
       "64,4096",
@@ -302,7 +284,83 @@ describe("compare", () => {
     expect(rows[2]).toMatch(/ [▁▂▃▄▅▆▇█]{16} /);
     expect(out).toContain("inactive, nothing was evicted because the prompt fits the budget: pyramidkv 4096.");
     expect(out).toContain("generated: needle, seed 1");
-    expect(out).toContain("this one document");
+    expect(out).toContain("One document says little");
+  });
+});
+
+describe("a policy that refuses its budget", () => {
+  const needle = ["--task", "needle", "--tokens", "200", "--max-tokens", "4"];
+
+  it("is left out, the others run, and the report says why", async () => {
+    const args = [...needle, "--policy", "full,snapkv:keep=20,h2o,streaming:keep=4", "--keep", "60"];
+    const { code, out, error } = await ziggurat(["compare", ...args]);
+    expect([code, error]).toEqual([0, ""]);
+    expect(out).toMatch(/^full /m);
+    expect(out).toMatch(/^h2o +60 /m);
+    expect(out).toMatch(/^snapkv 20 did not run: snapkv: keep is 20; it must be more than window, 32$/m);
+    expect(out).toMatch(/^streaming 4 did not run: streaming: keep is 4; it must be more than sinks, 4$/m);
+    const { runs, refusals } = await compared(...args);
+    expect(runs.map(({ policy }) => policy)).toEqual(["full", "h2o"]);
+    expect(refusals).toEqual([
+      { policy: "snapkv", budget: "20", refused: "snapkv: keep is 20; it must be more than window, 32", seed: 1 },
+      { policy: "streaming", budget: "4", refused: "streaming: keep is 4; it must be more than sinks, 4", seed: 1 },
+    ]);
+  });
+
+  it("does not if it is a share: a short prompt gets the fewest rows that the policy accepts", async () => {
+    const path = await text("short.txt", story().slice(0, 400));
+    const args = ["--text", path, "--question", "Where?", "--max-tokens", "4", "--policy", "full,snapkv,h2o,streaming"];
+    const { runs, refusals, promptTokens } = await compared(...args);
+    expect(refusals).toEqual([]);
+    const share = Math.round(0.12 * promptTokens);
+    expect(share).toBeLessThan(33);
+    expect(runs.map(({ policy, keep }) => [policy, keep])).toEqual([
+      ["full", null],
+      ["snapkv", 33],
+      ["h2o", share],
+      ["streaming", share],
+    ]);
+    expect(runs[1]!.rowsPerLayer).toEqual(Array(16).fill(33));
+    const { out } = await ziggurat(["compare", ...args]);
+    expect(out.replaceAll(/\s+/g, " ")).toContain(
+      "raised to the fewest rows that the policy accepts, more than the share of so short a prompt: snapkv 12%: 33.",
+    );
+  });
+});
+
+describe("input and output without an end", () => {
+  it.each([
+    ["generate", "--text"],
+    ["compare", "--question", "Who?", "--text"],
+  ])("%s refuses an endless text", async (...args) => {
+    const { code, out, error } = await ziggurat([...args, "-"], { input: () => "all work and no play\n".repeat(3000) });
+    expect([code, out, error]).toEqual([
+      1,
+      "",
+      "error: --text: stdin is longer than 64 MB, which no model reads; shorten it\n",
+    ]);
+  });
+
+  it("chat refuses a line without an end", async () => {
+    const { code, out, error } = await ziggurat(["chat", "--json"], { input: () => "all work ".repeat(7000) });
+    expect([code, out]).toEqual([1, ""]);
+    expect(error).toBe("error: stdin: a line is longer than 4000000 characters, which no model reads; shorten it\n");
+  });
+
+  it("chat ends at the first error of input from elsewhere", async () => {
+    const { code, out, error } = await ziggurat(["chat", "--max-tokens", "2", "--max-cache-mb", "3"], {
+      input: () => `${story().replaceAll("\n", " ")}\n`,
+    });
+    expect(code).toBe(1);
+    expect(out.length).toBeLessThan(1000);
+    expect(error).toMatch(/\nerror: the cache would take \d+ bytes at its peak; maxCacheBytes is 3000000\.[^\n]+\n$/);
+  });
+
+  it.skipIf(!existsSync("/dev/full"))("a full device is one line", async () => {
+    const full = await open("/dev/full", "w");
+    const { code, error } = await ziggurat(["inspect"], { stdout: full.fd });
+    await full.close();
+    expect([code, error]).toEqual([1, "error: the output cannot be written: ENOSPC: no space left on device, write\n"]);
   });
 });
 
@@ -314,17 +372,17 @@ describe("bad input is one line on stderr, and exit code 1", () => {
     ["keep NaN", [...needle, "--keep", "NaN"], '--keep is "NaN"; it must be'],
     [
       "keep below the window",
-      [...needle, "--keep", "20", "--policies", "snapkv"],
+      [...needle, "--keep", "20", "--policy", "snapkv"],
       "snapkv: keep is 20; it must be more than window, 32",
     ],
     ["an even kernel", [...needle, "--kernel", "4"], "snapkv: kernel is 4; it must be odd"],
     [
       "an unknown policy",
-      [...needle, "--policies", "snap"],
-      'there is no policy "snap"; there are full, streaming, h2o, snapkv, pyramidkv, random, sinks',
+      [...needle, "--policy", "snap"],
+      'there is no policy "snap"; there are full, streaming, h2o, snapkv, pyramidkv, ',
     ],
-    ["an option for nobody", [...needle, "--policies", "full", "--window", "8"], "--window is for snapkv, pyramidkv"],
-    ["an unknown option", [...needle, "--polices", "full"], "unknown option '--polices' (Did you mean --policies?)"],
+    ["an option for nobody", [...needle, "--policy", "full", "--window", "8"], "--window is for snapkv, pyramidkv"],
+    ["an unknown option", [...needle, "--polices", "full"], "unknown option '--polices' (Did you mean --policy?)"],
     ["an unknown command", ["compere"], "unknown command 'compere' (Did you mean compare?)"],
     ["no text", ["compare"], "there is no text to read; give --text FILE, --task"],
     ["two texts", [...needle, "--demo"], "--demo and --task cannot go together"],
@@ -341,6 +399,27 @@ describe("bad input is one line on stderr, and exit code 1", () => {
       "none follow the first 99999999; --tokens must leave some to follow: at most",
     ],
     ["a score of an answer", [...needle, "--score", "9"], "--score goes with --text and no --question"],
+    ["a flag given twice", [...needle, "--keep", "5", "--keep", "6"], "--keep is given twice; give it once"],
+    [
+      "a flag given twice under two names",
+      [...needle, "--policy", "full", "--policies", "h2o"],
+      "--policy is given twice",
+    ],
+    ["an option given twice", [...needle, "--policy", "h2o:keep=5,keep=6"], "h2o: keep is given twice; give it once"],
+    ["a budget for nobody", [...needle, "--policy", "full", "--keep", "5"], "--keep is for policies without a budget"],
+    ["two policies for one answer", ["generate", "Hi", "--policy", "full,h2o:keep=9"], "generate takes one"],
+    ["two budgets for one chat", ["chat", "--policy", "h2o", "--keep", "8,9"], "chat takes one"],
+    ["tokens of no text", ["generate", "Hi", "--tokens", "9"], "--tokens is how much of --text to read"],
+    [
+      "a stop token beyond the vocabulary",
+      ["generate", "Hi", "--stop-token", "4096"],
+      '--stop-token is "4096"; the ids of pebble are from 0 to 4095',
+    ],
+    [
+      "a stop text of several tokens",
+      ["generate", "Hi", "--stop-token", "Vienna and Paris"],
+      "tokens of pebble; name one token, or use --stop",
+    ],
     ["an empty prompt", ["generate", ""], "the prompt is empty"],
     ["no prompt", ["generate"], "there is no prompt"],
     ["no budget", ["generate", "Hello", "--policy", "h2o"], "h2o: how many rows?"],
@@ -354,12 +433,12 @@ describe("bad input is one line on stderr, and exit code 1", () => {
     ],
     ["a missing model", ["inspect", "--model", "nowhere"], '--model: there is no "nowhere"'],
     ["a model that is none", ["inspect", "--model", main], "--model:"],
-    ["a context beyond the model's", ["inspect", "--context", "99999"], "--context is 99999; pebble reads 16384"],
+    ["a context beyond the model's", ["inspect", "--tokens", "99999"], "--tokens is 99999; pebble reads 16384"],
     ["threads of a GPU", [...needle, "--backend", "webgpu", "--threads", "2"], "--threads is for the cpu backend"],
     ["no threads", [...needle, "--threads", "0"], "It must be a whole number from 1 to 64"],
     [
       "a prompt beyond the context",
-      ["compare", "--task", "table", "--tokens", "17000", "--policies", "full"],
+      ["compare", "--task", "table", "--tokens", "17000", "--policy", "full"],
       "pebble reads 16384",
     ],
   ])("%s", async (_, args, message) => {
@@ -386,7 +465,7 @@ describe("bad input is one line on stderr, and exit code 1", () => {
 });
 
 describe("generate", () => {
-  it("streams a text, and tells about it on stderr", async () => {
+  it("streams a text, and describes it on stderr", async () => {
     const { code, out, error } = await ziggurat([
       "generate",
       "--text",
@@ -416,7 +495,14 @@ describe("generate", () => {
     ]);
     expect(code).toBe(0);
     // biome-ignore format: names and their types
-    const { policy, keep, active, kvPeakBytes, rowsPerLayer } = JSON.parse(out) as { policy: string; keep: number; active: boolean; kvPeakBytes: number; rowsPerLayer: number[] };
+    interface Generated {
+      readonly policy: string;
+      readonly keep: number;
+      readonly active: boolean;
+      readonly kvPeakBytes: number;
+      readonly rowsPerLayer: readonly number[];
+    }
+    const { policy, keep, active, kvPeakBytes, rowsPerLayer } = JSON.parse(out) as Generated;
     expect({ policy, active }).toEqual({ policy: "snapkv", active: true });
     expect(rowsPerLayer).toEqual(Array(16).fill(keep));
     expect(kvPeakBytes).toBeLessThanOrEqual(1.5e6);
@@ -424,10 +510,96 @@ describe("generate", () => {
     expect(kvPeakBytes + row).toBeGreaterThan(1.5e6);
   });
 
+  it("reads the first tokens of a text, within a share of them", async () => {
+    const path = await text("story.txt", story());
+    const args = [
+      "generate",
+      "--text",
+      path,
+      "Where?",
+      "--keep",
+      "50%",
+      "--policy",
+      "h2o",
+      "--max-tokens",
+      "2",
+      "--json",
+    ];
+    const answer = async (...more: string[]) => {
+      const { out, code, error } = await ziggurat([...args, ...more]);
+      expect([code, error]).toEqual([0, ""]);
+      return JSON.parse(out) as { promptTokens: number; keep: number };
+    };
+    const [whole, part, less] = [await answer(), await answer("--tokens", "100"), await answer("--tokens", "99")];
+    expect(part.promptTokens - less.promptTokens).toBe(1);
+    expect(part.promptTokens).toBeGreaterThan(100);
+    expect(part.promptTokens).toBeLessThan(120);
+    expect(whole.promptTokens).toBeGreaterThan(200);
+    for (const { keep, promptTokens } of [whole, part, less]) expect(keep).toBe(Math.round(promptTokens / 2));
+  });
+
+  it("gives variables to the chat template", async () => {
+    const model = join(folder, "templated");
+    const files = fileURLToPath(new URL("../../../packages/pebble/files/", import.meta.url));
+    await mkdir(model);
+    for (const name of ["config.json", "model.safetensors", "tokenizer.json"])
+      await symlink(join(files, name), join(model, name));
+    const config = JSON.parse(await readFile(join(files, "tokenizer_config.json"), "utf8")) as object;
+    const template =
+      "{% if enable_thinking is false %}short {% elif style == 'long' %}long long long {% endif %}{{ messages[0].content }}";
+    await writeFile(join(model, "tokenizer_config.json"), JSON.stringify({ ...config, chat_template: template }));
+    const tokens = async (...args: string[]) => {
+      const { out, code, error } = await ziggurat([
+        "generate",
+        "--model",
+        model,
+        "Hello",
+        "--max-tokens",
+        "1",
+        "--json",
+        ...args,
+      ]);
+      expect(code, error).toBe(0);
+      return (JSON.parse(out) as { promptTokens: number }).promptTokens;
+    };
+    const plain = await tokens();
+    expect(await tokens("--template-var", "enable_thinking=false")).toBeGreaterThan(plain);
+    expect(await tokens("--template-var", "enable_thinking=true")).toBe(plain);
+    expect(await tokens("--template-var", "enable_thinking=true", "--template-var", "style=long")).toBeGreaterThan(
+      plain + 2,
+    );
+  });
+
+  it.each([
+    [["--template-var", "enable_thinking"], "It must be name=value, such as enable_thinking=false."],
+    [["--template-var", "a=1", "--template-var", "a=2"], "The variable a is given twice."],
+  ])("refuses %j", async (args, message) => {
+    const { code, error } = await ziggurat(["generate", "Hello", ...args]);
+    expect([code, error.includes(message)]).toEqual([1, true]);
+  });
+
+  it("stops at tokens, named by text or by id", async () => {
+    const prompt = "Count: one two three";
+    const { out } = await ziggurat(["generate", "--raw", prompt, "--max-tokens", "12", "--json"]);
+    const { text: written, generatedTokens } = JSON.parse(out) as { text: string; generatedTokens: number };
+    expect(generatedTokens).toBe(12);
+    const stopped = async (token: string) => {
+      const args = ["generate", "--raw", prompt, "--max-tokens", "12", "--json", "--stop-token", token];
+      return JSON.parse((await ziggurat(args)).out) as { text: string; finishReason: string; generatedTokens: number };
+    };
+    const tokenizer = (await (await openModel(pebble())).tokenizer())!;
+    const first = tokenizer.encode(written)[0]!;
+    const word = tokenizer.decode([first]);
+    expect(tokenizer.encode(word)).toEqual([first]);
+    for (const token of [String(first), word])
+      expect(await stopped(token), token).toMatchObject({ text: "", finishReason: "stop", generatedTokens: 0 });
+  });
+
   it.each([
     ["{", "is no JSON"],
     ["[]", "is no array with a message in it"],
-    ['[{ "role": "user" }]', "has something else as number 0"],
+    ['[{ "role": "user" }]', "number 0 has the content undefined; it must be a string or a list of text parts"],
+    ["[7]", "number 0 is 7; it must be an object with a role"],
   ])("refuses %s as messages", async (content, message) => {
     const { code, error } = await ziggurat(["generate", "--messages", await text("bad.json", content)]);
     expect(code).toBe(1);
@@ -450,13 +622,13 @@ describe("chat", () => {
 });
 
 describe("inspect", () => {
-  it("tells the bytes of a cache without loading anything, the same as are measured", async () => {
+  it("prints the bytes of a cache without loading anything, the same as are measured", async () => {
     const measured = await compared(
       "--task",
       "table",
       "--tokens",
       "300",
-      "--policies",
+      "--policy",
       "full,h2o,pyramidkv",
       "--keep",
       "50",
@@ -466,11 +638,11 @@ describe("inspect", () => {
     const { code, out } = await ziggurat([
       "inspect",
       "--json",
-      "--context",
+      "--tokens",
       context,
       "--max-tokens",
-      "32",
-      "--policies",
+      "64",
+      "--policy",
       "full,h2o,pyramidkv",
       "--keep",
       "50",
@@ -481,17 +653,17 @@ describe("inspect", () => {
     for (const [at, { policy, rowsPerLayer, kvBytes, roomBytes }] of policies.entries()) {
       const run = measured.runs[at]!;
       // biome-ignore format: two of a kind
-      expect({ policy, rowsPerLayer, kvBytes, roomBytes }).toEqual({ policy: run.policy, rowsPerLayer: run.rowsPerLayer, kvBytes: run.kvBytes, roomBytes: run.roomBytes });
+      expect(run).toMatchObject({ policy, rowsPerLayer, kvBytes, roomBytes });
     }
   });
 });
 
-describe("inspect, of models that lie elsewhere", () => {
+describe("inspect, of remote models", () => {
   const server = new HubServer();
   beforeAll(() => server.start());
   afterAll(() => server.stop());
   const inspect = (model: string, ...more: string[]) =>
-    ziggurat(["inspect", "--model", model, "--context", "100", "--policies", "full,h2o", ...more], {
+    ziggurat(["inspect", "--model", model, "--tokens", "100", "--policy", "full,h2o", ...more], {
       env: { HF_ENDPOINT: server.url, ZIGGURAT_CACHE: join(folder, "cache"), HF_TOKEN: "" },
     });
   const json = async (model: string) => {

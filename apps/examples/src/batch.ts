@@ -1,4 +1,4 @@
-// Two sequences, each under a policy of its own, decoded together.
+// Two sequences, each under its own policy, decoded together.
 import { cpu } from "@ziggurat/cpu";
 import { h2o } from "@ziggurat/h2o";
 import { pebble } from "@ziggurat/pebble";

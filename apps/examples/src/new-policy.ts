@@ -1,4 +1,4 @@
-// A policy of one's own needs @ziggurat/policy alone. KeyDiff: Park et al., 2025, https://arxiv.org/abs/2504.15364
+// A new policy needs @ziggurat/policy alone. KeyDiff: Park et al., 2025, https://arxiv.org/abs/2504.15364
 import { afterPrefill, last, type Policy, type Scorer, uniform } from "@ziggurat/policy";
 
 /**
@@ -7,12 +7,11 @@ import { afterPrefill, last, type Policy, type Scorer, uniform } from "@ziggurat
  */
 export const keyDifference: Scorer = {
   score({ keys }) {
-    const direction = keys.div(keys.norm(2));
-    const anchor = direction.mean(1);
+    const direction = keys.div(keys.norm("size"));
+    const anchor = direction.mean("rows");
     return direction
-      .mul(anchor.div(anchor.norm(2)))
-      .sum(2)
-      .squeeze(2)
+      .mul(anchor.div(anchor.norm("size")))
+      .sum("size")
       .neg();
   },
 };

@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { rowsOf, selection } from "@ziggurat/bench-kit/fixtures";
 import { PolicyError } from "@ziggurat/policy";
 import { reference } from "@ziggurat/tensor";
 import { runPolicy } from "@ziggurat/testing";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { rowsOf, selection } from "../../../packages/testing/fixtures/vectors.js";
 import { keyDiff } from "../src/new-policy.js";
 
 const sources = new URL("../src/", import.meta.url);

@@ -7,7 +7,7 @@ import { DeviceLostError, WebGpuError, webgpu } from "@ziggurat/webgpu";
 export const backendNames = ["webgpu", "cpu"] as const;
 export type BackendName = (typeof backendNames)[number];
 
-/** What is being done, and the part done from 0 to 1. */
+/** Called with what is being done and the fraction done. */
 export type OnProgress = (what: string, done: number) => void;
 
 const open: Readonly<Record<BackendName, () => Promise<Backend>>> = { webgpu: () => webgpu(), cpu: () => cpu() };
@@ -66,12 +66,10 @@ async function load(name: BackendName, onProgress: OnProgress): Promise<Model> {
 export class Engine {
   #name: BackendName | undefined;
   #model: Model | undefined;
-  /** Whoever asks waits for those before. */
+  /** Settles after all earlier calls: calls run one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
 
-  /**
-   * The model on that backend; what was loaded on another is given back first, so no generation of it may be under way.
-   */
+  /** The model on a backend. Frees the model on another backend first, so no generation of it may be running. */
   model(name: BackendName, onProgress: OnProgress): Promise<Model> {
     return this.#next(async () => {
       if (this.#model && this.#name === name) return this.#model;
@@ -104,7 +102,7 @@ export class Engine {
 /** Whether the model is gone with its device, and must be loaded again. */
 export const isLost = (error: unknown): boolean => error instanceof DeviceLostError;
 
-/** Why there is no WebGPU here, in words; undefined where there is. */
+/** Says why WebGPU is not available here; undefined if it is. */
 export async function webgpuMissing(): Promise<string | undefined> {
   const { gpu } = navigator as Navigator & { gpu?: GPU };
   if (!gpu) {

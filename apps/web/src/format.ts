@@ -8,7 +8,7 @@ export function bytes(value: number): string {
   return `${at === 0 ? value : (value / 1000 ** at).toPrecision(3)} ${units[at]}`;
 }
 
-/** Tokens per second: `8.2 tokens/s`; a dash where there is none yet. */
+/** Tokens per second: `8.2 tokens/s`; a dash if there is none yet. */
 export const speed = (perSecond: number): string =>
   Number.isFinite(perSecond) && perSecond > 0
     ? `${perSecond >= 99.5 ? Math.round(perSecond) : perSecond.toPrecision(2)} tokens/s`

@@ -7,7 +7,7 @@ export interface Entry {
   /** As it was typed; empty for the full cache. */
   readonly keep: string;
   readonly result: GenerateResult;
-  /** The right answer, where it is known. */
+  /** The right answer, if it is known. */
   readonly expected: string | undefined;
 }
 

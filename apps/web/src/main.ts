@@ -5,7 +5,7 @@ import { type BackendName, Engine, explain, isLost, webgpuMissing } from "./engi
 import { count, speed } from "./format.js";
 import { remember } from "./history.js";
 import { Meters } from "./meters.js";
-import { policies, rowsOf } from "./policies.js";
+import { choose, hasBudget, policies } from "./policies.js";
 import { run, type Snapshot } from "./run.js";
 import { Stack } from "./stack.js";
 
@@ -57,9 +57,9 @@ function update(): void {
   ask.disabled = busy || making || !model;
   makeSample.disabled = making || !model;
   stop.hidden = !busy;
-  const { about, keeps } = chosen();
-  get("about").textContent = `${about}.`;
-  keep.disabled = !keeps;
+  const { title, summary } = chosen();
+  get("about").textContent = `${title}: ${summary}.`;
+  keep.disabled = !hasBudget(chosen());
   measure();
 }
 function measure(): void {
@@ -113,15 +113,14 @@ function request({ chat, facts, name }: Model) {
   if (text.value.length > mostBytes) throw tooLong(`${count(text.value.length)} characters`);
   const ids = chat!.prompt([{ role: "user", content: `${text.value}\n${question.value}` }]);
   if (ids.length > facts.contextLength) throw tooLong(`${count(ids.length)} tokens with the question`);
-  const { name: policyName, keeps, make } = chosen();
-  const rows = keeps ? rowsOf(keep.value, ids.length) : ids.length;
-  // A pyramid's lowest layer has nearly twice the mean.
+  const { policy, rows } = choose(chosen(), keep.value, ids.length);
   return {
     ids,
-    policyName,
-    policy: make(rows),
-    keep: keeps ? keep.value.trim() : "",
-    most: keeps ? Math.min(2 * rows, ids.length) : ids.length,
+    policyName: chosen().name,
+    policy,
+    keep: hasBudget(chosen()) ? keep.value.trim() : "",
+    // A pyramid's lowest layer has nearly twice the mean.
+    most: Math.min(2 * rows, ids.length),
   };
 }
 

@@ -7,7 +7,7 @@ const shown = [
   ["scratch", "one layer in full, while reading"],
 ] as const;
 
-/** Bytes of K and V by what they are for, against those of a full cache. */
+/** Shows the bytes of K and V by their purpose, beside those of a full cache. */
 export class Meters {
   readonly #items: ReadonlyMap<string, { readonly bar: HTMLElement; readonly value: HTMLElement }>;
   readonly #total: HTMLElement;

@@ -1,15 +1,15 @@
-import { Progress, rowBytes } from "@ziggurat/cache";
+import { Account, rowBytes } from "@ziggurat/cache";
 import type { Policy } from "@ziggurat/policy";
 import { type CacheEvent, type GenerateResult, generate, type Model } from "@ziggurat/runtime";
 
-/** What is seen of an answer on its way. */
+/** The state of an answer while it is written. */
 export interface Snapshot {
   readonly phase: "reading" | "answering";
   readonly text: string;
   readonly promptTokens: number;
   /** Tokens of the answer so far. */
   readonly written: number;
-  /** Part of the prompt that was read, from 0 to 1. */
+  /** Fraction of the prompt that was read. */
   readonly read: number;
   /** Rows of a KV head, layer by layer; of the layers that were read so far. Their mean where heads differ. */
   readonly rows: readonly number[];
@@ -35,21 +35,16 @@ export interface RunOptions {
 const meanOf = (rows: readonly (readonly number[])[]) =>
   rows.map((heads) => heads.reduce((a, b) => a + b, 0) / heads.length);
 
-/** Milliseconds between two looks at the device's memory. */
+/** Milliseconds between two calls of `onChange`. */
 const interval = 100;
 
-/**
- * Answers one prompt and tells on the way what the cache holds. Rejects with whatever the runtime, policy and backend
- * throw.
- */
+/** Answers one prompt, and calls `onChange` with what the cache holds. Rejects with errors of runtime and policy. */
 export async function run({ model, policy, ids, maxTokens, signal, onChange }: RunOptions): Promise<GenerateResult> {
   const { backend, facts, rowDType } = model;
   const { layers, kvHeads, headSize } = facts.cache;
   const fullBytes = ids.length * layers.length * kvHeads * rowBytes(headSize, rowDType, 1);
   // Budgets are arithmetic: what each layer will keep of the prompt is known before it is read.
-  const plan = new Progress(facts.cache, policy);
-  plan.feed(ids.length, "prefill");
-  const planned = meanOf(plan.rows);
+  const planned = meanOf(Account.empty(facts.cache, policy).feed(ids.length, "prefill").account.rows);
 
   const started = performance.now();
   let read = 0;
@@ -59,7 +54,7 @@ export async function run({ model, policy, ids, maxTokens, signal, onChange }: R
   let text = "";
   const tell = () => {
     const now = performance.now();
-    // The token written last is fed with the next; rows were appended since the cache last told of itself.
+    // The last token is fed with the next one. Rows were appended since the last event of the cache.
     const appended = event ? ids.length + Math.max(0, written - 1) - event.seen : 0;
     onChange({
       phase: event ? "answering" : "reading",

@@ -1,19 +1,18 @@
-import { type Backend, elementBytes, type RowDType, type Slice } from "@ziggurat/tensor";
-import { Buffers } from "./buffers.js";
+import { type Backend, Buffers, elementBytes, type RowDType, type Slice } from "@ziggurat/tensor";
 import { rowBytes } from "./shape.js";
 
-/** What an arena is made for. */
+/** Sizes of an arena. */
 export interface ArenaSize {
   /** Rows of each head's region. */
   readonly capacity: readonly number[];
-  /** Rows of each head that the budget asks for; the rest of a region is room for tokens to come. */
+  /** Rows that each head holds after the prompt; the rest of a region is room for tokens to come. */
   readonly held: readonly number[];
   readonly headSize: number;
   readonly planes: number;
   readonly dtype: RowDType;
 }
 
-/** One layer's rows of all heads of all sequences: K, V and cells, allocated once. */
+/** One layer's rows of all heads of all sequences: K, V and cells, allocated once. See {@link Cache} for a drawing. */
 export class Arena {
   readonly rows: number;
   /** Row where each head's region starts. */
@@ -43,19 +42,11 @@ export class Arena {
     this.room = (rows - kept) * rowBytes(headSize, dtype, planes);
   }
 
-  /** Whether this is what the plans call for in a layer, room and all. */
-  fits(
-    plans: readonly {
-      readonly capacity: readonly (readonly number[])[];
-      readonly held: readonly (readonly number[])[];
-    }[],
-    layer: number,
-  ): boolean {
-    const same = (mine: readonly number[], part: "capacity" | "held") => {
-      const wanted = plans.flatMap((plan) => plan[part][layer]!);
-      return mine.length === wanted.length && mine.every((rows, head) => rows === wanted[head]);
-    };
-    return same(this.capacity, "capacity") && same(this.held, "held");
+  /** Whether the regions and their room are those of these sizes. */
+  fits({ capacity, held }: Pick<ArenaSize, "capacity" | "held">): boolean {
+    const same = (a: readonly number[], b: readonly number[]) =>
+      a.length === b.length && a.every((rows, head) => rows === b[head]);
+    return same(this.capacity, capacity) && same(this.held, held);
   }
 
   /** One plane of cells, [rows]. */

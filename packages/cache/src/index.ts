@@ -1,28 +1,28 @@
-export { Arena } from "./arena.js";
-export { Buffers } from "./buffers.js";
-export { Cache, type CacheOptions, type CachePlan, type Group, groupOrder } from "./cache.js";
-export { DecodeStep, firingPattern } from "./decode.js";
+export { Account, type Keep } from "./account.js";
+export { Cache, type CacheOptions } from "./cache.js";
+export { DecodeStep, type DecodeStepOptions, stepPattern } from "./decode.js";
 export {
   type CacheBytes,
   cacheBytes,
   type PlannedSequence,
   peakBytes,
+  planSteps,
   planTurn,
-  type ScratchTarget,
+  type ReservedRows,
   scratchBytes,
   type TurnPlan,
   tableBytes,
 } from "./plan.js";
-export { Prefill, type Target } from "./prefill.js";
-export { type Firings, Progress } from "./progress.js";
+export { Prefill, type Target, type Tile } from "./prefill.js";
 export { type OwnedRopeTable, ropeTable, rotaryFrequencies } from "./rope.js";
 export {
   CacheError,
   type CacheLayer,
   type CacheShape,
+  type GramOf,
   planesOf,
   type RopeOf,
   type RopeTable,
   rowBytes,
 } from "./shape.js";
-export { Tables } from "./tables.js";
+export { columnInput, type ViewFacts, viewOf } from "./sources.js";

@@ -1,18 +1,27 @@
 import type { Policy } from "@ziggurat/policy";
 import { elementBytes, type RowDType } from "@ziggurat/tensor";
-import type { Progress } from "./progress.js";
+import type { Account } from "./account.js";
 import { type CacheShape, planesOf, rowBytes } from "./shape.js";
 import { tableWords } from "./tables.js";
 
-/** What one turn of one sequence needs: arithmetic, done before anything is allocated. */
-export interface TurnPlan {
-  /** Rows that each KV head's region must have room for, [layer][KV head]. */
+/** Rows of one sequence for which memory is reserved. */
+export interface ReservedRows {
+  /** Rows of each KV head's region, [layer][KV head]. */
   readonly capacity: readonly (readonly number[])[];
   /** Rows held when the last message has been read, [layer][KV head]. */
   readonly held: readonly (readonly number[])[];
+  /**
+   * Digests of the account after each message and each step that was planned, which the run must agree with. See
+   * `Account.digest`.
+   */
+  readonly digests?: Int32Array;
+}
+
+/** What one turn of one sequence needs, worked out before anything is allocated. */
+export interface TurnPlan extends ReservedRows {
   /** Rows per KV head that the prefill scratch needs for each message. */
   readonly messageRows: readonly number[];
-  /** The most of them; 0 where no message is read. */
+  /** The most of `messageRows`; 0 if no message is read. */
   readonly scratchRows: number;
   /** The largest position (text) or rank (slot) that is rotated, plus 1. */
   readonly positions: number;
@@ -21,46 +30,69 @@ export interface TurnPlan {
 }
 
 /**
- * Looks ahead over the messages and `maxTokens` generated tokens. Throws a `PolicyError` where the policy's numbers
- * cannot be.
+ * Looks ahead over a turn: messages of these lengths, then `steps` decode steps. Throws a `PolicyError` if the policy's
+ * numbers are not valid.
  */
-export function planTurn(start: Progress, messages: readonly number[], maxTokens: number): TurnPlan {
-  const progress = start.clone();
-  const slot = progress.policy.positions === "slot";
-  const copyRows = () => progress.rows.map((heads) => [...heads]);
-  const messageRows: number[] = [];
-  let positions = 0;
-  const capacity = copyRows();
-  const grow = (extra: number) =>
-    progress.rows.forEach((heads, layer) => {
-      const most = capacity[layer]!;
-      for (let head = 0; head < heads.length; head++) most[head] = Math.max(most[head]!, heads[head]! + extra);
-    });
-  const read = (tokens: number, phase: "prefill" | "decode") => {
-    positions = Math.max(positions, (slot ? progress.most : progress.seen) + tokens);
-    progress.feed(tokens, phase);
+export function planTurn(start: Account, messages: readonly number[], steps: number): TurnPlan {
+  const plan = planSteps(start, messages, steps);
+  while (true) {
+    const next = plan.next();
+    if (next.done) return next.value;
+  }
+}
+
+/** `planTurn`, one message or decode step at a time: for callers that must not hold their thread for long. */
+export function* planSteps(
+  start: Account,
+  messages: readonly number[],
+  steps: number,
+): Generator<undefined, TurnPlan, undefined> {
+  // Reading a message replaces every arena, so what was held before needs no place in the new one. An arena has room
+  // for a row of each head, even if its layer holds none (a sliding window of 1).
+  const capacity = messages.length > 0 ? start.rows.map((heads) => heads.map(() => 1)) : start.rows;
+  const raise = (layer: number, rows: readonly number[], extra: number) => {
+    const most = capacity[layer]!;
+    for (let head = 0; head < rows.length; head++) most[head] = Math.max(most[head]!, rows[head]! + extra);
   };
-  // Reading a message brings arenas of another size.
-  if (messages.length > 0) for (const heads of capacity) heads.fill(0);
-  for (const tokens of messages) {
-    messageRows.push(progress.most + tokens);
-    read(tokens, "prefill");
-    grow(0);
+  let account = start;
+  const messageRows: number[] = [];
+  const digests = new Int32Array(messages.length + steps);
+  let scratchRows = 0;
+  for (const [message, tokens] of messages.entries()) {
+    const rows = account.most + tokens;
+    messageRows.push(rows);
+    scratchRows = Math.max(scratchRows, rows);
+    ({ account } = account.feed(tokens, "prefill"));
+    digests[message] = account.digest;
+    account.rows.forEach((held, layer) => raise(layer, held, 0));
+    yield;
   }
-  const held = copyRows();
-  for (let step = 0; step < maxTokens; step++) {
-    grow(1);
-    read(1, "decode");
+  const held = account.rows;
+  for (let step = 0; step < steps; step++) {
+    const before = account;
+    const after = before.feed(1, "decode");
+    // A layer grows until it is compressed: only then, and at the end, it may hold more than ever before.
+    for (let layer = 0; layer < capacity.length; layer++) if (after.keep[layer]) raise(layer, before.rowsOf(layer), 1);
+    account = after.account;
+    digests[messages.length + step] = account.digest;
+    yield;
   }
+  account.rows.forEach((rows, layer) => raise(layer, rows, 0));
+  const slot = start.policy.positions === "slot";
+  const ranks = steps > 0 ? most(capacity) : 0;
   return {
     capacity,
     held,
+    digests,
     messageRows,
-    scratchRows: Math.max(0, ...messageRows),
-    positions,
-    evicted: progress.evicted - start.evicted,
+    scratchRows,
+    positions: slot ? Math.max(scratchRows, ranks) : account.seen > start.seen ? account.seen : 0,
+    evicted: account.evicted - start.evicted,
   };
 }
+
+const most = (rows: readonly (readonly number[])[]) =>
+  rows.reduce((max, heads) => heads.reduce((a, b) => Math.max(a, b), max), 0);
 
 const total = (rows: readonly (readonly number[])[]) =>
   rows.reduce((sum, heads) => heads.reduce((a, b) => a + b, sum), 0);
@@ -68,7 +100,7 @@ const total = (rows: readonly (readonly number[])[]) =>
 /** One sequence of a cache, as far as bytes are concerned. */
 export interface PlannedSequence {
   readonly policy: Policy;
-  readonly plan: Pick<TurnPlan, "capacity" | "held">;
+  readonly plan: ReservedRows;
 }
 
 /** Bytes of a cache, by label. */
@@ -77,7 +109,7 @@ export interface CacheBytes {
   readonly cache: number;
   /** Rows for tokens still to come, with their metadata. */
   readonly room: number;
-  /** Where each head's rows are, how many there are, and counters. */
+  /** The tables of where each head's rows are and how many there are, and counters. */
   readonly tables: number;
 }
 
@@ -115,13 +147,16 @@ export function scratchBytes(
 
 /**
  * The most bytes that cache and prefill scratch take together in a turn, exactly. `before`: bytes of each layer's arena
- * when the turn starts; none for a new cache. While the first message is read, each layer's arena gives way to one of
- * the planned size; where there is no message, rows move from the old one to the new.
+ * when the turn starts; left out for a new cache. While the first message is read, each layer's arena is replaced by
+ * one of the planned size. In a turn without a message, rows move from the old arena to the new one, layer by layer.
  */
 export function peakBytes(
   shape: CacheShape,
   dtype: RowDType,
-  sequences: readonly { readonly policy: Policy; readonly plan: Pick<TurnPlan, "capacity" | "held" | "messageRows"> }[],
+  sequences: readonly {
+    readonly policy: Policy;
+    readonly plan: ReservedRows & Pick<TurnPlan, "messageRows">;
+  }[],
   before: readonly number[] = shape.layers.map(() => 0),
 ): number {
   const { planes } = planesOf(sequences.map(({ policy }) => policy));
@@ -129,16 +164,23 @@ export function peakBytes(
   const after = shape.layers.map(
     (_, layer) => row * sequences.reduce((sum, { plan }) => sum + total([plan.capacity[layer]!]), 0),
   );
-  const scratches = sequences.flatMap(({ policy, plan }) =>
-    plan.messageRows.map((rows) => scratchBytes(shape, dtype, rows, [{ planes, slot: policy.positions === "slot" }])),
-  );
+  // Only the first message is read while old arenas are still there.
+  let first: number | undefined;
+  let later = 0;
+  for (const { policy, plan } of sequences) {
+    const bytesOf = (rows: number) => scratchBytes(shape, dtype, rows, [{ planes, slot: policy.positions === "slot" }]);
+    for (const rows of plan.messageRows) {
+      if (first === undefined) first = bytesOf(rows);
+      else later = Math.max(later, bytesOf(rows));
+    }
+  }
   let arenas = before.reduce((a, b) => a + b, 0);
-  let peak = arenas + (scratches[0] ?? 0);
+  let peak = arenas + (first ?? 0);
   after.forEach((bytes, layer) => {
-    if (scratches.length === 0) peak = Math.max(peak, arenas + bytes);
+    if (first === undefined) peak = Math.max(peak, arenas + bytes);
     arenas += bytes - before[layer]!;
-    peak = Math.max(peak, arenas + (scratches[0] ?? 0));
+    peak = Math.max(peak, arenas + (first ?? 0));
   });
-  for (const scratch of scratches.slice(1)) peak = Math.max(peak, arenas + scratch);
+  peak = Math.max(peak, arenas + later);
   return peak + tableBytes(shape, sequences.length);
 }

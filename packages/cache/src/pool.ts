@@ -1,9 +1,9 @@
-import type { Allocator, Backend, Buffer } from "@ziggurat/tensor";
-import { Buffers } from "./buffers.js";
+import { type Backend, type Buffer, Buffers, type Slice } from "@ziggurat/tensor";
+import type { Allocator } from "@ziggurat/tensor/expression";
 
 /**
- * Temporaries that are taken again in the order of the commands: what one layer has done with, the next may use.
- * Buffers are matched by size.
+ * Temporaries of recorded or enqueued commands. Commands run in order, so a buffer that one layer has finished with is
+ * reused by the next. Buffers are matched by size.
  */
 export class Pool implements Allocator {
   readonly #label: string;
@@ -21,11 +21,16 @@ export class Pool implements Allocator {
     return this.#owned.allocate(bytes, this.#label).buffer;
   }
 
+  /** 32-bit numbers of any value. */
+  take(words: number): Slice {
+    return { buffer: this.allocate(4 * words), offset: 0 };
+  }
+
   free(buffer: Buffer): void {
     this.#idle.push(buffer);
   }
 
-  /** Gives everything back to the backend. */
+  /** Frees every buffer. May be called again. */
   dispose(): void {
     this.#idle.length = 0;
     this.#owned.free();

@@ -1,353 +1,337 @@
-import type { Backend, Buffer, Kernel, Slice } from "@ziggurat/tensor";
-import { Buffers } from "./buffers.js";
-import type { Cache, CachePlan } from "./cache.js";
-import { observe, wishOf } from "./observe.js";
+import { type Backend, Buffers, type Kernel, type Slice } from "@ziggurat/tensor";
+import type { Account, Keep } from "./account.js";
+import type { Cache } from "./cache.js";
+import { allRows, release } from "./choice.js";
+import { decide } from "./decide.js";
 import { Pool } from "./pool.js";
-import type { Firings, Progress } from "./progress.js";
 import { Scratch } from "./scratch.js";
-import { CacheError, type CacheShape } from "./shape.js";
-import { policyFor } from "./sliding.js";
+import { CacheError, type CacheShape, type GramOf, type RopeOf } from "./shape.js";
+import { type Moment, zeros } from "./sources.js";
 import { type TileKernels, tileKernels } from "./tile-kernels.js";
 
-/** A sequence that is to hold what its policy keeps of the message. */
+/** A sequence that holds what its policy keeps of the message. */
 export interface Target {
   readonly cache: Cache;
   readonly sequence: number;
-  /** The turn's plan of every sequence of the cache. */
-  readonly plans: readonly CachePlan[];
+}
+
+/** A stretch of the message that is attended at once. */
+export interface Tile {
+  /** Its first token, counted from the message's first. */
+  readonly first: number;
+  readonly tokens: number;
+}
+
+/** Tables of the model that a prefill reads. */
+export interface PrefillTables {
+  /** The rotation tables. */
+  readonly rope: RopeOf;
+  /** Gram matrices of the output projections. */
+  readonly gram: GramOf;
+}
+
+/** A target at work: where it is in its cache, its account before and after the message, and the rows that it keeps. */
+interface Member {
+  readonly cache: Cache;
+  readonly sequence: number;
+  readonly place: number;
+  readonly before: Account;
+  readonly after: Account;
+  readonly keep: Keep;
+  readonly slot: boolean;
 }
 
 /**
- * Reads one message, layer by layer: `begin`, then `attend` tile by tile over the whole message, then `finish`, which
- * lets every target's policy choose from the same exact scratch. Several targets share one prefill if none of them
- * holds rows yet.
+ * Reads one message, layer by layer: `begin`, then `attend` for each of `tiles`, then `finish` for each target, whose
+ * policy chooses rows from the exact scratch; `commit` after the last layer. Several targets share one prefill if none
+ * of them holds rows yet.
  */
 export class Prefill {
+  /** The message cut into tiles, in order. */
+  readonly tiles: readonly Tile[];
   readonly #backend: Backend;
   readonly #shape: CacheShape;
-  readonly #targets: readonly [Target, ...Target[]];
+  readonly #members: readonly [Member, ...Member[]];
   readonly #tokens: number;
+  readonly #rope: RopeOf;
+  readonly #gram: GramOf;
   readonly #scratch: Scratch;
   readonly #pool: Pool;
-  readonly #after: readonly Progress[];
-  readonly #firings: readonly Firings[];
   readonly #buffers: Buffers;
-  readonly #masses = new Map<number, Slice>();
+  /** Sums of attention, f32 [query heads, rows], by number of watched queries. */
+  readonly #sums = new Map<number, Slice>();
+  /** Attention of each watched query, f32 [query heads, rows, queries], by number of queries. */
+  readonly #observed = new Map<number, Slice>();
   readonly #newest: Slice;
   readonly #lse: Slice;
-  readonly #tiles = new Map<number, TileKernels>();
+  readonly #kernels = new Map<number, TileKernels>();
   readonly #watches = new Map<string, Kernel<"watch">>();
+  readonly #observes = new Map<string, Kernel<"observe">>();
 
-  /**
-   * `tile`: the most tokens that one `attend` will be given. Throws a `CacheError` or `PolicyError` before anything is
-   * allocated.
-   */
-  constructor(targets: readonly [Target, ...Target[]], tokens: number, tile: number) {
+  private constructor(
+    targets: readonly [Target, ...Target[]],
+    tokens: number,
+    tile: number,
+    { rope, gram }: PrefillTables,
+  ) {
     const { backend, shape, dtype } = targets[0].cache;
-    const before = targets.map(({ cache, sequence }) => cache.progress[sequence]!);
-    if (targets.length > 1 && before.some(({ seen }) => seen > 0)) {
+    const members = targets.map(({ cache, sequence }): Member => {
+      const before = cache.account(sequence);
+      const { account: after, keep } = cache.follow(sequence, tokens, "prefill");
+      const slot = before.policy.positions === "slot";
+      return { cache, sequence, place: cache.placeOf(sequence), before, after, keep, slot };
+    });
+    if (members.length > 1 && members.some(({ before }) => before.seen > 0)) {
       throw new CacheError(
         "several targets can share a prefill only while all of them are empty; feed later messages one by one",
       );
     }
+    this.tiles = Array.from({ length: Math.ceil(tokens / tile) }, (_, index) => ({
+      first: index * tile,
+      tokens: Math.min(tile, tokens - index * tile),
+    }));
     this.#backend = backend;
     this.#shape = shape;
-    this.#targets = targets;
+    this.#members = members as [Member, ...Member[]];
     this.#tokens = tokens;
-    this.#after = before.map((progress) => progress.clone());
-    this.#firings = this.#after.map((progress) => progress.feed(tokens, "prefill"));
-    const capacity = before[0]!.most + tokens;
-    const sizes = targets.map(({ cache, sequence }) => ({
-      planes: cache.planes,
-      slot: cache.progress[sequence]!.policy.positions === "slot",
-    }));
+    this.#rope = rope;
+    this.#gram = gram;
+    const { before } = this.#members[0];
+    const capacity = before.most + tokens;
     this.#pool = new Pool(backend, "scores");
     this.#buffers = new Buffers(backend);
-    for (const { policy } of before) {
-      const watch = Math.min(policy.score.watch ?? 0, tokens);
-      if (watch > 0 && !this.#masses.has(watch))
-        this.#masses.set(watch, this.#buffers.allocate(4 * shape.queryHeads * capacity, "scores"));
+    for (const member of members) {
+      const watch = this.#watchOf(member);
+      if (watch > 0 && !this.#sums.has(watch))
+        this.#sums.set(watch, this.#buffers.allocate(4 * shape.queryHeads * capacity, "scores"));
+      const each = this.#eachOf(member);
+      if (each > 0 && !this.#observed.has(each))
+        this.#observed.set(each, this.#buffers.allocate(4 * shape.queryHeads * capacity * each, "scores"));
     }
     this.#newest = this.#buffers.allocate(4 * shape.kvHeads, "scores");
     this.#lse = this.#buffers.allocate(4 * shape.queryHeads * Math.min(tile, tokens), "workspace");
     try {
+      const sizes = members.map(({ cache, slot }) => ({ planes: cache.planes, slot }));
       this.#scratch = new Scratch(backend, shape, dtype, capacity, sizes);
     } catch (error) {
       this.#buffers.free();
       throw error;
     }
-    backend.write(this.#newest, new Float32Array(shape.kvHeads).fill(before[0]!.seen + tokens - 1));
+    backend.write(this.#newest, new Int32Array(shape.kvHeads).fill(before.seen + tokens - 1));
   }
 
-  /** Makes `attend` ready for the message in tiles of `tile` tokens, the last of which may be shorter. */
-  async prepare(tile: number): Promise<void> {
-    const [first, ...others] = this.#targets;
-    const caches = [first.cache, ...others.map(({ cache }) => cache)] as const;
-    for (let from = 0; from < this.#tokens; from += tile) {
-      const tokens = Math.min(tile, this.#tokens - from);
-      if (!this.#tiles.has(tokens)) this.#tiles.set(tokens, await tileKernels(caches, this.#scratch, tokens));
-      await this.#prepareWatches(from, tokens);
+  /**
+   * Makes a prefill of a message of `tokens` tokens ready, in tiles of `tile` tokens, the last of which may be shorter.
+   * Rejects with a `CacheError` or `PolicyError` before anything is allocated.
+   */
+  static async prepare(
+    targets: readonly [Target, ...Target[]],
+    tokens: number,
+    tile: number,
+    tables: PrefillTables,
+  ): Promise<Prefill> {
+    const prefill = new Prefill(targets, tokens, tile, tables);
+    try {
+      for (const one of prefill.tiles) await prefill.#prepare(one);
+      return prefill;
+    } catch (error) {
+      prefill.free();
+      throw error;
     }
   }
 
-  async #prepareWatches(first: number, tokens: number): Promise<void> {
+  async #prepare({ first, tokens }: Tile): Promise<void> {
+    const [{ cache }, ...others] = this.#members;
+    if (!this.#kernels.has(tokens)) {
+      const caches = [cache, ...others.map((other) => other.cache)] as const;
+      this.#kernels.set(tokens, await tileKernels(caches, this.#scratch, tokens, this.#rope));
+    }
     const { queryHeads, kvHeads, headSize, scale, softcap } = this.#shape;
     const { rows: arenaRows, capacity } = this.#scratch;
-    for (const watch of this.#masses.keys()) {
-      const from = Math.max(0, this.#tokens - watch - first);
+    for (const watch of this.#sums.keys()) {
+      const from = this.#watchedFrom(watch, first);
       const key = `${tokens} ${from}`;
       if (from >= tokens || this.#watches.has(key)) continue;
       const sizes = { sequences: 1, tokens, queryHeads, kvHeads, headSize, arenaRows, capacity };
-      this.#watches.set(
-        key,
-        await this.#backend.prepare("watch", { ...sizes, from, scale, softcap, kv: this.#targets[0]!.cache.dtype }),
-      );
+      const kernel = await this.#backend.prepare("watch", { ...sizes, from, scale, softcap, kv: cache.dtype });
+      this.#watches.set(key, kernel);
+    }
+    for (const queries of this.#observed.keys()) {
+      const { key, from, index } = this.#observedFrom(queries, { first, tokens });
+      if (from >= tokens || this.#observes.has(key)) continue;
+      const sizes = { sequences: 1, tokens, queryHeads, kvHeads, headSize, arenaRows, capacity, queries };
+      const spec = { ...sizes, from, first: index, scale, softcap, kv: cache.dtype };
+      this.#observes.set(key, await this.#backend.prepare("observe", spec));
     }
   }
 
-  get #slot(): boolean {
-    const { cache, sequence } = this.#targets[0]!;
-    return cache.progress[sequence]!.policy.positions === "slot";
+  /** How many of the message's newest queries a member's policy watches. */
+  #watchOf({ before: { policy } }: Member): number {
+    return Math.min(policy.score.watch ?? 0, this.#tokens);
   }
 
-  /** Starts a layer: what the target held before comes first, in the order of the text. */
+  /** How many of the message's newest queries a member's policy watches one by one. */
+  #eachOf({ before: { policy } }: Member): number {
+    return Math.min(policy.score.watchEach ?? 0, this.#tokens);
+  }
+
+  /** The first of `queries` watched queries in a tile, its index among them, and the key of the tile's kernel. */
+  #observedFrom(queries: number, { first, tokens }: Tile) {
+    const from = this.#watchedFrom(queries, first);
+    const index = first + from - (this.#tokens - queries);
+    return { from, index, key: `${queries} ${tokens} ${from} ${index}` };
+  }
+
+  /** The first watched query of a tile, counted from the tile's first token; at least its size if there is none. */
+  #watchedFrom(watch: number, first: number): number {
+    return Math.max(0, this.#tokens - watch - first);
+  }
+
+  /** Starts a layer: the rows that the target held before come first, in the order of the text. */
   async begin(layer: number): Promise<void> {
-    const { cache, sequence } = this.#targets[0]!;
+    const { before } = this.#members[0];
     const { kvHeads, queryHeads } = this.#shape;
     const { tables, capacity } = this.#scratch;
-    const before = cache.progress[sequence]!;
     tables.write(tables.seen(), new Array<number>(kvHeads).fill(before.seen));
-    tables.write(tables.length(0), before.rows[layer]!);
+    tables.write(tables.length(0), before.rowsOf(layer));
+    // Only a lone target may hold rows from before.
     if (before.seen > 0) await this.#restore(layer);
-    for (const out of this.#masses.values()) {
-      const kernel = await this.#backend.prepare("fill", { words: queryHeads * capacity, dtype: "f32", value: 0 });
-      this.#backend.dispatch(kernel, { out });
-    }
+    for (const sums of this.#sums.values()) (await zeros(this.#backend, sums, queryHeads * capacity))();
   }
 
   async #restore(layer: number): Promise<void> {
     const backend = this.#backend;
-    const { cache, sequence } = this.#targets[0]!;
+    const { cache, place, before, slot } = this.#members[0];
     const { kvHeads: heads, headSize } = this.#shape;
-    const { keys, values, cells, plainKeys, tables, rows: targetRows } = this.#scratch;
+    const { slotKeys, tables, rows: targetRows, ...scratch } = this.#scratch;
     const arena = cache.arena(layer);
-    const most = Math.max(...cache.progress[sequence]!.rows[layer]!);
-    const offset = cache.tables.offset(layer, sequence);
-    const length = cache.tables.length(layer, sequence);
-    const sorted = { buffer: this.#pool.allocate(4 * heads * most), offset: 0 };
-    const count = { buffer: this.#pool.allocate(4 * heads), offset: 0 };
-    const order = await backend.prepare("order", { heads, capacity: most, arenaRows: arena.rows });
-    backend.dispatch(order, { positions: arena.plane(0), offset, length, rows: sorted, count });
+    const offset = cache.tables.offset(layer, place);
+    const length = cache.tables.length(layer, place);
+    const { rows: arenaRows } = arena;
+    const capacity = Math.max(...before.rowsOf(layer));
+    const from = { backend, pool: this.#pool, heads, capacity, arenaRows, positions: arena.plane(0), offset, length };
+    const choice = await allRows(from);
+    const { rows, count, most } = choice;
     const { planes, ranks, dtype: kv } = cache;
-    const spec = { heads, most, headSize, arenaRows: arena.rows, targetRows, planes, kv };
-    const table = this.#slot ? cache.rope(layer) : undefined;
-    const places = {
-      keys: arena.keys,
-      offset,
-      rows: sorted,
-      count,
-      targetOffset: tables.offset(0),
-      targetLength: tables.length(0),
-    };
-    const turned = table ? { rotate: true, rotary: table.rotary, tableRows: table.rows } : {};
-    const all = await backend.prepare("gather", { ...spec, values: true, ranks, ...turned });
-    const both = {
-      values: arena.values,
-      cells: arena.cells,
-      targetKeys: keys,
-      targetValues: values,
-      targetCells: cells[0]!,
-    };
-    backend.dispatch(all, { ...places, ...both, ...(table ? { table: table.slice } : {}) });
-    if (plainKeys) backend.dispatch(await backend.prepare("gather", spec), { ...places, targetKeys: plainKeys });
-    this.#pool.free(sorted.buffer);
-    this.#pool.free(count.buffer);
+    const spec = { heads, most, headSize, arenaRows, targetRows, planes, kv };
+    const target = { targetOffset: tables.offset(0), targetLength: tables.length(0) };
+    const places = { keys: arena.keys, offset, rows, count, ...target };
+    // Slot positions: the scratch holds keys that are rotated by their rank, and unrotated ones beside them.
+    const table = slot ? this.#rope(layer) : undefined;
+    const rotation = table ? { rotate: true, rotary: table.rotary, tableRows: table.rows } : {};
+    const gather = await backend.prepare("gather", { ...spec, values: true, ranks, ...rotation });
+    backend.dispatch(gather, {
+      ...{ ...places, values: arena.values, cells: arena.cells },
+      ...{ targetKeys: scratch.keys, targetValues: scratch.values, targetCells: scratch.cells[0]! },
+      ...(table ? { table: table.slice } : {}),
+    });
+    if (slotKeys) backend.dispatch(await backend.prepare("gather", spec), { ...places, targetKeys: slotKeys });
+    release(this.#pool, choice);
   }
 
   /**
-   * Attention of `tokens` tokens, the message's `first` and those after it, in order. qkv: f32 [tokens, (queryHeads + 2
-   * kvHeads) x headSize], unrotated, rotated in place; out: f32 [tokens, queryHeads x headSize]. `prepare` and
-   * `begin(layer)` come first. Only enqueues.
+   * Attention of one tile. qkv: f32 [tokens, (queryHeads + 2 kvHeads) x headSize], unrotated, rotated in place; out:
+   * f32 [tokens, queryHeads x headSize]. `begin(layer)` and the tiles before this one come first. Only enqueues.
    */
-  attend(layer: number, first: number, tokens: number, qkv: Slice, out: Slice): void {
+  attend(layer: number, { first, tokens }: Tile, qkv: Slice, out: Slice): void {
     const backend = this.#backend;
-    const kernels = this.#tiles.get(tokens);
+    const kernels = this.#kernels.get(tokens);
     if (!kernels)
-      throw new CacheError(
-        `attend: no kernels for a tile of ${tokens} tokens; prepare(tile) comes first, and tiles follow one another`,
-      );
-    const { keys, values, plainKeys, cells, tables } = this.#scratch;
-    const places = {
-      qkv,
-      offset: tables.offset(0),
-      length: tables.length(0),
-      seen: tables.seen(),
-      ended: tables.ended(),
-    };
-    if (kernels.appendPlain) backend.dispatch(kernels.appendPlain, { ...places, keys: plainKeys! });
+      throw new CacheError(`attend: no kernels for a tile of ${tokens} tokens; the tiles are those of \`tiles\``);
+    const { keys, values, slotKeys, cells, tables } = this.#scratch;
+    const [offset, length, seen, ended] = [tables.offset(0), tables.length(0), tables.seen(), tables.ended()];
+    const places = { qkv, offset, length, seen, ended };
+    if (kernels.appendSlotKeys) backend.dispatch(kernels.appendSlotKeys, { ...places, keys: slotKeys! });
     const rope = kernels.rope[layer];
-    if (rope) {
-      const table = this.#targets[0]!.cache.rope(layer)!.slice;
-      backend.dispatch(rope, { qkv, table, base: this.#slot ? tables.length(0) : tables.seen() });
-    }
+    // Several targets are all empty: there rank and position in the text are the same.
+    const base = this.#members[0].slot ? length : seen;
+    if (rope) backend.dispatch(rope, { qkv, table: this.#rope(layer)!.slice, base });
     backend.dispatch(kernels.append, { ...places, keys, values, cells: cells[0]! });
     kernels.appendCells.forEach((kernel, index) => backend.dispatch(kernel, { ...places, cells: cells[index + 1]! }));
     const lse = this.#lse;
-    backend.dispatch(kernels.attention[layer]!, {
-      qkv,
-      keys,
-      values,
-      offset: places.offset,
-      length: places.length,
-      out,
-      lse,
-    });
-    if (this.#shape.layers[layer]!.kind === "global") this.#watch(first, tokens, qkv, lse);
-    backend.dispatch(kernels.advance, { counter: tables.length(0), ended: places.ended });
-    backend.dispatch(kernels.advance, { counter: tables.seen(), ended: places.ended });
+    backend.dispatch(kernels.attention[layer]!, { qkv, keys, values, offset, length, out, lse });
+    if (this.#shape.layers[layer]!.kind === "global") this.#watch({ first, tokens }, qkv);
+    backend.dispatch(kernels.advance, { counter: length, ended });
+    backend.dispatch(kernels.advance, { counter: seen, ended });
   }
 
-  #watch(first: number, tokens: number, qkv: Slice, lse: Slice): void {
+  #watch({ first, tokens }: Tile, qkv: Slice): void {
     const { tables, keys } = this.#scratch;
-    for (const [watch, mass] of this.#masses) {
-      const from = Math.max(0, this.#tokens - watch - first);
+    for (const [watch, mass] of this.#sums) {
+      const from = this.#watchedFrom(watch, first);
       if (from >= tokens) continue;
       const kernel = this.#watches.get(`${tokens} ${from}`);
       if (!kernel)
         throw new CacheError(`attend: the watch over tokens ${first + from} to ${first + tokens} was not prepared`);
-      const places = { qkv, keys, lse, offset: tables.offset(0), length: tables.length(0), ended: tables.ended() };
-      this.#backend.dispatch(kernel, { ...places, mass });
+      const places = { offset: tables.offset(0), length: tables.length(0), ended: tables.ended() };
+      this.#backend.dispatch(kernel, { qkv, keys, lse: this.#lse, ...places, mass });
+    }
+    for (const [queries, observed] of this.#observed) {
+      const { from, key } = this.#observedFrom(queries, { first, tokens });
+      if (from >= tokens) continue;
+      const kernel = this.#observes.get(key);
+      if (!kernel)
+        throw new CacheError(`attend: observing tokens ${first + from} to ${first + tokens} was not prepared`);
+      const places = { offset: tables.offset(0), length: tables.length(0), ended: tables.ended() };
+      this.#backend.dispatch(kernel, { qkv, keys, lse: this.#lse, ...places, observed });
     }
   }
 
-  /**
-   * Ends a layer: every target observes, scores, and keeps its rows. `clock`, where given, is told the seconds that
-   * each target took; the device is waited for then.
-   */
-  async finish(layer: number, clock?: (target: number, seconds: number) => void): Promise<void> {
-    // By reading what is this prefill's own: synchronise would tell it of what goes wrong elsewhere.
-    if (clock) await this.#backend.read(this.#scratch.tables.length(0), 4);
-    for (let index = 0; index < this.#targets.length; index++) {
-      const started = performance.now();
-      await this.#keep(layer, index);
-      if (!clock) continue;
-      const { cache, sequence } = this.#targets[index]!;
-      await this.#backend.read(cache.tables.length(layer, sequence), 4);
-      clock(index, (performance.now() - started) / 1000);
-    }
-  }
-
-  async #keep(layer: number, index: number): Promise<void> {
+  /** Ends a layer for one target, an index of `targets`: its policy observes and scores, and it keeps its rows. */
+  async finish(layer: number, target: number): Promise<void> {
     const backend = this.#backend;
-    const shape = this.#shape;
-    const { cache, sequence, plans } = this.#targets[index]!;
-    const { keys, values, plainKeys, cells, tables, capacity, rows: arenaRows } = this.#scratch;
-    const { kvHeads: heads, headSize } = shape;
-    const progress = cache.progress[sequence]!;
-    const policy = policyFor(shape.layers[layer]!, progress.policy);
-    const keep = this.#firings[index]![layer];
-    const offset = tables.offset(0);
-    const length = tables.length(0);
-    const plane = (at: number) => this.#scratch.plane(index, at);
-
-    const wish = wishOf(policy, shape, layer, 1, capacity, keep !== undefined);
-    const watched = this.#masses.get(Math.min(policy.score.watch ?? 0, this.#tokens));
-    const silent = !watched && wish.uses.has("mass") ? this.#zeros() : undefined;
-    const work = await observe({
-      backend,
-      allocator: this.#pool,
-      wish,
-      rows: {
-        keys,
-        values,
-        plane,
-        arenaRows,
-        offset,
-        length,
-        capacity,
-        dtype: cache.dtype,
-        unrotated: undefined,
-        firstColumn: cache.firstColumn,
-      },
-      sequences: 1,
-      kvHeads: heads,
-      headSize,
-      ended: tables.ended(),
-      newest: this.#newest,
-      mass: watched ?? (silent && { buffer: silent, offset: 0 }),
-    });
+    const pool = this.#pool;
+    const { cache, place, before, keep: keeps, slot } = this.#members[target]!;
+    const { keys, values, slotKeys, cells, tables, rows: arenaRows } = this.#scratch;
+    const { kvHeads: heads, headSize } = this.#shape;
+    const moment = this.#moment(layer, target);
+    const { offset, length } = moment;
+    const keep = keeps[layer];
+    if (keep) tables.write(tables.keep(0), keep);
+    const compression = keep && { keep: tables.keep(0), most: Math.max(1, ...keep) };
+    const work = await decide(before.policy, this.#shape.layers[layer]!, moment, compression);
     work.run();
-
-    const most = keep ? Math.max(...keep) : capacity;
-    const rows = { buffer: this.#pool.allocate(4 * heads * most), offset: 0 };
-    const count = { buffer: this.#pool.allocate(4 * heads), offset: 0 };
-    if (keep) {
-      tables.write(tables.keep(0), keep);
-      const topk = await backend.prepare("topk", { heads, capacity, most, arenaRows });
-      backend.dispatch(topk, {
-        scores: work.ranking!,
-        positions: plane(0),
-        offset,
-        length,
-        keep: tables.keep(0),
-        rows,
-        count,
-      });
-    } else {
-      const order = await backend.prepare("order", { heads, capacity, arenaRows });
-      backend.dispatch(order, { positions: plane(0), offset, length, rows, count });
-    }
-    const arena = cache.resize(layer, plans);
+    const positions = moment.plane(0);
+    const everything = { backend, pool, heads, capacity: moment.facts.rows, arenaRows, positions, offset, length };
+    const choice = work.choice ?? (await allRows(everything));
+    const { rows, count, most } = choice;
+    const arena = cache.reservedArena(layer);
     const { planes, ranks, dtype: kv } = cache;
-    const gather = await backend.prepare("gather", {
-      heads,
-      most,
-      headSize,
-      arenaRows,
-      targetRows: arena.rows,
-      planes,
-      kv,
-      values: true,
-      ranks,
-    });
+    const sizes = { heads, most, headSize, arenaRows, targetRows: arena.rows, planes };
+    const gather = await backend.prepare("gather", { ...sizes, kv, values: true, ranks });
     backend.dispatch(gather, {
-      keys: progress.policy.positions === "slot" ? plainKeys! : keys,
-      values,
-      cells: cells[index]!,
-      offset,
-      rows,
-      count,
-      targetKeys: arena.keys,
-      targetValues: arena.values,
-      targetCells: arena.cells,
-      targetOffset: cache.tables.offset(layer, sequence),
-      targetLength: cache.tables.length(layer, sequence),
+      ...{ keys: slot ? slotKeys! : keys, values, cells: cells[target]!, offset, rows, count },
+      ...{ targetKeys: arena.keys, targetValues: arena.values, targetCells: arena.cells },
+      ...{ targetOffset: cache.tables.offset(layer, place), targetLength: cache.tables.length(layer, place) },
     });
+    if (!work.choice) release(pool, choice);
     work.free();
-    this.#pool.free(rows.buffer);
-    this.#pool.free(count.buffer);
-    if (silent) this.#pool.free(silent);
   }
 
-  /** A policy may read `mass` though it watches nothing: it is zero then. */
-  #zeros(): Buffer {
-    const words = this.#shape.queryHeads * this.#scratch.capacity;
-    const buffer = this.#pool.allocate(4 * words);
-    this.#backend.write({ buffer, offset: 0 }, new Float32Array(words));
-    return buffer;
+  /** A layer's scratch, as one target's policy sees it. */
+  #moment(layer: number, target: number): Moment {
+    const { cache } = this.#members[target]!;
+    const { keys, values, tables, capacity: rows, rows: arenaRows } = this.#scratch;
+    const { kvHeads, queryHeads, headSize, layers } = this.#shape;
+    const queries = Math.max(1, this.#eachOf(this.#members[target]!));
+    return {
+      backend: this.#backend,
+      pool: this.#pool,
+      facts: { layer, layerCount: layers.length, kvHeads, queryHeads, headSize, sequences: 1, rows, queries },
+      ...{ keys, values, arenaRows, dtype: cache.dtype },
+      plane: (index) => this.#scratch.plane(target, index),
+      ...{ offset: tables.offset(0), length: tables.length(0), ended: tables.ended(), newest: this.#newest },
+      firstColumn: cache.firstColumn,
+      slotRope: undefined,
+      sums: this.#sums.get(this.#watchOf(this.#members[target]!)),
+      observed: this.#observed.get(this.#eachOf(this.#members[target]!)),
+      gram: () => this.#gram(layer),
+    };
   }
 
-  /** All layers are done: the targets hold what they kept. Returns what each target's layers were cut down to. */
-  commit(): readonly Firings[] {
-    this.#targets.forEach(({ cache, sequence }, index) => {
-      cache.progress[sequence]!.assign(this.#after[index]!);
-      cache.tables.write(
-        cache.tables.seen(sequence),
-        new Array<number>(this.#shape.kvHeads).fill(this.#after[index]!.seen),
-      );
-      cache.tables.write(cache.tables.ended(sequence), [0]);
-    });
-    return this.#firings;
+  /** All layers are done: the targets hold what they kept. */
+  commit(): void {
+    for (const { cache, sequence, after } of this.#members) cache.commit(sequence, after);
   }
 
   /** Bytes of the scratch in device memory. */
@@ -355,7 +339,7 @@ export class Prefill {
     return this.#scratch.bytes;
   }
 
-  /** Frees the scratch and all else; safe at any point, and again. */
+  /** Frees the scratch and everything else. May be called at any point, and again. */
   free(): void {
     this.#scratch.free();
     this.#pool.dispose();

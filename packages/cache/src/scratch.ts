@@ -1,13 +1,12 @@
-import { type Backend, elementBytes, type RowDType, type Slice } from "@ziggurat/tensor";
-import { Buffers } from "./buffers.js";
+import { type Backend, Buffers, elementBytes, type RowDType, type Slice } from "@ziggurat/tensor";
 import type { ScratchTarget } from "./plan.js";
 import type { CacheShape } from "./shape.js";
 import { Tables } from "./tables.js";
 
 /**
  * One layer's full K and V while a message is read, used by every layer in turn. Head h owns rows h x capacity on, in
- * the order of the text: first the rows that survived from before, then the message's. K is rotated; where a target
- * counts positions by slot there is an unrotated copy as well.
+ * the order of the text: first the rows kept from earlier messages, then the message's. K is rotated. If a target
+ * counts positions by slot, there is a second, unrotated copy of K.
  */
 export class Scratch {
   readonly capacity: number;
@@ -15,7 +14,8 @@ export class Scratch {
   readonly rows: number;
   readonly keys: Slice;
   readonly values: Slice;
-  readonly plainKeys: Slice | undefined;
+  /** Keys as slot positions store them, unrotated. */
+  readonly slotKeys: Slice | undefined;
   /** Cells of each target. */
   readonly cells: readonly Slice[];
   readonly tables: Tables;
@@ -36,7 +36,7 @@ export class Scratch {
     this.tables = new Tables(backend, this.#buffers, 1, 1, shape.kvHeads, "scratch");
     this.keys = allocate(row);
     this.values = allocate(row);
-    this.plainKeys = targets.some(({ slot }) => slot) ? allocate(row) : undefined;
+    this.slotKeys = targets.some(({ slot }) => slot) ? allocate(row) : undefined;
     this.cells = targets.map(({ planes }) => allocate(4 * planes));
     this.tables.write(
       this.tables.offset(0),

@@ -1,17 +1,19 @@
-import type { LayerShape, Policy } from "@ziggurat/policy";
+import type { Policy } from "@ziggurat/policy";
 import { elementBytes, type RowDType, type Slice } from "@ziggurat/tensor";
 
-/** A layer's cache, with what attention needs to know of it. */
-export interface CacheLayer extends LayerShape {
-  /** `sliding` layers: a query sees itself and the window - 1 tokens before it. */
-  readonly window?: number;
-}
+/** How far back one layer's queries see. */
+export type CacheLayer =
+  /** The whole text. Policies rule these layers. */
+  | { readonly kind: "global" }
+  /** The query's own token and the `window` - 1 tokens before it. These layers always keep their newest rows. */
+  | { readonly kind: "sliding"; readonly window: number };
 
 /** A model's attention, as far as the cache is concerned. Head counts and sizes are the same in every layer. */
 export interface CacheShape {
   readonly layers: readonly CacheLayer[];
   readonly queryHeads: number;
   readonly kvHeads: number;
+  /** Numbers in one key. */
   readonly headSize: number;
   /** Logits are scale x q.k; usually 1 / sqrt(headSize). */
   readonly scale: number;
@@ -29,12 +31,18 @@ export interface RopeTable {
   readonly rotary: number;
 }
 
-/** The table that a layer rotates with; none for models (and raw tensors) that are not rotated. */
+/** Returns the table that a layer rotates with; undefined if the layer does not rotate. */
+/**
+ * Gives a layer's Gram matrices of the output projection, f32 [query heads, size, size]: W^T W, where W is the part
+ * that reads a query head's output. Asked for only if a policy uses `through`.
+ */
+export type GramOf = (layer: number) => Promise<Slice>;
+
 export type RopeOf = (layer: number) => RopeTable | undefined;
 
 /**
- * Planes of 4-byte cells beside K and V: the position, the rank where a policy counts positions by slot, the scorer's
- * columns.
+ * Planes of 4-byte cells beside K and V: the position, then the rank if a policy counts positions by slot, then the
+ * scorer's columns.
  */
 export function planesOf(policies: readonly Policy[]): {
   readonly ranks: boolean;
@@ -42,7 +50,7 @@ export function planesOf(policies: readonly Policy[]): {
   readonly firstColumn: number;
 } {
   const ranks = policies.some((policy) => policy.positions === "slot");
-  const columns = Math.max(0, ...policies.map((policy) => policy.score.columns ?? 0));
+  const columns = Math.max(0, ...policies.map((policy) => policy.score.columns?.length ?? 0));
   const firstColumn = ranks ? 2 : 1;
   return { ranks, planes: firstColumn + columns, firstColumn };
 }
@@ -51,7 +59,7 @@ export function planesOf(policies: readonly Policy[]): {
 export const rowBytes = (headSize: number, dtype: RowDType, planes: number): number =>
   2 * headSize * elementBytes[dtype] + 4 * planes;
 
-/** A cache was asked for something that cannot be: names the place, the numbers and what would be right. */
+/** A request that the cache cannot serve. The message names the place, the numbers and what would be right. */
 export class CacheError extends Error {
   override readonly name = "CacheError";
 }

@@ -1,12 +1,12 @@
-import type { Backend, Slice } from "@ziggurat/tensor";
-import type { Buffers } from "./buffers.js";
+import type { Backend, Buffers, Slice } from "@ziggurat/tensor";
 
-/** Words of the tables of so many layers and sequences. */
+/** 32-bit words that the tables of these layers and sequences take. */
 export const tableWords = (layers: number, sequences: number, kvHeads: number): number =>
   sequences * (kvHeads * (3 * layers + 1) + 1);
 
 /**
- * i32 tables in device memory that tell kernels where rows are and how many; what changes from step to step is here.
+ * i32 tables in device memory: where each head's rows are and how many there are. Everything that changes from step to
+ * step is here, so a recorded step can be replayed.
  */
 export class Tables {
   readonly sequences: number;
@@ -43,7 +43,7 @@ export class Tables {
     return this.#perLayer(1, layer, sequence);
   }
 
-  /** Rows that each head keeps at the next firing, from a sequence on. */
+  /** Rows that each head keeps when its layer is compressed next, from a sequence on. */
   keep(layer: number, sequence = 0): Slice {
     return this.#perLayer(2, layer, sequence);
   }

@@ -1,7 +1,7 @@
 import {
+  Account,
   type CacheShape,
   cacheBytes,
-  Progress,
   peakBytes,
   planesOf,
   planTurn,
@@ -26,11 +26,7 @@ import {
 import { describe, expect, it } from "vitest";
 
 const shape: CacheShape = {
-  layers: [
-    { kind: "global", kvHeads: 2, headSize: 8 },
-    { kind: "sliding", kvHeads: 2, headSize: 8, window: 5 },
-    { kind: "global", kvHeads: 2, headSize: 8 },
-  ],
+  layers: [{ kind: "global" }, { kind: "sliding", window: 5 }, { kind: "global" }],
   ...{ queryHeads: 4, kvHeads: 2, headSize: 8, scale: 1, softcap: 0 },
 };
 const global: CacheShape = { ...shape, layers: [shape.layers[0]!, shape.layers[2]!] };
@@ -43,15 +39,15 @@ const keeping = (rows: number, schedule = whenOver()): Policy => ({
   schedule,
 });
 
-describe("Progress", () => {
+describe("Account", () => {
   it("counts rows by budget and schedule; sliding layers keep their window for the next query", () => {
-    const progress = new Progress(shape, keeping(7));
-    expect(progress.feed(20, "prefill")).toEqual([
+    const read = Account.empty(shape, keeping(7)).feed(20, "prefill");
+    expect(read.keep).toEqual([
       [7, 7],
       [4, 4],
       [7, 7],
     ]);
-    expect(progress).toMatchObject({
+    expect(read.account).toMatchObject({
       seen: 20,
       total: 36,
       most: 7,
@@ -59,76 +55,94 @@ describe("Progress", () => {
       evicted: 6 * 20 - 36,
       since: [0, 0, 0],
     });
-    progress.feed(1, "decode");
-    expect(progress.rows).toEqual([
+    const { account } = read.account.feed(1, "decode");
+    expect(account.rows).toEqual([
       [7, 7],
       [4, 4],
       [7, 7],
     ]);
-    expect(progress.chosenAt).toBe(21);
+    expect(account.chosenAt).toBe(21);
   });
 
-  it("keeps all where the budget is not reached, and tells that nothing was chosen", () => {
-    const progress = new Progress(global, keeping(30));
-    expect(progress.feed(20, "prefill")).toEqual([undefined, undefined]);
-    expect(progress).toMatchObject({ evicted: 0, chosenAt: 0, most: 20 });
+  it("keeps all if the budget is not reached, and says that nothing was chosen", () => {
+    const { account, keep } = Account.empty(global, keeping(30)).feed(20, "prefill");
+    expect(keep).toEqual([undefined, undefined]);
+    expect(account).toMatchObject({ evicted: 0, chosenAt: 0, most: 20 });
   });
 
-  it("asks the schedule per layer with what has gathered since it last agreed", () => {
+  it("asks the schedule per layer with the tokens read since it last agreed", () => {
     const asked: object[] = [];
-    const progress = new Progress(global, {
+    let account = Account.empty(global, {
       ...keeping(4),
       schedule: (step) => {
         asked.push(step);
         return step.layer === 1 && step.phase === "decode" && step.excess > 2;
       },
     });
-    progress.feed(5, "prefill");
-    progress.feed(1, "decode");
-    progress.feed(1, "decode");
-    progress.feed(1, "decode");
+    account = account.feed(5, "prefill").account;
+    for (let step = 0; step < 3; step++) account = account.feed(1, "decode").account;
     expect(asked.filter((step) => (step as { layer: number }).layer === 1)).toEqual([
       { phase: "prefill", layer: 1, seen: 5, rows: 5, excess: 1, sinceCompressed: 5 },
       { phase: "decode", layer: 1, seen: 6, rows: 6, excess: 2, sinceCompressed: 6 },
       { phase: "decode", layer: 1, seen: 7, rows: 7, excess: 3, sinceCompressed: 7 },
       { phase: "decode", layer: 1, seen: 8, rows: 5, excess: 1, sinceCompressed: 1 },
     ]);
-    expect(progress.rows).toEqual([
+    expect(account.rows).toEqual([
       [8, 8],
       [5, 5],
     ]);
   });
 
+  it("asks the budget about global layers only, by their numbers", () => {
+    const asked: unknown[] = [];
+    const policy: Policy = {
+      ...keeping(1),
+      budget: ({ layers }) => {
+        asked.push(layers);
+        return layers.map(({ layer }) => 4 + layer);
+      },
+    };
+    expect(Account.empty(shape, policy).feed(20, "prefill").keep).toEqual([
+      [4, 4],
+      [4, 4],
+      [6, 6],
+    ]);
+    expect(asked).toEqual([
+      [
+        { layer: 0, kvHeads: 2, headSize: 8 },
+        { layer: 2, kvHeads: 2, headSize: 8 },
+      ],
+    ]);
+  });
+
   it("cuts every head to its own budget, but no head to more than it holds", () => {
-    const progress = new Progress(global, { ...keeping(1), budget: perHead(3, 9) });
-    expect(progress.feed(6, "prefill")).toEqual([
+    const { account, keep } = Account.empty(global, { ...keeping(1), budget: perHead(3, 9) }).feed(6, "prefill");
+    expect(keep).toEqual([
       [3, 6],
       [3, 6],
     ]);
-    progress.feed(1, "decode");
-    expect(progress.rows[0]).toEqual([3, 7]);
+    expect(account.feed(1, "decode").account.rowsOf(0)).toEqual([3, 7]);
   });
 
-  it("clones without ties to the original", () => {
-    const progress = new Progress(global, keeping(3));
-    progress.feed(5, "prefill");
-    const copy = progress.clone();
-    copy.feed(4, "decode");
-    expect(progress).toMatchObject({ seen: 5, evicted: 8 });
-    progress.assign(copy);
-    expect(progress).toEqual(copy);
+  it("never changes: feeding makes another account", () => {
+    const start = Account.empty(global, keeping(3)).feed(5, "prefill").account;
+    const after = start.feed(4, "decode").account;
+    expect(start).toMatchObject({ seen: 5, evicted: 8, since: [0, 0], rows: new Array(2).fill([3, 3]) });
+    expect(after).toMatchObject({ seen: 9, evicted: 24, chosenAt: 9 });
+    start.rows[0]![0] = 99;
+    expect(start.rows[0]).toEqual([3, 3]);
   });
 
-  it("refuses what is no policy, and numbers that cannot be", () => {
-    expect(() => new Progress(global, {} as never)).toThrow(PolicyError);
-    const bad = new Progress(global, { ...keeping(3), protect: last(5) });
+  it("refuses what is not a policy, and numbers that are not valid", () => {
+    expect(() => Account.empty(global, {} as never)).toThrow(PolicyError);
+    const bad = Account.empty(global, { ...keeping(3), protect: last(5) });
     expect(() => bad.feed(6, "prefill")).toThrow(/layer 0 may keep 3 rows but protects 5/);
   });
 });
 
 describe("planTurn", () => {
-  it("finds room for the most rows that are ever held, and leaves the start as it was", () => {
-    const start = new Progress(global, keeping(10, every(3)));
+  it("reserves room for the most rows ever held, and does not change the start", () => {
+    const start = Account.empty(global, keeping(10, every(3)));
     expect(planTurn(start, [30], 8)).toEqual({
       // The first token compresses, since 31 were read; two more gather before every next one.
       capacity: [
@@ -139,30 +153,29 @@ describe("planTurn", () => {
         [30, 30],
         [30, 30],
       ],
-      ...{ messageRows: [30], scratchRows: 30, positions: 38, evicted: 4 * 27 },
+      ...{ messageRows: [30], scratchRows: 30, positions: 38, evicted: 4 * 27, digests: expect.any(Int32Array) },
     });
     expect(start.seen).toBe(0);
   });
 
-  it("counts ranks where positions are slots", () => {
+  it("counts ranks if positions are slots", () => {
     const slots: Policy = { ...keeping(10), positions: "slot" };
-    expect(planTurn(new Progress(global, slots), [30, 5], 8)).toMatchObject({
+    expect(planTurn(Account.empty(global, slots), [30, 5], 8)).toMatchObject({
       positions: 30,
       messageRows: [30, 15],
       scratchRows: 30,
     });
-    expect(planTurn(new Progress(global, slots), [6], 100)).toMatchObject({ positions: 11, scratchRows: 6 });
+    expect(planTurn(Account.empty(global, slots), [6], 100)).toMatchObject({ positions: 11, scratchRows: 6 });
   });
 
-  it("of a turn without a message keeps the room that there is", () => {
-    const start = new Progress(global, full());
-    start.feed(12, "prefill");
+  it("keeps the rows that are held in a turn without a message", () => {
+    const start = Account.empty(global, full()).feed(12, "prefill").account;
     expect(planTurn(start, [], 5)).toMatchObject({ scratchRows: 0, messageRows: [], positions: 17, evicted: 0 });
     expect(planTurn(start, [], 5).capacity.flat()).toEqual([17, 17, 17, 17]);
     expect(planTurn(start, [], 5).held.flat()).toEqual([12, 12, 12, 12]);
   });
 
-  it("is what a run of the same steps holds, for any policy (seeds 1 to 30)", () => {
+  it("equals a run of the same steps, for any policy (seeds 1 to 30)", () => {
     for (let seed = 1; seed <= 30; seed++) {
       let state = seed;
       const next = (below: number) => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) % below;
@@ -179,23 +192,23 @@ describe("planTurn", () => {
         schedule: schedules[next(4)]!,
       };
       const messages = Array.from({ length: 1 + next(3) }, () => 1 + next(20));
-      const start = new Progress(shape, policy);
-      if (next(2)) start.feed(1 + next(20), "prefill");
+      const empty = Account.empty(shape, policy);
+      const start = next(2) ? empty.feed(1 + next(20), "prefill").account : empty;
       const plan = planTurn(start, messages, 12);
-      const run = start.clone();
+      let run = start;
       const most = shape.layers.map(() => [0, 0]);
       const note = (extra: number) =>
         run.rows.forEach((heads, layer) =>
           heads.forEach((rows, head) => void (most[layer]![head] = Math.max(most[layer]![head]!, rows + extra))),
         );
       for (const tokens of messages) {
-        run.feed(tokens, "prefill");
+        run = run.feed(tokens, "prefill").account;
         note(0);
       }
       expect(plan.held, `seed ${seed}`).toEqual(run.rows);
       for (let step = 0; step < 12; step++) {
         note(1);
-        run.feed(1, "decode");
+        run = run.feed(1, "decode").account;
       }
       expect(plan.capacity, `seed ${seed}`).toEqual(most);
       expect(plan.evicted, `seed ${seed}`).toBe(run.evicted - start.evicted);
@@ -205,7 +218,7 @@ describe("planTurn", () => {
 
 describe("bytes", () => {
   const slots: Policy = { ...keeping(10), positions: "slot" };
-  const counting: Policy = { ...keeping(10), score: { ...recency, columns: 2 } };
+  const counting: Policy = { ...keeping(10), score: { ...recency, columns: ["one", "two"] } };
 
   it("of a row are K, V and its cells", () => {
     expect(planesOf([full()])).toEqual({ ranks: false, planes: 1, firstColumn: 1 });
@@ -239,7 +252,10 @@ describe("bytes", () => {
   it("at the peak are scratch and arenas, while old arenas give way to new ones", () => {
     const row = rowBytes(8, "bf16", 1);
     // biome-ignore format: rows
-    const plan = (rows: number, ...messageRows: number[]) => ({ policy: full(), plan: { held: [], capacity: [[rows, rows], [rows, rows]], messageRows } });
+    const plan = (rows: number, ...messageRows: number[]) => {
+      const capacity = [0, 1].map(() => [rows, rows]);
+      return { policy: full(), plan: { held: [], capacity, messageRows } };
+    };
     const scratch = (rows: number) => scratchBytes(global, "bf16", rows, [{ planes: 1, slot: false }]);
     const tables = tableBytes(global, 1);
     // A new cache: all arenas and the largest scratch.

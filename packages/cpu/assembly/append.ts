@@ -19,10 +19,13 @@ export function append(a: usize): void {
     if (load<i32>(Append.ended(a) + (s << 2)) != 0) continue;
     const length = load<i32>(Append.length(a) + (h << 2));
     const row = <usize>(load<i32>(Append.offset(a) + (h << 2)) + length + i);
+    if (row >= <usize>arenaRows) continue;
     const from = <usize>(s * tokens + i) * (queryHeads + 2 * kvHeads) + queryHeads + (h % kvHeads);
     const key = Append.qkv(a) + ((from * headSize) << 2);
     if (Append.keys(a)) pack(dtype, key, Append.keysAt(a) + row * bytes, headSize);
-    if (Append.values(a)) pack(dtype, key + ((<usize>kvHeads * headSize) << 2), Append.valuesAt(a) + row * bytes, headSize);
+    if (Append.values(a)) {
+      pack(dtype, key + ((<usize>kvHeads * headSize) << 2), Append.valuesAt(a) + row * bytes, headSize);
+    }
     if (!Append.cells(a)) continue;
     const cells = Append.cellsAt(a) + (row << 2);
     const plane = <usize>arenaRows << 2;

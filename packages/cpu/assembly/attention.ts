@@ -6,9 +6,9 @@ import { exp1 } from "./lib/math";
 import { exponentials, prepareLogits, scaleRow } from "./lib/softmax";
 import { tile } from "./lib/tile";
 
-// Tiles of queries walk over tiles of keys with a running maximum and sum (FlashAttention, arXiv 2205.14135). All query
-// heads of a KV head go together, so that its keys and values are unpacked once. `src/scratch.ts` knows how much room
-// that takes.
+// Each tile of queries goes over tiles of keys with a running maximum and sum (FlashAttention, arXiv 2205.14135). All
+// query heads of a KV head are computed together, so that its keys and values are unpacked once. `src/scratch.ts`
+// states how much scratch that takes.
 
 const QUERIES = 48;
 const KEYS = 64;
@@ -24,8 +24,9 @@ function unit(a: usize, h: i32, firstQuery: i32): void {
   const group = queryHeads / kvHeads;
   const padded = (headSize + 7) & ~7;
   const queries = min(QUERIES, Attention.tokens(a) - firstQuery);
-  const length = load<i32>(Attention.length(a) + (h << 2));
   const offset = <usize>load<i32>(Attention.offset(a) + (h << 2));
+  const room = Attention.arenaRows(a) - <i32>offset - Attention.tokens(a);
+  const length = max(0, min(load<i32>(Attention.length(a) + (h << 2)), room));
   const arena = offset * <usize>(headSize * sizeOf(dtype));
   const stride = <usize>(queryHeads + 2 * kvHeads) * headSize << 2;
 
@@ -74,7 +75,9 @@ function unit(a: usize, h: i32, firstQuery: i32): void {
         scaleRow(sums + (slot >> 2) * (padded << 2), padded, shrink);
       }
       const out = sums + g * queries * (padded << 2);
-      for (let c = 0; c < padded; c += 8) tile(queries, count, logits, KEYS * 4, values + (c << 2), padded << 2, out + (c << 2), padded << 2, true);
+      for (let c = 0; c < padded; c += 8) {
+        tile(queries, count, logits, KEYS * 4, values + (c << 2), padded << 2, out + (c << 2), padded << 2, true);
+      }
     }
   }
 
@@ -85,7 +88,8 @@ function unit(a: usize, h: i32, firstQuery: i32): void {
       const total = load<f32>(totals + (slot << 2));
       const sumRow = sums + slot * (padded << 2);
       if (total > 0) scaleRow(sumRow, padded, 1 / total);
-      memory.copy(Attention.out(a) + ((((<usize>firstQuery + i) * queryHeads + head) * headSize) << 2), sumRow, headSize << 2);
+      memory.copy(Attention.out(a) + ((((<usize>firstQuery + i) * queryHeads + head) * headSize) << 2), sumRow,
+        headSize << 2);
       const lse = <f64>load<f32>(greatests + (slot << 2)) + NativeMath.log(total);
       store<f32>(Attention.lse(a) + ((<usize>head * Attention.tokens(a) + firstQuery + i) << 2), <f32>lse);
     }
@@ -96,6 +100,8 @@ export function attention(a: usize): void {
   Turn.ranks = 0;
   const tiles = (Attention.tokens(a) + QUERIES - 1) / QUERIES;
   const units = Attention.kvHeads(a) * tiles;
-  // The last queries see most, so they go first.
-  for (let i = claim(); i < units; i = claim()) unit(a, i % Attention.kvHeads(a), (tiles - 1 - i / Attention.kvHeads(a)) * QUERIES);
+  // The last queries see the most rows, so they go first.
+  for (let i = claim(); i < units; i = claim()) {
+    unit(a, i % Attention.kvHeads(a), (tiles - 1 - i / Attention.kvHeads(a)) * QUERIES);
+  }
 }

@@ -46,15 +46,17 @@ export function binary(a: usize): void {
   const stepA = i32(Binary.a2(a) != 1);
   const stepB = i32(Binary.b2(a) != 1);
   const rows = Binary.d0(a) * d1;
-  // A vector is cut up as well: rows x pieces of 1024.
+  // Long rows are split into pieces of 1024.
   const cuts = (d2 + 1023) >> 10;
   const last = end(rows * cuts);
   for (let piece = begin(rows * cuts); piece < last; piece++) {
     const row = piece / cuts;
     const i = row / d1;
     const j = row % d1;
-    const x = Binary.a(a) + ((((Binary.a0(a) == 1 ? 0 : i) * Binary.a1(a) + (Binary.a1(a) == 1 ? 0 : j)) * Binary.a2(a)) << 2);
-    const y = Binary.b(a) + ((((Binary.b0(a) == 1 ? 0 : i) * Binary.b1(a) + (Binary.b1(a) == 1 ? 0 : j)) * Binary.b2(a)) << 2);
+    const x = Binary.a(a) + ((((Binary.a0(a) == 1 ? 0 : i) * Binary.a1(a) + (Binary.a1(a) == 1 ? 0 : j))
+      * Binary.a2(a)) << 2);
+    const y = Binary.b(a) + ((((Binary.b0(a) == 1 ? 0 : i) * Binary.b1(a) + (Binary.b1(a) == 1 ? 0 : j))
+      * Binary.b2(a)) << 2);
     const out = Binary.out(a) + ((<usize>row * <usize>d2) << 2);
     let k = (piece % cuts) << 10;
     const limit = min(d2, k + 1024);

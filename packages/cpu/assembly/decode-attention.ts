@@ -1,4 +1,4 @@
-import { lookAhead } from "./lib/ahead";
+import { startPrefetch } from "./lib/prefetch";
 import { DecodeAttention } from "./lib/arguments";
 import { barrier, claim, sharedScratch, threadScratch } from "./lib/control";
 import { sizeOf } from "./lib/half";
@@ -9,13 +9,15 @@ import { scores } from "./lib/scores";
 import { addRow, boundLogits, greatest, LOG2_E, powers, scaleRow } from "./lib/softmax";
 import { CHUNK, weighValues } from "./lib/weigh";
 
-// A head's rows are cut into chunks by their number alone, so that any number of workers gives the same bits. Each
-// chunk leaves its maximum, its sum and its weighted values in shared scratch; a second phase adds them up in order.
+// The chunks of a head depend on its row count alone, so that results do not depend on the number of workers. Each
+// chunk leaves its maximum, its sum and its weighted values in shared scratch. A second phase adds the chunks in order.
 
 /** Where a part lies: its maximum, its sum, two words of room, then its values. */
 // @ts-ignore: decorator
 @inline
-function partAt(a: usize, piece: i32, g: i32, group: i32): usize { return sharedScratch() + <usize>(piece * group + g) * partBytes(a); }
+function partAt(a: usize, piece: i32, g: i32, group: i32): usize {
+  return sharedScratch() + <usize>(piece * group + g) * partBytes(a);
+}
 
 // @ts-ignore: decorator
 @inline
@@ -25,7 +27,9 @@ function partBytes(a: usize): usize { return 16 + (<usize>((DecodeAttention.head
 @inline
 function countOf(a: usize, h: i32): i32 {
   const ended = load<i32>(DecodeAttention.ended(a) + ((h / DecodeAttention.kvHeads(a)) << 2)) != 0;
-  return load<i32>(DecodeAttention.length(a) + (h << 2)) + (ended ? 0 : 1);
+  const room = min(DecodeAttention.capacity(a),
+    DecodeAttention.arenaRows(a) - load<i32>(DecodeAttention.offset(a) + (h << 2)));
+  return min(load<i32>(DecodeAttention.length(a) + (h << 2)) + (ended ? 0 : 1), room);
 }
 
 // @ts-ignore: decorator
@@ -40,19 +44,21 @@ function prepare(a: usize, h: i32): void {
   const group = queryHeads / kvHeads;
   const start = <usize>load<i32>(DecodeAttention.offset(a) + (h << 2));
   const row = (h / kvHeads) * (queryHeads + 2 * kvHeads) + (h % kvHeads) * group;
-  Turn.ranks = DecodeAttention.slot(a) ? DecodeAttention.cells(a) + ((<usize>DecodeAttention.arenaRows(a) + start) << 2) : 0;
+  Turn.ranks = DecodeAttention.slot(a) ? DecodeAttention.cells(a)
+    + ((<usize>DecodeAttention.arenaRows(a) + start) << 2) : 0;
   Turn.table = DecodeAttention.table(a);
   Turn.tableRows = DecodeAttention.tableRows(a);
   Turn.rotary = DecodeAttention.rotary(a);
   const queries = threadScratch();
   const bytes = <usize>group * queryBytes(headSize);
-  prepareQueries(DecodeAttention.kv(a), DecodeAttention.qkv(a) + ((<usize>row * headSize) << 2), headSize, group, 1, 0, queries, queries + bytes);
+  prepareQueries(DecodeAttention.kv(a), DecodeAttention.qkv(a) + ((<usize>row * headSize) << 2), headSize,
+    group, 1, 0, queries, queries + bytes);
   const softcap = DecodeAttention.softcap(a);
   scaleRow(queries, <i32>(bytes >> 2), <f32>(DecodeAttention.scale(a) * (softcap > 0 ? 1 / softcap : LOG2_E)));
 }
 
 /**
- * One chunk of a head's rows. While its keys are read its values are met, and then the keys of the chunk that follows.
+ * One chunk of a head's rows. Prefetches its values while its keys are read, then the keys of the chunk that follows.
  */
 function chunk(a: usize, chunks: i32, piece: i32, following: i32): void {
   const headSize = DecodeAttention.headSize(a);
@@ -67,8 +73,9 @@ function chunk(a: usize, chunks: i32, piece: i32, following: i32): void {
   const values = DecodeAttention.values(a) + (start + first) * bytes;
   const queries = threadScratch();
   const logits = queries + <usize>group * queryBytes(headSize);
-  lookAhead(values, <usize>count * bytes);
-  scores(dtype, DecodeAttention.keys(a) + start * bytes, headSize, first, count, queries, group, logits, logits + <usize>group * (CHUNK * 4));
+  startPrefetch(values, <usize>count * bytes);
+  scores(dtype, DecodeAttention.keys(a) + start * bytes, headSize, first, count, queries, group, logits,
+    logits + <usize>group * (CHUNK * 4));
   const whole = (count + 7) & ~7;
   for (let g = 0; g < group; g++) {
     const part = partAt(a, piece, g, group);
@@ -80,18 +87,18 @@ function chunk(a: usize, chunks: i32, piece: i32, following: i32): void {
     store<f32>(part, powers(row, whole, most), 4);
     for (let i = headSize; i < ((headSize + 3) & ~3); i++) store<f32>(part + 16 + (i << 2), 0);
   }
-  meetKeys(a, chunks, following);
+  prefetchKeys(a, chunks, following);
   weighValues(dtype, values, headSize, count, logits, group, partAt(a, piece, 0, group) + 16, partBytes(a));
 }
 
-/** Has the keys of a piece met, if there is one. */
-function meetKeys(a: usize, chunks: i32, piece: i32): void {
-  if (piece < 0) return lookAhead(0, 0);
+/** Prefetches the keys of a piece; a piece of -1 has none. */
+function prefetchKeys(a: usize, chunks: i32, piece: i32): void {
+  if (piece < 0) return startPrefetch(0, 0);
   const h = piece / chunks;
   const first = (piece % chunks) * CHUNK;
   const start = load<i32>(DecodeAttention.offset(a) + (h << 2)) + first;
   const count = min(CHUNK, countOf(a, h) - first);
-  lookAhead(DecodeAttention.keys(a) + <usize>start * rowBytes(a), <usize>count * rowBytes(a));
+  startPrefetch(DecodeAttention.keys(a) + <usize>start * rowBytes(a), <usize>count * rowBytes(a));
 }
 
 /** Adds up the chunks of one query head. */
@@ -120,7 +127,9 @@ function merge(a: usize, h: i32, g: i32, chunks: i32): void {
 
 /** The next piece with rows that nobody has, or -1. */
 function nextPiece(a: usize, pieces: i32, chunks: i32): i32 {
-  for (let piece = claim(); piece < pieces; piece = claim()) if (countOf(a, piece / chunks) > (piece % chunks) * CHUNK) return piece;
+  for (let piece = claim(); piece < pieces; piece = claim()) {
+    if (countOf(a, piece / chunks) > (piece % chunks) * CHUNK) return piece;
+  }
   return -1;
 }
 

@@ -16,7 +16,7 @@ function move(a: usize, bytes: usize, from: usize, to: usize): void {
 
 /** Plane 1 of the survivors falls by the number of evicted rows that ranked lower. */
 function lowerRanks(ranks: usize, length: i32, rows: usize, count: i32): void {
-  // evicted[r]: whether the row of rank r goes; then how many of the ranks below r go.
+  // evicted[r]: whether the row of rank r is evicted; then how many rows of lower rank are.
   const evicted = threadScratch();
   memory.fill(evicted, 0, <usize>length << 2);
   let survivor = 0;
@@ -46,10 +46,11 @@ export function evict(a: usize): void {
   const heads = Evict.sequences(a) * kvHeads;
   const bytes = <usize>Evict.headSize(a) * sizeOf(Evict.kv(a));
   for (let h = claim(); h < heads; h = claim()) {
-    const count = load<i32>(Evict.count(a) + (h << 2));
-    const length = load<i32>(Evict.length(a) + (h << 2));
+    const count = max(0, min(load<i32>(Evict.count(a) + (h << 2)), Evict.most(a)));
+    const offset = load<i32>(Evict.offset(a) + (h << 2));
+    const length = min(load<i32>(Evict.length(a) + (h << 2)), min(Evict.capacity(a), Evict.arenaRows(a) - offset));
     if (load<i32>(Evict.ended(a) + ((h / kvHeads) << 2)) != 0 || count >= length) continue;
-    const start = <usize>load<i32>(Evict.offset(a) + (h << 2));
+    const start = <usize>offset;
     const rows = Evict.rows(a) + ((<usize>h * <usize>Evict.most(a)) << 2);
     if (Evict.ranks(a)) lowerRanks(Evict.cells(a) + ((<usize>Evict.arenaRows(a) + start) << 2), length, rows, count);
     if (Evict.ordered(a)) {
@@ -58,7 +59,7 @@ export function evict(a: usize): void {
         if (row != i) move(a, bytes, start + row, start + i);
       }
     } else {
-      // Those below `count` stay; the first beyond it fills the first hole.
+      // Survivors below `count` stay; the first beyond it fills the first hole.
       let mover = 0;
       while (mover < count && load<i32>(rows + (mover << 2)) < count) mover++;
       for (let place = 0, stay = 0; mover < count; place++) {

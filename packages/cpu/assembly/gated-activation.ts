@@ -10,14 +10,17 @@ import { gated, madd } from "./lib/math";
 @inline
 function activation(gelu: bool, x: v128): v128 {
   let u = x;
-  if (gelu) u = f32x4.mul(x, madd(f32x4.mul(x, x), f32x4.splat(2 * 0.7978845608028654 * 0.044715), f32x4.splat(2 * 0.7978845608028654)));
+  if (gelu) {
+    u = f32x4.mul(x,
+      madd(f32x4.mul(x, x), f32x4.splat(2 * 0.7978845608028654 * 0.044715), f32x4.splat(2 * 0.7978845608028654)));
+  }
   return gated(x, u);
 }
 
 export function gatedActivation(a: usize): void {
   const width = GatedActivation.width(a);
   const gelu = GatedActivation.kind(a) == GatedActivationKind.gelu;
-  // Columns are shared out too, so that one row does not leave the others idle.
+  // Columns are divided among workers too, so that a single row keeps them all busy.
   const rows = GatedActivation.rows(a);
   const across = (width + 255) >> 8;
   const pieces = rows * across;

@@ -15,7 +15,7 @@ export function gather(a: usize): void {
   for (let piece = begin(pieces); piece < last; piece++) {
     const h = piece / most;
     const i = piece % most;
-    const count = load<i32>(Gather.count(a) + (h << 2));
+    const count = max(0, min(load<i32>(Gather.count(a) + (h << 2)), most));
     if (i == 0) store<i32>(Gather.targetLength(a) + (h << 2), count);
     if (i >= count) continue;
     const from = <usize>(load<i32>(Gather.offset(a) + (h << 2)) + load<i32>(Gather.rows(a) + (piece << 2)));

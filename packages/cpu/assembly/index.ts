@@ -1,37 +1,18 @@
-import { advance } from "./advance";
-import { append } from "./append";
 import { attention } from "./attention";
-import { binary } from "./binary";
-import { copy } from "./copy";
+import { runOp } from "./commands";
 import { decodeAttention } from "./decode-attention";
-import { embed } from "./embed";
-import { evict } from "./evict";
-import { fill } from "./fill";
 import { gatedActivation } from "./gated-activation";
-import { gather } from "./gather";
-import { hash } from "./hash";
 import { Op } from "./lib/arguments";
 import { findZeroPoint } from "./lib/byte-dot";
 import { barrier, begin, completeBatch, end, nextBatch, setScratch, thread } from "./lib/control";
 import { madd } from "./lib/math";
 import { linear } from "./linear";
-import { loadRows } from "./load";
-import { logProbability } from "./log-probability";
-import { order } from "./order";
-import { pool } from "./pool";
-import { reduce } from "./reduce";
 import { rmsNorm } from "./rms-norm";
-import { rope } from "./rope";
 import { sample } from "./sample";
-import { storeRows } from "./store";
-import { topk } from "./topk";
-import { unary } from "./unary";
 import { watch } from "./watch";
-import { where } from "./where";
 
 export { join } from "./lib/control";
-// Exported so that the optimiser leaves them functions of their own: V8 allocates registers badly in one that holds
-// them all.
+// Exported so that the optimiser does not inline them: V8 allocates registers badly in one large function.
 export { attention, decodeAttention, gatedActivation, linear, rmsNorm, sample, watch };
 export { tileBytes4, tileBytes6, tileMinimums4, tileMinimums6 } from "./lib/byte-tile";
 export { zeroPoint } from "./lib/byte-dot";
@@ -42,38 +23,12 @@ export { products, rowsBFloat16, rowsFloat16, rowsFloat32 } from "./lib/products
 export { scores, scoresBFloat16, scoresFloat16, scoresFloat32 } from "./lib/scores";
 export { exponentials, greatest, powers, prepareLogits } from "./lib/softmax";
 export { tile1, tile4, tile6 } from "./lib/tile";
-export { touched, touchPages } from "./lib/touch";
+export { prefetched, prefetchPages } from "./lib/prefetch";
 export { columnsBFloat16, columnsFloat16, columnsFloat32, weighValues } from "./lib/weigh";
 
-/** One command; `a` is where it starts. */
+/** Runs the command at `a`. */
 function command(op: i32, a: usize): void {
   switch (op) {
-    case Op.embed: return embed(a);
-    case Op.rmsNorm: return rmsNorm(a);
-    case Op.linear: return linear(a);
-    case Op.gatedActivation: return gatedActivation(a);
-    case Op.rope: return rope(a);
-    case Op.logProbability: return logProbability(a);
-    case Op.sample: return sample(a);
-    case Op.append: return append(a);
-    case Op.attention: return attention(a);
-    case Op.decodeAttention: return decodeAttention(a);
-    case Op.watch: return watch(a);
-    case Op.advance: return advance(a);
-    case Op.topk: return topk(a);
-    case Op.order: return order(a);
-    case Op.gather: return gather(a);
-    case Op.evict: return evict(a);
-    case Op.load: return loadRows(a);
-    case Op.store: return storeRows(a);
-    case Op.unary: return unary(a);
-    case Op.binary: return binary(a);
-    case Op.where: return where(a);
-    case Op.reduce: return reduce(a);
-    case Op.pool: return pool(a);
-    case Op.hash: return hash(a);
-    case Op.fill: return fill(a);
-    case Op.copy: return copy(a);
     case Op.zero: {
       const bytes = load<i32>(a, 8) >>> 2;
       const first = <usize>begin(bytes) << 2;
@@ -89,11 +44,11 @@ function command(op: i32, a: usize): void {
       return;
     }
     case Op.scratch: return setScratch(load<u32>(a, 4), load<u32>(a, 8), load<u32>(a, 12));
-    default: unreachable();
+    default: runOp(op, a);
   }
 }
 
-/** Runs the commands in the `words` words from `at` on; all workers run the same ones, and meet after each. */
+/** Runs the commands in `words` words from `at` on. All workers run the same ones, with a barrier after each. */
 export function run(at: usize, words: i32): void {
   const last = at + (<usize>words << 2);
   while (at < last) {
@@ -109,20 +64,20 @@ export function run(at: usize, words: i32): void {
   }
 }
 
-/** Serves batches of commands as they come; returns the number of one whose end the host waits for. */
+/** Runs batches of commands as they come. Returns the number of the first that the host waits for. */
 export function serve(): i32 {
   let awaited = 0;
   while (awaited == 0) {
     const batch = nextBatch();
     run(batch + 16, load<i32>(batch, 4));
-    // Nobody may still look for this batch when the next one is done.
+    // No worker may still read this batch when the next one is done.
     barrier();
     awaited = completeBatch();
   }
   return awaited;
 }
 
-/** Whether this machine computes what the kernels rely on: 0, or the number of the first thing that it does not. */
+/** Checks the arithmetic that the kernels rely on: 0, or the number of the first check that fails. */
 export function check(): i32 {
   const a = f32x4.splat(3);
   const x = madd(a, f32x4(1, -2, 0.5, 4), f32x4(1, 1, 1, -12));

@@ -57,7 +57,9 @@ function plainMatrix(a: usize): void {
       const depth = min(DEPTH, width - from);
       for (let o = first; o < last; o += 8) {
         const columns = min(8, last - o);
-        for (let c = 0; c < columns; c++) unpackWeights(Linear.weight(a), Linear.weightAt(a), out, width, o + c, from, depth, spare + c * depth * 4);
+        for (let c = 0; c < columns; c++) {
+          unpackWeights(Linear.weight(a), Linear.weightAt(a), out, width, o + c, from, depth, spare + c * depth * 4);
+        }
         packPanel(spare, depth << 2, columns, depth, panels + (o - first) * depth * 4);
       }
       for (let r = 0; r < rows; r += 12) {
@@ -88,7 +90,9 @@ function quantisedMatrix(a: usize): void {
   const x = sharedScratch();
   const xBytes = activationBytes(dtype, width);
   const scales = <usize>width << 1;
-  for (let r = claim(); r < rows; r = claim()) quantise(false, Linear.x(a) + ((<usize>r * width) << 2), width, x + <usize>r * xBytes, 1);
+  for (let r = claim(); r < rows; r = claim()) {
+    quantise(false, Linear.x(a) + ((<usize>r * width) << 2), width, x + <usize>r * xBytes, 1);
+  }
   barrier();
 
   const panels = threadScratch();
@@ -103,7 +107,8 @@ function quantisedMatrix(a: usize): void {
       const edge = panels + (COLUMNS / 8) * bytes;
       const spare = edge + 128;
       for (let o = first; o < last; o += 8) {
-        packQuantised(dtype, matrix, out, width, o, min(8, last - o), from, depth, panels + ((o - first) >> 3) * bytes, spare);
+        packQuantised(dtype, matrix, out, width, o, min(8, last - o), from, depth,
+          panels + ((o - first) >> 3) * bytes, spare);
       }
       for (let r = 0; r < rows; r += 4) {
         const left = x + <usize>r * xBytes;
@@ -151,7 +156,8 @@ function byteMatrix(a: usize): void {
       const bytes = bytePanelBytes(depth);
       const edge = panels + (COLUMNS / 8) * bytes;
       for (let o = first; o < last; o += 8) {
-        packBytes(dtype, Linear.weightAt(a), out, width, o, min(8, last - o), from, depth, panels + ((o - first) >> 3) * bytes, edge + 192);
+        packBytes(dtype, Linear.weightAt(a), out, width, o, min(8, last - o), from, depth,
+          panels + ((o - first) >> 3) * bytes, edge + 192);
       }
       for (let r = 0; r < rows; r += GROUP) {
         const count = rows - r > 4 ? GROUP : 4;
@@ -177,7 +183,9 @@ function byteMatrix(a: usize): void {
 
 // @ts-ignore: decorator
 @inline
-function byteTile(dtype: i32, rows: i32, x: usize, width: i32, from: i32, depth: i32, panel: usize, c: usize, stride: usize): void {
+function byteTile(
+  dtype: i32, rows: i32, x: usize, width: i32, from: i32, depth: i32, panel: usize, c: usize, stride: usize,
+): void {
   if (dtype == DType.Q4_1) {
     if (rows == GROUP) tileMinimums6(x, width, from, depth, panel, c, stride);
     else tileMinimums4(x, width, from, depth, panel, c, stride);

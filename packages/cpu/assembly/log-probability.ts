@@ -14,7 +14,7 @@ export function logProbability(a: usize): void {
     for (let i = whole; i < vocabulary; i++) if (load<f32>(x + (i << 2)) > greatest) greatest = load<f32>(x + (i << 2));
     let total: f64 = 0;
     const base = f32x4.splat(greatest);
-    // Summed in pieces, so that large vocabularies lose nothing.
+    // Summed in pieces, so that large vocabularies lose no precision.
     for (let i = 0; i < whole; i += 256) {
       let part = f32x4.splat(0);
       const limit = min(whole, i + 256);

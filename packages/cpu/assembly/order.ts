@@ -8,8 +8,9 @@ export function order(a: usize): void {
   const histogram = threadScratch();
   const pairs = histogram + 1024;
   for (let h = claim(); h < heads; h = claim()) {
-    const length = load<i32>(Order.length(a) + (h << 2));
-    const positions = Order.positions(a) + (load<i32>(Order.offset(a) + (h << 2)) << 2);
+    const offset = load<i32>(Order.offset(a) + (h << 2));
+    const length = max(0, min(load<i32>(Order.length(a) + (h << 2)), min(capacity, Order.arenaRows(a) - offset)));
+    const positions = Order.positions(a) + (offset << 2);
     const rows = Order.rows(a) + ((<usize>h * <usize>capacity) << 2);
     for (let row = 0; row < length; row++) {
       store<u32>(pairs + (row << 3), load<u32>(positions + (row << 2)) ^ 0x80000000);

@@ -3,6 +3,7 @@ import { begin, end } from "./lib/control";
 
 export function pool(a: usize): void {
   const capacity = Pool.capacity(a);
+  const size = Pool.size(a);
   const kernel = Pool.kernel(a);
   const reach = (kernel - 1) >> 1;
   const greatest = Pool.kind(a) == PoolKind.max;
@@ -12,17 +13,20 @@ export function pool(a: usize): void {
     const h = piece / capacity;
     const j = piece % capacity;
     const length = min(load<i32>(Pool.length(a) + ((h / Pool.share(a)) << 2)), capacity);
-    let so: f32 = 0;
-    if (j < length) {
-      const row = Pool.x(a) + ((<usize>h * capacity) << 2);
-      const limit = min(length, j + reach + 1);
-      if (greatest) so = -Infinity;
-      for (let n = max(0, j - reach); n < limit; n++) {
-        const x = load<f32>(row + (n << 2));
-        so = greatest ? max<f32>(so, x) : so + x;
-      }
-      if (!greatest) so /= <f32>kernel;
+    const out = Pool.out(a) + ((<usize>piece * size) << 2);
+    if (j >= length) {
+      memory.fill(out, 0, <usize>size << 2);
+      continue;
     }
-    store<f32>(Pool.out(a) + (piece << 2), so);
+    const rows = Pool.x(a) + ((<usize>h * capacity * size) << 2);
+    const limit = min(length, j + reach + 1);
+    for (let i = 0; i < size; i++) {
+      let pooled: f32 = greatest ? -Infinity : 0;
+      for (let n = max(0, j - reach); n < limit; n++) {
+        const x = load<f32>(rows + ((<usize>n * size + i) << 2));
+        pooled = greatest ? max<f32>(pooled, x) : pooled + x;
+      }
+      store<f32>(out + (i << 2), greatest ? pooled : pooled / <f32>kernel);
+    }
   }
 }

@@ -25,8 +25,11 @@ export function rmsNorm(a: usize): void {
     const factors = f32x4.splat(factor);
     for (let i = 0; i < whole; i += 8) {
       v128.store(out + (i << 2), f32x4.mul(f32x4.mul(v128.load(x + (i << 2)), factors), v128.load(weight + (i << 2))));
-      v128.store(out + (i << 2), f32x4.mul(f32x4.mul(v128.load(x + (i << 2), 16), factors), v128.load(weight + (i << 2), 16)), 16);
+      v128.store(out + (i << 2),
+        f32x4.mul(f32x4.mul(v128.load(x + (i << 2), 16), factors), v128.load(weight + (i << 2), 16)), 16);
     }
-    for (let i = whole; i < width; i++) store<f32>(out + (i << 2), load<f32>(x + (i << 2)) * factor * load<f32>(weight + (i << 2)));
+    for (let i = whole; i < width; i++) {
+      store<f32>(out + (i << 2), load<f32>(x + (i << 2)) * factor * load<f32>(weight + (i << 2)));
+    }
   }
 }

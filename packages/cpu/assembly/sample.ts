@@ -2,7 +2,7 @@ import { Sample } from "./lib/arguments";
 import { claim, threadScratch } from "./lib/control";
 import { uniform } from "./lib/random";
 
-// Top-p: arXiv 1904.09751. Min-p: arXiv 2407.01082. Penalty: CTRL, arXiv 1909.05858. All in f64, as the reference.
+// Top-p: arXiv 1904.09751. Min-p: arXiv 2407.01082. Penalty: CTRL, arXiv 1909.05858. In f64, like the reference.
 
 let logits: usize = 0; // f64 [vocabulary]
 
@@ -29,7 +29,7 @@ function sift(heap: usize, i: i32, count: i32): void {
   store<i32>(heap + (i << 2), id);
 }
 
-/** Fills in the logits after the penalty and returns the greatest one's token. */
+/** Writes the logits after the penalty and returns the token of the greatest. */
 function penalise(x: usize, history: usize, penalty: f64, vocabulary: i32): i32 {
   let best = 0;
   for (let id = 0; id < vocabulary; id++) {
@@ -42,7 +42,7 @@ function penalise(x: usize, history: usize, penalty: f64, vocabulary: i32): i32 
   return best;
 }
 
-/** Greedy and with nothing to penalise. */
+/** The token of the greatest logit, without a penalty. */
 function greatest(x: usize, vocabulary: i32): i32 {
   let best = 0;
   let most: f32 = -Infinity;
@@ -56,20 +56,24 @@ function greatest(x: usize, vocabulary: i32): i32 {
   return best;
 }
 
-/** The weights replace the logits; those cut by topK and topP become 0. */
+/** Replaces the logits by weights; those cut by topK and topP become 0. */
 function weigh(best: i32, vocabulary: i32, temperature: f64, topK: i32, topP: f64): void {
   const most = logit(best);
   const heap = logits + (<usize>vocabulary << 3);
   const limit = topK > 0 ? min(topK, vocabulary) : vocabulary;
   if (limit == vocabulary && topP >= 1) {
-    for (let id = 0; id < vocabulary; id++) store<f64>(logits + (id << 3), NativeMath.exp((logit(id) - most) / temperature));
+    for (let id = 0; id < vocabulary; id++) {
+      store<f64>(logits + (id << 3), NativeMath.exp((logit(id) - most) / temperature));
+    }
     return;
   }
   for (let id = 0; id < vocabulary; id++) store<i32>(heap + (id << 2), id);
   for (let i = (vocabulary >> 1) - 1; i >= 0; i--) sift(heap, i, vocabulary);
   let total: f64 = 0;
-  if (limit == vocabulary) for (let id = 0; id < vocabulary; id++) total += NativeMath.exp((logit(id) - most) / temperature);
-  // The likeliest are taken off the heap, to the places behind it.
+  if (limit == vocabulary) {
+    for (let id = 0; id < vocabulary; id++) total += NativeMath.exp((logit(id) - most) / temperature);
+  }
+  // The likeliest tokens are popped from the heap into the places behind it.
   let taken = 0;
   let mass: f64 = 0;
   while (taken < limit) {

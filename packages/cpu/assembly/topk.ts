@@ -1,20 +1,12 @@
 import { Topk } from "./lib/arguments";
 import { claim, threadScratch } from "./lib/control";
-import { greater, kthGreatest } from "./lib/select";
-
-/** A key that is greater where the score is; NaN gives the least, both zeros the same. */
-// @ts-ignore: decorator
-@inline
-function keyOf(score: f32): u32 {
-  if (score != score) return 0;
-  const bits = reinterpret<u32>(score + 0);
-  return bits ^ (<u32>(<i32>bits >> 31) | 0x80000000);
-}
+import { greater, keyOf, kthGreatest } from "./lib/select";
 
 function head(a: usize, h: i32): void {
   const capacity = Topk.capacity(a);
   const most = Topk.most(a);
-  const length = load<i32>(Topk.length(a) + (h << 2));
+  const room = min(capacity, Topk.arenaRows(a) - load<i32>(Topk.offset(a) + (h << 2)));
+  const length = max(0, min(load<i32>(Topk.length(a) + (h << 2)), room));
   const kept = max(0, min(min(load<i32>(Topk.keep(a) + (h << 2)), length), most));
   const rows = Topk.rows(a) + ((<usize>h * <usize>most) << 2);
   store<i32>(Topk.count(a) + (h << 2), kept);
@@ -32,11 +24,13 @@ function head(a: usize, h: i32): void {
   const threshold = kthGreatest(keys, length, kept, histogram);
   let ties = kept - greater;
 
-  // Of the rows on the threshold the lowest positions stay.
+  // Of the rows at the threshold, those with the lowest positions stay.
   const positions = Topk.positions(a) + (load<i32>(Topk.offset(a) + (h << 2)) << 2);
   let tied = 0;
   for (let row = 0; row < length; row++) {
-    if (load<u32>(keys + (row << 2)) == threshold) store<u32>(places + (tied++ << 2), ~(load<u32>(positions + (row << 2)) ^ 0x80000000));
+    if (load<u32>(keys + (row << 2)) == threshold) {
+      store<u32>(places + (tied++ << 2), ~(load<u32>(positions + (row << 2)) ^ 0x80000000));
+    }
   }
   const place = kthGreatest(places, tied, ties, histogram);
   for (let row = 0, i = 0; row < length; row++) {

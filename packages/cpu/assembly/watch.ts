@@ -7,7 +7,7 @@ import { prepareQueries, products, queryBytes } from "./lib/products";
 import { prepareLogits } from "./lib/softmax";
 import { tile } from "./lib/tile";
 
-// One worker has the columns of a tile of keys and adds up its queries in ascending order.
+// One worker takes the columns of a tile of keys and sums over the queries in ascending order.
 
 const QUERIES = 48;
 const KEYS = 64;
@@ -25,7 +25,8 @@ function unit(a: usize, h: i32, first: i32): void {
   const s = h / kvHeads;
   const length = load<i32>(Watch.length(a) + (h << 2));
   const start = <usize>load<i32>(Watch.offset(a) + (h << 2));
-  const count = min(KEYS, length + tokens - first);
+  const room = min(Watch.capacity(a), Watch.arenaRows(a) - <i32>start);
+  const count = min(KEYS, min(length + tokens, room) - first);
   if (count <= 0) return;
   const whole = (count + 7) & ~7;
   const stride = <usize>(queryHeads + 2 * kvHeads) * headSize << 2;
@@ -69,7 +70,9 @@ function unit(a: usize, h: i32, first: i32): void {
       }
     }
     const mass = Watch.mass(a) + ((<usize>head * Watch.capacity(a) + first) << 2);
-    for (let j = 0; j < count; j++) store<f32>(mass + (j << 2), load<f32>(mass + (j << 2)) + load<f32>(sums + (j << 2)));
+    for (let j = 0; j < count; j++) {
+      store<f32>(mass + (j << 2), load<f32>(mass + (j << 2)) + load<f32>(sums + (j << 2)));
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 import { Where } from "./lib/arguments";
 import { begin, end } from "./lib/control";
 
-/** Where element [i, j, k] of the result finds its operand, of which each axis is as long or 1. */
+/** The address of an operand's number for element [i, j, k] of the result; an axis of length 1 is broadcast. */
 // @ts-ignore: decorator
 @inline
 function place(at: usize, n0: i32, n1: i32, n2: i32, i: i32, j: i32, k: i32): usize {

@@ -9,7 +9,7 @@ const capital = (name) => name[0].toUpperCase() + name.slice(1);
 /** The AssemblyScript source of assembly/lib/arguments.ts. */
 export function argumentsSource(catalogue) {
   const lines = [
-    "// Made by scripts/arguments.mjs from the catalogue of @ziggurat/tensor: how each kernel reads its arguments. Do not edit.",
+    "// Made by scripts/arguments.mjs from the catalogue of @ziggurat/tensor: each kernel's arguments. Do not edit.",
     "",
     "export enum DType {",
     ...dtypes.map((name) => `  ${name.toUpperCase()},`),
@@ -57,4 +57,26 @@ export function argumentsSource(catalogue) {
     }
   }
   return `${lines.join("\n")}\n`;
+}
+
+/** The AssemblyScript source of assembly/commands.ts: which kernel runs a command. */
+export function commandsSource(catalogue) {
+  const ops = Object.keys(catalogue);
+  return [
+    "// Made by scripts/arguments.mjs from the catalogue of @ziggurat/tensor. Do not edit.",
+    "",
+    'import { Op } from "./lib/arguments";',
+    ...ops.map((name) => `import { ${name} as ${name}Kernel } from "./${kebab(name)}";`),
+    "",
+    "/** Runs the op of the command at `a`. */",
+    "// @ts-ignore: decorator",
+    "@inline",
+    "export function runOp(op: i32, a: usize): void {",
+    "  switch (op) {",
+    ...ops.map((name) => `    case Op.${name}: return ${name}Kernel(a);`),
+    "    default: unreachable();",
+    "  }",
+    "}",
+    "",
+  ].join("\n");
 }

@@ -3,7 +3,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";
 import { build } from "esbuild";
-import { argumentsSource } from "./arguments.mjs";
+import { argumentsSource, commandsSource } from "./arguments.mjs";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
@@ -18,9 +18,13 @@ const { catalogue } = await import(
   `data:text/javascript;base64,${Buffer.from(bundle.outputFiles[0].contents).toString("base64")}`
 );
 
-const path = "assembly/lib/arguments.ts";
-const source = argumentsSource(catalogue);
-if ((await readFile(path, "utf8").catch(() => "")) !== source) await writeFile(path, source);
+const written = {
+  "assembly/lib/arguments.ts": argumentsSource(catalogue),
+  "assembly/commands.ts": commandsSource(catalogue),
+};
+for (const [path, source] of Object.entries(written)) {
+  if ((await readFile(path, "utf8").catch(() => "")) !== source) await writeFile(path, source);
+}
 
 await mkdir("wasm", { recursive: true });
 const simd = { base: "simd", relaxed: "simd,relaxed-simd" };

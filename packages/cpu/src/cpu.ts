@@ -20,13 +20,13 @@ import { type CpuOptions, type Started, start } from "./start.js";
 
 /** What a buffer holds. */
 interface Held {
-  /** Undefined where there was no memory for it. */
+  /** Undefined if there was no memory for it. */
   readonly block: Block | undefined;
-  /** Why its bytes are not what they should be: there was no memory for them, or for something that they come of. */
+  /** Why its bytes are lost: there was no memory for them, or for something that they were computed from. */
   lost?: unknown;
 }
 
-/** What dispatches that are recorded use. */
+/** What the dispatches of a recording use. */
 interface Recording {
   readonly words: Words;
   readonly buffers: Set<Buffer>;
@@ -44,12 +44,12 @@ interface Recorded extends Pick<Recording, "used" | "written" | "lost"> {
 
 type Given = Readonly<Record<string, Slice | undefined>>;
 
-/** Measured: more rows make matrix products hardly faster and the workspace larger. */
+/** Measured: more rows hardly speed up matrix products, and need a larger workspace. */
 const prefillTokens = 256;
 
 /**
  * The CPU backend: kernels in WASM SIMD, run by worker threads, in Node (20.19 and up) and browsers. The caller's
- * thread never computes. Rejects with a `CpuError` where the workers cannot be started or an option makes no sense.
+ * thread never computes. Rejects with a `CpuError` if the workers cannot be started or an option makes no sense.
  */
 export async function cpu(options: CpuOptions = {}): Promise<Backend> {
   return backendOf(await start(options));
@@ -60,13 +60,13 @@ function backendOf({ device, simd, shared, maxBytes }: Started): Backend {
   const queue = new Queue(device);
   const buffers = new BufferTable<Held>();
   const programs = new ProgramTable<Recorded, Recording>(buffers);
-  /** The first loss since somebody was told of one. */
-  let untold: unknown;
+  /** The first error that no `read` or `synchronise` has rejected with. */
+  let pending: unknown;
   let disposed: Promise<void> | undefined;
 
-  /** What could not be done is told to who waits for its bytes, and by the next `synchronise`. */
+  /** Marks buffers lost; their next `read`, and the next `synchronise`, reject. */
   const lose = (error: unknown, bytes: Iterable<Held>) => {
-    untold ??= error;
+    pending ??= error;
     for (const entry of bytes) entry.lost ??= error;
   };
   /** Memory, or why there is none. */
@@ -107,7 +107,7 @@ function backendOf({ device, simd, shared, maxBytes }: Started): Backend {
   };
   const known = (kernel: Kernel<never> | CpuKernel, operands: Given) => {
     if (!(kernel instanceof CpuKernel)) throw new OpError("dispatch: this kernel was not prepared by this backend");
-    // A name that the op does not have is a mistake worth telling.
+    // Refuses a name that the op does not have.
     for (const name in operands) {
       if (!kernel.names.has(name)) checkOperands(kernel as unknown as Kernel, operands as unknown as Operands<OpName>);
     }
@@ -139,7 +139,7 @@ function backendOf({ device, simd, shared, maxBytes }: Started): Backend {
       programs.checkIdle("free");
       const { block, lost } = buffers.remove("free", buffer);
       // Freeing a lost buffer also clears its pending error.
-      if (lost !== undefined && lost === untold) untold = undefined;
+      if (lost !== undefined && lost === pending) pending = undefined;
       if (block) queue.free(block);
     },
 
@@ -159,7 +159,7 @@ function backendOf({ device, simd, shared, maxBytes }: Started): Backend {
       programs.checkIdle("read");
       const { block, lost } = buffers.range("read", source, bytes);
       if (lost !== undefined) {
-        untold = undefined;
+        pending = undefined;
         throw lost;
       }
       queue.flush();
@@ -235,8 +235,8 @@ function backendOf({ device, simd, shared, maxBytes }: Started): Backend {
       programs.checkIdle("synchronise");
       queue.flush();
       await device.synchronise();
-      const error = untold;
-      untold = undefined;
+      const error = pending;
+      pending = undefined;
       if (error !== undefined) throw error;
     },
 

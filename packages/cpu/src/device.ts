@@ -1,20 +1,20 @@
 import type { Block, Heap } from "./heap.js";
 
-/** The workers and their memory, as the backend sees them. What is handed over is carried out in order. */
+/** The workers and their memory, as the backend sees them. Batches run in the order in which they are submitted. */
 export interface Device {
   readonly threads: number;
-  /** Number of the batch that is handed over next; marks the blocks that it touches. */
+  /** The number of the next batch; marks the blocks that it uses. */
   readonly next: number;
-  /** Hands over a batch of commands. The words are copied. */
+  /** Submits a batch of commands. The words are copied. */
   submit(words: Int32Array): void;
-  /** Writes at once where no batch touches the block, and says whether it did: no worker needs to be woken for it. */
+  /** Writes at once if no pending batch uses the block, without waking a worker. Returns whether it did. */
   writeNow(block: Block, offset: number, data: Uint8Array): boolean;
   /** Copies `data` now, to be written at `offset` of a block. */
   write(block: Block, offset: number, data: Uint8Array): void;
   read(block: Block, offset: number, bytes: number): Promise<Uint8Array<ArrayBuffer>>;
-  /** Resolves when all that was handed over is done; rejects with a `CpuError` once a worker has failed. */
+  /** Resolves when all batches are done; rejects with a `CpuError` once a worker has failed. */
   synchronise(): Promise<void>;
   readonly heap: Heap;
-  /** Stops the workers; what is waited for rejects. */
+  /** Stops the workers; pending promises reject. */
   stop(): Promise<void>;
 }

@@ -15,8 +15,8 @@ import {
 import { extraCommands } from "./layout.js";
 import { type Scratch, scratchOf } from "./scratch.js";
 
-// Commands as words: number of the op and length in words, then dims, options, dtypes, attributes and operands in the
-// order of the catalogue. scripts/arguments.mjs makes the kernels' readers from the same order.
+// Commands as words: the op's number and the length in words, then dims, options, dtypes, attributes and operands in
+// the order of the catalogue. scripts/arguments.mjs writes the kernels' readers in the same order.
 
 const dtypes: readonly DType[] = ["f32", "f16", "bf16", "i32", "q8_0", "q4_0", "q4_1"];
 
@@ -34,7 +34,7 @@ interface OperandPlace {
   readonly written: boolean;
 }
 
-/** A kernel with all of its command but the operands' addresses. */
+/** A kernel whose command lacks only the addresses of operands. */
 export class CpuKernel<N extends OpName = OpName> implements Kernel<N> {
   readonly op: N;
   readonly spec: Spec<N>;
@@ -109,7 +109,7 @@ export class Words {
     this.#words.set(values, this.take(values.length));
   }
 
-  /** The words so far, to be copied at once. */
+  /** The words so far, as a view: valid until the next change. */
   get all(): Int32Array {
     return this.#words.subarray(0, this.length);
   }

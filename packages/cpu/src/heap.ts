@@ -23,22 +23,22 @@ interface Range {
 
 const alignment = 64;
 
-/** Gets the memory from the system: makes it `bytes` long, or throws. */
+/** Grows the memory to `bytes`, or throws. */
 export type Grow = (bytes: number) => void;
 
 /**
- * Addresses in the workers' memory, given out by the host. What is freed may be given out again at once, because
- * commands run in order; only who writes from the host, beside the commands, needs a stretch that no command waits for.
+ * Allocates addresses in the workers' memory, on the host. Freed memory can be reused at once, because commands run in
+ * order. Only data that the host writes directly, beside the commands, needs memory that no pending command uses.
  */
 export class Heap {
   readonly #limit: number;
   readonly #grow: Grow;
-  /** Free stretches below `#top`, by address. Beyond `#top` all is free and zero. */
+  /** Free ranges below `#top`, by address. Everything beyond `#top` is free and zero. */
   readonly #free: Range[] = [];
   #top: number;
   #size: number;
 
-  /** Hands out `start`..`limit`; `size` bytes are there already. */
+  /** Allocates within `start`..`limit`; the memory has `size` bytes so far. */
   constructor(start: number, size: number, limit: number, grow: Grow) {
     this.#top = start;
     this.#size = size;
@@ -75,7 +75,7 @@ export class Heap {
     const end = this.#top + need + slack;
     if (end > this.#limit) throw new OutOfMemoryError(`${need} bytes, with ${this.#top} of ${this.#limit} taken`);
     if (end > this.#size) {
-      // In steps, so that many small buffers do not each ask the system.
+      // In steps, so that small buffers do not each ask the system.
       const size = Math.min(this.#limit, Math.ceil(end / step) * step);
       this.#grow(size);
       this.#size = size;
@@ -111,5 +111,5 @@ export class Heap {
 }
 
 const step = 1 << 20;
-/** Kernels may read some bytes beyond an operand, where that spares them a special case; never beyond the memory. */
+/** Bytes that kernels may read beyond an operand, to avoid a special case; never beyond the memory. */
 const slack = 64;

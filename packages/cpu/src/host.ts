@@ -1,14 +1,14 @@
 import { CpuError } from "./error.js";
 import type { Report } from "./messages.js";
 
-// What differs between Node and browsers: reading the kernels and starting workers. The addresses below are written out
-// because bundlers look for just this form. They are the same from src/ and from dist/: the worker is always the built
-// one.
+// What differs between Node and browsers: reading the kernels and starting workers. The URLs below are written out,
+// because bundlers recognise only this form. They are the same from src/ and from dist/: the worker is always the built
+// file.
 
 /** A worker thread. */
 export interface Thread {
   send(message: unknown, transfer?: readonly ArrayBuffer[]): void;
-  /** Whether the thread keeps the process alive (Node). */
+  /** Sets whether the thread keeps the process alive (Node). */
   hold(on: boolean): void;
   stop(): Promise<void>;
 }
@@ -28,11 +28,11 @@ const kernelUrls: Record<Build, () => URL> = {
 };
 
 /**
- * Node's built-in modules, or undefined elsewhere. Not imported, because bundlers for browsers would stumble over it.
+ * Node's `process`, or undefined elsewhere. Not imported, because bundlers for browsers would fail on the import.
  */
 const node = globalThis.process?.versions?.node ? globalThis.process : undefined;
 
-/** Threads that the machine runs at once. */
+/** The number of threads that the machine runs at once. */
 export function parallelism(): number {
   return node
     ? node.getBuiltinModule("node:os").availableParallelism()

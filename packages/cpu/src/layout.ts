@@ -1,17 +1,17 @@
-// Words in low memory that the host and the workers share: assembly/lib/control.ts has the same addresses, in bytes.
+// Words in low memory that the host and the workers share. assembly/lib/control.ts has the same addresses, in bytes.
 
-/** Batches handed over. */
+/** The number of batches submitted. */
 export const SUBMITTED = 64;
-/** Batches done. */
+/** The number of batches completed. */
 export const COMPLETED = 128;
 /** Header of the batch before the first. */
 export const FIRST_BATCH = 512;
-/** Where buffers may begin. */
+/** The first address of buffers. */
 export const HEAP_START = 65536;
 
 /**
- * A batch: address of the next one's header, words of commands, whether the host waits for its end, nothing; then the
- * commands.
+ * The header of a batch: the address of the next header, the words of commands, whether the host waits for its end, and
+ * an unused word. The commands follow.
  */
 export const HEADER_BYTES = 16;
 

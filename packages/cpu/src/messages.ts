@@ -1,4 +1,4 @@
-// What the host and its workers say to each other.
+// The messages between the host and its workers.
 
 /** The first message to a worker. */
 export interface Start {

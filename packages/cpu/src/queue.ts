@@ -2,17 +2,17 @@ import type { Device } from "./device.js";
 import { head, Words } from "./encode.js";
 import type { Block } from "./heap.js";
 
-/** Data up to this many bytes travels inside the commands. */
+/** Data of up to this many bytes is part of the commands. */
 const inlineBytes = 4096;
-/** Commands are handed over when there are this many words, or at the end of the present microtask. */
+/** Commands are submitted when there are this many words, or at the end of the present microtask. */
 const batchWords = 1 << 15;
 
 /**
- * Commands on their way to the workers, in order, and the memory that they use. Methods throw an `OutOfMemoryError`
- * where there is none; no command is lost then.
+ * Commands on their way to the workers, in order, and the memory that they use. Methods throw an `OutOfMemoryError` if
+ * there is no memory; no command is lost then.
  */
 export class Queue {
-  /** What is not handed over yet. After adding to it call {@link enqueued}. */
+  /** Commands that are not submitted yet. Call {@link enqueued} after adding to them. */
   readonly words = new Words();
   readonly #device: Device;
   #scratch: { block: Block; shared: number; thread: number } | undefined;
@@ -23,7 +23,7 @@ export class Queue {
     this.#device = device;
   }
 
-  /** Hands over what there is. */
+  /** Submits all commands. */
   flush(): void {
     const { words } = this;
     if (words.length === 0) return;
@@ -31,7 +31,7 @@ export class Queue {
     words.clear();
   }
 
-  /** Commands were added: hands them over before long; at once where there are many. */
+  /** To be called when commands were added. Schedules a flush, or flushes at once if there are many. */
   enqueued(): void {
     if (this.words.length >= batchWords) this.#attempt();
     if (this.#flushing) return;
@@ -46,7 +46,7 @@ export class Queue {
     try {
       this.flush();
     } catch {
-      // There is no memory for the batch: its commands stay, and who waits for them tries again, and is told.
+      // No memory for the batch: keep it. The next flush retries it and reports the error.
     }
   }
 
@@ -61,7 +61,7 @@ export class Queue {
     return block;
   }
 
-  /** Gives memory back once the commands enqueued so far have run. */
+  /** Frees memory once the commands enqueued so far have run. */
   free(block: Block): void {
     this.#device.heap.free(block);
   }
@@ -93,8 +93,7 @@ export class Queue {
     };
     const { block } = this.#device.heap.allocate(room.shared + this.#device.threads * room.thread);
     if (scratch) {
-      // Any command enqueued so far may still use it, while batches and what the host writes are put where no command
-      // is at work.
+      // Commands enqueued so far may still use it. Batches and the host's writes only take memory that no command uses.
       scratch.block.used = this.#device.next;
       this.free(scratch.block);
     }
@@ -103,7 +102,7 @@ export class Queue {
     this.enqueued();
   }
 
-  /** Nothing is handed over any more. */
+  /** Submits nothing from now on. */
   stop(): void {
     this.#stopped = true;
   }

@@ -1,10 +1,10 @@
 import type { OpName } from "@ziggurat/tensor";
 
-/** Bytes of room that a command needs beside its operands. */
+/** Bytes that a command needs beside its operands. */
 export interface Scratch {
-  /** Seen by all workers. */
+  /** Shared by all workers. */
   readonly shared: number;
-  /** Each worker's own. */
+  /** For each worker. */
   readonly thread: number;
 }
 
@@ -19,8 +19,8 @@ const needs: Partial<Record<OpName, (dims: Dims) => Scratch>> = {
   linear: ({ rows, width, quantised }) => {
     const activations = 4 * up(width!, 8) + 32 * Math.ceil(width! / 128);
     if (rows! < 4) return { shared: rows! * activations, thread: 16 * rows! + 64 };
-    // Three rows more: the last tile of four may reach beyond. Products by bytes need no more: 2.625 bytes a number,
-    // and 52 * 768 + 192 a thread.
+    // Three more rows, because the last tile of four may reach beyond. Products of bytes need less: 2.625 bytes per
+    // number, and 52 * 768 + 192 per thread.
     if (quantised) return { shared: (rows! + 3) * activations, thread: 4 * (16 * 512 + 16 * 64) + 128 + 16 * 512 };
     return { shared: 0, thread: 4 * (32 * 512 + 8 * 512 + 12 * 8) };
   },
@@ -28,6 +28,15 @@ const needs: Partial<Record<OpName, (dims: Dims) => Scratch>> = {
   gather: ({ headSize }) => ({ shared: 0, thread: 4 * headSize! }),
   evict: ({ capacity }) => ({ shared: 0, thread: 4 * capacity! }),
   topk: ({ capacity }) => ({ shared: 0, thread: histogram + 8 * capacity! }),
+  apportion: ({ kvHeads, capacity }) => ({ shared: 0, thread: 4 * kvHeads! * capacity! }),
+  observe: ({ headSize }) => ({
+    shared: 0,
+    thread: 4 * (64 * up(headSize!, 8) + 48 * 64 + 8 * up(headSize!, 8)) + 128,
+  }),
+  through: ({ size }) => {
+    const padded = up(size!, 16);
+    return { shared: 0, thread: 4 * (padded * padded + 4 * padded + 4) };
+  },
   order: ({ capacity }) => ({ shared: 0, thread: histogram + 16 * capacity! }),
   attention: ({ queryHeads, kvHeads, headSize }) => {
     const group = queryHeads! / kvHeads!;

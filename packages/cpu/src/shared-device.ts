@@ -8,8 +8,9 @@ import type { Waiting } from "./waiting.js";
 const pageBytes = 65536;
 
 /**
- * Workers on one shared memory. Batches of commands lie in that memory, each pointing to the next; the host counts one
- * up and wakes the workers, who need no message to start. They send one when a batch is done that somebody waits for.
+ * Workers on one shared memory. Batches of commands are in that memory, each pointing to the next. The host increments
+ * a counter and wakes the workers, so that no message is needed to start. They send a message when a batch is done that
+ * the host waits for.
  */
 export class SharedDevice implements Device {
   readonly threads: number;
@@ -57,11 +58,11 @@ export class SharedDevice implements Device {
     const completed = this.#completed;
     let place = this.#places.find(({ block, number }) => block.bytes >= need && number < completed);
     if (!place) {
-      // Room to spare, so that later batches fit as well.
+      // Larger than needed, so that later batches fit as well.
       place = { block: this.heap.allocate(Math.max(2 * need, 4096), completed).block, number: 0 };
       this.#places.push(place);
     }
-    // Only now, when nothing can fail any more, the batch gets its number.
+    // The batch gets its number only now, when nothing can fail any more.
     const number = this.next++;
     place.number = number;
     const header = place.block.address;
@@ -95,7 +96,7 @@ export class SharedDevice implements Device {
       this.#waiting.check();
       return this.#bytes(block.address + offset, bytes).slice() as Uint8Array<ArrayBuffer>;
     }
-    // Copied in order, since what comes after may write there before this thread gets to look.
+    // Copied by a command, in order, because later commands may overwrite it before this thread reads.
     const { block: staging } = this.heap.allocate(bytes);
     try {
       const number = this.#move(staging.address, staging, block.address + offset, bytes, true);

@@ -10,13 +10,12 @@ export type SimdLevel = "base" | "relaxed";
 
 export interface CpuOptions {
   /**
-   * Worker threads: 1 to 64; default as many as the machine runs at once, 16 at most. Always 1 where memory cannot be
+   * Worker threads: 1 to 64. Default: as many as the machine runs at once, at most 16. Always 1 if memory cannot be
    * shared.
    */
   readonly threads?: number;
   /**
-   * Relaxed SIMD where the engine has it and computes it rightly ("auto"), or one of the two; "relaxed" rejects where
-   * it cannot be had.
+   * "auto" uses relaxed SIMD if the engine has it and computes it correctly. "relaxed" rejects if it does not.
    */
   readonly simd?: "auto" | SimdLevel;
   /** Bytes that all buffers together, padding and workspace included, may take: default and most 4 GiB. */
@@ -109,7 +108,7 @@ async function startAt(
 }
 
 /**
- * A shared memory must name its greatest size; where the system will not reserve as much address space, less has to do.
+ * A shared memory must state its maximum size. If the system does not reserve as much address space, tries less.
  */
 function sharedMemory(): WebAssembly.Memory {
   for (let maximum = mostPages; ; maximum /= 2) {

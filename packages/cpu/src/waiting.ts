@@ -5,8 +5,8 @@ import type { Report } from "./messages.js";
 type Answer = Uint8Array<ArrayBuffer> | undefined;
 
 /**
- * Promises for the workers' answers, by number. While one is open the workers keep the process alive. Once a worker
- * fails, or all are stopped, they are rejected.
+ * Promises for the workers' answers, by number. While one is open, the workers keep the process alive. When a worker
+ * fails, or all are stopped, they reject.
  */
 export class Waiting {
   readonly #open = new Map<number, { resolve(answer: Answer): void; reject(error: Error): void }[]>();
@@ -36,21 +36,21 @@ export class Waiting {
     this.end(new CpuError(`a worker of the CPU backend failed: ${reason}; the backend can only be disposed of`));
   }
 
-  /** No answer will come any more. */
+  /** Rejects all promises, open and future. */
   end(error: Error): void {
     if (this.#failure) return;
     this.#failure = error;
     const entries = [...this.#open.values()].flat();
     this.#open.clear();
     for (const { reject } of entries) reject(error);
-    // The others may wait for the one that failed.
+    // The other workers may be waiting for the one that failed.
     for (const thread of this.threads) {
       thread.hold(false);
       void thread.stop();
     }
   }
 
-  /** Throws where no answers come any more. */
+  /** Throws if no more answers come. */
   check(): void {
     if (this.#failure) throw this.#failure;
   }

@@ -1,7 +1,7 @@
 import type { Order, Report, Start } from "./messages.js";
 
-// What runs in each worker thread, of Node or of a browser: it instantiates the kernels and serves the host. Only types
-// are imported, so that the built file stands alone.
+// The program of each worker thread, in Node or a browser: it instantiates the kernels and serves the host. It imports
+// types only, so that the built file needs no other.
 
 interface Kernels {
   join(thread: number, threads: number): void;
@@ -63,7 +63,7 @@ function start({ module, thread, threads, memory: shared, maximumPages }: Start)
   const wrong = kernels.check();
   port.postMessage(wrong === 0 ? { ready: true } : { ready: true, wrong: `relaxed SIMD check ${wrong}` });
   if (!shared) return;
-  // From here on this thread listens to the shared memory only; it sleeps there while there is nothing to do.
+  // From here on, this thread waits on the shared memory alone.
   while (true) port.postMessage({ done: kernels.serve() });
 }
 

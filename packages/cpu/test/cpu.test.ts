@@ -202,7 +202,7 @@ describe("memory", () => {
     const linear = await backend.prepare("linear", { rows: 1, width, out, weight: "f32" });
     const operands = { x: place(4 * width), weight: place(4 * width * out), out: place(4 * out) };
     await backend.synchronise();
-    // Some tenths of a second of work, so that all below is enqueued before `linear` writes 8 KiB of scratch.
+    // Some tenths of a second of work, so that everything below is enqueued before `linear` writes 8 KiB of scratch.
     for (let i = 0; i < 50; i++) backend.dispatch(fill, { out: target });
     backend.dispatch(linear, operands);
     await backend.prepare("linear", { rows: 1, width: 4 * width, out, weight: "f32" });
@@ -273,9 +273,13 @@ describe("threads", () => {
         backend.write(place, Int32Array.from(words));
         return place;
       };
-      // Tables are trusted: this one points beyond the memory.
-      const kernel = await backend.prepare("load", { heads: 1, capacity: 1, width: 8, arenaRows: 1, source: "f32" });
-      backend.dispatch(kernel, { source: slice(), offset: slice(0x4000000), length: slice(1), out: slice() });
+      // Offsets are trusted: this one points beyond the memory.
+      const sizes = { heads: 1, most: 1, headSize: 8, arenaRows: 1, targetRows: 1, planes: 1 };
+      const kernel = await backend.prepare("gather", { ...sizes, kv: "f32" });
+      backend.dispatch(kernel, {
+        ...{ keys: slice(), offset: slice(0x4000000), rows: slice(0), count: slice(1) },
+        ...{ targetKeys: slice(), targetOffset: slice(0), targetLength: slice() },
+      });
       await expect(backend.synchronise()).rejects.toBeInstanceOf(CpuError);
       await expect(backend.synchronise()).rejects.toThrow(/out of bounds/);
       await expect(backend.read(slice(), 4)).rejects.toBeInstanceOf(CpuError);

@@ -1,4 +1,4 @@
-/** The Node-API addon. There once `packages/cuda/scripts/build.mjs` has run, and in every release. */
+/** The Node-API addon. Part of every release; in a checkout, `packages/cuda/scripts/build.mjs` builds it. */
 export const addon = new URL("../bin/ziggurat.node", import.meta.url);
-/** The kernels of all ops, compiled. */
+/** The compiled kernels of all ops. */
 export const kernels = new URL("../bin/kernels.bin", import.meta.url);

@@ -1,4 +1,5 @@
-// The Node-API face of `Device`: plain functions whose first argument is the device that `open` gave. No function waits for the device.
+// The Node-API interface of `Device`: functions whose first argument is the device that `open` returned. No function
+// waits for the device.
 #include <node_api.h>
 
 #include <stdexcept>
@@ -7,12 +8,12 @@
 
 namespace {
 
-/** A device and the way back to JavaScript. Lives until `destroy`, or until the environment ends. */
+/** A device and its callback into JavaScript. Exists until `destroy`, or until the environment ends. */
 struct Handle {
   std::unique_ptr<Device> device;
   napi_threadsafe_function tell = nullptr;
   napi_env env = nullptr;
-  /** Reads and waits under way: as long as there are some, the process stays alive. */
+  /** Pending reads and waits. They keep the process alive. */
   int pending = 0;
 };
 
@@ -29,7 +30,9 @@ struct Arguments {
   napi_value values[most];
   size_t count = most;
 
-  Arguments(napi_env environment, napi_callback_info info) : env(environment) { napi_get_cb_info(env, info, &count, values, nullptr, nullptr); }
+  Arguments(napi_env environment, napi_callback_info info) : env(environment) {
+    napi_get_cb_info(env, info, &count, values, nullptr, nullptr);
+  }
 
   double number(size_t i) const {
     double value = 0;
@@ -44,7 +47,8 @@ struct Arguments {
   }
   Handle& handle() const {
     void* data = nullptr;
-    throwIf(env, count < 1 || napi_get_value_external(env, values[0], &data) != napi_ok || data == nullptr, "a device is missing");
+    throwIf(env, count < 1 || napi_get_value_external(env, values[0], &data) != napi_ok || data == nullptr,
+            "a device is missing");
     Handle& handle = *static_cast<Handle*>(data);
     throwIf(env, handle.device == nullptr, "the device was closed");
     return handle;
@@ -55,14 +59,18 @@ struct Arguments {
     size_t length = 0, offset = 0;
     void* data = nullptr;
     napi_value buffer;
-    throwIf(env, i >= count || napi_get_typedarray_info(env, values[i], &type, &length, &data, &buffer, &offset) != napi_ok || type != napi_uint8_array,
+    throwIf(env,
+            i >= count ||
+                napi_get_typedarray_info(env, values[i], &type, &length, &data, &buffer, &offset) != napi_ok ||
+                type != napi_uint8_array,
             "a Uint8Array is missing");
     const uint8_t* from = static_cast<const uint8_t*>(data);
     return length > 0 ? Bytes(from, from + length) : Bytes();
   }
   std::string text(size_t i) const {
     size_t length = 0;
-    throwIf(env, i >= count || napi_get_value_string_utf8(env, values[i], nullptr, 0, &length) != napi_ok, "a string is missing");
+    throwIf(env, i >= count || napi_get_value_string_utf8(env, values[i], nullptr, 0, &length) != napi_ok,
+            "a string is missing");
     std::string value(length + 1, '\0');
     napi_get_value_string_utf8(env, values[i], &value[0], length + 1, &length);
     value.resize(length);
@@ -85,7 +93,7 @@ void hold(Handle& handle) {
   if (handle.pending++ == 0) napi_ref_threadsafe_function(handle.env, handle.tell);
 }
 
-/** complete(ticket, kind, message, lost, data), on the thread of JavaScript. */
+/** Calls complete(ticket, kind, message, lost, data) on the JavaScript thread. */
 void complete(napi_env env, napi_value callback, void* context, void* data) {
   const std::unique_ptr<Completion> done(static_cast<Completion*>(data));
   if (env == nullptr || callback == nullptr) return;
@@ -96,7 +104,8 @@ void complete(napi_env env, napi_value callback, void* context, void* data) {
   arguments[1] = numberOf(env, done->failure.kind);
   arguments[2] = textOf(env, done->failure.message);
   napi_create_array_with_length(env, done->lost.size(), &arguments[3]);
-  for (size_t i = 0; i < done->lost.size(); i++) napi_set_element(env, arguments[3], static_cast<uint32_t>(i), numberOf(env, done->lost[i]));
+  for (size_t i = 0; i < done->lost.size(); i++)
+    napi_set_element(env, arguments[3], static_cast<uint32_t>(i), numberOf(env, done->lost[i]));
   void* target = nullptr;
   if (napi_create_arraybuffer(env, done->data.size(), &target, &buffer) != napi_ok) return;
   if (!done->data.empty()) memcpy(target, done->data.data(), done->data.size());
@@ -110,7 +119,7 @@ void endWithEnvironment(void* data) {
   handle->device.reset();
 }
 
-/** probe(): undefined, or why no device can be opened. */
+/** probe(): undefined, or the reason why no device can be opened. */
 napi_value probe(napi_env env, napi_callback_info) {
   std::string reason;
   napi_value result;
@@ -133,16 +142,20 @@ napi_value open(napi_env env, napi_callback_info info) {
   auto handle = std::make_unique<Handle>();
   handle->env = env;
   napi_value name = textOf(env, "ziggurat cuda");
-  throwIf(env, given.count < 2 ||
-                   napi_create_threadsafe_function(env, given.values[1], nullptr, name, 0, 1, nullptr, nullptr, handle.get(), complete, &handle->tell) != napi_ok,
+  throwIf(env,
+          given.count < 2 || napi_create_threadsafe_function(env, given.values[1], nullptr, name, 0, 1, nullptr,
+                                                             nullptr, handle.get(), complete, &handle->tell) != napi_ok,
           "a callback is missing");
   napi_unref_threadsafe_function(env, handle->tell);
   napi_threadsafe_function tell = handle->tell;
   try {
-    handle->device = std::make_unique<Device>(*driver, static_cast<int>(given.number(0)), type == napi_string ? &path : nullptr, [tell](std::unique_ptr<Completion> done) {
-      Completion* data = done.release();
-      if (napi_call_threadsafe_function(tell, data, napi_tsfn_nonblocking) != napi_ok) delete data;
-    });
+    handle->device =
+        std::make_unique<Device>(*driver, static_cast<int>(given.number(0)), type == napi_string ? &path : nullptr,
+                                 [tell](std::unique_ptr<Completion> done) {
+                                   Completion* data = done.release();
+                                   if (napi_call_threadsafe_function(tell, data, napi_tsfn_nonblocking) != napi_ok)
+                                     delete data;
+                                 });
   } catch (...) {
     napi_release_threadsafe_function(tell, napi_tsfn_abort);
     throw;
@@ -232,14 +245,14 @@ napi_value reserved(napi_env env, napi_callback_info info) {
   const Arguments given(env, info);
   return numberOf(env, given.device().reserved());
 }
-/** close(device, ticket): gives all back in order, and tells the ticket last. */
+/** close(device, ticket): releases everything in order, then completes the ticket. */
 napi_value close(napi_env env, napi_callback_info info) {
   const Arguments given(env, info);
   given.device().close(given.number(1));
   hold(given.handle());
   return nothing();
 }
-/** destroy(device): after the ticket of `close` was told. */
+/** destroy(device): must follow the completion of the ticket of `close`. */
 napi_value destroy(napi_env env, napi_callback_info info) {
   const Arguments given(env, info);
   Handle& handle = given.handle();
@@ -249,7 +262,7 @@ napi_value destroy(napi_env env, napi_callback_info info) {
   return nothing();
 }
 
-/** A C++ exception must not cross into Node: it becomes a JavaScript one. */
+/** Turns a C++ exception into a JavaScript one: it must not cross into Node. */
 template <napi_callback Body>
 napi_value guarded(napi_env env, napi_callback_info info) {
   try {

@@ -1,5 +1,6 @@
-// The part of cuBLASLt that is used here, opened at run time where the machine has it: NVIDIA's cuBLAS reference, versions 12 and 13. Like the driver's,
-// its declarations are written by hand; a library without one of the entries counts as none.
+// The part of cuBLASLt that is used here, loaded at run time if the machine has it (NVIDIA's cuBLAS reference, versions
+// 12 and 13). As for the driver, the declarations are written by hand; a library that lacks one of the entries is not
+// used.
 #pragma once
 #include <map>
 #include <memory>
@@ -10,7 +11,10 @@
 
 struct CublasLt;
 
-/** out[r, o] = sum over i of x[r, i] weight[o, i], plus bias[o] and residual[r, o] where they are not 0; x and weight f16 or bf16, all else f32. */
+/**
+ * out[r, o] = sum over i of x[r, i] weight[o, i], plus bias[o] and residual[r, o] unless their pointers are null. x and
+ * weight are f16 or bf16, the others f32.
+ */
 struct Product {
   uint32_t rows, width, outs;
   bool half;
@@ -18,13 +22,14 @@ struct Product {
   size_t workspaceBytes;
 };
 
-/** Products through cuBLASLt, of one device; its context is current where these are called. */
+/** Matrix products of one device through cuBLASLt. The context of the device must be current. */
 class Products {
  public:
-  /** The library at `path`, or, where that is empty, under the names that the loader finds; null and why where there is none. */
+  /** Opens the library at `path`, or the one that the loader finds if it is empty; null and a reason if there is none.
+   */
   static std::unique_ptr<Products> open(const std::string& path, std::string& reason);
   ~Products();
-  /** Enqueues; empty, or what failed. */
+  /** Enqueues a product. Returns an empty string, or the error. */
   std::string run(const Product& product, CUstream stream);
 
  private:

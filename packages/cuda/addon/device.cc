@@ -4,7 +4,8 @@
 #include <cstring>
 #include <stdexcept>
 
-Device::Device(const Driver& driver, int ordinal, const std::string* cublasLt, Tell tell) : cuda_(driver), tell_(std::move(tell)) {
+Device::Device(const Driver& driver, int ordinal, const std::string* cublasLt, Tell tell)
+    : cuda_(driver), tell_(std::move(tell)) {
   const auto need = [&](const char* call, CUresult error) {
     if (error == CUDA_SUCCESS) return;
     finish();
@@ -13,7 +14,8 @@ Device::Device(const Driver& driver, int ordinal, const std::string* cublasLt, T
   int count = 0;
   need("cuDeviceGetCount", cuda_.deviceGetCount(&count));
   if (ordinal < 0 || ordinal >= count) {
-    throw std::runtime_error("there is no device " + std::to_string(ordinal) + "; the driver knows " + std::to_string(count));
+    throw std::runtime_error("there is no device " + std::to_string(ordinal) + "; the driver knows " +
+                             std::to_string(count));
   }
   need("cuDeviceGet", cuda_.deviceGet(&device_, ordinal));
   char name[256] = "";
@@ -29,8 +31,11 @@ Device::Device(const Driver& driver, int ordinal, const std::string* cublasLt, T
   facts_.multiprocessors = attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
   facts_.sharedBytes = attribute(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
   facts_.cacheBytes = attribute(CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE);
-  if (facts_.major < 8) throw std::runtime_error(facts_.name + " has compute capability " + std::to_string(facts_.major) + ", 8.0 is needed");
-  if (attribute(CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED) == 0) throw std::runtime_error(facts_.name + " has no memory pools here");
+  if (facts_.major < 8)
+    throw std::runtime_error(facts_.name + " has compute capability " + std::to_string(facts_.major) +
+                             ", 8.0 is needed");
+  if (attribute(CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED) == 0)
+    throw std::runtime_error(facts_.name + " has no memory pools here");
   need("cuDriverGetVersion", cuda_.driverGetVersion(&facts_.driver));
 
   need("cuDevicePrimaryCtxRetain", cuda_.primaryCtxRetain(&context_, device_));
@@ -103,7 +108,7 @@ void Device::submitAll() {
   if (closeTicket_ != 0) tell_(completion(closeTicket_));
 }
 
-/** Gives back whatever there is. */
+/** Releases everything that exists. */
 void Device::finish() {
   for (auto& entry : programs_) cuda_.graphExecDestroy(entry.second);
   for (auto& entry : buffers_) {
@@ -152,8 +157,8 @@ CUdeviceptr Device::address(uint32_t buffer, size_t offset, size_t bytes) {
     return 0;
   }
   if (offset + bytes > found->second.bytes) {
-    fail(Failure::device, std::to_string(bytes) + " bytes from byte " + std::to_string(offset) + " are not in a buffer of " +
-                              std::to_string(found->second.bytes));
+    fail(Failure::device, std::to_string(bytes) + " bytes from byte " + std::to_string(offset) +
+                              " are not in a buffer of " + std::to_string(found->second.bytes));
     return 0;
   }
   return found->second.pointer + offset;
@@ -165,7 +170,7 @@ void Device::allocate(uint32_t buffer, size_t bytes) {
     CUdeviceptr pointer = 0;
     CUresult error = cuda_.memAllocFromPoolAsync(&pointer, size, pool_, stream_);
     if (error == CUDA_ERROR_OUT_OF_MEMORY) {
-      // What was freed may lie in pieces: have them back, once.
+      // The pool may be fragmented: return its memory to the device and retry once.
       cuda_.streamSynchronize(stream_);
       cuda_.memPoolTrimTo(pool_, 0);
       error = cuda_.memAllocFromPoolAsync(&pointer, size, pool_, stream_);
@@ -235,7 +240,8 @@ void Device::read(uint32_t buffer, size_t offset, size_t bytes, double ticket) {
     if (failure_.kind == Failure::none && bytes > 0) {
       const CUdeviceptr source = address(buffer, offset, bytes);
       if (source && check("cuMemHostAlloc", staging_->take(bytes, waiting.block))) {
-        if (check("cuMemcpyDtoHAsync", cuda_.memcpyDtoHAsync(waiting.block.at, source, bytes, stream_))) waiting.bytes = bytes;
+        if (check("cuMemcpyDtoHAsync", cuda_.memcpyDtoHAsync(waiting.block.at, source, bytes, stream_)))
+          waiting.bytes = bytes;
       }
     }
     waiting.event = takeEvent();
@@ -264,7 +270,7 @@ void Device::waitAll() {
       next = std::move(waiting_.front());
       waiting_.pop_front();
     }
-    // Short waits are the rule while tokens are decoded: look often at first, then ever more rarely.
+    // Waits are short while tokens are decoded: poll often at first, then less and less.
     CUresult error = CUDA_SUCCESS;
     if (next.event) {
       const auto start = std::chrono::steady_clock::now();

@@ -1,5 +1,5 @@
-// One device, its stream and two threads. The caller's thread only puts work into a queue; the first thread hands it to the driver in order, and may
-// block there; the second waits for events and tells the caller what has finished.
+// One device, its stream and two threads. The caller's thread only puts work into a queue. The first thread passes the
+// work to the driver in order, and may block there; the second waits for events and reports what has finished.
 #pragma once
 #include <condition_variable>
 #include <deque>
@@ -22,11 +22,11 @@ struct Failure {
   std::string message;
 };
 
-/** What the caller is told when a read, a wait or the end is reached. */
+/** The result of a read, a wait or the close. */
 struct Completion {
   double ticket = 0;
   Failure failure;
-  /** Buffers that got no memory since the last completion. */
+  /** Buffers whose allocation has failed since the last completion. */
   std::vector<uint32_t> lost;
   Bytes data;
 };
@@ -44,11 +44,11 @@ class Device {
   using Tell = std::function<void(std::unique_ptr<Completion>)>;
 
   /**
-   * Throws std::runtime_error with the reason. `tell` is called on other threads. cublasLt: null for products without that library; else its path, or
-   * empty for the one that the loader finds, if it does.
+   * Throws std::runtime_error with the reason. `tell` is called on other threads. cublasLt: null to do without that
+   * library, else its path, or empty for the one that the loader finds, if any.
    */
   Device(const Driver& driver, int ordinal, const std::string* cublasLt, Tell tell);
-  /** Drops what is not yet handed over, waits for the device and gives everything back. */
+  /** Drops queued work, waits for the device and releases everything. */
   ~Device();
 
   const DeviceFacts& facts() const { return facts_; }
@@ -60,15 +60,16 @@ class Device {
   void write(uint32_t buffer, size_t offset, Bytes data);
   void read(uint32_t buffer, size_t offset, size_t bytes, double ticket);
   void synchronise(double ticket);
-  /** Kernels: an image (fatbin) and a function of it by name, which may use so many bytes of dynamic shared memory. */
+  /** Loads an image (fatbin). */
   void load(uint32_t module, Bytes image);
+  /** Finds a function of an image by name; it may use `sharedBytes` of dynamic shared memory. */
   void kernel(uint32_t kernel, uint32_t module, std::string name, int sharedBytes);
-  /** Launches, as words: see `launchAll`. */
+  /** Runs launches, encoded as words: see `launchAll`. */
   void launch(Bytes commands);
   void record(uint32_t program, Bytes commands);
   void replay(uint32_t program);
   void release(uint32_t program);
-  /** Gives everything back after what was enqueued has run; `ticket` is told last. */
+  /** Releases everything after the queued work has run; then completes `ticket`. */
   void close(double ticket);
 
  private:
@@ -89,7 +90,7 @@ class Device {
   void finish();
   bool check(const char* call, CUresult error);
   void fail(Failure::Kind kind, std::string message);
-  /** The address, or 0 and a failure. */
+  /** The address, or 0 after a failure. */
   CUdeviceptr address(uint32_t buffer, size_t offset, size_t bytes);
   void launchAll(const Bytes& commands, CUstream stream);
   void multiply(const uint32_t* words, const uint8_t* arguments, size_t bytes, CUstream stream);
@@ -105,7 +106,7 @@ class Device {
   CUstream stream_ = nullptr, captures_ = nullptr;
   CUmemoryPool pool_ = nullptr;
 
-  // Of the submitting thread.
+  // Used by the submitting thread only.
   std::unordered_map<uint32_t, Buffer> buffers_;
   std::unordered_map<uint32_t, CUmodule> modules_;
   std::unordered_map<uint32_t, CUfunction> kernels_;

@@ -1,5 +1,6 @@
-// The part of the CUDA driver API that is used here, declared by hand so that no CUDA header is needed, and opened at run time so that a machine
-// without the driver gets an error and no crash. Names, types and constants are those of NVIDIA's CUDA Driver API reference, version 12 and up.
+// The part of the CUDA driver API that is used here. It is declared by hand, so that no CUDA header is needed, and
+// loaded at run time, so that a machine without the driver gets an error instead of a crash. Names, types and constants
+// are those of NVIDIA's CUDA Driver API reference, version 12 and later.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -30,6 +31,22 @@ struct CUmemPoolProps {
   unsigned char reserved[54];
 };
 
+struct CUlaunchAttribute {
+  int id;
+  char padding[4];
+  union {
+    char bytes[64];
+    int programmaticStreamSerializationAllowed;
+  } value;
+};
+
+struct CUlaunchConfig {
+  unsigned gridDimX, gridDimY, gridDimZ, blockDimX, blockDimY, blockDimZ, sharedMemBytes;
+  CUstream hStream;
+  CUlaunchAttribute* attrs;
+  unsigned numAttrs;
+};
+
 enum : int {
   CUDA_SUCCESS = 0,
   CUDA_ERROR_OUT_OF_MEMORY = 2,
@@ -48,54 +65,57 @@ enum : int {
   CU_MEM_LOCATION_TYPE_DEVICE = 1,
   CU_MEMPOOL_ATTR_RELEASE_THRESHOLD = 4,
   CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT = 5,
+  CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION = 6,
 };
 
-// Name in this program, symbol in the library, parameters.
-#define CUDA_DRIVER(ENTRY)                                                                                                            \
-  ENTRY(init, "cuInit", (unsigned flags))                                                                                             \
-  ENTRY(driverGetVersion, "cuDriverGetVersion", (int* version))                                                                       \
-  ENTRY(getErrorName, "cuGetErrorName", (CUresult error, const char** name))                                                          \
-  ENTRY(getErrorString, "cuGetErrorString", (CUresult error, const char** text))                                                      \
-  ENTRY(deviceGetCount, "cuDeviceGetCount", (int* count))                                                                             \
-  ENTRY(deviceGet, "cuDeviceGet", (CUdevice * device, int ordinal))                                                                   \
-  ENTRY(deviceGetName, "cuDeviceGetName", (char* name, int bytes, CUdevice device))                                                   \
-  ENTRY(deviceGetAttribute, "cuDeviceGetAttribute", (int* value, int attribute, CUdevice device))                                     \
-  ENTRY(primaryCtxRetain, "cuDevicePrimaryCtxRetain", (CUcontext * context, CUdevice device))                                         \
-  ENTRY(primaryCtxRelease, "cuDevicePrimaryCtxRelease_v2", (CUdevice device))                                                         \
-  ENTRY(ctxSetCurrent, "cuCtxSetCurrent", (CUcontext context))                                                                        \
-  ENTRY(memGetInfo, "cuMemGetInfo_v2", (size_t * free, size_t * total))                                                               \
-  ENTRY(moduleLoadData, "cuModuleLoadData", (CUmodule * module, const void* image))                                                   \
-  ENTRY(moduleUnload, "cuModuleUnload", (CUmodule module))                                                                            \
-  ENTRY(moduleGetFunction, "cuModuleGetFunction", (CUfunction * function, CUmodule module, const char* name))                         \
-  ENTRY(funcSetAttribute, "cuFuncSetAttribute", (CUfunction function, int attribute, int value))                                      \
-  ENTRY(launchKernel, "cuLaunchKernel",                                                                                               \
-        (CUfunction function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX, unsigned blockY, unsigned blockZ,      \
-         unsigned sharedBytes, CUstream stream, void** parameters, void** extra))                                                     \
-  ENTRY(streamCreate, "cuStreamCreate", (CUstream * stream, unsigned flags))                                                          \
-  ENTRY(streamDestroy, "cuStreamDestroy_v2", (CUstream stream))                                                                       \
-  ENTRY(streamSynchronize, "cuStreamSynchronize", (CUstream stream))                                                                  \
-  ENTRY(streamBeginCapture, "cuStreamBeginCapture_v2", (CUstream stream, int mode))                                                   \
-  ENTRY(streamEndCapture, "cuStreamEndCapture", (CUstream stream, CUgraph * graph))                                                   \
-  ENTRY(graphInstantiate, "cuGraphInstantiateWithFlags", (CUgraphExec * exec, CUgraph graph, unsigned long long flags))               \
-  ENTRY(graphLaunch, "cuGraphLaunch", (CUgraphExec exec, CUstream stream))                                                            \
-  ENTRY(graphExecDestroy, "cuGraphExecDestroy", (CUgraphExec exec))                                                                   \
-  ENTRY(graphDestroy, "cuGraphDestroy", (CUgraph graph))                                                                              \
-  ENTRY(memPoolCreate, "cuMemPoolCreate", (CUmemoryPool * pool, const CUmemPoolProps* properties))                                    \
-  ENTRY(memPoolDestroy, "cuMemPoolDestroy", (CUmemoryPool pool))                                                                      \
-  ENTRY(memPoolSetAttribute, "cuMemPoolSetAttribute", (CUmemoryPool pool, int attribute, void* value))                                \
-  ENTRY(memPoolGetAttribute, "cuMemPoolGetAttribute", (CUmemoryPool pool, int attribute, void* value))                                \
-  ENTRY(memPoolTrimTo, "cuMemPoolTrimTo", (CUmemoryPool pool, size_t keep))                                                           \
-  ENTRY(memAllocFromPoolAsync, "cuMemAllocFromPoolAsync", (CUdeviceptr * pointer, size_t bytes, CUmemoryPool pool, CUstream stream))  \
-  ENTRY(memFreeAsync, "cuMemFreeAsync", (CUdeviceptr pointer, CUstream stream))                                                       \
-  ENTRY(memsetD8Async, "cuMemsetD8Async", (CUdeviceptr target, unsigned char value, size_t count, CUstream stream))                   \
-  ENTRY(memcpyHtoDAsync, "cuMemcpyHtoDAsync_v2", (CUdeviceptr target, const void* source, size_t bytes, CUstream stream))             \
-  ENTRY(memcpyDtoHAsync, "cuMemcpyDtoHAsync_v2", (void* target, CUdeviceptr source, size_t bytes, CUstream stream))                   \
-  ENTRY(memHostAlloc, "cuMemHostAlloc", (void** pointer, size_t bytes, unsigned flags))                                               \
-  ENTRY(memFreeHost, "cuMemFreeHost", (void* pointer))                                                                                \
-  ENTRY(eventCreate, "cuEventCreate", (CUevent * event, unsigned flags))                                                              \
-  ENTRY(eventDestroy, "cuEventDestroy_v2", (CUevent event))                                                                           \
-  ENTRY(eventRecord, "cuEventRecord", (CUevent event, CUstream stream))                                                               \
-  ENTRY(eventQuery, "cuEventQuery", (CUevent event))                                                                                  \
+// Each entry: name in this program, symbol in the library, parameters.
+#define CUDA_DRIVER(ENTRY)                                                                                          \
+  ENTRY(init, "cuInit", (unsigned flags))                                                                           \
+  ENTRY(driverGetVersion, "cuDriverGetVersion", (int* version))                                                     \
+  ENTRY(getErrorName, "cuGetErrorName", (CUresult error, const char** name))                                        \
+  ENTRY(getErrorString, "cuGetErrorString", (CUresult error, const char** text))                                    \
+  ENTRY(deviceGetCount, "cuDeviceGetCount", (int* count))                                                           \
+  ENTRY(deviceGet, "cuDeviceGet", (CUdevice * device, int ordinal))                                                 \
+  ENTRY(deviceGetName, "cuDeviceGetName", (char* name, int bytes, CUdevice device))                                 \
+  ENTRY(deviceGetAttribute, "cuDeviceGetAttribute", (int* value, int attribute, CUdevice device))                   \
+  ENTRY(primaryCtxRetain, "cuDevicePrimaryCtxRetain", (CUcontext * context, CUdevice device))                       \
+  ENTRY(primaryCtxRelease, "cuDevicePrimaryCtxRelease_v2", (CUdevice device))                                       \
+  ENTRY(ctxSetCurrent, "cuCtxSetCurrent", (CUcontext context))                                                      \
+  ENTRY(memGetInfo, "cuMemGetInfo_v2", (size_t* free, size_t* total))                                               \
+  ENTRY(moduleLoadData, "cuModuleLoadData", (CUmodule * module, const void* image))                                 \
+  ENTRY(moduleUnload, "cuModuleUnload", (CUmodule module))                                                          \
+  ENTRY(moduleGetFunction, "cuModuleGetFunction", (CUfunction * function, CUmodule module, const char* name))       \
+  ENTRY(funcSetAttribute, "cuFuncSetAttribute", (CUfunction function, int attribute, int value))                    \
+  ENTRY(launchKernel, "cuLaunchKernelEx",                                                                           \
+        (const CUlaunchConfig* config, CUfunction function, void** parameters, void** extra))                       \
+  ENTRY(streamCreate, "cuStreamCreate", (CUstream * stream, unsigned flags))                                        \
+  ENTRY(streamDestroy, "cuStreamDestroy_v2", (CUstream stream))                                                     \
+  ENTRY(streamSynchronize, "cuStreamSynchronize", (CUstream stream))                                                \
+  ENTRY(streamBeginCapture, "cuStreamBeginCapture_v2", (CUstream stream, int mode))                                 \
+  ENTRY(streamEndCapture, "cuStreamEndCapture", (CUstream stream, CUgraph * graph))                                 \
+  ENTRY(graphInstantiate, "cuGraphInstantiateWithFlags",                                                            \
+        (CUgraphExec * exec, CUgraph graph, unsigned long long flags))                                              \
+  ENTRY(graphLaunch, "cuGraphLaunch", (CUgraphExec exec, CUstream stream))                                          \
+  ENTRY(graphExecDestroy, "cuGraphExecDestroy", (CUgraphExec exec))                                                 \
+  ENTRY(graphDestroy, "cuGraphDestroy", (CUgraph graph))                                                            \
+  ENTRY(memPoolCreate, "cuMemPoolCreate", (CUmemoryPool * pool, const CUmemPoolProps* properties))                  \
+  ENTRY(memPoolDestroy, "cuMemPoolDestroy", (CUmemoryPool pool))                                                    \
+  ENTRY(memPoolSetAttribute, "cuMemPoolSetAttribute", (CUmemoryPool pool, int attribute, void* value))              \
+  ENTRY(memPoolGetAttribute, "cuMemPoolGetAttribute", (CUmemoryPool pool, int attribute, void* value))              \
+  ENTRY(memPoolTrimTo, "cuMemPoolTrimTo", (CUmemoryPool pool, size_t keep))                                         \
+  ENTRY(memAllocFromPoolAsync, "cuMemAllocFromPoolAsync",                                                           \
+        (CUdeviceptr * pointer, size_t bytes, CUmemoryPool pool, CUstream stream))                                  \
+  ENTRY(memFreeAsync, "cuMemFreeAsync", (CUdeviceptr pointer, CUstream stream))                                     \
+  ENTRY(memsetD8Async, "cuMemsetD8Async", (CUdeviceptr target, unsigned char value, size_t count, CUstream stream)) \
+  ENTRY(memcpyHtoDAsync, "cuMemcpyHtoDAsync_v2",                                                                    \
+        (CUdeviceptr target, const void* source, size_t bytes, CUstream stream))                                    \
+  ENTRY(memcpyDtoHAsync, "cuMemcpyDtoHAsync_v2", (void* target, CUdeviceptr source, size_t bytes, CUstream stream)) \
+  ENTRY(memHostAlloc, "cuMemHostAlloc", (void** pointer, size_t bytes, unsigned flags))                             \
+  ENTRY(memFreeHost, "cuMemFreeHost", (void* pointer))                                                              \
+  ENTRY(eventCreate, "cuEventCreate", (CUevent * event, unsigned flags))                                            \
+  ENTRY(eventDestroy, "cuEventDestroy_v2", (CUevent event))                                                         \
+  ENTRY(eventRecord, "cuEventRecord", (CUevent event, CUstream stream))                                             \
+  ENTRY(eventQuery, "cuEventQuery", (CUevent event))                                                                \
   ENTRY(eventSynchronize, "cuEventSynchronize", (CUevent event))
 
 struct Driver {
@@ -103,8 +123,8 @@ struct Driver {
   CUDA_DRIVER(CUDA_MEMBER)
 #undef CUDA_MEMBER
 
-  /** The driver, or null and why there is none. Opened once a process. */
+  /** The driver, opened once per process; or null and a reason. */
   static const Driver* open(std::string& reason);
-  /** "cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY, out of memory" */
+  /** The text of an error, such as "cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY, out of memory". */
   std::string describe(const char* call, CUresult error) const;
 };

@@ -1,4 +1,4 @@
-// Pinned host memory: a ring that writes pass through, and blocks that reads land in.
+// Pinned host memory: a ring that writes pass through, and blocks that receive reads.
 #pragma once
 #include <array>
 #include <cstring>
@@ -17,11 +17,11 @@ class Staging {
   Staging(const Driver& cuda, CUstream stream) : cuda_(cuda), stream_(stream) {}
   ~Staging();
 
-  /** Copies `bytes` to the device by way of the ring; waits where the ring is full. */
+  /** Copies `bytes` to the device through the ring; waits if the ring is full. */
   CUresult write(CUdeviceptr target, const uint8_t* data, size_t bytes);
-  /** A block of at least `bytes`, for reads. */
+  /** Takes a block of at least `bytes`, for a read. */
   CUresult take(size_t bytes, PinnedBlock& block);
-  /** From any thread. */
+  /** Returns a block; may be called from any thread. */
   void give(PinnedBlock block);
 
  private:

@@ -10,7 +10,7 @@ import {
 } from "@ziggurat/tensor";
 import { create } from "./create.js";
 
-// Single ops at the shapes of a Llama-3-8B: node bench.mjs [file for the results] [products]
+// Measures single ops at the shapes of a Llama-3-8B: node bench.mjs [file for the results] [products]
 const [file, only] = process.argv.slice(2);
 const backend = await create();
 const results: Record<string, unknown>[] = [];
@@ -24,7 +24,7 @@ const report = (what: string, figures: Readonly<Record<string, number>>) => {
   );
 };
 
-/** Random bytes that are small numbers as 16-bit or 32-bit floats, quants and scales. */
+/** Random bytes that decode to small numbers as 16-bit or 32-bit floats, quants and scales. */
 function noise(bytes: number): Uint8Array {
   const words = new Uint32Array(Math.ceil(bytes / 4));
   let state = 12345;
@@ -48,8 +48,8 @@ const words = (values: readonly number[]): Slice => {
 };
 
 /**
- * Milliseconds of one call, the median of five runs of a recorded program of `count` calls over `sets` of operands in
- * turn.
+ * Milliseconds per call: the median of five runs of a recorded program of `count` calls, which cycle through `sets` of
+ * operands.
  */
 async function time<N extends OpName>(op: N, spec: Spec<N>, sets: readonly Operands<N>[], count = 50): Promise<number> {
   const kernel = await backend.prepare(op, spec);
@@ -90,7 +90,7 @@ async function launches(): Promise<void> {
 
 async function linear(weight: WeightDType, rows: number, width: number, outs: number): Promise<void> {
   const bytes = bytesOf(weight, [outs, width]);
-  // Enough copies that none stays in the cache.
+  // Enough copies to exceed the cache.
   const copies = Math.max(1, Math.min(16, Math.ceil(2 ** 29 / bytes)));
   const weights = Array.from({ length: copies }, () => filled(bytes));
   const [x, out] = [filled(4 * rows * width), filled(4 * rows * outs)];
@@ -176,7 +176,7 @@ async function prefill(tokens: number, past: number): Promise<void> {
   freeAll(...Object.values(operands));
 }
 
-/** A watch of the last `queries` of `tokens`, then the choice and the move of the rows that a policy keeps. */
+/** Measures a watch of the last `queries` of `tokens`, then topk and gather of the rows that a policy keeps. */
 async function observing(tokens: number, past: number, queries: number): Promise<void> {
   const [queryHeads, kvHeads, headSize] = [32, 8, 128];
   const rows = tokens + past;

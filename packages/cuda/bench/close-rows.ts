@@ -1,8 +1,8 @@
 import type { Backend, Kernel, Operands, OpName, Program, Slice } from "@ziggurat/tensor";
 
 /**
- * For each firing in order, for each head, positions of rows whose score is all but that of the last row kept: which of
- * them stay is chance.
+ * For each compression in order and each head, the positions of rows whose score nearly equals that of the last row
+ * kept. Rounding decides which of them stay.
  */
 export type CloseRows = number[][];
 
@@ -12,8 +12,8 @@ interface Dispatch {
 }
 
 /**
- * The same backend, which looks at the scores of every topk. Recorded programs run command by command. `take` gives
- * what was seen since the last call.
+ * Wraps a backend to record the scores of every topk. Recorded programs run command by command. `take` returns what was
+ * recorded since the last call.
  */
 export function lookingAtScores(
   backend: Backend,

@@ -1,9 +1,9 @@
 import { cuda } from "@ziggurat/cuda";
 
-/** The path of cuBLASLt, in the environment variable CUBLAS_LT; without it products go through the own kernels. */
+/** The path of cuBLASLt, from the environment variable CUBLAS_LT; if it is unset, cuBLASLt is not used. */
 export const cublasLt = process.env.CUBLAS_LT || undefined;
 
-/** The backend, with the binaries beside this program, or the kernels that the environment variable KERNELS names. */
+/** Opens the backend with the binaries beside this program, or with the kernels that the variable KERNELS names. */
 export const create = (path: string | false = cublasLt ?? false, options: { readonly maxBytes?: number } = {}) =>
   cuda({
     ...options,

@@ -5,7 +5,7 @@ import { create } from "./create.js";
 
 const mebibyte = 2 ** 20;
 
-/** Fills a buffer of 1 MiB and reads it. */
+/** Fills a buffer of 1 MiB and checks what it reads back. */
 async function works(backend: Backend): Promise<void> {
   const words = mebibyte / 4;
   const buffer = backend.allocate(mebibyte, "test");
@@ -27,7 +27,7 @@ const refused = async (backend: Backend) => {
   deepStrictEqual(error instanceof OutOfMemoryError, true, String(error));
 };
 
-/** What a backend does where memory ends, at its ceiling and at the device's own. */
+/** Tests a backend that runs out of memory, at its ceiling and at that of the device. */
 export function testOutOfMemory(): void {
   describe("out of memory", () => {
     test("at the ceiling: a typed error, nothing counted, and the backend goes on", async () => {

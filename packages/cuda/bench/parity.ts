@@ -10,12 +10,12 @@ import { streaming } from "@ziggurat/streaming";
 import type { Backend } from "@ziggurat/tensor";
 import { lookingAtScores } from "./close-rows.js";
 
-// What a model keeps and says on the GPU beside what it does on the CPU: ten prompts, every policy, weights and rows in
-// f32, greedy tokens.
-//   pnpm parity expect FILE TEXT MODEL             on the CPU backend: prompts from a text, answers into FILE
-//   node parity.mjs compare FILE... --models DIR   on the GPU, of models of the same names in a folder
-// Rows may differ where their score is within `close` of that of the last row kept, tokens where the two greatest
-// logits are that close; what follows in that answer is not compared then.
+// Compares kept rows and tokens of a model on the GPU with those on the CPU: ten prompts, every policy, weights and
+// rows in f32, greedy tokens.
+//   pnpm parity expect FILE TEXT MODEL             runs on the CPU backend: prompts from a text, answers into FILE
+//   node parity.mjs compare FILE... --models DIR   runs on the GPU, with models of the same names in a folder
+// Rows may differ if their score is within `close` of that of the last row kept, and tokens if the two highest logits
+// are that close. The rest of such an answer is not compared.
 const close = 1e-4;
 const [promptCount, promptTokens, answerTokens] = [10, 160, 12];
 const policies: readonly Policy[] = [
@@ -30,10 +30,10 @@ const policies: readonly Policy[] = [
 
 interface Answer {
   readonly ids: readonly number[];
-  /** Of each token: how far the second greatest logit is from the greatest, relative. */
+  /** For each token, the relative distance of the second highest logit from the highest. */
   readonly gaps: readonly number[];
   readonly kept: { readonly afterPrefill: number[][][]; readonly atEnd: number[][][] };
-  /** [layer][KV head]: positions that might as well have stayed or gone. */
+  /** [layer][KV head]: positions of rows whose score nearly equals that of the last row kept. */
   readonly closeRows: number[][][];
 }
 interface Expected {
@@ -80,7 +80,7 @@ async function expected(to: string, text: string, path: string): Promise<void> {
       const found = await answer(model, policy, prompt);
       const firings = await take();
       const layers = found.kept.atEnd.length;
-      // Layers fire in turn; where none does, no row is in doubt.
+      // Layers compress in turn. Without compression no row is in doubt.
       const closeRows = found.kept.atEnd.map((heads, layer) =>
         heads.map((_, head) => [
           ...new Set(firings.filter((_, at) => at % layers === layer).flatMap((firing) => firing[head]!)),
@@ -95,7 +95,7 @@ async function expected(to: string, text: string, path: string): Promise<void> {
   await backend.dispose();
 }
 
-/** Rows that one side kept and the other did not; `wrong` where no close score excuses them. */
+/** Counts rows that only one side kept; `wrong` counts those that no close score explains. */
 function unlike(mine: number[][][], theirs: number[][][], excused: number[][][]) {
   const rows = theirs.flatMap((heads, layer) =>
     heads.flatMap((own, head) => {

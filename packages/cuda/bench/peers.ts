@@ -4,8 +4,8 @@ import { join } from "node:path";
 const textOf = (path: string) => (existsSync(path) ? readFileSync(path, "utf8") : undefined);
 
 /**
- * Tokens a second of other programs at the same shape, from the results of a run on the same machine: hf.py's
- * base.json, and what llama-bench and llama-batched-bench printed. Empty where there are none.
+ * Tokens per second of other programs at the same shape, from the results of a run on the same machine: base.json of
+ * hf.py, and the output of llama-bench and llama-batched-bench. Empty if there are no results.
  */
 export function peersIn(folder: string): Readonly<Record<string, Readonly<Record<string, number>>>> {
   const found: Record<string, Record<string, number>> = {};

@@ -1,25 +1,51 @@
-import type { Backend, Kernel, Operands, OpName } from "@ziggurat/tensor";
-
-interface Dispatch {
-  readonly kernel: Kernel<OpName>;
-  readonly operands: Operands<OpName>;
-}
+import {
+  type Backend,
+  catalogue,
+  type Dispatch,
+  elementBytes,
+  fuse,
+  type Group,
+  type OperandRule,
+  type OpRule,
+  operandBytes,
+  operandIsUsed,
+  type RowDType,
+} from "@ziggurat/tensor";
 
 export interface Timed {
   readonly name: string;
-  /** Dispatches of a step. */
+  /** Groups of this kind per step. */
   readonly count: number;
-  /** Microseconds of one. */
+  /** Microseconds per group. */
   readonly us: number;
+  /** Bytes that a group reads and writes, without results that it drops. */
+  readonly bytes: number;
+}
+
+type Spec = Readonly<Record<string, number>> & { readonly kv?: RowDType };
+
+/** Bytes of the operands of a dispatch. Of an arena, the rows of all heads within the capacity count. */
+function bytesOf({ kernel, operands }: Dispatch): number {
+  const rule: OpRule = catalogue[kernel.op];
+  const spec = kernel.spec as unknown as Spec;
+  return Object.entries<OperandRule>(rule.operands)
+    .filter(([name, operand]) => operandIsUsed(operand.when, spec as never) && operands[name])
+    .map(([name, operand]) => {
+      const rows = (spec.sequences ?? 1) * (spec.kvHeads ?? 1) * (spec.capacity ?? spec.tokens ?? 1);
+      if (name === "keys" || name === "values") return rows * spec.headSize! * elementBytes[spec.kv!];
+      if (name === "cells" || name === "table") return 0;
+      return operandBytes(operand, spec as never, spec as never);
+    })
+    .reduce((a, b) => a + b, 0);
 }
 
 /**
- * The same backend, remembering the last program that was recorded; `profile` times its dispatches one kind at a time.
- * They run again and again, counters last: nothing may be decoded after that.
+ * Wraps a backend to remember the last recorded program. `profile` times its groups, one kind at a time. It repeats
+ * them, counters last, so nothing may be decoded afterwards.
  */
 export function profiled(backend: Backend): {
   readonly backend: Backend;
-  profile(): Promise<{ kernels: Timed[]; dispatches: number }>;
+  profile(): Promise<{ kernels: Timed[]; dispatches: number; groups: number }>;
 } {
   let last: Dispatch[] = [];
   let recording: Dispatch[] | undefined;
@@ -40,18 +66,19 @@ export function profiled(backend: Backend): {
     },
   };
 
-  async function microseconds(dispatches: readonly Dispatch[]): Promise<number> {
-    const rounds = Math.ceil(200 / dispatches.length);
+  async function microseconds(groups: readonly Group<Dispatch>[]): Promise<number> {
+    const rounds = Math.ceil(200 / groups.length);
     const program = backend.record(() => {
       for (let round = 0; round < rounds; round++)
-        for (const { kernel, operands } of dispatches) backend.dispatch(kernel, operands as never);
+        for (const { dispatches } of groups)
+          for (const { kernel, operands } of dispatches) backend.dispatch(kernel, operands as never);
     });
     const times: number[] = [];
     for (let run = 0; run < 4; run++) {
       const start = performance.now();
       backend.replay(program);
       await backend.synchronise();
-      times.push(((performance.now() - start) * 1000) / (rounds * dispatches.length));
+      times.push(((performance.now() - start) * 1000) / (rounds * groups.length));
     }
     backend.release(program);
     return Math.min(...times.slice(1));
@@ -60,20 +87,41 @@ export function profiled(backend: Backend): {
   return {
     backend: watched,
     async profile() {
-      const kinds = new Map<string, Dispatch[]>();
-      for (const dispatch of last) {
-        const { op, spec } = dispatch.kernel;
-        const shape = Object.entries(spec as object)
-          .filter(([name]) => ["rows", "width", "out", "weight", "capacity", "headSize"].includes(name))
-          .map(([name, value]) => `${name} ${value}`);
-        const name = [op, ...shape].join(" ");
-        kinds.set(name, [...(kinds.get(name) ?? []), dispatch]);
+      const kinds = new Map<string, Group<Dispatch>[]>();
+      // As this backend groups: products of few rows take what follows, others take what comes before.
+      const groups = fuse(last, (fusion, [, next]) => {
+        const isFew = (next!.kernel.spec as unknown as Spec).rows! <= 8;
+        return isFew ? fusion !== "gatedLinear" : fusion === "normLinear" || fusion === "gatedLinear";
+      });
+      for (const group of groups) {
+        const shape = ({ kernel: { op, spec } }: Dispatch) =>
+          [
+            op,
+            ...Object.entries(spec as object)
+              .filter(([name]) => ["rows", "width", "out", "weight", "capacity"].includes(name))
+              .map(([name, value]) => `${name} ${value}`),
+          ].join(" ");
+        const name = group.fusion === "advances" ? "advances" : group.dispatches.map(shape).join(" + ");
+        kinds.set(name, [...(kinds.get(name) ?? []), group]);
       }
       const kernels: Timed[] = [];
       const counts = (name: string) => Number(name.startsWith("advance"));
-      for (const [name, dispatches] of [...kinds].sort(([a], [b]) => counts(a) - counts(b)))
-        kernels.push({ name, count: dispatches.length, us: await microseconds(dispatches) });
-      return { kernels: kernels.sort((a, b) => b.count * b.us - a.count * a.us), dispatches: last.length };
+      for (const [name, group] of [...kinds].sort(([a], [b]) => counts(a) - counts(b))) {
+        const dropped =
+          group[0]!.fusion === undefined || group[0]!.fusion === "advances" ? 0 : group[0]!.dispatches.length - 1;
+        const bytes = group[0]!.dispatches.reduce((sum, dispatch, i) => {
+          const { kernel, operands } = dispatch;
+          const result = i < dropped && kernel.op !== "rope" ? (operands.out ? 4 : 0) : 0;
+          const { rows = 0, width = 0, out = 0 } = kernel.spec as unknown as Spec;
+          return sum + bytesOf(dispatch) - 2 * result * rows * (out || width);
+        }, 0);
+        kernels.push({ name, count: group.length, us: await microseconds(group), bytes });
+      }
+      return {
+        kernels: kernels.sort((a, b) => b.count * b.us - a.count * a.us),
+        dispatches: last.length,
+        groups: groups.length,
+      };
     },
   };
 }

@@ -1,10 +1,11 @@
 import { writeFileSync } from "node:fs";
 import { testBackend } from "@ziggurat/testing";
 import { create, cublasLt } from "./create.js";
+import { testFused } from "./fused.js";
 import { testOutOfMemory } from "./out-of-memory.js";
 import { run } from "./vitest.js";
 
-// The conformance suite on this machine's GPU: node suite.mjs [part of a test's name] [file for the results]
+// Runs the conformance suite on the GPU of this machine: node suite.mjs [part of a test's name] [file for the results]
 const [filter = "", file] = process.argv.slice(2);
 const first = await create();
 console.log(
@@ -14,12 +15,13 @@ console.log(
 );
 await first.dispose();
 
-// Aligned operands get the fast kernels, others the general ones.
+// Aligned operands use the fast kernels, others the general ones.
 testBackend({ name: "cuda, seed 1, aligned", create, seed: 1, aligned: true });
 testBackend({ name: "cuda, seed 2, unaligned", create, seed: 2, aligned: false });
 testBackend({ name: "cuda, seed 3", create, seed: 3 });
 if (cublasLt)
   testBackend({ name: "cuda without cuBLASLt, seed 4, aligned", create: () => create(false), seed: 4, aligned: true });
+testFused();
 testOutOfMemory();
 const start = performance.now();
 const { passed, skipped, failures } = await run(filter, console.log);

@@ -1,7 +1,7 @@
 import { deepStrictEqual, strictEqual } from "node:assert";
 
-// As much of vitest as the conformance suite uses, for machines that have Node alone: the same suite runs, in its
-// order, in one process.
+// The part of vitest that the conformance suite uses, for machines that have only Node. Tests run in order, in one
+// process.
 
 type Body = (context: { skip: (why: string) => never }) => unknown;
 interface Suite {
@@ -34,7 +34,7 @@ export const afterAll = (hook: () => unknown) => void current.hooks.afterAll.pus
 export const beforeEach = (hook: () => unknown) => void current.hooks.beforeEach.push(hook);
 export const afterEach = (hook: () => unknown) => void current.hooks.afterEach.push(hook);
 
-/** The part of `value` that `pattern` names, for comparison. */
+/** The properties of `value` that `pattern` names, for comparison. */
 const partOf = (value: unknown, pattern: unknown): unknown => {
   if (typeof pattern !== "object" || pattern === null || Array.isArray(pattern)) return value;
   const object = (value ?? {}) as Record<string, unknown>;
@@ -70,7 +70,7 @@ const skip = (why: string): never => {
   throw new Skip(why);
 };
 
-/** Runs what was described, of those tests whose full name holds `filter`. */
+/** Runs the described tests whose full name contains `filter`. */
 export async function run(filter: string, log: (line: string) => void): Promise<Tally> {
   const failures: { name: string; message: string }[] = [];
   let [passed, skipped] = [0, 0];

@@ -1,13 +1,14 @@
 // attention: prefill of one sequence over ragged rows, with log-sum-exp.
-// `attention_any_*`: any head size up to 256 and any alignment, in f32; one block of 128 threads a query and head, tiles of 128 keys with running
-// maximum and sum (online softmax, arXiv 1805.02867).
+// `attention_any_*`: any head size up to 256 and any alignment, in f32. One block of 128 threads per query and head
+// walks over tiles of 128 keys with a running maximum and sum (online softmax, arXiv 1805.02867).
 #include "tensor-core.cuh"
 
 constexpr int any_tile = 128;
 
 template <typename T>
-__device__ void attention_any(const float* qkv, const T* keys, const T* values, const int* offset, const int* length, float* out, float* lse,
-                              int tokens, int query_heads, int kv_heads, int head_size, int window, float scale, float softcap) {
+__device__ void attention_any(const float* qkv, const T* keys, const T* values, const int* offset, const int* length,
+                              float* out, float* lse, int tokens, int query_heads, int kv_heads, int head_size,
+                              int window, float scale, float softcap) {
   __shared__ float query[256], weight[any_tile], room[33];
   const int i = blockIdx.x, head = blockIdx.y, h = head / (query_heads / kv_heads);
   const float* q = qkv + (static_cast<size_t>(i) * (query_heads + 2 * kv_heads) + head) * head_size;
@@ -37,7 +38,8 @@ __device__ void attention_any(const float* qkv, const T* keys, const T* values, 
       const int d = threadIdx.x + part * 128;
       if (d >= head_size) continue;
       float total = result[part] * shrink;
-      for (int n = 0; n < here; n++) total += weight[n] * to_f32(values[static_cast<size_t>(first + n) * head_size + d]);
+      for (int n = 0; n < here; n++)
+        total += weight[n] * to_f32(values[static_cast<size_t>(first + n) * head_size + d]);
       result[part] = total;
     }
     __syncthreads();
@@ -50,21 +52,25 @@ __device__ void attention_any(const float* qkv, const T* keys, const T* values, 
   if (threadIdx.x == 0) lse[static_cast<size_t>(head) * tokens + i] = greatest + logf(sum);
 }
 
-#define ATTENTION(NAME, TYPE)                                                                                                                    \
-  extern "C" __global__ void __launch_bounds__(128)                                                                                              \
-      attention_any_##NAME(const float* qkv, const TYPE* keys, const TYPE* values, const int* offset, const int* length, float* out, float* lse, \
-                           int tokens, int query_heads, int kv_heads, int head_size, int window, float scale, float softcap) {                   \
-    attention_any(qkv, keys, values, offset, length, out, lse, tokens, query_heads, kv_heads, head_size, window, scale, softcap);                \
+#define ATTENTION(NAME, TYPE)                                                                                         \
+  extern "C" __global__ void __launch_bounds__(128) attention_any_##NAME(                                             \
+      const float* qkv, const TYPE* keys, const TYPE* values, const int* offset, const int* length, float* out,       \
+      float* lse, int tokens, int query_heads, int kv_heads, int head_size, int window, float scale, float softcap) { \
+    begin();                                                                                                          \
+    attention_any(qkv, keys, values, offset, length, out, lse, tokens, query_heads, kv_heads, head_size, window,      \
+                  scale, softcap);                                                                                    \
   }
 EACH_KV(ATTENTION)
 
-// `attention_tile_*_D`: head size D, on tensor cores (FlashAttention-2, arXiv 2307.08691): a block of four warps takes 64 or 128 queries of one head and
-// walks over tiles of rows; queries and weights of values are rounded to the rows' 16 bits. While products with K run, V is on its way, and the next K
-// while those with V do. Rows in shared memory are padded by 16 bytes, so that eight of them lie in different banks. Grid (queries, heads).
-/** Rows from `first` on; zeros from row `end` on. */
+// `attention_tile_*_D`: head size D, on tensor cores (FlashAttention-2, arXiv 2307.08691). A block of four warps takes
+// 64 or 128 queries of one head and walks over tiles of rows. Queries and softmax weights are rounded to the 16 bits of
+// the rows. V is copied during the products with K, and the next K during the products with V. Rows in shared memory
+// are padded by 16 bytes, so that eight of them are in different banks. Grid (queries, heads).
+
+/** Copies rows from `first` on to shared memory; rows from `end` on become zeros. */
 template <int D, int ROWS, int THREADS>
 __device__ inline void copy_rows(unsigned to, const uint16_t* rows, int first, int end) {
-  // A thread copies the same chunk of every `step`th row.
+  // A thread copies the same chunk of every `step`-th row.
   constexpr int chunks = D / 8, stride = 2 * D + 16, fit = THREADS / chunks, step = fit >= 16 ? 16 : fit >= 8 ? 8 : 4;
   const int row = threadIdx.x / chunks, chunk = threadIdx.x % chunks, left = end - first - row;
   if (row >= step) return;
@@ -74,18 +80,20 @@ __device__ inline void copy_rows(unsigned to, const uint16_t* rows, int first, i
   for (int i = 0; i < ROWS / step; i++) copy16(to + i * step * stride, from + i * step * D, i * step < left);
 }
 
-/** TILES: of 16 queries, for each of four warps; KEYS: rows of a tile. */
+/** TILES: tiles of 16 queries for each of the four warps; KEYS: rows of a tile. */
 template <typename T, int D, int TILES, int KEYS>
-__device__ void attention_tile(const float* qkv, const T* keys, const T* values, const int* offset, const int* length, float* out, float* lse,
-                               int tokens, int query_heads, int kv_heads, int window, float scale, float softcap) {
+__device__ void attention_tile(const float* qkv, const T* keys, const T* values, const int* offset, const int* length,
+                               float* out, float* lse, int tokens, int query_heads, int kv_heads, int window,
+                               float scale, float softcap) {
   constexpr int queries = 64 * TILES, stride = 2 * D + 16, key_tiles = KEYS / 8, value_tiles = D / 8;
   constexpr float log2_e = 1.44269504f, ln_2 = 0.693147181f;
-  extern __shared__ __align__(128) char room[];
-  const unsigned query_room = shared_address(room), key_room = query_room + queries * stride, value_room = key_room + KEYS * stride;
-  // Those that see most start first.
+  DYNAMIC_SHARED(char, room);
+  const unsigned query_room = shared_address(room), key_room = query_room + queries * stride,
+                 value_room = key_room + KEYS * stride;
+  // Blocks that see the most rows start first.
   const int first = (gridDim.x - 1 - blockIdx.x) * queries, head = blockIdx.y, h = head / (query_heads / kv_heads);
   const int past = length[h], last = min(first + queries, tokens) - 1, end = past + last + 1;
-  // 0: no window.
+  // A window of 0 stands for none.
   const int reach = window > 0 ? window : 0x7fffffff, start = max(0, past + first - reach + 1);
   const uint16_t* key_rows = reinterpret_cast<const uint16_t*>(keys) + static_cast<size_t>(offset[h]) * D;
   const uint16_t* value_rows = reinterpret_cast<const uint16_t*>(values) + static_cast<size_t>(offset[h]) * D;
@@ -94,7 +102,9 @@ __device__ void attention_tile(const float* qkv, const T* keys, const T* values,
   for (int i = threadIdx.x; i < queries * (D / 8); i += 128) {
     const int row = i / (D / 8), chunk = i % (D / 8);
     float q[8];
-    load8(qkv + (static_cast<size_t>(min(first + row, tokens - 1)) * (query_heads + 2 * kv_heads) + head) * D + chunk * 8, q);
+    load8(
+        qkv + (static_cast<size_t>(min(first + row, tokens - 1)) * (query_heads + 2 * kv_heads) + head) * D + chunk * 8,
+        q);
     *reinterpret_cast<uint4*>(room + row * stride + chunk * 16) = pack8<T>(q);
   }
 
@@ -124,11 +134,13 @@ __device__ void attention_tile(const float* qkv, const T* keys, const T* values,
     for (int step = 0; step < D / 16; step++) {
       unsigned a[TILES][4];
 #pragma unroll
-      for (int m = 0; m < TILES; m++) load_matrices(a[m], query_room + (own + m * 16 + (lane() & 15)) * stride + (2 * step + (lane() >> 4)) * 16);
+      for (int m = 0; m < TILES; m++)
+        load_matrices(a[m], query_room + (own + m * 16 + (lane() & 15)) * stride + (2 * step + (lane() >> 4)) * 16);
 #pragma unroll
       for (int n = 0; n < key_tiles / 2; n++) {
         unsigned b[4];
-        load_matrices(b, key_room + (n * 16 + (lane() & 7) + (lane() >> 4) * 8) * stride + (2 * step + (lane() >> 3 & 1)) * 16);
+        load_matrices(
+            b, key_room + (n * 16 + (lane() & 7) + (lane() >> 4) * 8) * stride + (2 * step + (lane() >> 3 & 1)) * 16);
 #pragma unroll
         for (int m = 0; m < TILES; m++) {
           multiply(x[m][2 * n], a[m], b[0], b[1], T{});
@@ -141,7 +153,7 @@ __device__ void attention_tile(const float* qkv, const T* keys, const T* values,
     if (tile + KEYS < end) copy_rows<D, KEYS, 128>(key_room, key_rows, tile + KEYS, end);
     commit_copies();
 
-    // Some query of the block does not see all of the tile.
+    // Set if a query of the block does not see the whole tile.
     const bool partial = tile + KEYS > past + first + 1 || tile <= past + last - reach;
 #pragma unroll
     for (int m = 0; m < TILES; m++) {
@@ -166,7 +178,7 @@ __device__ void attention_tile(const float* qkv, const T* keys, const T* values,
         }
         above = fmaxf(above, __shfl_xor_sync(all_lanes, above, 1));
         above = fmaxf(above, __shfl_xor_sync(all_lanes, above, 2));
-        // Nothing seen so far: 0 instead, so that nothing becomes NaN.
+        // If no row has been seen yet, subtract 0: -infinity minus -infinity would be NaN.
         const float level = above == -infinity ? 0.0f : above, shrink = power_of_2(greatest[m][half] - level);
         greatest[m][half] = above;
         sum[m][half] *= shrink;
@@ -223,12 +235,13 @@ __device__ void attention_tile(const float* qkv, const T* keys, const T* values,
   }
 }
 
-#define ATTENTION_TILE(NAME, TYPE, D, TILES, KEYS)                                                                                         \
-  extern "C" __global__ void __launch_bounds__(128, 2)                                                                                     \
-      attention_tile_##NAME##_##D(const float* qkv, const TYPE* keys, const TYPE* values, const int* offset, const int* length, float* out, \
-                                  float* lse, int tokens, int query_heads, int kv_heads, int window, float scale, float softcap) {         \
-    attention_tile<TYPE, D, TILES, KEYS>(qkv, keys, values, offset, length, out, lse, tokens, query_heads, kv_heads, window, scale,        \
-                                         softcap);                                                                                         \
+#define ATTENTION_TILE(NAME, TYPE, D, TILES, KEYS)                                                                   \
+  extern "C" __global__ void __launch_bounds__(128, 2) attention_tile_##NAME##_##D(                                  \
+      const float* qkv, const TYPE* keys, const TYPE* values, const int* offset, const int* length, float* out,      \
+      float* lse, int tokens, int query_heads, int kv_heads, int window, float scale, float softcap) {               \
+    begin();                                                                                                         \
+    attention_tile<TYPE, D, TILES, KEYS>(qkv, keys, values, offset, length, out, lse, tokens, query_heads, kv_heads, \
+                                         window, scale, softcap);                                                    \
   }
 #define ATTENTION_TILES(NAME, TYPE)      \
   ATTENTION_TILE(NAME, TYPE, 64, 2, 64)  \

@@ -1,4 +1,4 @@
-// What all kernels share: 16-bit numbers in and out of f32, vector loads, reductions over warps and blocks, rotation.
+// Code that all kernels share: conversion of 16-bit numbers, vector loads, reductions over warps and blocks, rotation.
 #pragma once
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
@@ -8,8 +8,33 @@ typedef __half f16;
 typedef __nv_bfloat16 bf16;
 
 #define KERNEL extern "C" __global__ void
-// A kernel for each type that rows of K and V are stored in: KV_KERNELS(NAME) expands NAME(f32, float), NAME(f16, f16), NAME(bf16, bf16).
+// Declares the dynamic shared memory of a block as an array. The host emulation brings its own definition.
+#ifndef DYNAMIC_SHARED
+#define DYNAMIC_SHARED(TYPE, NAME) extern __shared__ __align__(128) TYPE NAME[]
+#endif
+// Expands MAKE(name, type) once for each type in which rows of K and V are stored.
 #define EACH_KV(MAKE) MAKE(f32, float) MAKE(f16, f16) MAKE(bf16, bf16)
+
+/**
+ * Waits until the launches before this one are complete and their results visible (PTX ISA: griddepcontrol,
+ * programmatic dependent launch). Every kernel calls it before it touches memory that another kernel writes. As every
+ * kernel waits, completion is transitive.
+ */
+__device__ inline void await_launches() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+/** Lets the next launch start its prologue, once all blocks of this one have called this or have ended. */
+__device__ inline void release_launches() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;");
+#endif
+}
+__device__ inline void begin() {
+  await_launches();
+  release_launches();
+}
 
 constexpr float infinity = __builtin_huge_valf();
 constexpr unsigned all_lanes = 0xffffffffu;
@@ -39,7 +64,7 @@ __device__ inline int lane() { return threadIdx.x & 31; }
 __device__ inline int warp() { return threadIdx.x >> 5; }
 __device__ inline int warps() { return blockDim.x >> 5; }
 
-/** Eight numbers from 16-byte aligned memory. */
+/** Loads eight numbers from memory that is aligned to 16 bytes. */
 __device__ inline void load8(const float* at, float (&x)[8]) {
   const float4 a = reinterpret_cast<const float4*>(at)[0], b = reinterpret_cast<const float4*>(at)[1];
   x[0] = a.x, x[1] = a.y, x[2] = a.z, x[3] = a.w, x[4] = b.x, x[5] = b.y, x[6] = b.z, x[7] = b.w;
@@ -63,7 +88,7 @@ template <typename T>
 __device__ inline void load8(const T* at, float (&x)[8]) {
   unpack8(*reinterpret_cast<const uint4*>(at), x, T{});
 }
-/** Up to eight numbers from anywhere; zeros for the rest. `vector`: all eight are there and aligned. */
+/** Loads up to eight numbers, with zeros for the rest. `vector`: all eight exist and are aligned to 16 bytes. */
 template <typename T>
 __device__ inline void load8(const T* at, float (&x)[8], int count, bool vector) {
   if (vector) return load8(at, x);
@@ -81,7 +106,10 @@ __device__ inline float warp_max(float x) {
   for (int step = 16; step > 0; step >>= 1) x = fmaxf(x, __shfl_xor_sync(all_lanes, x, step));
   return x;
 }
-/** Over all threads of a block of whole warps; every thread gets the result, in an order that is always the same. `room`: 33 floats. */
+/**
+ * Reduces over all threads of a block of whole warps, in a fixed order; every thread gets the result. `room`: 33 floats
+ * of shared memory.
+ */
 template <typename Combine>
 __device__ inline float block_reduce(float x, float none, float* room, Combine combine) {
 #pragma unroll
@@ -106,20 +134,23 @@ __device__ inline float block_max(float x, float* room) {
   return block_reduce(x, -infinity, room, [](float a, float b) { return fmaxf(a, b); });
 }
 
-/** Bits that order as the numbers do, -0 as 0; NaN is 0, below all others. */
+/** Bits whose unsigned order is that of the numbers. -0 equals 0; NaN becomes 0, below all others. */
 __device__ inline unsigned ordered(float x) {
   if (isnan(x)) return 0;
   const unsigned bits = __float_as_uint(x + 0.0f);
   return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
 }
 
-/** scale x q.k, bounded where softcap > 0. */
+/** scale x q.k, soft-capped if softcap > 0. */
 __device__ inline float logit(float product, float scale, float softcap) {
   product *= scale;
   return softcap > 0.0f ? softcap * tanhf(product / softcap) : product;
 }
 
-/** Number j of a vector turned to `position`, which is clamped to the table: j pairs with j + rotary / 2, numbers from `rotary` on stay. */
+/**
+ * Number j of a vector that is rotated to `position`, which is clamped to the table. Number j pairs with j + rotary /
+ * 2; numbers from `rotary` on are unchanged.
+ */
 template <typename T>
 __device__ inline float rotated(const T* vector, int j, int position, const float* table, int table_rows, int rotary) {
   const float x = to_f32(vector[j]);
@@ -136,4 +167,6 @@ __device__ inline unsigned mix(unsigned x) {
   x = (x ^ (x >> 15)) * 0x846ca68bu;
   return x ^ (x >> 16);
 }
-__device__ inline float uniform(unsigned seed, unsigned counter) { return static_cast<float>(mix(counter ^ mix(seed + 0x9e3779b9u)) >> 8) * 0x1p-24f; }
+__device__ inline float uniform(unsigned seed, unsigned counter) {
+  return static_cast<float>(mix(counter ^ mix(seed + 0x9e3779b9u)) >> 8) * 0x1p-24f;
+}

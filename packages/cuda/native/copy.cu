@@ -1,7 +1,8 @@
-// copy: out = x, word by word. One thread a word, so that any bits and any alignment of 4 bytes will do.
+// copy: out = x, word by word. One thread per word, so any bit pattern and any alignment to 4 bytes is allowed.
 #include "common.cuh"
 
 KERNEL copy(const unsigned* x, unsigned* out, unsigned words) {
+  begin();
   const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i < words) out[i] = x[i];
 }

@@ -1,17 +1,19 @@
-// decodeAttention: one query a sequence over ragged rows, by chunks of rows (split-K, as in flash-decoding): grid (chunks, sequences x KV heads,
-// query heads of a KV head / GROUP), constant for a capacity; chunks beyond a head's length leave at once. LANES lanes hold one key, eight numbers
-// each; a block of 256 threads scores its chunk into shared memory, exponentiates it, and sums its values. With more than one chunk, each leaves its
-// greatest logit, its sum and its values unscaled, and `decode_attention_join` adds them up. Head sizes up to 256; K and V are read once for up to
-// GROUP query heads.
+// decodeAttention: one query per sequence over ragged rows, split into chunks of rows (split-K, as in flash-decoding).
+// Grid (chunks, sequences x KV heads, query heads of a KV head / GROUP); it depends on the capacity only, and blocks
+// beyond the length of a head exit at once. LANES lanes hold one key, eight numbers each. A block of 256 threads writes
+// the logits of its chunk to shared memory, exponentiates them and sums the weighted values. If there are several
+// chunks, each stores its maximum, its sum and its unscaled values, and `decode_attention_join` merges them. Head sizes
+// up to 256. K and V are read once for up to GROUP query heads.
 #include "decode-tile.cuh"
 
 constexpr int unroll = 4;
 
 template <typename T, int LANES, int GROUP>
-__device__ void decode(const float* qkv, const T* keys, const T* values, const int* cells, const float* table, const int* offset, const int* length,
-                       const int* ended, float* out, float* lse, float* parts, int query_heads, int kv_heads, int head_size, int arena_rows,
-                       int chunk, int splits, int rotary, int table_rows, int vector, float scale, float softcap) {
-  extern __shared__ float scores[];  // [GROUP, chunk]
+__device__ void decode(const float* qkv, const T* keys, const T* values, const int* cells, const float* table,
+                       const int* offset, const int* length, const int* ended, float* out, float* lse, float* parts,
+                       int query_heads, int kv_heads, int head_size, int arena_rows, int chunk, int splits, int rotary,
+                       int table_rows, int vector, float scale, float softcap) {
+  DYNAMIC_SHARED(float, scores);  // [GROUP, chunk]
   __shared__ float merged[8][256], greatest[GROUP], sums[GROUP];
   constexpr int key_groups = 256 / LANES;
   const int h = blockIdx.y, s = h / kv_heads, group = query_heads / kv_heads, first_head = blockIdx.z * GROUP;
@@ -20,7 +22,8 @@ __device__ void decode(const float* qkv, const T* keys, const T* values, const i
   const int head0 = s * query_heads + (h % kv_heads) * group + first_head;
   if (n <= 0) {
     if (splits > 1 || rows > 0) return;
-    for (int i = threadIdx.x; i < heads * head_size; i += blockDim.x) out[static_cast<size_t>(head0) * head_size + i] = 0.0f;
+    for (int i = threadIdx.x; i < heads * head_size; i += blockDim.x)
+      out[static_cast<size_t>(head0) * head_size + i] = 0.0f;
     if (threadIdx.x < heads) lse[head0 + threadIdx.x] = -infinity;
     return;
   }
@@ -32,7 +35,8 @@ __device__ void decode(const float* qkv, const T* keys, const T* values, const i
 
   {
     float q[GROUP][8];
-    const float* query = qkv + (static_cast<size_t>(s) * (query_heads + 2 * kv_heads) + (h % kv_heads) * group + first_head) * head_size;
+    const float* query =
+        qkv + (static_cast<size_t>(s) * (query_heads + 2 * kv_heads) + (h % kv_heads) * group + first_head) * head_size;
 #pragma unroll
     for (int g = 0; g < GROUP; g++) {
 #pragma unroll
@@ -57,7 +61,8 @@ __device__ void decode(const float* qkv, const T* keys, const T* values, const i
           const int rank = cells[static_cast<size_t>(arena_rows) + base + j];
 #pragma unroll
           for (int i = 0; i < 8; i++) {
-            if (i < here) k[u][i] = rotated(keys + static_cast<size_t>(j) * head_size, d + i, rank, table, table_rows, rotary);
+            if (i < here)
+              k[u][i] = rotated(keys + static_cast<size_t>(j) * head_size, d + i, rank, table, table_rows, rotary);
           }
         }
 #pragma unroll
@@ -145,10 +150,11 @@ __device__ void decode(const float* qkv, const T* keys, const T* values, const i
   }
 }
 
-/** One block a (sequence, query head): the chunks' results in their order. */
-KERNEL decode_attention_join(const float* parts, const int* length, const int* ended, float* out, float* lse, int query_heads, int kv_heads,
-                             int head_size, int chunk, int splits) {
-  extern __shared__ float factor[];  // [splits]
+/** Merges the results of the chunks in order. One block per (sequence, query head). */
+KERNEL decode_attention_join(const float* parts, const int* length, const int* ended, float* out, float* lse,
+                             int query_heads, int kv_heads, int head_size, int chunk, int splits) {
+  begin();
+  DYNAMIC_SHARED(float, factor);  // [splits]
   __shared__ float room[33];
   const int head = blockIdx.x, s = head / query_heads, h = s * kv_heads + head % query_heads / (query_heads / kv_heads);
   const int rows = length[h] + (ended[s] == 0 ? 1 : 0), n = min(splits, (rows + chunk - 1) / chunk);
@@ -171,41 +177,46 @@ KERNEL decode_attention_join(const float* parts, const int* length, const int* e
   if (threadIdx.x == 0) lse[head] = n > 0 ? greatest + logf(sum) : -infinity;
 }
 
-#define DECODE(NAME, TYPE, LANES, GROUP)                                                                                                        \
-  extern "C" __global__ void __launch_bounds__(256)                                                                                             \
-      decode_attention_##NAME##_##LANES##_##GROUP(const float* qkv, const TYPE* keys, const TYPE* values, const int* cells, const float* table, \
-                                                  const int* offset, const int* length, const int* ended, float* out, float* lse, float* parts, \
-                                                  int query_heads, int kv_heads, int head_size, int arena_rows, int chunk, int splits,          \
-                                                  int rotary, int table_rows, int vector, float scale, float softcap) {                         \
-    decode<TYPE, LANES, GROUP>(qkv, keys, values, cells, table, offset, length, ended, out, lse, parts, query_heads, kv_heads, head_size,       \
-                               arena_rows, chunk, splits, rotary, table_rows, vector, scale, softcap);                                          \
+#define DECODE(NAME, TYPE, LANES, GROUP)                                                                               \
+  extern "C" __global__ void __launch_bounds__(256) decode_attention_##NAME##_##LANES##_##GROUP(                       \
+      const float* qkv, const TYPE* keys, const TYPE* values, const int* cells, const float* table, const int* offset, \
+      const int* length, const int* ended, float* out, float* lse, float* parts, int query_heads, int kv_heads,        \
+      int head_size, int arena_rows, int chunk, int splits, int rotary, int table_rows, int vector, float scale,       \
+      float softcap) {                                                                                                 \
+    begin();                                                                                                           \
+    decode<TYPE, LANES, GROUP>(qkv, keys, values, cells, table, offset, length, ended, out, lse, parts, query_heads,   \
+                               kv_heads, head_size, arena_rows, chunk, splits, rotary, table_rows, vector, scale,      \
+                               softcap);                                                                               \
   }
 #define DECODE_GROUPS(NAME, TYPE, LANES) DECODE(NAME, TYPE, LANES, 1) DECODE(NAME, TYPE, LANES, 4)
-#define DECODE_LANES(NAME, TYPE) DECODE_GROUPS(NAME, TYPE, 8) DECODE_GROUPS(NAME, TYPE, 16) DECODE_GROUPS(NAME, TYPE, 32)
+#define DECODE_LANES(NAME, TYPE) \
+  DECODE_GROUPS(NAME, TYPE, 8) DECODE_GROUPS(NAME, TYPE, 16) DECODE_GROUPS(NAME, TYPE, 32)
 EACH_KV(DECODE_LANES)
 
-// `decode_attention_tile_*_D`: head size D and rows of 16 bits, on tensor cores; `decode_attention_slot_*_D`: with keys turned to their ranks.
-#define DECODE_TILE(NAME, TYPE, D, WARPS, STAGES)                                                                                             \
-  extern "C" __global__ void __launch_bounds__(WARPS * 32)                                                                                    \
-      decode_attention_tile_##NAME##_##D(const float* qkv, const TYPE* keys, const TYPE* values, const int* offset, const int* length,        \
-                                         const int* ended, float* out, float* lse, float* parts, int query_heads, int kv_heads, int chunk,    \
-                                         int splits, float scale, float softcap) {                                                            \
-    decode_tile<TYPE, D, WARPS, STAGES, false>(qkv, keys, values, {}, offset, length, ended, out, lse, parts, query_heads, kv_heads, chunk,   \
-                                               splits, scale, softcap);                                                                       \
+// `decode_attention_tile_*_D`: head size D and rows of 16 bits, on tensor cores. `decode_attention_slot_*_D`: the same
+// with keys that are rotated to their ranks.
+#define DECODE_TILE(NAME, TYPE, D, WARPS, STAGES)                                                                     \
+  extern "C" __global__ void __launch_bounds__(WARPS * 32) decode_attention_tile_##NAME##_##D(                        \
+      const float* qkv, const TYPE* keys, const TYPE* values, const int* offset, const int* length, const int* ended, \
+      float* out, float* lse, float* parts, int* counters, int query_heads, int kv_heads, int chunk, int splits,      \
+      float scale, float softcap) {                                                                                   \
+    decode_tile<TYPE, D, WARPS, STAGES, false>(qkv, keys, values, {}, offset, length, ended, out, lse, parts,         \
+                                               counters, query_heads, kv_heads, chunk, splits, scale, softcap);       \
   }
-#define DECODE_SLOT(NAME, TYPE, D, WARPS, STAGES)                                                                                             \
-  extern "C" __global__ void __launch_bounds__(WARPS * 32)                                                                                    \
-      decode_attention_slot_##NAME##_##D(const float* qkv, const TYPE* keys, const TYPE* values, const int* cells, const float* table,        \
-                                         const int* offset, const int* length, const int* ended, float* out, float* lse, float* parts,        \
-                                         int query_heads, int kv_heads, int chunk, int splits, int arena_rows, int table_rows, float scale,   \
-                                         float softcap) {                                                                                     \
-    decode_tile<TYPE, D, WARPS, STAGES, true>(qkv, keys, values, {cells + arena_rows, table, table_rows}, offset, length, ended, out, lse,    \
-                                              parts, query_heads, kv_heads, chunk, splits, scale, softcap);                                   \
+#define DECODE_SLOT(NAME, TYPE, D, WARPS, STAGES)                                                                      \
+  extern "C" __global__ void __launch_bounds__(WARPS * 32) decode_attention_slot_##NAME##_##D(                         \
+      const float* qkv, const TYPE* keys, const TYPE* values, const int* cells, const float* table, const int* offset, \
+      const int* length, const int* ended, float* out, float* lse, float* parts, int* counters, int query_heads,       \
+      int kv_heads, int chunk, int splits, int arena_rows, int table_rows, float scale, float softcap) {               \
+    decode_tile<TYPE, D, WARPS, STAGES, true>(qkv, keys, values, {cells + arena_rows, table, table_rows}, offset,      \
+                                              length, ended, out, lse, parts, counters, query_heads, kv_heads, chunk,  \
+                                              splits, scale, softcap);                                                 \
   }
-#define DECODE_BOTH(NAME, TYPE, D, WARPS, STAGES) DECODE_TILE(NAME, TYPE, D, WARPS, STAGES) DECODE_SLOT(NAME, TYPE, D, WARPS, STAGES)
-#define DECODE_TILES(NAME, TYPE)    \
-  DECODE_BOTH(NAME, TYPE, 64, 4, 4) \
-  DECODE_TILE(NAME, TYPE, 96, 4, 3) \
+#define DECODE_BOTH(NAME, TYPE, D, WARPS, STAGES) \
+  DECODE_TILE(NAME, TYPE, D, WARPS, STAGES) DECODE_SLOT(NAME, TYPE, D, WARPS, STAGES)
+#define DECODE_TILES(NAME, TYPE)     \
+  DECODE_BOTH(NAME, TYPE, 64, 4, 4)  \
+  DECODE_TILE(NAME, TYPE, 96, 4, 3)  \
   DECODE_BOTH(NAME, TYPE, 128, 4, 3) \
   DECODE_BOTH(NAME, TYPE, 256, 2, 3)
 DECODE_TILES(f16, f16)

@@ -1,4 +1,5 @@
-// embed: out[t] = scale x table[ids[t]]; ids outside the table read row 0. One thread a number, grid (tokens, numbers).
+// embed: out[t] = scale x table[ids[t]]; an id outside the table reads row 0. One thread per number; grid (tokens,
+// numbers).
 #include "quant.cuh"
 
 template <typename W>
@@ -11,8 +12,9 @@ __device__ void embed(const int* ids, const void* table, float* out, int vocabul
   out[static_cast<size_t>(blockIdx.x) * width + i] = scale * all.get(row * width + i);
 }
 
-#define EMBED(NAME, TYPE)                                                                                                 \
-  KERNEL embed_##NAME(const int* ids, const void* table, float* out, int vocabulary, int width, float scale) {            \
-    embed<TYPE>(ids, table, out, vocabulary, width, scale);                                                               \
+#define EMBED(NAME, TYPE)                                                                                      \
+  KERNEL embed_##NAME(const int* ids, const void* table, float* out, int vocabulary, int width, float scale) { \
+    begin();                                                                                                   \
+    embed<TYPE>(ids, table, out, vocabulary, width, scale);                                                    \
   }
 EACH_WEIGHT(EMBED)

@@ -1,10 +1,11 @@
-// evict: leaves each head its chosen rows, in place. One block of 1024 threads a head; rows of K and V are moved by 4-byte words (up to 256 words,
-// so head sizes to 256), whatever their dtype.
-// Without `ordered`, survivors beyond the new length move into the holes below it: no source is a target, so all moves run at once. With it, row
-// rows[i] moves to place i; as rows[i] >= i, tiles are moved in ascending order, each read whole before it is written.
+// evict: compacts the chosen rows of each head in place. One block of 1024 threads per head. Rows of K and V move as
+// 4-byte words (at most 256 words, so head sizes up to 256), whatever their dtype.
+// Without `ordered`, survivors beyond the new length move into the holes below it. No source is a target, so all moves
+// run at once. With `ordered`, row rows[i] moves to place i. As rows[i] >= i, tiles move in ascending order, and each
+// tile is read completely before it is written.
 #include "common.cuh"
 
-/** The k-th of the numbers from 0 on that are not among the n ascending `rows`. */
+/** The k-th non-negative integer that is not among the n ascending `rows`. */
 __device__ inline int missing(const int* rows, int n, int k) {
   int low = 0, high = n;
   while (low < high) {
@@ -35,8 +36,10 @@ struct words {
 };
 
 extern "C" __global__ void __launch_bounds__(1024)
-    evict(unsigned* keys, unsigned* values, int* cells, const int* offset, int* length, const int* rows, const int* count, const int* ended,
-          int kv_heads, int most, int row_words, int arena_rows, int planes, int ordered, int ranks) {
+    evict(unsigned* keys, unsigned* values, int* cells, const int* offset, int* length, const int* rows,
+          const int* count, const int* ended, int kv_heads, int most, int row_words, int arena_rows, int planes,
+          int ordered, int ranks) {
+  begin();
   const int h = blockIdx.x, n = length[h], c = count[h];
   if (ended[h / kv_heads] != 0 || c >= n) return;
   rows += static_cast<size_t>(h) * most;

@@ -1,11 +1,15 @@
-// Matrix products on tensor cores, for linear: tiles of weights and of activations in shared memory, a ring of stages filled in the background.
+// Matrix products on tensor cores for `linear`: tiles of weights and activations in shared memory, in a ring of stages
+// that is filled asynchronously.
 #pragma once
 #include "quant.cuh"
 #include "tensor-core.cuh"
 
 constexpr int tile_outs = 128;
 
-/** ROWS x DEPTH 16-bit numbers. The 16-byte chunks of a row are permuted so that eight rows of one chunk lie in different banks. */
+/**
+ * A tile of ROWS x DEPTH 16-bit numbers. The 16-byte chunks of a row are permuted, so that the same chunk of eight rows
+ * is in different banks.
+ */
 template <int ROWS, int DEPTH>
 struct dense_tile {
   static constexpr int bytes = ROWS * DEPTH * 2, chunks = DEPTH / 8;
@@ -13,33 +17,38 @@ struct dense_tile {
     const int turn = chunks == 4 ? row >> 1 & 3 : row & 7;
     return row * DEPTH * 2 + (chunk ^ turn) * 16;
   }
-  /** Rows from `first` of a matrix [count, width], numbers from `k` on; zeros from `end` on. Rows beyond the last are the last. */
+  /**
+   * Copies rows from `first` on of a matrix [count, width], numbers from `k` on; numbers from `end` on become zeros.
+   * Rows beyond the last repeat the last.
+   */
   template <int THREADS>
   static __device__ void copy(unsigned to, const uint16_t* matrix, int first, int count, int width, int k, int end) {
 #pragma unroll
     for (int i = 0; i < ROWS * chunks / THREADS; i++) {
       const int n = i * THREADS + threadIdx.x, row = n / chunks, chunk = n % chunks, at = k + chunk * 8;
       const bool there = at < end;
-      copy16(to + place(row, chunk), matrix + static_cast<size_t>(min(first + row, count - 1)) * width + (there ? at : 0), there);
+      copy16(to + place(row, chunk),
+             matrix + static_cast<size_t>(min(first + row, count - 1)) * width + (there ? at : 0), there);
     }
   }
-  /** 16 x 16 from `row` on, as the first factor. */
+  /** Loads 16 x 16 numbers from `row` on as the first factor. */
   static __device__ void rows16(unsigned (&a)[4], unsigned tile, int row, int step) {
     load_matrices(a, tile + place(row + (lane() & 15), 2 * step + (lane() >> 4)));
   }
-  /** 16 x 16 from `row` on, as second factors of two products: b[0], b[1] and b[2], b[3]. */
+  /** Loads 16 x 16 numbers from `row` on as the second factors of two products: b[0], b[1] and b[2], b[3]. */
   static __device__ void columns16(unsigned (&b)[4], unsigned tile, int row, int step) {
     load_matrices(b, tile + place(row + (lane() & 7) + (lane() >> 4) * 8, 2 * step + (lane() >> 3 & 1)));
   }
 };
 
-/** Weights of 16 bits, as they are. */
+/** Weights of 16 bits. */
 template <typename W, int DEPTH>
 struct weight_tile : dense_tile<tile_outs, DEPTH> {
   using number = W;
   const uint16_t* matrix;
   int outs, width;
-  __device__ weight_tile(const void* at, int outs, int width) : matrix(static_cast<const uint16_t*>(at)), outs(outs), width(width) {}
+  __device__ weight_tile(const void* at, int outs, int width)
+      : matrix(static_cast<const uint16_t*>(at)), outs(outs), width(width) {}
   template <int THREADS>
   __device__ void copy(unsigned to, int first, int k, int end) const {
     dense_tile<tile_outs, DEPTH>::template copy<THREADS>(to, matrix, first, outs, width, k, end);
@@ -54,26 +63,16 @@ struct weight_tile : dense_tile<tile_outs, DEPTH> {
   }
 };
 
-__device__ inline unsigned word_at(unsigned shared) {
-  unsigned word;
-  asm volatile("ld.shared.u32 %0, [%1];" : "=r"(word) : "r"(shared));
-  return word;
-}
-__device__ inline __half2 halves(unsigned bits) { return *reinterpret_cast<const __half2*>(&bits); }
-__device__ inline unsigned bits_of(__half2 pair) { return *reinterpret_cast<const unsigned*>(&pair); }
-/** 16-bit lanes of two bytes of `word`, each an f16 of 1024 + byte. */
-__device__ inline unsigned low_bytes(unsigned word) { return __byte_perm(word, 0x64646464u, 0x4140); }
-__device__ inline unsigned high_bytes(unsigned word) { return __byte_perm(word, 0x64646464u, 0x4342); }
-
 /**
- * Quants as they are, made f16 on the way to the tensor cores. So that a lane's four weights of a step of 16 lie side by side, numbers of a step are
- * taken in another order: at 2t, 2t + 1, 2t + 8, 2t + 9 stand numbers 4t to 4t + 3. `linear_round_quantised` puts activations into that order.
+ * Quantised weights, which become f16 on the way to the tensor cores. The numbers of a step of 16 are reordered, so
+ * that the four weights of a lane are adjacent: places 2t, 2t + 1, 2t + 8 and 2t + 9 hold numbers 4t to 4t + 3.
+ * `linear_round_quantised` puts the activations into the same order.
  */
 template <typename W, int BYTES>
 struct quant_tile {
   using number = f16;
   static constexpr int depth = 64, blocks = depth / block_size, row_bytes = BYTES * blocks;
-  // Eight rows lie in different banks.
+  // The padding puts eight rows into different banks.
   static constexpr int stride = row_bytes + 16, bytes = tile_outs * stride;
   weights<W> all;
   int outs, width;
@@ -86,7 +85,8 @@ struct quant_tile {
       const int n = i * THREADS + threadIdx.x, row = n / chunks, chunk = n % chunks, at = k + chunk * per_chunk;
       const bool there = at < end;
       const size_t index = static_cast<size_t>(min(first + row, outs - 1)) * width + (there ? at : 0);
-      copy16(to + row * stride + chunk * 16, all.quants + index / block_size * BYTES + (BYTES == 32 ? index % block_size : 0), there);
+      copy16(to + row * stride + chunk * 16,
+             all.quants + index / block_size * BYTES + (BYTES == 32 ? index % block_size : 0), there);
     }
   }
   template <int TILES>
@@ -94,17 +94,18 @@ struct quant_tile {
     f16 scale[TILES][2][blocks];
     f16 minimum[TILES][2][blocks];
   };
-  /** Of the rows that this lane reads, numbers from `k` on. */
+  /** Loads the scales of the rows that this lane reads, for numbers from `k` on. */
   template <int TILES>
   __device__ void load(scales<TILES>& to, int first, int k, int end) const {
 #pragma unroll
     for (int tile = 0; tile < TILES; tile++) {
 #pragma unroll
       for (int half = 0; half < 2; half++) {
-        const size_t row = static_cast<size_t>(min(first + tile * 16 + half * 8 + lane() / 4, outs - 1)) * (width / block_size);
+        const size_t row =
+            static_cast<size_t>(min(first + tile * 16 + half * 8 + lane() / 4, outs - 1)) * (width / block_size);
 #pragma unroll
         for (int block = 0; block < blocks; block++) {
-          // Past the end activations are 0: any finite scale will do.
+          // Activations past the end are 0, so any finite scale is correct.
           const size_t index = row + min(k + block * block_size, end - block_size) / block_size;
           to.scale[tile][half][block] = all.scales[index];
           if constexpr (std::is_same_v<W, q4_1>) to.minimum[tile][half][block] = all.minimums[index];
@@ -117,12 +118,13 @@ struct quant_tile {
     const int block = step / 2;
 #pragma unroll
     for (int half = 0; half < 2; half++) {
-      const unsigned start = tile + (row + half * 8 + lane() / 4) * stride + block * BYTES + (BYTES == 32 ? step % 2 * 16 : 0);
+      const unsigned start =
+          tile + (row + half * 8 + lane() / 4) * stride + block * BYTES + (BYTES == 32 ? step % 2 * 16 : 0);
       const unsigned word = word_at(start + lane() % 4 * 4);
       const __half2 scale = __half2half2(by.scale[index][half][block]);
       __half2 first, second;
       if constexpr (BYTES == 32) {
-        // The sign bit turned: 1024 + 128 + quant.
+        // With the sign bit flipped: 1024 + 128 + quant.
         const unsigned biased = word ^ 0x80808080u;
         const __half2 bias = __float2half2_rn(-1152.0f);
         first = __hadd2(halves(low_bytes(biased)), bias);
@@ -165,17 +167,19 @@ struct weight_tile<q4_1, 64> : quant_tile<q4_1, 16> {
 };
 
 /**
- * 128 outs of ROWS rows, by warps of WARP_OUTS x WARP_ROWS; `part` numbers of the width for each blockIdx.z. `x` are 16-bit numbers. Ends with
- * store(row, out, sum).
+ * Computes a tile of 128 outputs by ROWS rows, with warps of WARP_OUTS x WARP_ROWS. Each blockIdx.z takes `part`
+ * numbers of the width. `x` holds 16-bit numbers. Calls store(row, out, sum) for each result.
  */
 template <typename W, int ROWS, int DEPTH, int WARP_OUTS, int WARP_ROWS, int STAGES, typename Store>
-__device__ void linear_tile(const uint16_t* x, const void* matrix, int rows, int width, int outs, int part, Store store) {
-  constexpr int threads = tile_outs / WARP_OUTS * (ROWS / WARP_ROWS) * 32, out_tiles = WARP_OUTS / 16, row_tiles = WARP_ROWS / 8;
+__device__ void linear_tile(const uint16_t* x, const void* matrix, int rows, int width, int outs, int part,
+                            Store store) {
+  constexpr int threads = tile_outs / WARP_OUTS * (ROWS / WARP_ROWS) * 32, out_tiles = WARP_OUTS / 16,
+                row_tiles = WARP_ROWS / 8;
   using source = weight_tile<W, DEPTH>;
   using number = typename source::number;
   using activations = dense_tile<ROWS, DEPTH>;
   constexpr int stage_bytes = source::bytes + activations::bytes;
-  extern __shared__ __align__(128) char room[];
+  DYNAMIC_SHARED(char, room);
   const unsigned base = shared_address(room);
   const source weight(matrix, outs, width);
   const int first_row = blockIdx.x * ROWS, first_out = blockIdx.y * tile_outs;
@@ -204,7 +208,7 @@ __device__ void linear_tile(const uint16_t* x, const void* matrix, int rows, int
   for (int i = 0; i < steps; i++) {
     await_copies<STAGES - 2>();
     __syncthreads();
-    // The stage that all have just left.
+    // Refill the stage that all warps have just finished.
     if (i + STAGES - 1 < steps) fill(stage == 0 ? STAGES - 1 : stage - 1, i + STAGES - 1);
     commit_copies();
     scales = next;
@@ -214,13 +218,15 @@ __device__ void linear_tile(const uint16_t* x, const void* matrix, int rows, int
     for (int step = 0; step < DEPTH / 16; step++) {
       unsigned a[out_tiles][4], b[row_tiles / 2][4];
 #pragma unroll
-      for (int r = 0; r < row_tiles / 2; r++) activations::columns16(b[r], tile + source::bytes, warp_row + r * 16, step);
+      for (int r = 0; r < row_tiles / 2; r++)
+        activations::columns16(b[r], tile + source::bytes, warp_row + r * 16, step);
 #pragma unroll
       for (int o = 0; o < out_tiles; o++) weight.rows16(a[o], tile, warp_out + o * 16, step, scales, o);
 #pragma unroll
       for (int o = 0; o < out_tiles; o++) {
 #pragma unroll
-        for (int r = 0; r < row_tiles; r++) multiply(sums[o][r], a[o], b[r / 2][r % 2 * 2], b[r / 2][r % 2 * 2 + 1], number{});
+        for (int r = 0; r < row_tiles; r++)
+          multiply(sums[o][r], a[o], b[r / 2][r % 2 * 2], b[r / 2][r % 2 * 2 + 1], number{});
       }
     }
     stage = stage + 1 == STAGES ? 0 : stage + 1;
@@ -231,7 +237,8 @@ __device__ void linear_tile(const uint16_t* x, const void* matrix, int rows, int
     for (int r = 0; r < row_tiles; r++) {
 #pragma unroll
       for (int i = 0; i < 4; i++) {
-        const int out = first_out + warp_out + o * 16 + lane() / 4 + i / 2 * 8, row = first_row + warp_row + r * 8 + lane() % 4 * 2 + i % 2;
+        const int out = first_out + warp_out + o * 16 + lane() / 4 + i / 2 * 8,
+                  row = first_row + warp_row + r * 8 + lane() % 4 * 2 + i % 2;
         if (out < outs && row < rows) store(row, out, sums[o][r][i]);
       }
     }

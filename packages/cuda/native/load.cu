@@ -1,10 +1,10 @@
-// load: the first rows of every head as f32 [heads, capacity, width], zeros beyond its length; with `rotate` keys turned to their rank.
-// One thread a number.
+// load: the rows of every head as f32 [heads, capacity, width], zeros beyond the length of the head; with `rotate`,
+// keys are rotated to their rank. One thread per number.
 #include "common.cuh"
 
 template <typename T>
-__device__ void load(const T* source, const int* ranks, const float* table, const int* offset, const int* length, float* out, unsigned elements,
-                     int capacity, int width, int rotary, int table_rows) {
+__device__ void load(const T* source, const int* ranks, const float* table, const int* offset, const int* length,
+                     float* out, unsigned elements, int capacity, int width, int rotary, int table_rows) {
   const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= elements) return;
   const unsigned k = i % width, j = i / width % capacity, h = i / width / capacity;
@@ -17,10 +17,11 @@ __device__ void load(const T* source, const int* ranks, const float* table, cons
   out[i] = value;
 }
 
-#define LOAD(NAME, TYPE)                                                                                                           \
-  KERNEL load_##NAME(const TYPE* source, const int* ranks, const float* table, const int* offset, const int* length, float* out,   \
-                     unsigned elements, int capacity, int width, int rotary, int table_rows) {                                     \
-    load(source, ranks, table, offset, length, out, elements, capacity, width, rotary, table_rows);                                \
+#define LOAD(NAME, TYPE)                                                                                             \
+  KERNEL load_##NAME(const TYPE* source, const int* ranks, const float* table, const int* offset, const int* length, \
+                     float* out, unsigned elements, int capacity, int width, int rotary, int table_rows) {           \
+    begin();                                                                                                         \
+    load(source, ranks, table, offset, length, out, elements, capacity, width, rotary, table_rows);                  \
   }
 EACH_KV(LOAD)
 LOAD(i32, int)

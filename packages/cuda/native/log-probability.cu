@@ -1,8 +1,9 @@
-// logProbability: out[r] = logits[r, ids[r]] - log(sum(exp(logits[r]))). One block of 1024 threads a row, two passes.
+// logProbability: out[r] = logits[r, ids[r]] - log(sum(exp(logits[r]))). One block of 1024 threads per row, two passes.
 #include "common.cuh"
 
 extern "C" __global__ void __launch_bounds__(1024)
     log_probability(const float* logits, const int* ids, float* out, int vocabulary) {
+  begin();
   __shared__ float room[33];
   const float* row = logits + static_cast<size_t>(blockIdx.x) * vocabulary;
   float greatest = -infinity;

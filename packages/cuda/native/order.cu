@@ -1,8 +1,10 @@
-// order: the rows of each head in ascending position. A row's place is the number of rows whose position is lower: one thread a row, positions by
-// tiles through shared memory. Grid (rows, heads); n^2 / 256 comparisons a thread block, which suits budgets of some thousand rows.
+// order: the rows of each head in ascending position. The place of a row is the number of rows with a lower position.
+// One thread per row, with tiles of positions in shared memory; grid (rows, heads). Each block does n x 256
+// comparisons, which suits budgets of some thousand rows.
 #include "common.cuh"
 
 KERNEL order(const int* positions, const int* offset, const int* length, int* rows, int* count, int capacity) {
+  begin();
   __shared__ int tile[256];
   const int h = blockIdx.y, n = min(length[h], capacity), row = blockIdx.x * 256 + threadIdx.x;
   if (row == 0) count[h] = n;

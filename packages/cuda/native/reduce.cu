@@ -1,6 +1,7 @@
-// reduce: one axis of x[d0, d1, d2] to length 1. Results are numbered along the axes that stay; `steps` numbers lie `stride` apart.
-// `reduce_rows_*`: a block of 256 threads a result, for numbers that lie together (stride 1): strided partial results, then a fixed tree.
-// `reduce_lanes_*`: a thread a result, in ascending order, for results that lie together.
+// reduce: reduces one axis of x[d0, d1, d2] to length 1. Results are numbered along the remaining axes; the `steps`
+// numbers of a result are `stride` apart.
+// `reduce_rows_*`: a block of 256 threads per result, for contiguous numbers (stride 1): strided partial results, then
+// a fixed tree. `reduce_lanes_*`: a thread per result, in ascending order, for contiguous results.
 #include "common.cuh"
 
 struct sum {
@@ -27,7 +28,7 @@ struct least : greatest {
   static __device__ float combine(float a, float b) { return fminf(a, b); }
 };
 
-/** Where result `i` starts in x, and how many numbers it has. `outer`: results of one index of axis 0. */
+/** Start of result `i` in x, and its count of numbers. `outer`: results per index of axis 0. */
 struct walk {
   size_t start;
   int count;
@@ -51,22 +52,27 @@ __device__ void rows(const float* x, const int* length, float* out, int axis, in
 }
 
 template <typename KIND>
-__device__ void lanes(const float* x, const int* length, float* out, unsigned results, int axis, int d1, int d2, int steps, int stride, int share) {
+__device__ void lanes(const float* x, const int* length, float* out, unsigned results, int axis, int d1, int d2,
+                      int steps, int stride, int share) {
   const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= results) return;
   const walk at(i, length, axis, d1, d2, steps, share);
   float result = KIND::none;
-  for (int n = 0; n < at.count; n++) result = KIND::combine(result, KIND::take(x[at.start + static_cast<size_t>(n) * stride]));
+  for (int n = 0; n < at.count; n++)
+    result = KIND::combine(result, KIND::take(x[at.start + static_cast<size_t>(n) * stride]));
   out[i] = KIND::finish(result, at.count);
 }
 
-#define REDUCE(NAME, KIND)                                                                                                                  \
-  KERNEL reduce_rows_##NAME(const float* x, const int* length, float* out, int axis, int d1, int d2, int steps, int share) {                \
-    rows<KIND>(x, length, out, axis, d1, d2, steps, share);                                                                                 \
-  }                                                                                                                                         \
-  KERNEL reduce_lanes_##NAME(const float* x, const int* length, float* out, unsigned results, int axis, int d1, int d2, int steps,          \
-                             int stride, int share) {                                                                                       \
-    lanes<KIND>(x, length, out, results, axis, d1, d2, steps, stride, share);                                                               \
+#define REDUCE(NAME, KIND)                                                                                      \
+  KERNEL reduce_rows_##NAME(const float* x, const int* length, float* out, int axis, int d1, int d2, int steps, \
+                            int share) {                                                                        \
+    begin();                                                                                                    \
+    rows<KIND>(x, length, out, axis, d1, d2, steps, share);                                                     \
+  }                                                                                                             \
+  KERNEL reduce_lanes_##NAME(const float* x, const int* length, float* out, unsigned results, int axis, int d1, \
+                             int d2, int steps, int stride, int share) {                                        \
+    begin();                                                                                                    \
+    lanes<KIND>(x, length, out, results, axis, d1, d2, steps, stride, share);                                   \
   }
 
 REDUCE(sum, sum)

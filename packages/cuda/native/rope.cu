@@ -1,8 +1,10 @@
-// rope: turns the query heads of qkv and with `keys` the key heads, in place. One thread a pair of numbers; grid (tokens of all sequences, pairs).
+// rope: rotates the query heads of qkv and, with `keys`, the key heads in place. One thread per pair of numbers; grid
+// (tokens of all sequences, pairs).
 #include "common.cuh"
 
-KERNEL rope(float* qkv, const float* table, const int* base, int tokens, int query_heads, int kv_heads, int head_size, int rotary, int table_rows,
-            int keys) {
+KERNEL rope(float* qkv, const float* table, const int* base, int tokens, int query_heads, int kv_heads, int head_size,
+            int rotary, int table_rows, int keys) {
+  begin();
   const int half = rotary / 2, i = blockIdx.y * blockDim.x + threadIdx.x, head = i / half, j = i % half;
   if (head >= query_heads + (keys ? kv_heads : 0)) return;
   const int s = blockIdx.x / tokens, token = blockIdx.x % tokens;

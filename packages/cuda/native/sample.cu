@@ -1,10 +1,11 @@
-// sample: the next token of every sequence, one block of 1024 threads each. Nothing is sorted: a radix select over ordered bits of the logits, by
-// counts for top-k and by weights for top-p, finds the least logit that stays, and among equal ones the last id. Weights are whole numbers, 2^40 the
-// likeliest token's, so that sums do not depend on their order. Vocabularies up to 2^23 tokens.
+// sample: the next token of every sequence, one block of 1024 threads each. Nothing is sorted. A radix select over the
+// ordered bits of the logits, by counts for top-k and by weights for top-p, finds the lowest logit that is kept and,
+// among equal logits, the last id. Weights are integers (2^40 for the likeliest token), so sums do not depend on their
+// order. Vocabularies up to 2^23 tokens.
 // Top-p: arXiv 1904.09751. Min-p: arXiv 2407.01082. Penalty: CTRL, arXiv 1909.05858.
 #include "select.cuh"
 
-/** Tokens that may be chosen: those whose logit's ordered bits are above `least`, and those that equal it up to id `last`. */
+/** The candidate tokens: those whose ordered logit bits are above `least`, or equal it with an id up to `last`. */
 struct kept {
   unsigned least;
   int last;
@@ -20,7 +21,7 @@ struct memory {
   int token;
 };
 
-/** The likeliest of `from` whose measures first add up to `target`, of those there are. */
+/** The shortest prefix of `from`, likeliest first, whose measures add up to at least `target`. */
 template <typename Bits, typename Measure>
 __device__ kept cut(kept from, u64 target, int vocabulary, Bits bits_of, Measure measure, memory& room) {
   unsigned least = 0, mask = 0;
@@ -37,11 +38,12 @@ __device__ kept cut(kept from, u64 target, int vocabulary, Bits bits_of, Measure
     least |= static_cast<unsigned>(found.value) << shift;
     mask |= 255u << shift;
   }
-  // Equal logits have equal measures: how many of them are needed, and which id is the last of these.
+  // Equal logits have equal measures. Find how many of them are needed, and the last of their ids.
   const run own(vocabulary);
   const auto ties = [&](int id) { return id < own.end && bits_of(id) == least && from.has(least, id); };
   int found = 0, total;
-  for (int id = own.begin + lane(); id - lane() < own.end; id += 32) found += __popc(__ballot_sync(all_lanes, ties(id)));
+  for (int id = own.begin + lane(); id - lane() < own.end; id += 32)
+    found += __popc(__ballot_sync(all_lanes, ties(id)));
   int before = before_warp(found, room.counts, &total);
   __syncthreads();
   if (threadIdx.x == 0) room.token = vocabulary;
@@ -62,14 +64,16 @@ __device__ kept cut(kept from, u64 target, int vocabulary, Bits bits_of, Measure
 }
 
 extern "C" __global__ void __launch_bounds__(1024)
-    sample(const float* all_logits, const float* params, const int* seeds, const int* stops, int* history, int* steps, int* ended, int* tokens,
-           int* ids, int vocabulary, int ring, int stop_count) {
+    sample(const float* all_logits, const float* params, const int* seeds, const int* stops, int* history, int* steps,
+           int* ended, int* tokens, int* ids, int vocabulary, int ring, int stop_count) {
+  begin();
   __shared__ memory room;
   const int s = blockIdx.x, step = steps[s];
   if (ended[s] != 0) return;
   const float* logits = all_logits + static_cast<size_t>(s) * vocabulary;
   int* seen = history ? history + static_cast<size_t>(s) * vocabulary : nullptr;
-  const float temperature = params[5 * s], top_k = params[5 * s + 1], top_p = params[5 * s + 2], min_p = params[5 * s + 3], penalty = params[5 * s + 4];
+  const float temperature = params[5 * s], top_k = params[5 * s + 1], top_p = params[5 * s + 2],
+              min_p = params[5 * s + 3], penalty = params[5 * s + 4];
 
   const auto logit_of = [&](int id) {
     float x = logits[id];
@@ -81,7 +85,21 @@ extern "C" __global__ void __launch_bounds__(1024)
   if (threadIdx.x == 0) room.best = 0;
   __syncthreads();
   u64 best = 0;
-  for (int id = threadIdx.x; id < vocabulary; id += blockDim.x) best = max(best, static_cast<u64>(bits_of(id)) << 32 | ~static_cast<unsigned>(id));
+  // Several loads are in flight at once.
+  constexpr int ahead = 8;
+  for (int first = threadIdx.x; first < vocabulary; first += ahead * blockDim.x) {
+    unsigned bits[ahead];
+#pragma unroll
+    for (int i = 0; i < ahead; i++) {
+      const int id = first + i * blockDim.x;
+      bits[i] = id < vocabulary ? bits_of(id) : 0;
+    }
+#pragma unroll
+    for (int i = 0; i < ahead; i++) {
+      const unsigned id = first + i * blockDim.x;
+      if (id < vocabulary) best = max(best, static_cast<u64>(bits[i]) << 32 | ~id);
+    }
+  }
   atomicMax(&room.best, best);
   __syncthreads();
   const int likeliest = static_cast<int>(~static_cast<unsigned>(room.best));
@@ -120,7 +138,7 @@ extern "C" __global__ void __launch_bounds__(1024)
     if (threadIdx.x == 0) room.token = vocabulary;
     const u64 total = total_of(some, min_p, upto);
     const double aim = static_cast<double>(uniform(seeds[s], step)) * static_cast<double>(total);
-    // The first warp whose running sum passes the aim looks for the id.
+    // The first warp whose running sum passes the aim finds the id.
     const run mine(vocabulary);
     if (lane() == 0) room.sums[warp()] = upto;
     __syncthreads();

@@ -1,10 +1,10 @@
-// Choosing among many numbers within one block of 1024 threads: every warp owns a run of items, in order, so that what is written keeps their order.
+// Selection within one block of 1024 threads: every warp owns a contiguous run of items, so results keep their order.
 #pragma once
 #include "common.cuh"
 
 typedef unsigned long long u64;
 
-/** The run of items of this warp: multiples of 32 items, so that lanes stay together. */
+/** The run of items of this warp, a multiple of 32 items, so that its lanes stay converged. */
 struct run {
   int begin, end;
   __device__ explicit run(int items) {
@@ -14,14 +14,16 @@ struct run {
   }
 };
 
-/** Which digit of 8 bits, from the greatest down, makes the running total reach `target`; what the greater ones add up to. */
+/** The 8-bit digit at which the running total, from the greatest digit down, reaches a target. */
 struct digit {
   int value;
+  /** Total of the greater digits. */
   u64 before;
+  /** Total of this digit. */
   u64 within;
 };
 
-/** By the first warp; the others wait. The total of all bins must reach `target`. */
+/** Finds the digit; the first warp works, the others wait. The total of all bins must reach `target`. */
 template <typename T>
 __device__ inline digit reach(const T* bins, u64 target, digit* room) {
   __syncthreads();
@@ -53,7 +55,7 @@ __device__ inline digit reach(const T* bins, u64 target, digit* room) {
   return found;
 }
 
-/** What the warps before this one hold, given what each holds. `room`: 32 numbers; `total` gets the sum of all. */
+/** The sum of `own` over the warps before this one. `room`: 32 numbers; `total` receives the sum over all warps. */
 template <typename T>
 __device__ inline T before_warp(T own, T* room, T* total) {
   __syncthreads();

@@ -1,7 +1,10 @@
-// store: the rows of x [heads, capacity] within each head's length into a plane of the arena, unless the sequence has ended. One thread a row.
+// store: writes the rows of x [heads, capacity] within the length of each head into a plane of the arena, unless the
+// sequence has ended. One thread per row.
 #include "common.cuh"
 
-KERNEL store(const float* x, const int* offset, const int* length, const int* ended, float* target, unsigned heads, int capacity, int kv_heads) {
+KERNEL store(const float* x, const int* offset, const int* length, const int* ended, float* target, unsigned heads,
+             int capacity, int kv_heads) {
+  begin();
   const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= heads * capacity) return;
   const int h = i / capacity, j = i % capacity;

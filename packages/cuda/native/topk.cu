@@ -1,11 +1,13 @@
-// topk: the rows of the greatest scores of each head, ascending; ties go to the lower position. One block of 1024 threads a head.
-// A row's key is its score's ordered bits, then its position's, inverted: all keys differ, so that the k greatest are one set. A radix select of
-// eight bits a pass finds the least key that stays; it stops as soon as a whole bin stays.
+// topk: the rows with the highest scores of each head, ascending; ties go to the lower position. One block of 1024
+// threads per head. The key of a row consists of the ordered bits of its score, then those of its position, inverted.
+// All keys differ, so the k greatest form one set. A radix select with eight bits per pass finds the lowest key that is
+// kept; it stops early if a whole bin is kept.
 #include "select.cuh"
 
 extern "C" __global__ void __launch_bounds__(1024)
-    topk(const float* scores, const int* positions, const int* offset, const int* length, const int* keep, int* rows, int* count, int capacity,
-            int most) {
+    topk(const float* scores, const int* positions, const int* offset, const int* length, const int* keep, int* rows,
+         int* count, int capacity, int most) {
+  begin();
   __shared__ unsigned bins[256];
   __shared__ digit room;
   __shared__ int counts[32];
@@ -18,11 +20,14 @@ extern "C" __global__ void __launch_bounds__(1024)
 
   u64 least = 0, mask = 0;
   constexpr int ahead = 8;
-  /** Of rows `step` apart, so many at a time that their loads overlap; 0, which no row has, from `end` on. */
+  /** Loads the keys of `ahead` rows, `step` apart, with overlapping loads; rows from `end` on get 0, which no row has.
+   */
   const auto load = [&](u64(&keys)[ahead], int row, int step, int end, bool whole) {
 #pragma unroll
     for (int i = 0; i < ahead; i++, row += step) {
-      keys[i] = row < end ? static_cast<u64>(ordered(score[row])) << 32 | (whole ? ~(static_cast<unsigned>(position[row]) ^ 0x80000000u) : 0xffffffffu) : 0;
+      keys[i] = row < end ? static_cast<u64>(ordered(score[row])) << 32 |
+                                (whole ? ~(static_cast<unsigned>(position[row]) ^ 0x80000000u) : 0xffffffffu)
+                          : 0;
     }
   };
   if (k < n) {

@@ -1,8 +1,9 @@
-// unary: out = kind(x), element by element; one kernel a kind.
+// unary: out = kind(x) for each element; one kernel per kind.
 #include "common.cuh"
 
 #define UNARY(NAME, TYPE, RESULT)                                          \
   KERNEL unary_##NAME(const TYPE* values, float* out, unsigned elements) { \
+    begin();                                                               \
     const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;              \
     if (i >= elements) return;                                             \
     const TYPE x = values[i];                                              \

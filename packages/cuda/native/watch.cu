@@ -1,31 +1,37 @@
-// watch: adds to mass[query head, j] what queries i >= from give to row j: exp(logit - lse), always in the same order.
-// `watch_*`: one block of 64 threads for 64 keys of one head, a thread a key; keys and tiles of 16 queries in shared memory, in f32. Head sizes up to 256.
+// watch: adds to mass[query head, j] the sum of exp(logit - lse) of row j over queries i >= from, in a fixed order.
+// `watch_*`: one block of 64 threads for 64 keys of one head, one thread per key. Keys and tiles of 16 queries are in
+// shared memory, in f32. Head sizes up to 256.
 #include "tensor-core.cuh"
 
 constexpr int watch_keys = 64, watch_queries = 16;
 
 template <typename T>
-__device__ void watch(const float* qkv, const T* keys, const int* cells, const float* table, const float* lse, const int* offset, const int* length,
-                      const int* ended, float* mass, int tokens, int query_heads, int kv_heads, int head_size, int arena_rows, int capacity, int from,
-                      int rotary, int table_rows, float scale, float softcap) {
-  extern __shared__ float room[];  // keys [64, head size + 1], then queries [16, head size], then their log-sum-exp [16]
+__device__ void watch(const float* qkv, const T* keys, const int* cells, const float* table, const float* lse,
+                      const int* offset, const int* length, const int* ended, float* mass, int tokens, int query_heads,
+                      int kv_heads, int head_size, int arena_rows, int capacity, int from, int rotary, int table_rows,
+                      float scale, float softcap) {
+  DYNAMIC_SHARED(float, room);  // keys [64, head size + 1], then queries [16, head size], then their log-sum-exp [16]
   const int stride = head_size + 1;
   float* key = room;
   float* query = room + watch_keys * stride;
   float* denominator = query + watch_queries * head_size;
-  const int head = blockIdx.y, s = head / query_heads, own = head % query_heads, h = s * kv_heads + own / (query_heads / kv_heads);
+  const int head = blockIdx.y, s = head / query_heads, own = head % query_heads,
+            h = s * kv_heads + own / (query_heads / kv_heads);
   if (ended[s] != 0) return;
-  const int past = length[h], rows = past + tokens, first = blockIdx.x * watch_keys, here = min(watch_keys, rows - first);
+  const int past = length[h], rows = past + tokens, first = blockIdx.x * watch_keys,
+            here = min(watch_keys, rows - first);
   if (here <= 0) return;
   const size_t base = static_cast<size_t>(offset[h]) + first;
   for (int i = threadIdx.x; i < here * head_size; i += blockDim.x) {
     const int j = i / head_size, d = i % head_size;
     const T* row = keys + (base + j) * head_size;
-    key[j * stride + d] = cells ? rotated(row, d, cells[static_cast<size_t>(arena_rows) + base + j], table, table_rows, rotary) : to_f32(row[d]);
+    key[j * stride + d] =
+        cells ? rotated(row, d, cells[static_cast<size_t>(arena_rows) + base + j], table, table_rows, rotary)
+              : to_f32(row[d]);
   }
   const int j = threadIdx.x, row = first + j;
   float sum = 0.0f;
-  // No query before this one sees any of these keys.
+  // Queries before this one see none of these keys.
   for (int i0 = max(from, first - past); i0 < tokens; i0 += watch_queries) {
     const int queries = min(watch_queries, tokens - i0);
     __syncthreads();
@@ -52,36 +58,42 @@ __device__ void watch(const float* qkv, const T* keys, const int* cells, const f
   if (j < here) mass[static_cast<size_t>(head) * capacity + row] += sum;
 }
 
-#define WATCH(NAME, TYPE)                                                                                                                      \
-  extern "C" __global__ void __launch_bounds__(64)                                                                                             \
-      watch_##NAME(const float* qkv, const TYPE* keys, const int* cells, const float* table, const float* lse, const int* offset,              \
-                   const int* length, const int* ended, float* mass, int tokens, int query_heads, int kv_heads, int head_size, int arena_rows, \
-                   int capacity, int from, int rotary, int table_rows, float scale, float softcap) {                                           \
-    watch(qkv, keys, cells, table, lse, offset, length, ended, mass, tokens, query_heads, kv_heads, head_size, arena_rows, capacity, from,     \
-          rotary, table_rows, scale, softcap);                                                                                                 \
+#define WATCH(NAME, TYPE)                                                                                            \
+  extern "C" __global__ void __launch_bounds__(64) watch_##NAME(                                                     \
+      const float* qkv, const TYPE* keys, const int* cells, const float* table, const float* lse, const int* offset, \
+      const int* length, const int* ended, float* mass, int tokens, int query_heads, int kv_heads, int head_size,    \
+      int arena_rows, int capacity, int from, int rotary, int table_rows, float scale, float softcap) {              \
+    begin();                                                                                                         \
+    watch(qkv, keys, cells, table, lse, offset, length, ended, mass, tokens, query_heads, kv_heads, head_size,       \
+          arena_rows, capacity, from, rotary, table_rows, scale, softcap);                                           \
   }
 EACH_KV(WATCH)
 
-// `watch_tile_*_D`: head size D and rows of 16 bits, on tensor cores: each of four warps holds 16 TILES keys in registers and walks over the queries
-// that see them, by 32 through a ring of stages, of `share` query heads of their KV head one after the other. `watch_round_*` has rounded those queries
-// to 16 bits before: [heads, queries, D]. Grid (keys, query heads / share).
+// `watch_tile_*_D`: head size D and rows of 16 bits, on tensor cores. Each of the four warps holds 16 TILES keys in
+// registers and walks over the queries that see them, 32 at a time through a ring of stages, for `share` query heads of
+// the same KV head in turn. `watch_round_*` has rounded the queries to 16 bits: [heads, queries, D]. Grid (keys, query
+// heads / share).
 constexpr int ring = 4, tile_queries = 32;
 
 template <typename T, int D, int TILES>
-__device__ void watch_tile(const uint16_t* queries, const T* keys, const float* lse, const int* offset, const int* length, const int* ended, float* mass,
-                           int tokens, int query_heads, int kv_heads, int capacity, int from, int share, float scale, float softcap) {
+__device__ void watch_tile(const uint16_t* queries, const T* keys, const float* lse, const int* offset,
+                           const int* length, const int* ended, float* mass, int tokens, int query_heads, int kv_heads,
+                           int capacity, int from, int share, float scale, float softcap) {
   constexpr int chunks = D / 8, tile_keys = 64 * TILES, stage_bytes = tile_queries * D * 2;
   constexpr float log2_e = 1.44269504f;
-  extern __shared__ __align__(128) char stages[];
+  DYNAMIC_SHARED(char, stages);
   const unsigned room = shared_address(stages);
-  const int head = blockIdx.y * share, s = head / query_heads, h = s * kv_heads + head % query_heads / (query_heads / kv_heads);
+  const int head = blockIdx.y * share, s = head / query_heads,
+            h = s * kv_heads + head % query_heads / (query_heads / kv_heads);
   if (ended[s] != 0) return;
   const int past = length[h], rows = past + tokens, first = blockIdx.x * tile_keys, here = min(tile_keys, rows - first);
-  // No query before this one sees any of these keys.
+  // Queries before this one see none of these keys.
   const int begin = max(from, first - past);
   if (here <= 0 || begin >= tokens) return;
-  // Chunks of a row are permuted so that eight rows of one chunk lie in different banks.
-  const auto place = [](int row, int chunk) { return row * D * 2 + (chunk ^ (D % 64 == 0 ? row & 7 : row >> 1 & 3)) * 16; };
+  // The chunks of a row are permuted, so that the same chunk of eight rows is in different banks.
+  const auto place = [](int row, int chunk) {
+    return row * D * 2 + (chunk ^ (D % 64 == 0 ? row & 7 : row >> 1 & 3)) * 16;
+  };
   const auto copy = [&](unsigned to, const uint16_t* rows, int count, int most) {
     for (int n = threadIdx.x; n < most * chunks; n += 128) {
       const int row = n / chunks, chunk = n % chunks;
@@ -96,12 +108,13 @@ __device__ void watch_tile(const uint16_t* queries, const T* keys, const float* 
 #pragma unroll
   for (int step = 0; step < D / 16; step++) {
 #pragma unroll
-    for (int m = 0; m < TILES; m++) load_matrices(key[step][m], room + place((warp() * TILES + m) * 16 + (lane() & 15), 2 * step + (lane() >> 4)));
+    for (int m = 0; m < TILES; m++)
+      load_matrices(key[step][m], room + place((warp() * TILES + m) * 16 + (lane() & 15), 2 * step + (lane() >> 4)));
   }
   __syncthreads();
 
   const int count = tokens - begin, tiles = (count + tile_queries - 1) / tile_queries, all = tiles * share;
-  /** A tile of queries of one of the heads; counted up where dividing would take long. */
+  /** A tile of queries of one head. It is incremented, because a division would be slow. */
   struct item {
     int tile, head;
     __device__ void next(int tiles) {
@@ -113,9 +126,10 @@ __device__ void watch_tile(const uint16_t* queries, const T* keys, const float* 
     const int tile = filled.tile;
     const size_t at = static_cast<size_t>(filled.head) * (tokens - from) + begin - from + tile * tile_queries;
     filled.next(tiles);
-    copy(room + turn % ring * stage_bytes, queries + at * D, min(tile_queries, count - tile * tile_queries), tile_queries);
+    copy(room + turn % ring * stage_bytes, queries + at * D, min(tile_queries, count - tile * tile_queries),
+         tile_queries);
   };
-  // Of a tile's queries, those of this lane; infinity where there is none.
+  // The log-sum-exps of the queries of this lane; infinity if there is no such query.
   float level[tile_queries / 8][2], next[tile_queries / 8][2];
   const auto load = [&] {
     const float* row = lse + static_cast<size_t>(loaded.head) * tokens;
@@ -167,7 +181,7 @@ __device__ void watch_tile(const uint16_t* queries, const T* keys, const float* 
         }
       }
     }
-    // Some query of the tile does not see some key of the block.
+    // Set if a query of the tile does not see every key of the block.
     const bool partial = begin + now.tile * tile_queries < first + tile_keys - 1 - past;
 #pragma unroll
     for (int m = 0; m < TILES; m++) {
@@ -204,31 +218,40 @@ __device__ void watch_tile(const uint16_t* queries, const T* keys, const float* 
   }
 }
 
-/** Queries from `from` on, eight numbers a thread; grid (numbers of a head, heads). */
+/** Rounds the queries from `from` on, eight numbers per thread; grid (numbers of a head, heads). */
 template <typename T>
-__device__ void watch_round(const float* qkv, uint4* to, int tokens, int query_heads, int kv_heads, int head_size, int from) {
-  const int eights = head_size / 8, i = blockIdx.x * blockDim.x + threadIdx.x, count = tokens - from, head = blockIdx.y, s = head / query_heads;
+__device__ void watch_round(const float* qkv, uint4* to, int tokens, int query_heads, int kv_heads, int head_size,
+                            int from) {
+  const int eights = head_size / 8, i = blockIdx.x * blockDim.x + threadIdx.x, count = tokens - from, head = blockIdx.y,
+            s = head / query_heads;
   if (i >= count * eights) return;
   const size_t token = static_cast<size_t>(s) * tokens + from + i / eights;
   float numbers[8];
   load8(qkv + (token * (query_heads + 2 * kv_heads) + head % query_heads) * head_size + i % eights * 8, numbers);
   to[static_cast<size_t>(head) * count * eights + i] = pack8<T>(numbers);
 }
-KERNEL watch_round_f16(const float* qkv, uint4* to, int tokens, int query_heads, int kv_heads, int head_size, int from) {
+KERNEL watch_round_f16(const float* qkv, uint4* to, int tokens, int query_heads, int kv_heads, int head_size,
+                       int from) {
+  begin();
   watch_round<f16>(qkv, to, tokens, query_heads, kv_heads, head_size, from);
 }
-KERNEL watch_round_bf16(const float* qkv, uint4* to, int tokens, int query_heads, int kv_heads, int head_size, int from) {
+KERNEL watch_round_bf16(const float* qkv, uint4* to, int tokens, int query_heads, int kv_heads, int head_size,
+                        int from) {
+  begin();
   watch_round<bf16>(qkv, to, tokens, query_heads, kv_heads, head_size, from);
 }
 
-#define WATCH_TILE(NAME, TYPE, D, TILES)                                                                                                       \
-  extern "C" __global__ void __launch_bounds__(128, 3)                                                                                         \
-      watch_tile_##NAME##_##D(const uint16_t* queries, const TYPE* keys, const float* lse, const int* offset, const int* length,               \
-                              const int* ended, float* mass, int tokens, int query_heads, int kv_heads, int capacity, int from, int share,        \
-                              float scale, float softcap) {                                                                                    \
-    watch_tile<TYPE, D, TILES>(queries, keys, lse, offset, length, ended, mass, tokens, query_heads, kv_heads, capacity, from, share, scale,   \
-                               softcap);                                                                                                       \
+#define WATCH_TILE(NAME, TYPE, D, TILES)                                                                       \
+  extern "C" __global__ void __launch_bounds__(128, 3)                                                         \
+      watch_tile_##NAME##_##D(const uint16_t* queries, const TYPE* keys, const float* lse, const int* offset,  \
+                              const int* length, const int* ended, float* mass, int tokens, int query_heads,   \
+                              int kv_heads, int capacity, int from, int share, float scale, float softcap) {   \
+    begin();                                                                                                   \
+    watch_tile<TYPE, D, TILES>(queries, keys, lse, offset, length, ended, mass, tokens, query_heads, kv_heads, \
+                               capacity, from, share, scale, softcap);                                         \
   }
-#define WATCH_TILES(NAME, TYPE) WATCH_TILE(NAME, TYPE, 64, 2) WATCH_TILE(NAME, TYPE, 96, 2) WATCH_TILE(NAME, TYPE, 128, 2) WATCH_TILE(NAME, TYPE, 256, 1)
+#define WATCH_TILES(NAME, TYPE) \
+  WATCH_TILE(NAME, TYPE, 64, 2) \
+  WATCH_TILE(NAME, TYPE, 96, 2) WATCH_TILE(NAME, TYPE, 128, 2) WATCH_TILE(NAME, TYPE, 256, 1)
 WATCH_TILES(f16, f16)
 WATCH_TILES(bf16, bf16)

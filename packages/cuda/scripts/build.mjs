@@ -1,10 +1,10 @@
-// Builds what @ziggurat/cuda-linux-x64 holds: the addon, with a C++ compiler, and the kernels, with nvcc. Says so where
-// one of them is missing, and goes on.
+// Builds the files of @ziggurat/cuda-linux-x64: the addon, with a C++ compiler, and the kernels, with nvcc. If one of
+// the compilers is missing, it prints a message and continues.
 //   node scripts/build.mjs [--targets all|quick|ptx] [--out DIR]
-// Targets, also in ZIGGURAT_CUDA_TARGETS: all that is released; compute capability 9.0 alone; PTX for 8.0 alone. nvcc
-// is looked for in the virtual environment that ZIGGURAT_NVCC_ENV names (Python packages nvidia-cuda-nvcc, nvidia-nvvm,
-// nvidia-cuda-crt, nvidia-cuda-runtime, nvidia-cuda-cccl), then on the PATH; the C++ compiler in CXX, then as c++. What
-// is newer than its sources stays.
+// Targets, also set by ZIGGURAT_CUDA_TARGETS: all targets of a release (all), compute capability 9.0 only (quick), PTX
+// for 8.0 only (ptx). nvcc is taken from the virtual environment that ZIGGURAT_NVCC_ENV names (Python packages
+// nvidia-cuda-nvcc, nvidia-nvvm, nvidia-cuda-crt, nvidia-cuda-runtime, nvidia-cuda-cccl), else from the PATH. The C++
+// compiler is CXX, else c++. Files that are newer than their sources are not rebuilt.
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -48,7 +48,7 @@ if (!nvcc) {
     .map((name) => name.slice(0, -3));
   const level = targets[values.targets];
   if (!level) throw new Error(`--targets is ${values.targets}; it must be one of ${Object.keys(targets).join(", ")}`);
-  // <file>.sm90a.cu holds kernels for compute capability 9.0 alone.
+  // <file>.sm90a.cu contains kernels for compute capability 9.0 only.
   const levels = files.map((name) => [
     name,
     name.endsWith(".sm90a") ? level.filter((target) => target.endsWith("sm_90a")) : level,
@@ -63,7 +63,7 @@ if (!nvcc) {
     }
     return [name, readFileSync(image)];
   });
-  // A JSON object of [offset, bytes] by name, a zero byte, and the images: what src/addon.ts reads.
+  // The format that src/addon.ts reads: a JSON object of [offset, bytes] by name, a zero byte, and the images.
   let end = 0;
   const table = images.map(([name, image]) => {
     // Images start at multiples of 16.

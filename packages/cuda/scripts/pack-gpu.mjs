@@ -1,9 +1,9 @@
-// Packs what a bare Linux GPU machine needs to run the conformance suite and the bench: Node, the addon, the kernels
-// and the programs, each one file.
+// Packs the files that a bare Linux machine with a GPU needs to run the conformance suite and the bench: Node, the
+// addon, the kernels and the bundled programs.
 //   node scripts/pack-gpu.mjs DIR [--no-node] [--file FILE]... [--peers DIR]      about 30 MB; 8 MB without Node
-// --file: kernels-ptx.bin (built with --targets ptx --out), parity-*.json (`pnpm parity expect`), models that those
-// name. --peers: a folder with llama-cpp.tar.xz, build-llama-cpp, random_gguf.py and hf.py, other programs to measure
-// in the same run. There: `DIR/run RESULTS suite bench ...`.
+// --file: kernels-ptx.bin (built with --targets ptx --out), parity-*.json (`pnpm parity expect`), and the models that
+// they name. --peers: a folder with other programs to measure in the same run: llama-cpp.tar.xz, build-llama-cpp,
+// random_gguf.py and hf.py. On the GPU machine, run `DIR/run RESULTS suite bench ...`.
 
 import { spawnSync } from "node:child_process";
 import { copyFileSync, cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
@@ -39,7 +39,7 @@ await build({
   platform: "node",
   target: "node20",
   conditions: ["@ziggurat/source"],
-  // Here the binaries are given by their paths.
+  // The programs name the binaries by their paths.
   external: ["@ziggurat/cuda-linux-x64", "@ziggurat/cpu"],
   alias: { vitest: join(root, "bench/vitest.ts") },
   logLevel: "warning",

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Runs the conformance suite and the bench on a GPU machine, from the folder that scripts/pack-gpu.mjs made:
+# Runs the conformance suite and the bench on a machine with a GPU, from the folder that scripts/pack-gpu.mjs made:
 #   run RESULTS [suite|bench|model|parity|sanitize|ptx|peers]...      default: suite bench
-# model: a Llama-3-8B of random weights, at least 60 GB of device memory, beside peers where their results are in RESULTS. parity: rows and tokens beside those
-# of the CPU backend. sanitize: the suite under compute-sanitizer, memcheck and racecheck. ptx: the suite with the PTX for compute capability 8.0 alone.
-# peers: transformers and llama.cpp, which is built first (4 minutes). Results go to the folder RESULTS.
+# model: a Llama-3-8B of random weights, which needs at least 60 GB of device memory, beside peers if RESULTS has their
+# results. parity: rows and tokens beside those of the CPU backend. sanitize: the suite under compute-sanitizer, with
+# memcheck and racecheck. ptx: the suite with PTX for compute capability 8.0 only. peers: transformers and llama.cpp,
+# which is built first (4 minutes). Results go to the folder RESULTS.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 results=${1:?the folder for results}; shift
@@ -20,7 +21,7 @@ if [ -f "$here/node.xz" ]; then
   fi
 fi
 "$node" --version
-# cuBLASLt, where this machine has it, in a folder of Python packages too.
+# cuBLASLt, if this machine has it; a folder of Python packages counts.
 CUBLAS_LT=${CUBLAS_LT-$(find / -name 'libcublasLt.so.1[23]' -not -path '/proc/*' 2> /dev/null | head -1)}
 export CUBLAS_LT
 
@@ -45,7 +46,7 @@ for what in "$@"; do
       OUT="$results" python3 "$here/peers/hf.py" 2>&1 | tail -20 || status=1 ;;
     sanitize)
       for tool in memcheck racecheck; do
-        # Aligned operands take other kernels than unaligned ones; racecheck is slow.
+        # Aligned and unaligned operands use different kernels; racecheck is slow, so it runs one of them.
         [ "$tool" = memcheck ] && part="aligned > " || part="seed 1, aligned > "
         CUBLAS_LT= compute-sanitizer --tool "$tool" --print-limit 20 "$node" "$here/suite.mjs" "$part" > "$results/$tool.log" 2>&1 || status=1
         echo "$tool:"; grep -E "SUMMARY|passed" "$results/$tool.log"; grep -m5 -A8 "=========" "$results/$tool.log" | head -30

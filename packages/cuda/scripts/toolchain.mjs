@@ -1,4 +1,4 @@
-// Finding and calling nvcc and the C++ compiler.
+// Finds and calls nvcc and the C++ compiler.
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-/** What kernels are compiled for: machine code, and PTX for devices to come. */
+/** The targets of the kernels: machine code, and PTX for future devices. */
 export const targets = {
   all: [
     "compute_80,code=sm_80",
@@ -17,14 +17,14 @@ export const targets = {
     "compute_100,code=compute_100",
   ],
   quick: ["compute_90a,code=sm_90a"],
-  /** Machine code for nothing: the driver compiles the PTX. */
+  /** No machine code: the driver compiles the PTX. */
   ptx: ["compute_80,code=compute_80"],
 };
 
 const runs = (command, ...args) => spawnSync(command, args, { stdio: "ignore" }).status === 0;
 
 /**
- * nvcc of the virtual environment that ZIGGURAT_NVCC_ENV names, or the one on the PATH; undefined where there is none.
+ * Finds nvcc in the virtual environment that ZIGGURAT_NVCC_ENV names, or on the PATH; undefined if there is none.
  */
 export function findNvcc() {
   const environment = process.env.ZIGGURAT_NVCC_ENV;
@@ -37,7 +37,7 @@ export function findNvcc() {
   return runs("nvcc", "--version") ? "nvcc" : undefined;
 }
 
-/** A C++ compiler, and the folder of Node's headers; undefined where one of them is missing. */
+/** Finds a C++ compiler and the folder of Node's headers; undefined if one of them is missing. */
 export function findCompiler() {
   const command = [process.env.CXX, "c++", "g++", "clang++"].find((name) => name && runs(name, "--version"));
   const headers = [
@@ -77,12 +77,12 @@ export function buildAddon({ command, headers }, to) {
 
 const nvccFlags = ["-std=c++17", "-O3", "-Werror", "all-warnings"];
 
-/** Compiles one file of native/ to a fatbin. */
+/** Compiles a file of native/ to a fatbin. */
 export function buildKernel(nvcc, source, to, level) {
   run(nvcc, ["-fatbin", ...nvccFlags, ...level.map((target) => `-gencode=arch=${target}`), "-o", to, source]);
 }
 
-/** What ptxas says of each kernel of a file, for compute capability 9.0. */
+/** The resources of each kernel of a file, as ptxas reports them for compute capability 9.0. */
 export function resources(nvcc, source) {
   const text = run(nvcc, [
     "-cubin",
@@ -106,7 +106,7 @@ export function resources(nvcc, source) {
   }));
 }
 
-/** Bytes of each parameter of each kernel of a file, in order, from its PTX. */
+/** The bytes of each parameter, in order, of each kernel of a file, from its PTX. */
 export function parameters(nvcc, source, to) {
   run(nvcc, ["-ptx", ...nvccFlags, "-arch=compute_80", "-o", to, source]);
   const sizes = { u64: 8, u32: 4, s32: 4, f32: 4, b32: 4 };

@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { CudaError } from "./error.js";
 
-/** A device as the addon knows it. */
+/** An open device; opaque. */
 export type Handle = { readonly brand: unique symbol };
 
 export interface DeviceFacts {
@@ -12,20 +12,20 @@ export interface DeviceFacts {
   readonly major: number;
   readonly minor: number;
   readonly multiprocessors: number;
-  /** Shared memory that one block may ask for. */
+  /** The most shared memory that a block can have, in bytes. */
   readonly sharedBytes: number;
   readonly cacheBytes: number;
   readonly memoryBytes: number;
   readonly freeBytes: number;
-  /** Greatest CUDA version of the driver, 13000 for 13.0. */
+  /** The highest CUDA version that the driver supports: 13000 stands for 13.0. */
   readonly driver: number;
-  /** 1 where cuBLASLt was opened. */
+  /** 1 if cuBLASLt was opened, else 0. */
   readonly cublasLt: number;
 }
 
-/** 0: all well; 1: out of memory; 2: the device or its driver failed. */
+/** 0: success; 1: out of memory; 2: the device or its driver failed. */
 export type FailureKind = 0 | 1 | 2;
-export type Complete = (
+type Complete = (
   ticket: number,
   kind: FailureKind,
   message: string,
@@ -34,13 +34,16 @@ export type Complete = (
 ) => void;
 
 /**
- * addon/addon.cc. Everything but `open`, `reserved` and `destroy` only enqueues. Ids are given by the caller, from 1
- * on.
+ * The functions of addon/addon.cc. All but `open`, `reserved` and `destroy` only enqueue work. The caller chooses the
+ * ids, from 1 on.
  */
 export interface Addon {
-  /** Why there is no driver; undefined where there is one. */
+  /** The reason why there is no driver; undefined if there is one. */
   probe(): string | undefined;
-  /** cublasLt: its path, "" for the one that the loader finds, if any, undefined for none. Throws with the reason. */
+  /**
+   * Opens a device. cublasLt: its path, "" for the one that the loader finds, if any, or undefined for none. Throws an
+   * error with the reason.
+   */
   open(ordinal: number, complete: Complete, cublasLt: string | undefined): DeviceFacts & { readonly device: Handle };
   allocate(device: Handle, buffer: number, bytes: number): void;
   free(device: Handle, buffer: number): void;
@@ -58,7 +61,7 @@ export interface Addon {
   destroy(device: Handle): void;
 }
 
-/** Where the binaries are: the addon, and the kernels of all ops. */
+/** Paths or file URLs of the addon and of the kernels. */
 export interface Binaries {
   readonly addon: string | URL;
   readonly kernels: string | URL;
@@ -68,7 +71,7 @@ const packageOf = (platform: string, arch: string) => `@ziggurat/cuda-${platform
 const pathOf = (place: string | URL) => (typeof place === "string" ? place : fileURLToPath(place));
 const because = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
-/** The prebuilt binaries for this machine. Rejects with a {@link CudaError} where there are none. */
+/** Finds the prebuilt binaries for this machine. Rejects with a {@link CudaError} if there are none. */
 export async function findBinaries(): Promise<Binaries> {
   const { platform, arch } = process;
   if (platform !== "linux" || arch !== "x64") {
@@ -86,7 +89,7 @@ export async function findBinaries(): Promise<Binaries> {
   }
 }
 
-/** Loads the addon. Throws a {@link CudaError} where the file is missing or does not load. */
+/** Loads the addon. Throws a {@link CudaError} if the file is missing or does not load. */
 export function loadAddon(place: string | URL): Addon {
   const path = pathOf(place);
   try {
@@ -102,8 +105,9 @@ export function loadAddon(place: string | URL): Addon {
 }
 
 /**
- * The kernels, an image (fatbin) for each file of native/, by its name. The file is a JSON object of [offset, bytes] by
- * name, a zero byte, and the images one after the other, offsets counted from the first.
+ * Reads the kernels: an image (fatbin) by name for each file of native/. The file consists of a JSON object of [offset,
+ * bytes] by name, a zero byte, and the images. Offsets count from the first image. Rejects with a {@link CudaError} if
+ * the file cannot be read.
  */
 export async function loadKernels(place: string | URL): Promise<ReadonlyMap<string, Uint8Array>> {
   const path = pathOf(place);

@@ -16,21 +16,22 @@ import {
 import { type Binaries, findBinaries, loadAddon, loadKernels } from "./addon.js";
 import { Device } from "./device.js";
 import { CudaError } from "./error.js";
-import { CudaKernel } from "./kernel.js";
-import { scratch } from "./launch.js";
+import { type Bindable, Fuser, mayOverlap, type Recordable } from "./fused.js";
+import { CudaKernel, type Encodable } from "./kernel.js";
+import { counters, counterWords, joined, scratch, serialised } from "./launch.js";
 import { Scratch } from "./scratch.js";
 
 export interface CudaOptions {
-  /** Which device, as the driver counts them; default 0. */
+  /** Index of the device in the order of the driver; default 0. */
   readonly device?: number;
-  /** Bytes that all buffers together may take; default: what is free on the device now. */
+  /** The most bytes that all buffers may take together; default: the bytes that are free on the device now. */
   readonly maxBytes?: number;
   /**
-   * NVIDIA's cuBLASLt, for large products of 16-bit matrices: the path of libcublasLt.so, or false for none; default:
-   * the one that the system's loader finds, if there is one. Without it own kernels do the same work, slower.
+   * The path of NVIDIA's libcublasLt.so, which computes large products of 16-bit matrices, or false for none. Default:
+   * the one that the system's loader finds, if any. Without it, kernels of this package compute them, more slowly.
    */
   readonly cublasLt?: string | false;
-  /** The addon and its kernels; default: those of `@ziggurat/cuda-<platform>-<arch>`. */
+  /** The addon and the kernels; default: those of `@ziggurat/cuda-<platform>-<arch>`. */
   readonly binaries?: Binaries;
 }
 
@@ -47,21 +48,20 @@ interface Recorded {
 }
 
 interface Recording {
-  readonly commands: Uint8Array[];
+  readonly dispatches: Recordable[];
   readonly buffers: Set<Buffer>;
   readonly scratch: Set<number>;
-  dispatches: number;
 }
 
 type Given = Readonly<Record<string, Slice | undefined>>;
 
-/** Measured: more rows make matrix products hardly faster and the workspace larger. */
+/** Measured: with more rows, matrix products are hardly faster and the workspace grows. */
 const prefillTokens = 2048;
 
 /**
- * The CUDA backend: an NVIDIA GPU of compute capability 8.0 or more, in Node on Linux. Nothing but the driver need be
- * installed. The caller's thread never waits for the device. Rejects with a {@link CudaError} where there is no driver,
- * no such device or no binaries for this machine.
+ * Opens the CUDA backend: an NVIDIA GPU of compute capability 8.0 or higher, in Node on Linux. It needs only the
+ * driver. The caller's thread never waits for the device. Rejects with a {@link CudaError} if an option is invalid, or
+ * if there is no driver, no such device or no binaries for this machine.
  */
 export async function cuda(options: CudaOptions = {}): Promise<Backend> {
   const { device = 0, maxBytes, cublasLt = "" } = options;
@@ -107,6 +107,9 @@ function backendOf(device: Device, ceiling: number | undefined, { buffers, byId 
   };
   const programs = new ProgramTable<Recorded, Recording>(buffers);
   const room = new Scratch(device);
+  const fuser = new Fuser(place, (launch) => device.kernel(launch));
+  /** Zeroed words, allocated when first used. */
+  let counterId: number | undefined;
   let failure: unknown;
   let disposed: Promise<void> | undefined;
 
@@ -117,13 +120,12 @@ function backendOf(device: Device, ceiling: number | undefined, { buffers, byId 
   };
 
   /** Launches with their addresses filled in, or undefined where a buffer has no memory. */
-  const bind = (kernel: CudaKernel, operands: Given): Uint8Array | undefined => {
-    const { recording } = programs;
+  const bind = (kernel: Encodable, operands: Given, recording?: Recording): Uint8Array | undefined => {
     let aligned = true;
     let lost: OutOfMemoryError | undefined;
     const places = new Map<string, readonly [id: number, offset: number]>();
     for (const { name, bytes } of kernel.operands) {
-      const entry = buffers.operand(kernel, operands, name, bytes);
+      const entry = buffers.operand(kernel as unknown as Kernel, operands, name, bytes);
       const { buffer, offset } = operands[name]!;
       lost ??= entry.lost;
       aligned &&= offset % 16 === 0;
@@ -138,7 +140,11 @@ function backendOf(device: Device, ceiling: number | undefined, { buffers, byId 
       failure ??= lost;
       return undefined;
     }
-    const { bytes, view, patches, scratch: needed } = kernel.encoded(aligned);
+    const { bytes, view, patches, scratch: needed, counters: counts } = kernel.encoded(aligned);
+    if (counts) {
+      if (counterId === undefined) device.allocate((counterId = device.id()), 4 * counterWords);
+      places.set(counters, [counterId, 0]);
+    }
     if (needed > 0) {
       const id = room.need(needed);
       places.set(scratch, [id, 0]);
@@ -222,30 +228,32 @@ function backendOf(device: Device, ceiling: number | undefined, { buffers, byId 
       const { recording } = programs;
       if (!recording) programs.checkIdle("dispatch");
       if (!(kernel instanceof CudaKernel)) throw new OpError("dispatch: this kernel was not prepared by this backend");
-      const commands = bind(kernel as unknown as CudaKernel, operands as Given);
-      if (recording) recording.dispatches++;
-      if (commands && recording) recording.commands.push(commands.slice());
+      const given = { ...operands } as Given;
+      const commands = bind(kernel as unknown as CudaKernel, given, recording);
+      if (recording) recording.dispatches.push({ kernel: kernel as unknown as CudaKernel, operands: given });
       else if (commands) device.launch(commands);
     },
 
     record(body) {
       programs.checkIdle("record");
-      const now: Recording = { commands: [], buffers: new Set(), scratch: new Set(), dispatches: 0 };
+      const now: Recording = { dispatches: [], buffers: new Set(), scratch: new Set() };
+      let parts: (Uint8Array | undefined)[];
       try {
         programs.record(now, body);
+        let before: Bindable | undefined;
+        parts = fuser.fuse(now.dispatches).map((next) => {
+          const part = bind(next.kernel, next.operands, now)?.slice();
+          const overlaps = mayOverlap(before, next);
+          before = next;
+          return part && !overlaps ? serialised(part) : part;
+        });
       } catch (error) {
         for (const id of now.scratch) room.drop(id);
         throw error;
       }
-      const commands = new Uint8Array(now.commands.reduce((sum, part) => sum + part.length, 0));
-      let end = 0;
-      for (const part of now.commands) {
-        commands.set(part, end);
-        end += part.length;
-      }
       const id = device.id();
-      device.record(id, commands);
-      return programs.add(now.dispatches, now.buffers, { id, buffers: now.buffers, scratch: now.scratch });
+      device.record(id, joined(parts));
+      return programs.add(now.dispatches.length, now.buffers, { id, buffers: now.buffers, scratch: now.scratch });
     },
 
     replay(program) {

@@ -11,7 +11,7 @@ interface Answer {
 const errorOf = (kind: FailureKind, message: string) =>
   kind === 0 ? undefined : kind === 1 ? new OutOfMemoryError(message) : new CudaError(message);
 
-/** The addon's device with promises for tickets and numbers for names. */
+/** Wraps a device of the addon: promises instead of tickets, and kernels by name. */
 export class Device {
   readonly facts: DeviceFacts;
   readonly #addon: Addon;
@@ -23,8 +23,8 @@ export class Device {
   #next = 1;
 
   /**
-   * cublasLt: see `Addon.open`. `lost` is told of buffers that turned out to have no memory. Throws a {@link CudaError}
-   * where the device cannot be opened.
+   * Opens a device. cublasLt: see `Addon.open`. `lost` is called with the buffers whose allocation failed. Throws a
+   * {@link CudaError} if the device cannot be opened.
    */
   constructor(
     addon: Addon,
@@ -55,7 +55,7 @@ export class Device {
     }
   }
 
-  /** Whether native/<file>.cu is among the binaries. */
+  /** Whether the binaries contain the kernels of native/<file>.cu. */
   has(file: string): boolean {
     return this.#images.has(file);
   }
@@ -99,7 +99,7 @@ export class Device {
     this.#addon.destroy(this.#handle);
   }
 
-  /** The number of a launch's kernel, which is loaded with all kernels of its file when it is first asked for. */
+  /** The id of the kernel of a launch. The first use of a file loads all kernels of the file. */
   kernel({ file, kernel, shared = 0 }: Launch): number {
     const key = `${kernel} ${shared > 48 * 1024 ? shared : 0}`;
     const known = this.#kernels.get(key);

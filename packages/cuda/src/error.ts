@@ -1,6 +1,6 @@
 /**
- * The CUDA backend could not start, or the device or its driver failed; the message says what was missing or which call
- * failed and how.
+ * An error of the CUDA backend: it could not start, or the device or its driver failed. The message says what is
+ * missing, or which call failed and why.
  */
 export class CudaError extends Error {
   override readonly name = "CudaError";

@@ -1,19 +1,27 @@
 import type { OpName, Spec } from "@ziggurat/tensor";
 
-// What a dispatch is made of: launches of kernels, as data. A plan turns a spec into launches; `encode` turns those
-// into the words that the addon reads.
+// The launches of a dispatch, as data. A plan turns a spec into launches; `encode` turns launches into the words that
+// the addon reads.
 
 /**
- * A kernel's argument: the address of an operand (null where the spec leaves it out), or a number of 4 bytes. Addresses
- * come first.
+ * An argument of a kernel: the address of an operand (null if the spec leaves the operand out), or a number of 4 bytes.
+ * Addresses come first.
  */
 export type Argument =
   | { readonly operand: string; readonly offset: number }
   | { readonly integer: number }
   | { readonly float: number };
 
-/** The name under which a launch finds its own temporary memory. */
+/** The operand name of the temporary memory of a launch. */
 export const scratch = "scratch";
+
+/**
+ * The operand name of words that are 0 before and after every launch: the backend's counters of blocks that have
+ * arrived.
+ */
+export const counters = "counters";
+/** Count of these words. */
+export const counterWords = 16384;
 
 export const at = (operand: string, offset = 0): Argument => ({ operand, offset });
 export const int = (...values: readonly (number | boolean)[]): Argument[] =>
@@ -21,7 +29,7 @@ export const int = (...values: readonly (number | boolean)[]): Argument[] =>
 export const float = (...values: readonly number[]): Argument[] => values.map((value) => ({ float: value }));
 
 export interface Launch {
-  /** native/<file>.cu */
+  /** The source file is native/<file>.cu. */
   readonly file: string;
   readonly kernel: string;
   readonly grid: readonly [x: number, y?: number, z?: number];
@@ -32,8 +40,8 @@ export interface Launch {
 }
 
 /**
- * A matrix product through cuBLASLt: out[rows, outs] of x[rows, width] and weight[outs, width], which are 16-bit
- * numbers in scratch memory and an operand.
+ * A matrix product through cuBLASLt: out[rows, outs] of x[rows, width], 16-bit numbers in scratch memory, and
+ * weight[outs, width], an operand of 16-bit numbers.
  */
 export interface Product {
   readonly product: {
@@ -47,29 +55,31 @@ export interface Product {
   readonly args: readonly Argument[];
 }
 
-/** What runs for one dispatch. */
+/** The launches of one dispatch, in order. */
 export interface Work {
   readonly launches: readonly (Launch | Product)[];
   /** Bytes of temporary memory. */
   readonly scratch?: number;
+  /** Whether launches use {@link counters}. */
+  readonly counters?: boolean;
 }
 
-/** What a plan may know beside its spec. */
+/** The facts that a plan may use beside its spec. */
 export interface Place {
   /** Whether all operands start at multiples of 16 bytes. */
   readonly aligned: boolean;
   readonly multiprocessors: number;
-  /** Whether the kernels for compute capability 9.0, in native/<file>.sm90a.cu, are there and run here. */
+  /** Whether the kernels of native/<file>.sm90a.cu, for compute capability 9.0, exist and run on this device. */
   readonly hopper: boolean;
-  /** Whether cuBLASLt is there. */
+  /** Whether cuBLASLt is available. */
   readonly cublasLt: boolean;
 }
 
-/** Which launches an op takes. Throws an `OpError` where a spec is beyond what the kernels can do. */
+/** Turns the spec of an op into launches. Throws an `OpError` if the kernels do not support the spec. */
 export type Plan<N extends OpName> = (spec: Required<Spec<N>>, place: Place) => Work;
 
-/** An operand's address within encoded launches: the words at `byte` get its buffer, then its offset. */
-export interface Patch {
+/** The address of an operand in encoded launches: the words at `byte` receive its buffer, then its offset. */
+interface Patch {
   readonly byte: number;
   readonly operand: string;
   readonly offset: number;
@@ -80,11 +90,12 @@ export interface Encoded {
   readonly view: DataView;
   readonly patches: readonly Patch[];
   readonly scratch: number;
+  readonly counters: boolean;
 }
 
 /**
- * Launches as words: see `Device::launchAll` in addon/device.cc. `kernelId` makes a kernel known; `used` says which
- * operands there are.
+ * Encodes launches as words, see `Device::launchAll` in addon/commands.cc. `kernelId` loads the kernel of a launch and
+ * returns its id; `used` says whether the spec includes an operand.
  */
 export function encode(work: Work, kernelId: (launch: Launch) => number, used: (operand: string) => boolean): Encoded {
   const words: number[] = [];
@@ -94,7 +105,7 @@ export function encode(work: Work, kernelId: (launch: Launch) => number, used: (
     const addresses = launch.args.filter((argument) => "operand" in argument);
     const scalars = launch.args.slice(addresses.length);
     if (scalars.some((argument) => "operand" in argument)) throw new Error("addresses come first");
-    // The driver wants the arguments' exact size, without padding at the end.
+    // The driver expects the exact size of the arguments, without padding at the end.
     const argumentWords = 2 * addresses.length + scalars.length;
     if ("product" in launch) {
       const { rows, width, outs, half, workspace } = launch.product;
@@ -106,7 +117,7 @@ export function encode(work: Work, kernelId: (launch: Launch) => number, used: (
     words.push(4 * argumentWords, addresses.length);
     addresses.forEach(({ operand, offset }, i) => {
       words.push(8 * i);
-      if (operand === scratch ? (work.scratch ?? 0) > 0 : used(operand))
+      if (operand === counters ? work.counters : operand === scratch ? (work.scratch ?? 0) > 0 : used(operand))
         patches.push({ byte: 4 * words.length, operand, offset });
       words.push(0, 0, 0);
     });
@@ -119,9 +130,33 @@ export function encode(work: Work, kernelId: (launch: Launch) => number, used: (
   const view = new DataView(new ArrayBuffer(4 * words.length));
   words.forEach((word, i) => view.setUint32(4 * i, word, true));
   for (const [word, value] of floats) view.setFloat32(4 * word, value, true);
-  return { bytes: new Uint8Array(view.buffer), view, patches, scratch: work.scratch ?? 0 };
+  return {
+    bytes: new Uint8Array(view.buffer),
+    view,
+    patches,
+    scratch: work.scratch ?? 0,
+    counters: work.counters ?? false,
+  };
+}
+
+/** Forbids that the first of the encoded launches overlaps the launch before it. */
+export function serialised(launches: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  // The highest bit of the fifth word, see `Device::launchAll`.
+  launches[19]! |= 0x80;
+  return launches;
+}
+
+/** Encoded launches, in order; undefined stands for none. */
+export function joined(parts: readonly (Uint8Array | undefined)[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + (part?.length ?? 0), 0));
+  let end = 0;
+  for (const part of parts) {
+    if (part) all.set(part, end);
+    end += part?.length ?? 0;
+  }
+  return all;
 }
 
 export const over = (count: number, each: number) => Math.ceil(count / each);
-/** Threads of a block that takes `items`: whole warps, at most `most`. */
+/** Threads of a block for `items` items: whole warps, at most `most` threads. */
 export const threadsFor = (items: number, most: number) => Math.min(most, Math.max(32, 32 * over(items, 32)));

@@ -6,5 +6,5 @@ import { model } from "./plans/model.js";
 import { rows } from "./plans/rows.js";
 import { tensor } from "./plans/tensor.js";
 
-/** Which launches each op of the catalogue takes. */
+/** The plan of every op of the catalogue. */
 export const plans: { readonly [N in OpName]: Plan<N> } = { ...model, linear, ...attentions, ...rows, ...tensor };

@@ -1,8 +1,8 @@
 import type { Device } from "./device.js";
 
 /**
- * Temporary memory that ops share: commands run one after the other, so one buffer serves all. It grows where an op
- * needs more; one that a recorded program uses stays until the program is released.
+ * Temporary memory that all ops share. Commands run in order, so one buffer is enough. It is replaced if an op needs
+ * more; a buffer that a recorded program uses stays until the program is released.
  */
 export class Scratch {
   readonly #device: Device;
@@ -13,7 +13,7 @@ export class Scratch {
     this.#device = device;
   }
 
-  /** The number of a buffer of at least `bytes`. */
+  /** Returns the id of a buffer of at least `bytes`. */
   need(bytes: number): number {
     if (this.#current && this.#current.bytes >= bytes) return this.#current.id;
     const old = this.#current;
@@ -23,12 +23,12 @@ export class Scratch {
     return this.#current.id;
   }
 
-  /** A recorded program uses this buffer. */
+  /** Keeps a buffer for a recorded program. */
   hold(id: number): void {
     this.#holders.set(id, (this.#holders.get(id) ?? 0) + 1);
   }
 
-  /** A recorded program that used this buffer was released. */
+  /** Drops a buffer of a recorded program that is released. */
   drop(id: number): void {
     const left = this.#holders.get(id)! - 1;
     if (left > 0) {

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { checkSpec, type OpName } from "@ziggurat/tensor";
+import { checkSpec, type OpName, weightDTypes } from "@ziggurat/tensor";
 import { cases } from "@ziggurat/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { compiler, nvcc, testWith } from "../../../scripts/requirements.js";
@@ -10,8 +10,9 @@ import { compiler, nvcc, testWith } from "../../../scripts/requirements.js";
 import * as scripts from "../scripts/toolchain.mjs";
 import { type Addon, loadAddon } from "../src/addon.js";
 import { CudaError, cuda } from "../src/index.js";
-import type { Plan } from "../src/launch.js";
+import type { Plan, Work } from "../src/launch.js";
 import { plans } from "../src/plan.js";
+import { type FusedSpec, fusedPlans } from "../src/plans/fused.js";
 
 interface Resources {
   readonly kernel: string;
@@ -33,13 +34,24 @@ const files = readdirSync(native).filter((name) => name.endsWith(".cu"));
 const folder = mkdtempSync(join(tmpdir(), "ziggurat-cuda-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-test("every op has a file of kernels of its name, and there are no others", () => {
+test("every op has a file of kernels of its name; the others hold fused kernels", () => {
   expect(
     files
-      .filter((name) => !name.endsWith(".sm90a.cu"))
+      .filter((name) => !name.endsWith(".sm90a.cu") && !name.startsWith("fused-"))
       .map((name) => name.slice(0, -3))
       .sort(),
   ).toEqual(Object.keys(plans).map(kebab).sort());
+});
+
+test("every kernel waits for the launches before it, which it may overlap", () => {
+  for (const file of files) {
+    const text = readFileSync(join(native, file), "utf8");
+    // The text from each kernel's declaration to the next one.
+    const parts = text.split(/^.*(?:KERNEL |__global__ )/m).slice(1);
+    expect(parts.length, file).toBeGreaterThan(0);
+    // `linear_few` and `decode_tile` wait themselves, after they have started loads.
+    for (const part of parts) expect(part, file).toMatch(/\bbegin\(\);|\blinear_few<|\bdecode_tile</);
+  }
 });
 
 /**
@@ -54,7 +66,8 @@ const limits: readonly (readonly [kernel: RegExp, registers: number])[] = [
   [/^(linear|attention)_hopper_/, 168],
   [/^watch_tile_/, 170],
   [/^decode_attention_(tile|slot)_/, 255],
-  [/^linear_few_q/, 255],
+  [/^(linear_few|norm_linear|gated_linear|rope_linear)_q/, 255],
+  [/^(norm|gated|rope)_linear_/, 168],
   [/^linear_few_/, 160],
   [/^decode_attention_.*_(1|4)$/, 128],
   [/^watch_/, 96],
@@ -81,6 +94,25 @@ describe("kernels", () => {
   }
 });
 
+/** Specs of fused groups: all weights, and rows for every kernel. */
+function* groupsOfSpecs(): Generator<[keyof typeof fusedPlans, readonly FusedSpec[]]> {
+  for (const weight of weightDTypes) {
+    for (const rows of [1, 2, 4, 8, 16]) {
+      const norm = { rows, width: 64, epsilon: 1e-5 };
+      const linear = { rows, width: 64, out: 64, weight };
+      const heads = { sequences: rows, tokens: 1, queryHeads: 2, kvHeads: 1, headSize: 16, rotary: 16, tableRows: 8 };
+      const append = { ...heads, arenaRows: 64, planes: 1, kv: "bf16" };
+      const gated = { rows, width: 64, kind: "silu" };
+      const groups = {
+        ...{ normLinear: [norm, linear], gatedLinear: [gated, linear], normLinearGated: [norm, linear, gated] },
+        normLinearRopeAppend: [norm, linear, heads, append],
+      };
+      for (const [fusion, specs] of Object.entries(groups))
+        yield [fusion as keyof typeof groups, specs as unknown as readonly FusedSpec[]];
+    }
+  }
+}
+
 testWith(
   nvcc,
   "every launch names a kernel that there is, and gives it the arguments that it takes",
@@ -90,31 +122,32 @@ testWith(
     );
     const kernels = new Map(found.map(({ kernel, ...rest }) => [kernel, rest]));
     const launched = new Set<string>();
-    for (const { op, spec, name } of cases) {
-      for (const [aligned, hopper, cublasLt] of [true, false].flatMap((a) =>
-        [true, false].flatMap((b) => [true, false].map((c) => [a, b, c] as const)),
-      )) {
-        const plan = plans[op] as Plan<OpName>;
-        for (const launch of plan(checkSpec(op, spec as never) as never, {
-          aligned,
-          hopper,
-          cublasLt,
-          multiprocessors: 132,
-        }).launches) {
-          if ("product" in launch) {
-            expect(launch.args, name).toHaveLength(6);
-            continue;
-          }
-          const kernel = kernels.get(launch.kernel);
-          expect(kernel?.file, name).toBe(`${launch.file}.cu`);
-          const given = launch.args.map((argument) => ("operand" in argument ? 8 : 4));
-          const words = (bytes: readonly number[]) =>
-            bytes.flatMap((size) => (size === 8 ? [8] : new Array<number>(size / 4).fill(4)));
-          expect(words(given), `${launch.kernel} for ${name}`).toEqual(words(kernel!.bytes));
-          for (const axis of launch.grid) expect(axis, name).toBeGreaterThan(0);
-          launched.add(launch.kernel);
+    const check = ({ launches }: Work, name: string) => {
+      for (const launch of launches) {
+        if ("product" in launch) {
+          expect(launch.args, name).toHaveLength(6);
+          continue;
         }
+        const kernel = kernels.get(launch.kernel);
+        expect(kernel?.file, name).toBe(`${launch.file}.cu`);
+        const given = launch.args.map((argument) => ("operand" in argument ? 8 : 4));
+        const words = (bytes: readonly number[]) =>
+          bytes.flatMap((size) => (size === 8 ? [8] : new Array<number>(size / 4).fill(4)));
+        expect(words(given), `${launch.kernel} for ${name}`).toEqual(words(kernel!.bytes));
+        for (const axis of launch.grid) expect(axis, name).toBeGreaterThan(0);
+        launched.add(launch.kernel);
       }
+    };
+    const places = [true, false].flatMap((hopper) => [true, false].map((cublasLt) => ({ hopper, cublasLt })));
+    for (const { op, spec, name } of cases) {
+      const plan = plans[op] as Plan<OpName>;
+      for (const place of places)
+        for (const aligned of [true, false])
+          check(plan(checkSpec(op, spec as never) as never, { ...place, aligned, multiprocessors: 132 }), name);
+    }
+    for (const [fusion, specs] of groupsOfSpecs()) {
+      const work = fusedPlans[fusion](specs, { hopper: false, cublasLt: false, aligned: true, multiprocessors: 132 });
+      if (work) check(work, `${fusion} ${JSON.stringify(specs)}`);
     }
     expect([...kernels.keys()].filter((kernel) => !launched.has(kernel))).toEqual([]);
   },

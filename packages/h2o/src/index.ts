@@ -1,2 +1,2 @@
-export { type H2OOptions, h2o } from "./h2o.js";
+export { type H2OOptions, h2o, h2oOptions } from "./h2o.js";
 export { heavyHitters } from "./heavy-hitters.js";

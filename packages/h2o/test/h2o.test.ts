@@ -1,11 +1,9 @@
+import { columnSums, draw, h2oStream, mulberry32, rowsOf, selection, softmax } from "@ziggurat/bench-kit/fixtures";
 import { type H2OOptions, h2o, heavyHitters } from "@ziggurat/h2o";
-import { type GroupReduction, groupReductions, PolicyError, ranking } from "@ziggurat/policy";
+import { type GroupReduction, groupReductions, type LayerView, PolicyError, ranking } from "@ziggurat/policy";
 import { reference } from "@ziggurat/tensor";
-import { runPolicy } from "@ziggurat/testing";
+import { evaluateScorer, runPolicy } from "@ziggurat/testing";
 import { describe, expect, test } from "vitest";
-import { columnSums, softmax } from "../../testing/fixtures/attention.js";
-import { evaluate } from "../../testing/fixtures/evaluate.js";
-import { draw, h2oStream, mulberry32, rowsOf, selection } from "../../testing/fixtures/vectors.js";
 
 describe("selection.json: one message, causal", () => {
   const { inputs, entry, queryHead, kvHead } = selection();
@@ -27,8 +25,9 @@ describe("selection.json: one message, causal", () => {
   test("scores are column sums over all queries", async () => {
     const mass = columnSums(queryHead, Number.POSITIVE_INFINITY);
     const positions = mass.map((head) => head.map((_, token) => token));
-    const columns = [mass.map((head) => head.map(() => 0))];
-    const [totals] = await evaluate((view) => heavyHitters().observe!(view), { positions, mass, columns });
+    const columns = { total: mass.map((head) => head.map(() => 0)) };
+    const observe = (view: LayerView<"total">) => [heavyHitters().observe!(view).total];
+    const [totals] = await evaluateScorer(observe, { positions, mass, columns });
     entry("h2o_prefill_causal").scores_first6.forEach((scores, head) => {
       scores.forEach((score, row) => expect(totals![head]![row], `head ${head}, row ${row}`).toBeCloseTo(score, 5));
     });
@@ -82,13 +81,13 @@ describe("h2o_stream.json: evicting after every token", () => {
         return sums;
       });
       const before = totals.map((head) => [...head, ...fed.map(() => 0)]);
-      const [observed, ranked] = await evaluate(
+      const [observed, ranked] = await evaluateScorer<"total">(
         (view) => {
           const columns = policy.score.observe!(view);
           const now = { ...view, columns };
-          return [columns[0]!, ranking(policy.score.score(now), policy.protect.mask(now))];
+          return [columns.total!, ranking(policy.score.score(now), policy.protect.mask(now))];
         },
-        { positions, mass, columns: [before] },
+        { positions, mass, columns: { total: before } },
       );
       const survivors = positions.map((head, h) => {
         const best = head.map((_, row) => row).sort((a, b) => ranked![h]![b]! - ranked![h]![a]! || a - b);

@@ -8,9 +8,9 @@ export function uniform(keep: number): Budget {
 }
 
 /**
- * A share of what was read when the schedule fires, the same in every layer: `share` x seen, rounded to the nearest row
- * (a half upwards), but never fewer rows than are protected, so that a short message isn't an error, and at least 1.
- * `share`: more than 0, at most 1.
+ * A share of the tokens read by the time a layer is compressed, the same in every layer: `share` x seen, rounded to the
+ * nearest row (a half upwards). Never fewer rows than are protected, so that a short message is no error, and at least
+ * 1. `share`: more than 0, at most 1.
  */
 export function fraction(share: number): Budget {
   if (!(typeof share === "number" && share > 0 && share <= 1))
@@ -19,12 +19,11 @@ export function fraction(share: number): Budget {
 }
 
 /**
- * A number of rows for each KV head, the same in every layer. Needs as many numbers as a layer has KV heads; each
- * whole, at least 1.
+ * A number of rows for each KV head, the same in every layer. Takes one number per KV head of a layer; each whole, at
+ * least 1.
  */
 export function perHead(...keep: readonly number[]): Budget {
   if (keep.length === 0) refuse("perHead", "keep", keep, "one number per KV head");
   keep.forEach((rows, head) => checkWhole("perHead", `keep[${head}]`, rows, 1));
-  // Sliding layers evict by themselves and may have another number of heads.
-  return ({ layers }) => layers.map(({ kind }) => (kind === "global" ? keep : Math.max(...keep)));
+  return ({ layers }) => layers.map(() => keep);
 }

@@ -4,7 +4,8 @@ import type { Policy } from "./policy.js";
 // Checks of what a caller hands in. Options may come from a command line or a web page: nothing about them is known
 // until it is checked here.
 
-const show = (value: unknown): string => {
+/** A value as an error message shows it. */
+export const show = (value: unknown): string => {
   if (typeof value === "string") return JSON.stringify(value);
   if (typeof value === "object" && value !== null) return Array.isArray(value) ? "an array" : "an object";
   return typeof value === "function" ? "a function" : String(value);
@@ -41,19 +42,6 @@ export function checkOneOf<const T extends string>(
 }
 
 /**
- * Throws a PolicyError unless `options` is an object without names other than `known`, so that a misspelt option is not
- * lost.
- */
-export function checkOptions<T extends object>(policy: string, options: T, known: readonly (keyof T & string)[]): void {
-  const names = known.join(", ");
-  if (typeof options !== "object" || options === null) refuse(policy, "options", options, `an object with ${names}`);
-  for (const name of Object.keys(options)) {
-    if (!(known as readonly string[]).includes(name))
-      throw new PolicyError(`${policy}: no option is called ${show(name)}; there are ${names}`);
-  }
-}
-
-/**
  * Throws a PolicyError that names the part of `policy` that is missing or of the wrong kind. For policies that were not
  * checked by a compiler.
  */
@@ -71,10 +59,26 @@ export function checkPolicy(policy: Policy): void {
   };
   for (const [part, value] of Object.entries(parts))
     if (typeof value !== "function") refuse(name, part, value, "a function");
-  const { watch = 0, columns = 0, observe } = score;
+  const { watch = 0, watchEach = 0, columns = [], observe } = score;
   if (watch !== Number.POSITIVE_INFINITY) checkWhole(name, "score.watch", watch, 0);
-  checkWhole(name, "score.columns", columns, 0);
+  checkWhole(name, "score.watchEach", watchEach, 0, 1024);
+  checkColumns(name, columns);
   if (observe !== undefined && typeof observe !== "function")
     refuse(name, "score.observe", observe, "a function, or left out");
   checkOneOf(name, "positions", positions, ["text", "slot"]);
+}
+
+/** Every column takes 4 bytes beside each row. */
+const mostColumns = 64;
+
+function checkColumns(policy: string, columns: unknown): void {
+  if (!Array.isArray(columns)) refuse(policy, "score.columns", columns, "a list of names");
+  if (columns.length > mostColumns)
+    refuse(policy, "score.columns", columns, `at most ${mostColumns} names; there are ${columns.length}`);
+  Array.from(columns).forEach((column: unknown, index) => {
+    if (typeof column !== "string" || column === "")
+      refuse(policy, `score.columns[${index}]`, column, "a text that is not empty");
+    if (columns.indexOf(column) !== index)
+      refuse(policy, `score.columns[${index}]`, column, "another name than the columns before it");
+  });
 }

@@ -1,11 +1,11 @@
 import { uniform } from "./budgets.js";
-import { checkOptions, checkWhole, refuse } from "./check.js";
+import { computed, type OptionsOf, options, whole } from "./options.js";
 import type { Policy } from "./policy.js";
 import { anyOf, first, last, none } from "./protections.js";
 import { afterPrefill, never } from "./schedules.js";
 import { randomScore, recency } from "./scorers.js";
 
-// What a policy is held against. `random` and `sinksAndRecent` evict at the same moment as SnapKV, so that only the
+// Policies to compare others with. `random` and `sinksAndRecent` evict at the same moment as SnapKV, so that only the
 // choice of rows differs.
 
 /** Keeps every row. */
@@ -17,25 +17,25 @@ export const full = (): Policy => ({
   schedule: never(),
 });
 
-export interface RandomOptions {
-  /** Rows that each layer keeps, the newest included. Whole, at least 1. */
-  readonly keep: number;
-  /** Another seed, other rows. Whole, from 0 to 2147483647. Default 0. */
-  readonly seed?: number;
-  /**
-   * How many of the rows are the newest tokens. From 0 to `keep`. Default: 32, SnapKV's window, or half of `keep` if
-   * that is less.
-   */
-  readonly recent?: number;
-}
+/** The options of {@link random}, declared. */
+export const randomOptions = options("random", {
+  /** Rows that each layer keeps, newest included. */
+  keep: whole({ min: 1, atLeast: "recent", doc: "rows that each layer keeps, newest included" }),
+  /** Seed of the draw: another seed, other rows. From 0 to 2147483647. Default 0. */
+  seed: whole({ min: 0, default: 0, doc: "seed of the draw" }),
+  /** Newest rows that stay. Default: 32, SnapKV's window, or half of `keep` if that is less. */
+  recent: whole({
+    min: 0,
+    default: computed("keep", (keep) => Math.min(32, Math.floor(keep / 2)), "32, or half of `keep` if less"),
+    doc: "newest rows that stay",
+  }),
+});
+
+export type RandomOptions = OptionsOf<typeof randomOptions>;
 
 /** Rows drawn at random, another draw for every layer and head, beside the newest; after every message. */
 export function random(options: RandomOptions): Policy {
-  checkOptions("random", options, ["keep", "seed", "recent"]);
-  const keep = checkWhole("random", "keep", options.keep, 1);
-  const seed = checkWhole("random", "seed", options.seed ?? 0, 0);
-  const recent = checkWhole("random", "recent", options.recent ?? Math.min(32, Math.floor(keep / 2)), 0);
-  if (keep < recent) refuse("random", "keep", keep, `at least recent, ${recent}`);
+  const { keep, seed, recent } = randomOptions.read(options);
   return {
     name: "random",
     budget: uniform(keep),
@@ -45,23 +45,23 @@ export function random(options: RandomOptions): Policy {
   };
 }
 
-export interface SinksAndRecentOptions {
-  /** Rows that each layer keeps, the sinks included. Whole, more than `sinks`. */
-  readonly keep: number;
-  /** How many of the rows are the first tokens of the text. Whole, at least 0. Default 4. */
-  readonly sinks?: number;
-}
+/** The options of {@link sinksAndRecent}, declared. */
+export const sinksAndRecentOptions = options("sinksAndRecent", {
+  /** Rows that each layer keeps, sinks included. More than `sinks`. */
+  keep: whole({ min: 1, moreThan: "sinks", doc: "rows that each layer keeps, sinks included" }),
+  /** First tokens of the text that stay. Default 4. */
+  sinks: whole({ min: 0, default: 4, doc: "first tokens of the text that stay" }),
+});
+
+export type SinksAndRecentOptions = OptionsOf<typeof sinksAndRecentOptions>;
 
 /**
- * The first and the newest tokens where they were in the text; after every message. This is what KVCache-Factory and
- * kvpress run under the name StreamingLLM; as published, StreamingLLM counts positions in the cache and evicts while it
- * generates: see @ziggurat/streaming.
+ * The first and the newest tokens at their positions in the text; evicts after every message. KVCache-Factory and
+ * kvpress run this under the name StreamingLLM. As published, StreamingLLM counts positions in the cache and evicts
+ * while it generates: see @ziggurat/streaming.
  */
 export function sinksAndRecent(options: SinksAndRecentOptions): Policy {
-  checkOptions("sinksAndRecent", options, ["keep", "sinks"]);
-  const keep = checkWhole("sinksAndRecent", "keep", options.keep, 1);
-  const sinks = checkWhole("sinksAndRecent", "sinks", options.sinks ?? 4, 0);
-  if (keep <= sinks) refuse("sinksAndRecent", "keep", keep, `more than sinks, ${sinks}`);
+  const { keep, sinks } = sinksAndRecentOptions.read(options);
   return {
     name: "sinksAndRecent",
     budget: uniform(keep),

@@ -1,6 +1,5 @@
 /**
- * A policy's options, or what a policy asked for, cannot be: names the policy, the layer where there is one, and the
- * numbers.
+ * Invalid policy options, or an invalid budget, count or tensor returned by a policy. Names policy, layer and numbers.
  */
 export class PolicyError extends Error {
   override readonly name = "PolicyError";

@@ -1,8 +1,31 @@
 export { fraction, perHead, uniform } from "./budgets.js";
-export { checkOneOf, checkOptions, checkPolicy, checkWhole, refuse } from "./check.js";
-export { full, type RandomOptions, random, type SinksAndRecentOptions, sinksAndRecent } from "./controls.js";
+export { checkPolicy } from "./check.js";
+export {
+  full,
+  type RandomOptions,
+  random,
+  randomOptions,
+  type SinksAndRecentOptions,
+  sinksAndRecent,
+  sinksAndRecentOptions,
+} from "./controls.js";
 export { PolicyError } from "./error.js";
+export { asked, freezePolicies, freezePolicy } from "./frozen-policy.js";
 export { layerBudgets } from "./layer-budgets.js";
+export {
+  computed,
+  type Declared,
+  type DefaultFrom,
+  type Given,
+  type Option,
+  type Options,
+  type OptionsOf,
+  oneOf,
+  options,
+  real,
+  type Values,
+  whole,
+} from "./options.js";
 export {
   type Budget,
   type BudgetInput,

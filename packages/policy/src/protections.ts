@@ -3,7 +3,7 @@ import type { Protection } from "./policy.js";
 
 type Stretch = readonly [from: number, to: number];
 
-/** Positions that lie in at least one of the stretches. */
+/** Number of positions inside at least one of the stretches. */
 function covered(stretches: readonly Stretch[]): number {
   let count = 0;
   let end = 0;
@@ -14,7 +14,7 @@ function covered(stretches: readonly Stretch[]): number {
   return count;
 }
 
-/** One stretch of the text. */
+/** Protects one stretch of the text. */
 const stretch = (of: (seen: number) => Stretch, mask: Protection["mask"]): Protection => ({
   count: (seen) => covered([of(seen)]),
   stretches: (seen) => [of(seen)],
@@ -61,8 +61,8 @@ export function pin(start: number, end: number): Protection {
 }
 
 /**
- * Every row that one of `parts` protects. Rows that several protect are counted once, save for parts that tell no
- * `stretches`: `count` is a bound then.
+ * Every row that one of `parts` protects. Rows that several parts protect are counted once. If a part has no
+ * `stretches`, `count` is an upper bound.
  */
 export function anyOf(...parts: readonly [Protection, ...Protection[]]): Protection {
   if (parts.length === 0) refuse("anyOf", "parts", parts, "at least one protection");

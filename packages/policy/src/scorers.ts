@@ -1,8 +1,9 @@
+import type { Tensor } from "@ziggurat/tensor";
 import { checkWhole, refuse } from "./check.js";
 import { PolicyError } from "./error.js";
 import type { LayerView, Scorer } from "./policy.js";
 
-/** How scores of the query heads that share a KV head become one. */
+/** How the scores of query heads that share a KV head are combined into one. */
 export const groupReductions = ["mean", "max", "sum"] as const;
 export type GroupReduction = (typeof groupReductions)[number];
 
@@ -10,8 +11,8 @@ export type GroupReduction = (typeof groupReductions)[number];
 export const recency: Scorer = { score: ({ positions }) => positions };
 
 /**
- * Spreads (seed, layer) over the seeds, as heads count on from the seed that `hash` is given. The finaliser of
- * MurmurHash3, less its last shift.
+ * Maps (seed, layer) to a seed for `hash`, far from those of other layers, since `hash` adds the head to its seed. The
+ * finaliser of MurmurHash3 without its last shift.
  */
 const mix = (seed: number, layer: number): number => {
   const a = seed ^ Math.imul(layer + 1, 0x9e3779b1);
@@ -20,40 +21,73 @@ const mix = (seed: number, layer: number): number => {
 };
 
 /**
- * Every (layer, KV head, position) has a random score that stays the same, on every backend. `seed`: whole, from 0 to
- * 2147483647.
+ * A random score for every (layer, KV head, position), the same at every step and on every backend. `seed`: whole, from
+ * 0 to 2147483647.
  */
 export function randomScore(seed: number): Scorer {
   checkWhole("randomScore", "seed", seed, 0);
   return { score: ({ positions, layer }) => positions.hash(mix(seed, layer)) };
 }
 
+type Columns<C extends string> = Readonly<Record<C, Tensor>>;
+
 /**
- * (1 - weight) x a + weight x b, each with columns of its own. `weight`: from 0 to 1. Scores are not brought to one
- * scale first. Throws a PolicyError where both watch, but not the same number of queries: a view holds one sum of
- * attention.
+ * (1 - weight) x a + weight x b. `weight`: from 0 to 1. Scores are not brought to one scale first. Each scorer keeps
+ * its own columns, named `a.` or `b.` and its name for them. Throws a PolicyError if both watch, but not the same
+ * number of queries: a view holds one sum of attention.
  */
-export function blend(a: Scorer, b: Scorer, weight = 0.5): Scorer {
+export function blend<A extends string, B extends string>(
+  a: Scorer<A>,
+  b: Scorer<B>,
+  weight = 0.5,
+): Scorer<`a.${A}` | `b.${B}`> {
   if (!(typeof weight === "number" && weight >= 0 && weight <= 1))
     refuse("blend", "weight", weight, "a number from 0 to 1");
   const [watchA, watchB] = [a.watch ?? 0, b.watch ?? 0];
+  const [eachA, eachB] = [a.watchEach ?? 0, b.watchEach ?? 0];
+  if (eachA > 0 && eachB > 0 && eachA !== eachB) {
+    throw new PolicyError(
+      `blend: the scorers watch each of ${eachA} and ${eachB} queries; where both do, the numbers must be equal`,
+    );
+  }
   if (watchA > 0 && watchB > 0 && watchA !== watchB) {
     throw new PolicyError(
       `blend: the scorers watch ${watchA} and ${watchB} queries; where both watch, the numbers must be equal`,
     );
   }
-  const columnsA = a.columns ?? 0;
-  const left = (view: LayerView): LayerView => ({ ...view, columns: view.columns.slice(0, columnsA) });
-  const right = (view: LayerView): LayerView => ({ ...view, columns: view.columns.slice(columnsA) });
-  const observe = (scorer: Scorer, view: LayerView) => scorer.observe?.(view) ?? view.columns;
+  const left = part("a", a);
+  const right = part("b", b);
+  const observe = (view: LayerView<`a.${A}` | `b.${B}`>) =>
+    ({ ...left.observe(view), ...right.observe(view) }) as Columns<`a.${A}` | `b.${B}`>;
   return {
     watch: Math.max(watchA, watchB),
-    columns: columnsA + (b.columns ?? 0),
-    ...(a.observe || b.observe ? { observe: (view) => [...observe(a, left(view)), ...observe(b, right(view))] } : {}),
+    watchEach: Math.max(eachA, eachB),
+    columns: [...left.columns, ...right.columns],
+    ...(a.observe || b.observe ? { observe } : {}),
     score: (view) =>
       a
-        .score(left(view))
+        .score(left.view(view))
         .mul(1 - weight)
-        .add(b.score(right(view)).mul(weight)),
+        .add(b.score(right.view(view)).mul(weight)),
+  };
+}
+
+/** One scorer of a blend: its columns carry `prefix` in the blend's views, and their own names in its views. */
+function part<P extends string, C extends string>(prefix: P, scorer: Scorer<C>) {
+  type Full = `${P}.${C}`;
+  const names = scorer.columns ?? [];
+  const full = (name: C): Full => `${prefix}.${name}`;
+  const view = (whole: LayerView<Full>): LayerView<C> => ({
+    ...whole,
+    columns: Object.fromEntries(names.map((name) => [name, whole.columns[full(name)]])) as Columns<C>,
+  });
+  return {
+    columns: names.map(full),
+    view,
+    observe(whole: LayerView<Full>): Columns<Full> {
+      const own = view(whole);
+      const observed = scorer.observe?.(own) ?? own.columns;
+      return Object.fromEntries(names.map((name) => [full(name), observed[name]])) as Columns<Full>;
+    },
   };
 }

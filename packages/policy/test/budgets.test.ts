@@ -1,3 +1,4 @@
+import { mulberry32, whole } from "@ziggurat/bench-kit/fixtures";
 import {
   anyOf,
   type BudgetInput,
@@ -15,10 +16,9 @@ import {
   uniform,
 } from "@ziggurat/policy";
 import { expect, test } from "vitest";
-import { mulberry32, whole } from "../../testing/fixtures/vectors.js";
 
-const layer = (kind: LayerShape["kind"], kvHeads = 2): LayerShape => ({ kind, kvHeads, headSize: 8 });
-const input = (seen: number, protectedRows = 0, layers = [layer("global"), layer("global")]): BudgetInput => ({
+const layerAt = (layer: number, kvHeads = 2): LayerShape => ({ layer, kvHeads, headSize: 8 });
+const input = (seen: number, protectedRows = 0, layers = [layerAt(0), layerAt(1)]): BudgetInput => ({
   layers,
   seen,
   protectedRows,
@@ -34,8 +34,9 @@ test("uniform and perHead become one number per layer and head", () => {
     [3, 9],
     [3, 9],
   ]);
-  const mixed = [layer("global"), layer("sliding", 1)];
-  expect(layerBudgets(named(perHead(3, 9)), input(100, 0, mixed))).toEqual([[3, 9], [9]]);
+  const mixed = [layerAt(0), layerAt(5, 1)];
+  expect(layerBudgets(named(uniform(3)), input(100, 0, mixed))).toEqual([[3, 3], [3]]);
+  expect(() => layerBudgets(named(perHead(3, 9)), input(100, 0, mixed))).toThrow("layer 5 has 2 budgets");
 });
 
 test("a fraction is of what was read, in whole rows, never below what is protected", () => {
@@ -72,18 +73,23 @@ test.each<readonly [Policy["budget"], BudgetInput, string]>([
   expect(() => layerBudgets(named(budget), given)).toThrow(new PolicyError(message));
 });
 
-test("protection is held against global layers that must evict, and no others", () => {
-  const mixed = [layer("sliding"), layer("global")];
-  expect(() => layerBudgets(named(uniform(8)), input(20, 9, mixed))).toThrow("layer 1 may keep 8 rows but protects 9");
-  expect(
+test("errors name a layer by its number in the model, and entries by their order", () => {
+  const some = [layerAt(1), layerAt(4)];
+  const byLayer = named(({ layers }) => layers.map(({ layer }) => (layer === 1 ? 8 : 9)));
+  expect(() => layerBudgets(named(uniform(8)), input(20, 9, some))).toThrow("layer 1 may keep 8 rows but protects 9");
+  expect(() =>
     layerBudgets(
-      named(() => [8, 9]),
-      input(20, 9, mixed),
+      named(() => [9, 8]),
+      input(20, 9, some),
     ),
-  ).toEqual([
+  ).toThrow("layer 4 may keep 8 rows");
+  expect(layerBudgets(byLayer, input(20, 8, some))).toEqual([
     [8, 8],
     [9, 9],
   ]);
+});
+
+test("protection is held against layers that must evict, and no others", () => {
   expect(layerBudgets(named(uniform(8)), input(8, 8))).toEqual([
     [8, 8],
     [8, 8],

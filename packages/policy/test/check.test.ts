@@ -81,8 +81,24 @@ const refusals: readonly (readonly [build: () => unknown, message: string])[] = 
     "mine: score.watch is -1; it must be a whole number of at least 0",
   ],
   [
-    () => checkPolicy({ ...full(), name: "mine", score: { ...recency, columns: 0.5 } }),
-    "mine: score.columns is 0.5; it must be a whole number of at least 0",
+    () => checkPolicy({ ...full(), name: "mine", score: { ...recency, columns: any(2) } }),
+    "mine: score.columns is 2; it must be a list of names",
+  ],
+  [
+    () => checkPolicy({ ...full(), name: "mine", score: { ...recency, columns: ["a", any(3)] } }),
+    "mine: score.columns[1] is 3; it must be a text that is not empty",
+  ],
+  [
+    () => checkPolicy({ ...full(), name: "mine", score: { ...recency, columns: any(new Array(1)) } }),
+    "mine: score.columns[0] is undefined; it must be a text that is not empty",
+  ],
+  [
+    () => checkPolicy({ ...full(), name: "mine", score: { ...recency, columns: ["a", "b", "a"] } }),
+    'mine: score.columns[2] is "a"; it must be another name than the columns before it',
+  ],
+  [
+    () => checkPolicy({ ...full(), name: "mine", score: { ...recency, columns: any(Array(65).fill("a")) } }),
+    "mine: score.columns is an array; it must be at most 64 names; there are 65",
   ],
   [
     () => checkPolicy({ ...full(), name: "mine", positions: any("rank") }),

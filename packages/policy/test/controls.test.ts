@@ -1,8 +1,8 @@
+import { draw, mulberry32 } from "@ziggurat/bench-kit/fixtures";
 import { full, type Policy, random, sinksAndRecent } from "@ziggurat/policy";
 import { reference } from "@ziggurat/tensor";
 import { runPolicy } from "@ziggurat/testing";
 import { expect, test } from "vitest";
-import { draw, mulberry32 } from "../../testing/fixtures/vectors.js";
 
 const [prompt, steps, seed] = [30, 4, 12] as const;
 const range = (start: number, end: number) => Array.from({ length: end - start }, (_, i) => start + i);

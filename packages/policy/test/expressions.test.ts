@@ -13,8 +13,9 @@ import {
   recency,
   type Scorer,
 } from "@ziggurat/policy";
+import type { Tensor } from "@ziggurat/tensor";
+import { evaluateScorer as evaluate, type ScorerRows as Rows } from "@ziggurat/testing";
 import { expect, test } from "vitest";
-import { evaluate, type Rows } from "../../testing/fixtures/evaluate.js";
 
 // Two KV heads that hold different rows of a text of 30 tokens, out of order, as an arena may.
 const positions = [
@@ -22,8 +23,8 @@ const positions = [
   [29, 3, 7, 8, 27],
 ];
 const rows: Rows = { positions };
-const one = async (build: (view: LayerView) => ReturnType<LayerView["mass"]["exp"]>, given: Rows = rows) =>
-  (await evaluate((view) => [build(view)], given))[0]!;
+const one = async <C extends string = never>(build: (view: LayerView<C>) => Tensor, given: Rows = rows) =>
+  (await evaluate<C>((view) => [build(view)], given))[0]!;
 const kept = async (protection: Protection, given: Rows = rows) =>
   (await one(protection.mask, given)).map((mask, head) => given.positions[head]!.filter((_, row) => mask[row] === 1));
 
@@ -55,7 +56,7 @@ test("the newest tokens are counted from what was read, also where they were evi
   ).toEqual([[33], [30, 31]]);
 });
 
-test("select gives protected rows Infinity and others their score", async () => {
+test("ranking gives protected rows Infinity and others their score", async () => {
   expect(await one((view) => ranking(recency.score(view), first(2).mask(view)), { positions: [[0, 1, 2, 9]] })).toEqual(
     [[Infinity, Infinity, 2, 9]],
   );
@@ -103,30 +104,56 @@ test("random scores of neighbouring layers and seeds have nothing to do with eac
 });
 
 test("blend weighs two scorers and gives each its own columns", async () => {
-  const counting = (by: number): Scorer => ({
-    columns: 1,
-    observe: ({ columns: [c] }) => [c!.add(by)],
-    score: ({ columns: [c] }) => c!,
+  const counting = (by: number): Scorer<"c"> => ({
+    columns: ["c"],
+    observe: ({ columns: { c } }) => ({ c: c.add(by) }),
+    score: ({ columns: { c } }) => c,
   });
   const mixed = blend(counting(1), counting(-3), 0.25);
-  expect(mixed.columns).toBe(2);
-  const given: Rows = { positions: [[0, 1]], columns: [[[10, 20]], [[100, 200]]] };
-  expect(await evaluate((view) => mixed.observe!(view), given)).toEqual([[[11, 21]], [[97, 197]]]);
+  expect(mixed.columns).toEqual(["a.c", "b.c"]);
+  const given: Rows = { positions: [[0, 1]], columns: { "a.c": [[10, 20]], "b.c": [[100, 200]] } };
+  const observed = await evaluate<"a.c" | "b.c">((view) => {
+    const { "a.c": a, "b.c": b } = mixed.observe!(view);
+    return [a, b];
+  }, given);
+  expect(observed).toEqual([[[11, 21]], [[97, 197]]]);
   expect(await one(mixed.score, given)).toEqual([[0.75 * 10 + 25, 0.75 * 20 + 50]]);
 });
 
+test("blends of blends keep every scorer's columns apart", async () => {
+  const adding = (by: number): Scorer<"c"> => ({
+    columns: ["c"],
+    observe: ({ columns: { c } }) => ({ c: c.add(by) }),
+    score: ({ columns: { c } }) => c,
+  });
+  const mixed = blend(blend(adding(1), adding(2)), adding(3));
+  expect(mixed.columns).toEqual(["a.a.c", "a.b.c", "b.c"]);
+  const given: Rows = { positions: [[0]], columns: { "a.a.c": [[10]], "a.b.c": [[20]], "b.c": [[30]] } };
+  const observed = await evaluate<"a.a.c" | "a.b.c" | "b.c">((view) => Object.values(mixed.observe!(view)), given);
+  expect(observed).toEqual([[[11]], [[22]], [[33]]]);
+  expect(await one(mixed.score, given)).toEqual([[0.25 * 10 + 0.25 * 20 + 0.5 * 30]]);
+});
+
 test("blend leaves the columns of a scorer that does not observe alone, and watches what either watches", async () => {
-  const still: Scorer = { columns: 1, score: ({ columns: [c] }) => c! };
-  const seen: Scorer = {
+  const still: Scorer<"kept"> = { columns: ["kept"], score: ({ columns: { kept } }) => kept };
+  const seen: Scorer<"sum"> = {
     watch: 4,
-    columns: 1,
-    observe: ({ mass, columns: [c] }) => [c!.add(mass)],
-    score: ({ columns: [c] }) => c!,
+    columns: ["sum"],
+    observe: ({ mass, columns: { sum } }) => ({ sum: sum.add(mass) }),
+    score: ({ columns: { sum } }) => sum,
   };
-  const given: Rows = { positions: [[0, 1]], columns: [[[1, 2]], [[3, 4]]], mass: [[0.5, 0.25]] };
+  const given: Rows = {
+    positions: [[0, 1]],
+    columns: { "a.kept": [[1, 2]], "b.sum": [[3, 4]] },
+    mass: [[0.5, 0.25]],
+  };
   const mixed = blend(still, seen);
   expect(mixed.watch).toBe(4);
-  expect(await evaluate((view) => mixed.observe!(view), given)).toEqual([[[1, 2]], [[3.5, 4.25]]]);
+  const observed = await evaluate<"a.kept" | "b.sum">((view) => {
+    const { "a.kept": kept, "b.sum": sum } = mixed.observe!(view);
+    return [kept, sum];
+  }, given);
+  expect(observed).toEqual([[[1, 2]], [[3.5, 4.25]]]);
   expect(blend(recency, recency).observe).toBeUndefined();
   expect(blend(seen, seen).watch).toBe(4);
 });

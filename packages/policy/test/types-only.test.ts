@@ -1,9 +1,10 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { policies } from "../../../scripts/workspace.js";
 
 const packages = fileURLToPath(new URL("../../", import.meta.url));
-const names = ["policy", "streaming", "h2o", "snapkv", "pyramid"];
+const names = ["policy", ...policies.map(({ folder }) => folder)];
 
 /** Modules that a source file imports or re-exports values from. */
 const valueImports = (source: string): string[] =>
@@ -26,6 +27,7 @@ test.each(names)("%s imports only types of tensor, so a policy cannot touch a de
   expect(files.length).toBeGreaterThan(0);
   for (const file of files) {
     const from = valueImports(readFileSync(`${packages}${name}/src/${file}`, "utf8"));
-    for (const module of from) expect(`${file}: ${module}`).toMatch(/: (\.\/|@ziggurat\/(policy|snapkv)$)/);
+    const allowed = new RegExp(`: (\\./|@ziggurat/(${names.join("|")})$)`);
+    for (const module of from) expect(`${file}: ${module}`).toMatch(allowed);
   }
 });

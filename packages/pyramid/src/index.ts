@@ -1,2 +1,2 @@
-export { type PyramidOptions, pyramid } from "./pyramid.js";
-export { type PyramidKVOptions, pyramidkv } from "./pyramidkv.js";
+export { type PyramidOptions, pyramid, pyramidOptions } from "./pyramid.js";
+export { type PyramidKVOptions, pyramidkv, pyramidkvOptions } from "./pyramidkv.js";

@@ -1,22 +1,25 @@
-import { type Budget, type BudgetInput, checkOneOf, checkOptions, checkWhole, refuse } from "@ziggurat/policy";
+import { type Budget, type BudgetInput, type OptionsOf, oneOf, options, real, whole } from "@ziggurat/policy";
 
-const roundings = ["exact", "released"] as const;
+/** The options of {@link pyramid}, declared. */
+export const pyramidOptions = options("pyramid", {
+  /**
+   * How steep the budget falls: the top layer keeps 1 / beta of what a layer keeps on average beside its protected
+   * rows. 1 is flat. Default 20, as published.
+   */
+  beta: real({ min: 1, default: 20, doc: "how steep the budget falls; 1 is flat" }),
+  /**
+   * How budgets become whole numbers: with "exact" (default) the layers together keep layers x keep rows; "released"
+   * gives the numbers of the authors' code, which keep a few per cent more.
+   */
+  rounding: oneOf(["exact", "released"], { default: "exact", doc: "how budgets become whole numbers" }),
+});
 
-export interface PyramidOptions {
-  /**
-   * How steep: the top layer keeps 1 / beta of what a layer keeps on average beside its protected rows. 1 is no
-   * pyramid; more is steeper. At least 1. Default 20, as published.
-   */
-  readonly beta?: number;
-  /**
-   * "exact" (default): the layers together keep layers x keep rows. "released": the whole numbers of the authors' code,
-   * which keep a few per cent more.
-   */
-  readonly rounding?: "exact" | "released";
-}
+export type PyramidOptions = OptionsOf<typeof pyramidOptions>;
+
+const keepOption = whole({ min: 1, doc: "rows that a layer keeps on average" });
 
 interface Ramp {
-  /** Global layers, at least 2. */
+  /** At least 2. */
   readonly layers: number;
   /** Rows of a layer on average, beside the protected ones. */
   readonly free: number;
@@ -24,10 +27,10 @@ interface Ramp {
 }
 
 /**
- * Rows of each layer from the lowest up, beside the protected ones: a straight line from `most` to `least` with most +
- * least = 2 x free, so that its mean is free. `most` is at most what the text has to give; what that cuts off goes to
- * the upper layers. Shares of a row are settled by largest remainder, lower layer first; that keeps the line falling.
- * In whole numbers throughout: layer l's share is the fraction over (layers - 1).
+ * The rows of each layer from the lowest up, beside the protected ones: a straight line from `most` to `least` with
+ * most + least = 2 x free, so that its mean is free. `most` is at most the number of rows in the text; rows beyond that
+ * go to the upper layers. Fractions are rounded by largest remainder, lower layer first, which keeps the line falling.
+ * All numbers are whole: the share of layer l is a fraction over (layers - 1).
  */
 function exact({ layers, free, beta }: Ramp, { seen, protectedRows }: BudgetInput): number[] {
   // A layer without protected rows still keeps one.
@@ -45,9 +48,9 @@ function exact({ layers, free, beta }: Ramp, { seen, protectedRows }: BudgetInpu
 }
 
 /**
- * The same for the authors' code: KVCache-Factory at c97f9d7, `pyramidkv_utils.py`, `PyramidKVCluster.update_kv`. A
- * text shorter than 2 x free has the same budget in every layer; the step is rounded down, so the layers together keep
- * too much.
+ * The rows of each layer in the authors' code: KVCache-Factory at c97f9d7, `pyramidkv_utils.py`,
+ * `PyramidKVCluster.update_kv`. A text shorter than 2 x free has the same budget in every layer. The step is rounded
+ * down, so the layers together keep too much.
  */
 function released({ layers, free, beta }: Ramp, { seen, protectedRows }: BudgetInput): number[] {
   if (seen < 2 * free) return Array(layers).fill(free);
@@ -63,32 +66,21 @@ function released({ layers, free, beta }: Ramp, { seen, protectedRows }: BudgetI
 }
 
 /**
- * `keep` rows per global layer on average, protected ones included: most in the lowest layer, falling in a straight
- * line like the steps of a ziggurat. Every layer keeps at least the protected rows and at most what was read. Sliding
- * layers take no part; theirs is `keep`. A single layer, a text of up to `keep` tokens, and a `keep` that leaves
- * nothing beside the protected rows have no pyramid: `keep` each.
+ * `keep` rows per layer on average, protected ones included: most in the lowest layer, falling in a straight line like
+ * the steps of a ziggurat. Every layer keeps at least the protected rows and at most the rows that were read. A single
+ * layer, a text of up to `keep` tokens, and a `keep` that leaves nothing beside the protected rows have no pyramid:
+ * `keep` each.
  *
  * Cai et al., 2024, https://arxiv.org/abs/2406.02069, section 3.2. Throws a PolicyError for options out of range.
  */
 export function pyramid(keep: number, options: PyramidOptions = {}): Budget {
-  checkOptions("pyramid", options, ["beta", "rounding"]);
-  const { beta, rounding } = checkPyramid("pyramid", options);
-  checkWhole("pyramid", "keep", keep, 1);
+  const { beta, rounding } = pyramidOptions.read(options);
+  keepOption.check("pyramid", "keep", keep);
   const ramp = rounding === "exact" ? exact : released;
   return (input) => {
-    const layers = input.layers.filter(({ kind }) => kind === "global").length;
+    const layers = input.layers.length;
     const free = keep - input.protectedRows;
     if (layers < 2 || input.seen <= keep || free <= 0) return input.layers.map(() => keep);
-    const rows = ramp({ layers, free, beta }, input);
-    let at = 0;
-    return input.layers.map(({ kind }) => (kind === "global" ? input.protectedRows + rows[at++]! : keep));
+    return ramp({ layers, free, beta }, input).map((rows) => input.protectedRows + rows);
   };
-}
-
-/** `options` with what was left out filled in. Throws a PolicyError in the name of `policy`. */
-export function checkPyramid(policy: string, options: PyramidOptions): Required<PyramidOptions> {
-  const beta = options.beta ?? 20;
-  if (!(typeof beta === "number" && beta >= 1 && beta < Number.POSITIVE_INFINITY))
-    refuse(policy, "beta", beta, "a finite number of at least 1");
-  return { beta, rounding: checkOneOf(policy, "rounding", options.rounding ?? "exact", roundings) };
 }

@@ -1,10 +1,20 @@
-import { type BudgetInput, type LayerShape, layerBudgets, PolicyError } from "@ziggurat/policy";
+import { mulberry32, officialBudgets, whole } from "@ziggurat/bench-kit/fixtures";
+import { Account, type CacheShape } from "@ziggurat/cache";
+import {
+  afterPrefill,
+  type BudgetInput,
+  type LayerShape,
+  last,
+  layerBudgets,
+  type Policy,
+  PolicyError,
+  recency,
+} from "@ziggurat/policy";
 import { type PyramidOptions, pyramid } from "@ziggurat/pyramid";
 import { describe, expect, test } from "vitest";
-import { mulberry32, officialBudgets, whole } from "../../testing/fixtures/vectors.js";
 
 const global = (count: number): LayerShape[] =>
-  Array.from({ length: count }, () => ({ kind: "global", kvHeads: 1, headSize: 8 }));
+  Array.from({ length: count }, (_, layer) => ({ layer, kvHeads: 1, headSize: 8 }));
 const rows = (keep: number, options: PyramidOptions, input: BudgetInput) =>
   layerBudgets({ name: "pyramid", budget: pyramid(keep, options) }, input).map(([n]) => n!);
 const sum = (x: readonly number[]) => x.reduce((a, b) => a + b, 0);
@@ -125,11 +135,15 @@ describe("exact", () => {
 
 test.each(["exact", "released"] as const)("%s: sliding layers take no part", (rounding) => {
   const kinds = ["sliding", "global", "sliding", "sliding", "global", "global"] as const;
-  const layers = kinds.map((kind): LayerShape => ({ kind, kvHeads: 2, headSize: 8 }));
-  const held = layerBudgets(
-    { name: "pyramid", budget: pyramid(50, { rounding }) },
-    { layers, seen: 5000, protectedRows: 8 },
-  );
+  const shape: CacheShape = {
+    layers: kinds.map((kind) => (kind === "global" ? { kind } : { kind, window: 51 })),
+    ...{ queryHeads: 2, kvHeads: 2, headSize: 8, scale: 1, softcap: 0 },
+  };
+  const policy: Policy = {
+    ...{ name: "pyramid", budget: pyramid(50, { rounding }), score: recency },
+    ...{ protect: last(8), schedule: afterPrefill() },
+  };
+  const held = Account.empty(shape, policy).feed(5000, "prefill").account.rows;
   const alone = rows(50, { rounding }, { layers: global(3), seen: 5000, protectedRows: 8 });
   expect(held.filter((_, i) => kinds[i] === "global")).toEqual(alone.map((n) => [n, n]));
   expect(held.filter((_, i) => kinds[i] === "sliding")).toEqual(Array(3).fill([50, 50]));

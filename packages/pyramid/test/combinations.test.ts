@@ -1,3 +1,4 @@
+import { draw, mulberry32, whole } from "@ziggurat/bench-kit/fixtures";
 import { heavyHitters } from "@ziggurat/h2o";
 import {
   afterPrefill,
@@ -27,7 +28,6 @@ import { observationWindow } from "@ziggurat/snapkv";
 import { reference } from "@ziggurat/tensor";
 import { runPolicy } from "@ziggurat/testing";
 import { expect, test } from "vitest";
-import { draw, mulberry32, whole } from "../../testing/fixtures/vectors.js";
 
 // Every budget with every scorer, protection and schedule, through the real cache: parts must not know of one another.
 
@@ -38,7 +38,7 @@ const budgets: Record<string, Budget> = {
   pyramid: pyramid(11, { beta: 4 }),
   released: pyramid(11, { rounding: "released" }),
 };
-const scorers: Record<string, Scorer> = {
+const scorers: Record<string, Scorer<string>> = {
   recency,
   random: randomScore(3),
   heavy: heavyHitters(),
@@ -69,7 +69,7 @@ const schedules: Record<string, Schedule> = {
 
 const steps = 5;
 const heads = { queryHeads: 4, kvHeads: 2, headSize: 4 };
-const shapes = [0, 1].map(() => ({ kind: "global", kvHeads: heads.kvHeads, headSize: heads.headSize }) as const);
+const shapes = [0, 1].map((layer) => ({ layer, kvHeads: heads.kvHeads, headSize: heads.headSize }));
 
 function text(next: () => number, prompt: number) {
   const raw = (tokens: number) =>

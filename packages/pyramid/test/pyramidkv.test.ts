@@ -1,10 +1,10 @@
+import { draw, mulberry32, selection } from "@ziggurat/bench-kit/fixtures";
 import { layerBudgets, PolicyError, uniform } from "@ziggurat/policy";
 import { type PyramidKVOptions, pyramidkv } from "@ziggurat/pyramid";
 import { snapkv } from "@ziggurat/snapkv";
 import { reference } from "@ziggurat/tensor";
 import { runPolicy } from "@ziggurat/testing";
 import { expect, test } from "vitest";
-import { draw, mulberry32, selection } from "../../testing/fixtures/vectors.js";
 
 const heads = { queryHeads: 4, kvHeads: 2, headSize: 8 };
 const raw = (next: () => number, tokens: number) => ({
@@ -53,7 +53,7 @@ test("is SnapKV but for name and budget", () => {
   expect(policy.score.watch).toBe(base.score.watch);
   expect(policy.protect.count(100)).toBe(base.protect.count(100));
   expect(policy.name).toBe("pyramidkv");
-  const layers = Array.from({ length: 3 }, () => ({ kind: "global", kvHeads: 1, headSize: 8 }) as const);
+  const layers = Array.from({ length: 3 }, (_, layer) => ({ layer, kvHeads: 1, headSize: 8 }));
   expect(layerBudgets(policy, { layers, seen: 900, protectedRows: 8 })).toEqual([[115], [64], [13]]);
 });
 

@@ -1,8 +1,9 @@
-import { Progress } from "@ziggurat/cache";
+import { Account } from "@ziggurat/cache";
 import { type Policy, PolicyError } from "@ziggurat/policy";
-import { checkMaxTokens, pieces, planWithin, turnBytes } from "./engine/limits.js";
-import { CeilingError, RequestError } from "./error.js";
+import { checkMaxTokens, chunks, planWithin, turnBytes } from "./engine/limits.js";
+import { CeilingError, RequestError, show } from "./error.js";
 import { checkModel, type Model } from "./model.js";
+import { checkSignal, knownOptions, type OptionNames } from "./options.js";
 
 export interface FitOptions {
   readonly model: Model;
@@ -12,40 +13,51 @@ export interface FitOptions {
   readonly maxTokens?: number;
   readonly chunk?: number;
   readonly maxCacheBytes: number;
-  /** The policy that keeps so many rows, for instance `(keep) => snapkv({ keep })`. */
+  readonly signal?: AbortSignal;
+  /** Makes the policy that keeps `keep` rows, for instance `(keep) => snapkv({ keep })`. */
   readonly policy: (keep: number) => Policy;
 }
 
+const names: OptionNames<FitOptions> = {
+  ...{ model: true, tokens: true, maxTokens: true, chunk: true, maxCacheBytes: true, signal: true, policy: true },
+};
+
 export interface Fit {
   readonly keep: number;
-  /** Bytes of K and V at the peak with that many rows, prefill scratch included. */
+  /** Bytes of K and V at the peak with `keep` rows, prefill scratch included. */
   readonly peakBytes: number;
 }
 
 /**
- * The largest `keep`, up to the number of tokens, whose cache stays within `maxCacheBytes`: arithmetic, nothing is
- * allocated. A `keep` that the policy refuses counts as too small, one that the model's context refuses as too large.
- * Where the policy takes no `keep` as small as the prompt, the least that it takes is tried. Throws a `CeilingError`
- * where none fits, a `RequestError` where a number cannot be.
+ * Finds the largest `keep`, up to the number of tokens, whose cache stays within `maxCacheBytes`, without allocating
+ * anything. A `keep` that the policy refuses counts as too small, one that the model's context refuses as too large. If
+ * the policy refuses every `keep` up to the length of the prompt, the least that it takes is tried. Rejects with a
+ * `CeilingError` if none fits, with a `RequestError` if an option is not valid.
  */
-export function fit({ model, tokens, maxTokens, chunk, maxCacheBytes, policy }: FitOptions): Fit {
+export async function fit(options: FitOptions): Promise<Fit> {
+  knownOptions("fit", options, names);
+  const { model, tokens, maxTokens, chunk, maxCacheBytes, signal, policy } = options;
   checkModel(model);
+  checkSignal(signal);
+  if (typeof policy !== "function")
+    throw new RequestError(`policy is ${show(policy)}; it must be a function that takes keep and returns a policy`);
+  signal?.throwIfAborted();
   if (!Number.isSafeInteger(tokens) || tokens < 1 || tokens >= 2 ** 31)
-    throw new RequestError(`tokens is ${String(tokens)}; it must be a whole number from 1 to ${2 ** 31 - 1}`);
+    throw new RequestError(`tokens is ${show(tokens)}; it must be a whole number from 1 to ${2 ** 31 - 1}`);
   if (typeof maxCacheBytes !== "number" || !(maxCacheBytes > 0))
-    throw new RequestError(`maxCacheBytes is ${String(maxCacheBytes)}; it must be a number of bytes above 0`);
+    throw new RequestError(`maxCacheBytes is ${show(maxCacheBytes)}; it must be a number of bytes above 0`);
   const most = checkMaxTokens(maxTokens);
-  const messages = pieces(tokens, chunk).map((length) => ({ length }));
-  const bytesOf = (made: Policy): number => {
-    const progress = new Progress(model.facts.cache, made);
-    return turnBytes(model, [progress], [planWithin(model, progress, messages, most).plan]);
+  const messages = chunks(tokens, chunk);
+  const bytesOf = async (made: Policy): Promise<number> => {
+    const account = Account.empty(model.facts.cache, made);
+    return turnBytes(model, [account], [(await planWithin(model, account, messages, most, signal)).plan]);
   };
-  // A policy refuses rows that are too few; more than the model's positions can tell apart are too many.
+  // A policy refuses a number of rows that is too small, the model one beyond the positions that it tells apart.
   let tooFew: unknown;
   let tooMany: unknown;
-  const attempt = (keep: number): number | "too few" | "too many" => {
+  const attempt = async (keep: number): Promise<number | "too few" | "too many"> => {
     try {
-      return bytesOf(policy(keep));
+      return await bytesOf(policy(keep));
     } catch (error) {
       if (!(error instanceof PolicyError || error instanceof RequestError)) throw error;
       if (error instanceof PolicyError) {
@@ -62,7 +74,7 @@ export function fit({ model, tokens, maxTokens, chunk, maxCacheBytes, policy }: 
   let high = tokens;
   while (low < high) {
     const keep = Math.ceil((low + high) / 2);
-    const bytes = attempt(keep);
+    const bytes = await attempt(keep);
     if (typeof bytes === "number") smallest = Math.min(smallest ?? Number.POSITIVE_INFINITY, bytes);
     if (bytes === "too many" || (typeof bytes === "number" && bytes > maxCacheBytes)) high = keep - 1;
     else {
@@ -71,8 +83,8 @@ export function fit({ model, tokens, maxTokens, chunk, maxCacheBytes, policy }: 
     }
   }
   if (best === undefined && low === tokens) {
-    const keep = leastTaken(tokens, (rows) => attempt(rows) !== "too few");
-    const bytes = keep === undefined ? undefined : attempt(keep);
+    const keep = await leastTaken(tokens, async (rows) => (await attempt(rows)) !== "too few");
+    const bytes = keep === undefined ? undefined : await attempt(keep);
     if (typeof bytes === "number" && bytes <= maxCacheBytes) return { keep: keep!, peakBytes: bytes };
     if (typeof bytes === "number") smallest = bytes;
   }
@@ -83,18 +95,18 @@ export function fit({ model, tokens, maxTokens, chunk, maxCacheBytes, policy }: 
   );
 }
 
-/** The least number of rows beyond `refused` that is taken; undefined where none is. */
-function leastTaken(refused: number, isTaken: (rows: number) => boolean): number | undefined {
+/** The least number of rows beyond `refused` that is taken; undefined if none is. */
+async function leastTaken(refused: number, isTaken: (rows: number) => Promise<boolean>): Promise<number | undefined> {
   let below = refused;
   let taken = 2 * refused;
-  while (!isTaken(taken)) {
+  while (!(await isTaken(taken))) {
     below = taken;
     taken *= 2;
     if (taken >= 2 ** 31) return undefined;
   }
   while (taken - below > 1) {
     const rows = Math.floor((below + taken) / 2);
-    if (isTaken(rows)) taken = rows;
+    if (await isTaken(rows)) taken = rows;
     else below = rows;
   }
   return taken;

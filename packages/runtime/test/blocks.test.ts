@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
-import { convert, FormatError, type StoredDType } from "@ziggurat/runtime";
+import { FormatError } from "@ziggurat/runtime";
+import { convert, type StoredDType } from "@ziggurat/runtime/formats";
 import { bytesOf, fromFloat16, type WeightDType, weightLayout } from "@ziggurat/tensor";
 import { describe, expect, it } from "vitest";
 

@@ -1,3 +1,4 @@
+import { checkpoint, randomIds, tiny } from "@ziggurat/bench-kit/fixtures";
 import { cpu } from "@ziggurat/cpu";
 import { h2o } from "@ziggurat/h2o";
 import { full, type Policy, random } from "@ziggurat/policy";
@@ -16,7 +17,6 @@ import { snapkv } from "@ziggurat/snapkv";
 import { streaming } from "@ziggurat/streaming";
 import type { Backend, RowDType } from "@ziggurat/tensor";
 import { describe, expect, it } from "vitest";
-import { checkpoint, randomIds, tiny } from "./support/checkpoint.js";
 import { evicting, ragged } from "./support/models.js";
 import { zerosBackend } from "./support/zeros.js";
 
@@ -33,7 +33,7 @@ const rowOf = (policies: readonly Policy[], element: number) =>
   4 *
     (1 +
       (policies.some(({ positions }) => positions === "slot") ? 1 : 0) +
-      Math.max(0, ...policies.map(({ score }) => score.columns ?? 0)));
+      Math.max(0, ...policies.map(({ score }) => score.columns?.length ?? 0)));
 const sum = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0);
 const tablesOf = (sequences: number) => 4 * (3 * layers * sequences * kvHeads + sequences * kvHeads + sequences);
 
@@ -254,7 +254,9 @@ describe("maxCacheBytes", () => {
       const session = new Session({ model, policy: full(), maxCacheBytes });
       await expect(session.read([1])).rejects.toBeInstanceOf(CeilingError);
       session.close();
-      expect(() => fit({ model, tokens: 1, maxCacheBytes, policy: (keep) => snapkv({ keep, window: 1 }) })).toThrow();
+      await expect(
+        fit({ model, tokens: 1, maxCacheBytes, policy: (keep) => snapkv({ keep, window: 1 }) }),
+      ).rejects.toThrow();
     }
     for (const maxCacheBytes of [0, -1, Number.NaN, "1" as never]) {
       await expect(generate({ model, policy: full(), prompt: [1], maxCacheBytes }).result).rejects.toBeInstanceOf(
@@ -279,7 +281,7 @@ describe("fit", () => {
     const tokens = 2000;
     const options = { model, tokens, maxTokens: 100, ...(chunk ? { chunk } : {}) };
     for (const maxCacheBytes of [380_000, 450_000, 700_123]) {
-      const { keep, peakBytes } = fit({ ...options, maxCacheBytes, policy });
+      const { keep, peakBytes } = await fit({ ...options, maxCacheBytes, policy });
       expect(peakBytes).toBeLessThanOrEqual(maxCacheBytes);
       const request = {
         model,
@@ -293,12 +295,12 @@ describe("fit", () => {
       if (keep < tokens)
         await expect(generate({ ...request, policy: policy(keep + 1) }).result).rejects.toBeInstanceOf(CeilingError);
     }
-    expect(fit({ ...options, maxCacheBytes: 2 ** 30, policy }).keep).toBe(tokens);
+    expect((await fit({ ...options, maxCacheBytes: 2 ** 30, policy })).keep).toBe(tokens);
   });
 
   it("stays below what slot positions can tell apart", async () => {
     const small = await loadModel(checkpoint({ context: 512 }).files, { backend: zerosBackend() });
-    const { keep } = fit({
+    const { keep } = await fit({
       model: small,
       tokens: 5000,
       chunk: 100,
@@ -310,7 +312,7 @@ describe("fit", () => {
 
   it("finds the least that a policy takes where the prompt is shorter, as snapkv's window may be longer than a question", async () => {
     const model = await load(zerosBackend());
-    const { keep, peakBytes } = fit({
+    const { keep, peakBytes } = await fit({
       model,
       tokens: 9,
       maxTokens: 5,
@@ -332,12 +334,12 @@ describe("fit", () => {
   it("says why nothing fits", async () => {
     const model = await load(zerosBackend());
     const policy = (keep: number) => snapkv({ keep });
-    expect(() => fit({ model, tokens: 100, maxCacheBytes: 1000, policy })).toThrow(CeilingError);
-    expect(() => fit({ model, tokens: 100_000, maxCacheBytes: 2 ** 30, policy })).toThrow(
+    await expect(fit({ model, tokens: 100, maxCacheBytes: 1000, policy })).rejects.toThrow(CeilingError);
+    await expect(fit({ model, tokens: 100_000, maxCacheBytes: 2 ** 30, policy })).rejects.toThrow(
       /100000 tokens; .* reads 16384/,
     );
-    expect(() => fit({ model, tokens: 20, maxCacheBytes: 1000, policy })).toThrow(CeilingError);
-    expect(() => fit({ model, tokens: 20, maxCacheBytes: 2 ** 30, policy: () => snapkv({ keep: 3 }) })).toThrow(
+    await expect(fit({ model, tokens: 20, maxCacheBytes: 1000, policy })).rejects.toThrow(CeilingError);
+    await expect(fit({ model, tokens: 20, maxCacheBytes: 2 ** 30, policy: () => snapkv({ keep: 3 }) })).rejects.toThrow(
       /keep is 3; it must be more than/,
     );
     const long = { tokens: 2 ** 40, chunk: 16, policy: (keep: number) => streaming({ keep }) };
@@ -351,12 +353,12 @@ describe("fit", () => {
       { maxTokens: Number.NaN },
       { chunk: Number.NaN },
     ]) {
-      expect(() => fit({ model, tokens: 100, maxCacheBytes: 2 ** 30, policy, ...bad })).toThrow(RequestError);
+      await expect(fit({ model, tokens: 100, maxCacheBytes: 2 ** 30, policy, ...bad })).rejects.toThrow(RequestError);
     }
     const wrong = () => {
       throw new TypeError("a mistake of the caller's");
     };
-    expect(() => fit({ model, tokens: 100, maxCacheBytes: 2 ** 30, policy: wrong })).toThrow(TypeError);
+    await expect(fit({ model, tokens: 100, maxCacheBytes: 2 ** 30, policy: wrong })).rejects.toThrow(TypeError);
   });
 });
 

@@ -1,6 +1,7 @@
 import { ConfigError, memoryFiles, openModel } from "@ziggurat/runtime";
 import { describe, expect, it } from "vitest";
 import { parseGeneration } from "../src/files/config.js";
+import { random } from "./random.js";
 
 const llama = {
   architectures: ["LlamaForCausalLM"],
@@ -46,9 +47,7 @@ describe("config.json", () => {
       scale: 1 / Math.sqrt(32),
       softcap: 0,
     });
-    expect(facts.cache.layers).toEqual(
-      Array.from({ length: 16 }, () => ({ kind: "global", kvHeads: 2, headSize: 32 })),
-    );
+    expect(facts.cache.layers).toEqual(Array.from({ length: 16 }, () => ({ kind: "global" })));
     expect(new Set(facts.ropes).size).toBe(1);
     close(facts.ropes[0]!.frequencies, plain(500000, 32));
   });
@@ -71,7 +70,7 @@ describe("config.json", () => {
     }
   });
 
-  it("lets yarn read what its scaling allows", async () => {
+  it("gives yarn the context that its scaling allows", async () => {
     const facts = await open({
       ...llama,
       rope_scaling: { type: "yarn", factor: 4, original_max_position_embeddings: 16384 },
@@ -101,9 +100,11 @@ describe("config.json", () => {
     await expect(open(config, { contextLength: 0 })).rejects.toThrow(/contextLength is 0; it must be a whole number/);
   });
 
-  it("tells sliding layers from global ones", async () => {
+  it("distinguishes sliding layers from global ones", async () => {
     const windows = async (config: object) =>
-      (await open({ ...llama, num_hidden_layers: 4, ...config })).cache.layers.map(({ window }) => window);
+      (await open({ ...llama, num_hidden_layers: 4, ...config })).cache.layers.map((layer) =>
+        layer.kind === "sliding" ? layer.window : undefined,
+      );
     expect(await windows({ architectures: ["MistralForCausalLM"], sliding_window: 9 })).toEqual([9, 9, 9, 9]);
     expect(await windows({ architectures: ["MistralForCausalLM"], sliding_window: null })).toEqual([
       undefined,
@@ -164,7 +165,7 @@ describe("config.json", () => {
       new RegExp(`architecture "GPT2LMHeadModel" is not supported; supported are ${named}`),
     ],
     [{ ...llama, architectures: "LlamaForCausalLM" }, /architecture null is not supported/],
-    [{ ...llama, hidden_size: 0 }, /hidden_size is 0; it must be a whole number from 1 to/],
+    [{ ...llama, hidden_size: 0 }, /hidden_size is 0; it must be a whole number from 2 to/],
     [{ ...llama, hidden_size: 1e15 }, /hidden_size is 1000000000000000/],
     [{ ...llama, hidden_size: "256" }, /hidden_size is "256"/],
     [{ ...llama, hidden_size: undefined }, /hidden_size is undefined/],
@@ -174,7 +175,8 @@ describe("config.json", () => {
     [{ ...llama, num_key_value_heads: 3 }, /num_key_value_heads is 3; it must be a divisor of num_attention_heads, 4/],
     [{ ...llama, num_key_value_heads: 8 }, /num_key_value_heads is 8; it must be a whole number from 1 to 4/],
     [{ ...llama, head_dim: 63 }, /head_dim is 63; it must be even/],
-    [{ ...llama, hidden_size: 257 }, /head_dim is undefined; it must be a whole number/],
+    [{ ...llama, hidden_size: 258 }, /head_dim is undefined; it must be a whole number/],
+    [{ ...llama, hidden_size: 257 }, /hidden_size is 257; it must be even/],
     [{ ...llama, rms_norm_eps: -1 }, /rms_norm_eps is -1/],
     [{ ...llama, rope_theta: "much" }, /rope_theta is/],
     [{ ...llama, rope_theta: 0 }, /rope_theta is 0/],
@@ -190,6 +192,40 @@ describe("config.json", () => {
     [
       { ...llama, rope_scaling: { type: "longrope", short_factor: [1], long_factor: [1] } },
       /short_factor is \[1\]; it must be a list of 32 numbers/,
+    ],
+    [
+      { ...llama, rope_theta: 1, rope_scaling: { rope_type: "yarn", factor: 4 } },
+      /rope_scaling: rope_theta is 1; it must be above 1 for yarn/,
+    ],
+    [
+      { ...llama, rope_scaling: { rope_type: "yarn", factor: 1e6, original_max_position_embeddings: 2 ** 27 } },
+      /rope_scaling: factor is 1000000; it must be at most 1: with 134217728 tokens before/,
+    ],
+    [
+      {
+        ...llama,
+        rope_theta: 1.01,
+        rope_scaling: { rope_type: "yarn", factor: 1, original_max_position_embeddings: 1e8 },
+      },
+      /no frequency of 32 lies between beta_fast and beta_slow/,
+    ],
+    [
+      { ...llama, rope_scaling: { rope_type: "yarn", factor: 4, beta_fast: 1, beta_slow: 32 } },
+      /beta_fast is 1; it must be greater than beta_slow, 32/,
+    ],
+    [
+      { ...llama, rope_scaling: { rope_type: "yarn", factor: 4, attention_factor: 0 } },
+      /rope_scaling: attention_factor is 0; it must be a number from 0\.001/,
+    ],
+    [
+      {
+        ...llama,
+        rope_scaling: {
+          ...{ type: "longrope", short_factor: new Array(32).fill(1), long_factor: new Array(32).fill(1), factor: 4 },
+          original_max_position_embeddings: 1,
+        },
+      },
+      /original_max_position_embeddings is 1; longrope divides by its logarithm/,
     ],
     [{ ...llama, rope_parameters: { rope_theta: "x" } }, /rope_parameters: rope_theta is "x"/],
     [{ ...llama, rope_scaling: 4 }, /rope_scaling is 4; it must be an object or null/],
@@ -207,7 +243,45 @@ describe("config.json", () => {
     await expect(opened).rejects.toThrow(ConfigError);
   });
 
-  it("takes a generation configuration beside it, and says what is missing or broken", async () => {
+  it("gives finite frequencies above 0, or refuses: 20,000 extreme rotary embeddings", async () => {
+    const next = random(11);
+    const any = <T>(...values: readonly T[]): T => values[Math.floor(next() * values.length)]!;
+    const huge = [undefined, 0, 1e-12, 1e-6, 1e-3, 0.5, 1, 1.0000001, 1.5, 2, 32, 1e3, 1e6, 1e12, 2 ** 27, 1e300];
+    const counts = [undefined, 0, 1, 2, 3, 64, 4096, 2 ** 20, 2 ** 27];
+    let opened = 0;
+    for (let i = 0; i < 20_000; i++) {
+      const list = () => new Array(32).fill(any(1e-6, 1e-5, 1, 64, 1e5, 1e6, 1e12));
+      const rope_scaling = {
+        rope_type: any("default", "linear", "llama3", "yarn", "longrope"),
+        factor: any(...huge),
+        original_max_position_embeddings: any(...counts),
+        low_freq_factor: any(1, ...huge),
+        high_freq_factor: any(4, ...huge),
+        beta_fast: any(undefined, ...huge),
+        beta_slow: any(undefined, ...huge),
+        mscale: any(undefined, ...huge),
+        mscale_all_dim: any(undefined, ...huge),
+        attention_factor: any(undefined, undefined, ...huge),
+        truncate: any(undefined, true, false),
+        short_factor: list(),
+        long_factor: list(),
+      };
+      const config = { ...llama, num_hidden_layers: 1, rope_theta: any(1e4, ...huge), rope_scaling };
+      const max_position_embeddings = any(16384, ...counts);
+      const facts = await open({ ...config, max_position_embeddings }).catch((error: unknown) => {
+        expect(error).toBeInstanceOf(ConfigError);
+      });
+      if (!facts) continue;
+      opened++;
+      const { frequencies, factor } = facts.ropes[0]!;
+      const right = [factor, ...frequencies].every((number) => number > 0 && Number.isFinite(number));
+      expect(right, JSON.stringify({ rope_scaling, factor, frequencies })).toBe(true);
+      expect(facts.contextLength).toBeLessThanOrEqual(2 ** 27);
+    }
+    expect(opened).toBeGreaterThan(1000);
+  });
+
+  it("reads generation_config.json, and names a file that is missing or broken", async () => {
     const files = memoryFiles({ "config.json": JSON.stringify(llama), "generation_config.json": '{"eos_token_id":5}' });
     expect((await openModel(files)).facts.endTokens).toEqual([5]);
     await expect(openModel(memoryFiles({}))).rejects.toThrow(/memory: has no config\.json and no \.gguf file/);
@@ -220,7 +294,7 @@ describe("config.json", () => {
 });
 
 describe("parseGeneration", () => {
-  it("takes a number or a list, and falls back on config.json", () => {
+  it("takes a number or a list, by default that of config.json", () => {
     expect(parseGeneration({ eos_token_id: [6, 2, 6], bos_token_id: 1 }, { eos_token_id: 3 }, 10)).toEqual({
       stopIds: [6, 2],
       bosId: 1,

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
-import { convert, FormatError } from "@ziggurat/runtime";
+import { FormatError } from "@ziggurat/runtime";
+import { convert } from "@ziggurat/runtime/formats";
 import { bytesOf, fromBFloat16, fromFloat16, toBFloat16, toFloat16, weightLayout } from "@ziggurat/tensor";
 import { describe, expect, it } from "vitest";
 import { peaky, random } from "./random.js";
@@ -53,6 +54,11 @@ describe("convert", () => {
     expect([...shorts(brain)].map(fromBFloat16)).toEqual([1.5, -2]);
   });
 
+  it("refuses an unknown option", () => {
+    expect(() => convert(new Uint8Array(4), "f32", "f32", [1], "a", { rows: 1 } as never)).toThrow(
+      'convert: no option is called "rows"; there are into, row',
+    );
+  });
   it("refuses bytes that do not fit the shape", () => {
     expect(() => convert(new Uint8Array(10), "bf16", "f32", [2, 3], "w")).toThrow(
       /w: 10 bytes; shape \[2, 3\] of bf16 takes 12/,

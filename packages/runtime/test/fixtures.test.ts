@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { pebble } from "@ziggurat/pebble";
-import { chatOf, loadTokenizer } from "@ziggurat/runtime";
 import { expect, it } from "vitest";
+import { chatOf } from "../src/text/chat.js";
+import { loadTokenizer } from "../src/text/tokenizer.js";
 import { logitsFixture, policiesFixture } from "./fixtures.js";
 
 const document = readFileSync(new URL("./fixtures/document.txt", import.meta.url), "utf8");

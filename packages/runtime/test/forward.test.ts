@@ -1,8 +1,8 @@
+import { type Checkpoint, checkpoint, randomIds } from "@ziggurat/bench-kit/fixtures";
 import { full } from "@ziggurat/policy";
 import { generate, type Model } from "@ziggurat/runtime";
 import { toBeAllclose } from "@ziggurat/testing";
 import { describe, expect, it } from "vitest";
-import { type Checkpoint, checkpoint, randomIds } from "./support/checkpoint.js";
 import { backendNames, tinyModel } from "./support/models.js";
 import { plainLogits } from "./support/plain-llama.js";
 

@@ -1,18 +1,16 @@
+import { checkpoint, tinyLlama, writeGguf } from "@ziggurat/bench-kit/fixtures";
 import {
   ConfigError,
   type FileSource,
   FormatError,
-  loadTokenizer,
   memoryFiles,
   openModel,
-  readGguf,
-  readSafetensors,
   TemplateError,
   TokenizerError,
 } from "@ziggurat/runtime";
+import { readGguf, readSafetensors } from "@ziggurat/runtime/formats";
 import { describe, it } from "vitest";
-import { checkpoint } from "./support/checkpoint.js";
-import { tinyLlama, writeGguf } from "./support/gguf.js";
+import { loadTokenizer } from "../src/text/tokenizer.js";
 import { mutate, mutateJson } from "./support/mutate.js";
 
 // Files with a few bytes wrong end in errors of our own types, or are read; nothing else. Every input comes from a

@@ -1,3 +1,4 @@
+import { checkpoint, randomIds } from "@ziggurat/bench-kit/fixtures";
 import { cpu } from "@ziggurat/cpu";
 import { full, type Policy, perHead, recency, sinksAndRecent } from "@ziggurat/policy";
 import {
@@ -6,14 +7,13 @@ import {
   type GenerateResult,
   generate,
   generateBatch,
-  generateEach,
   loadModel,
   type Model,
 } from "@ziggurat/runtime";
+import { generateEach } from "@ziggurat/runtime/evaluate";
 import { snapkv } from "@ziggurat/snapkv";
 import { streaming } from "@ziggurat/streaming";
 import { beforeAll, describe, expect, it } from "vitest";
-import { checkpoint, randomIds } from "./support/checkpoint.js";
 import { alternating, backendNames, evicting, ragged, tinyModel } from "./support/models.js";
 
 const prompt = randomIds(50, 1);

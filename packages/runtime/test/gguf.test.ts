@@ -1,18 +1,12 @@
 import { readdirSync, readFileSync } from "node:fs";
-import {
-  ConfigError,
-  FormatError,
-  loadModel,
-  logProbabilities,
-  memoryFiles,
-  openModel,
-  readGguf,
-} from "@ziggurat/runtime";
+import { type GgufTensor, type Typed, writeGguf } from "@ziggurat/bench-kit/fixtures";
+import { ConfigError, type FileSource, FormatError, loadModel, memoryFiles, openModel } from "@ziggurat/runtime";
+import { logProbabilities } from "@ziggurat/runtime/evaluate";
+import { readGguf } from "@ziggurat/runtime/formats";
 import { folder } from "@ziggurat/runtime/node";
 import { reference } from "@ziggurat/tensor";
 import { describe, expect, it } from "vitest";
 import { type Config, ggufOf, home } from "./support/convert-checkpoint.js";
-import { type GgufTensor, type Typed, writeGguf } from "./support/gguf.js";
 
 const vector = (name: string, numbers: readonly number[]): GgufTensor => ({
   name,
@@ -41,7 +35,7 @@ describe("GGUF files of every family", () => {
       [vector("rope_factors_short.weight", [1, 1.3, 1.6]), vector("rope_factors_long.weight", [1.1, 4.05, 7])],
     ],
   ];
-  it.each(cases)("%s as %s: reads as the checkpoint that it was made from", async (name, architecture, more, extra) => {
+  it.each(cases)("%s as %s: gives the log-probabilities of its checkpoint", async (name, architecture, more, extra) => {
     const expected = JSON.parse(readFileSync(`${home}/${name}/expected.json`, "utf8")) as {
       prompt: number[];
       log_probabilities: number[];
@@ -159,6 +153,95 @@ describe("readGguf", () => {
     await expect(open(bytes)).rejects.toThrow(FormatError);
   });
 
+  /** A header of one metadata value, given as its bytes; `size` is what the file claims to have. */
+  const headerOf = (value: Uint8Array, size = 0) => {
+    const bytes = new Uint8Array(24 + 8 + 1 + value.length);
+    bytes.set(writeGguf({}, []).subarray(0, 24));
+    new DataView(bytes.buffer).setBigUint64(16, 1n, true);
+    bytes.set([1, 0, 0, 0, 0, 0, 0, 0, 0x61], 24);
+    bytes.set(value, 33);
+    const source: FileSource = {
+      size: Math.max(size, bytes.length),
+      read: async (offset, length) => {
+        const part = new Uint8Array(length);
+        part.set(bytes.subarray(offset, offset + length));
+        return part;
+      },
+    };
+    return readGguf(source, "a.gguf");
+  };
+  /** Type 9, the type of the elements, how many. */
+  const listOf = (element: number, length: number, ...rest: number[]) => {
+    const bytes = new Uint8Array(16 + rest.length);
+    const view = new DataView(bytes.buffer);
+    view.setUint32(0, 9, true);
+    view.setUint32(4, element, true);
+    view.setBigUint64(8, BigInt(length), true);
+    bytes.set(rest, 16);
+    return bytes;
+  };
+
+  it("reads lists within lists, up to four deep", async () => {
+    // Two lists: of the bytes 5 and 6, and of one string, "é".
+    const inner = [...listOf(0, 2, 5, 6).subarray(4), ...listOf(8, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0xc3, 0xa9).subarray(4)];
+    expect((await headerOf(listOf(9, 2, ...inner))).metadata.get("a")).toEqual([[5, 6], ["é"]]);
+    let deep = listOf(0, 0);
+    for (let i = 0; i < 3; i++) deep = listOf(9, 1, ...deep.subarray(4));
+    expect((await headerOf(deep)).metadata.get("a")).toEqual([[[[]]]]);
+    await expect(headerOf(listOf(9, 1, ...deep.subarray(4)))).rejects.toThrow(
+      /a\.gguf: "a" is a list of type 9; lists/,
+    );
+  });
+
+  it("gives a string that is not UTF-8 as its bytes, and reads the rest of the file", async () => {
+    const strings = [1, 0, 0, 0, 0, 0, 0, 0, 0x78, 1, 0, 0, 0, 0, 0, 0, 0, 0xff];
+    expect((await headerOf(listOf(8, 2, ...strings))).metadata.get("a")).toEqual(["x", Uint8Array.of(0xff)]);
+    const latin1 = patched(good, new TextDecoder("latin1").decode(good).indexOf("llama"), 0xff);
+    expect((await open(latin1)).metadata.get("general.architecture")).toEqual(
+      Uint8Array.of(0xff, 0x6c, 0x61, 0x6d, 0x61),
+    );
+    const named = patched(good, new TextDecoder("latin1").decode(good).indexOf("flag"), 0xff);
+    expect((await open(named)).metadata.get("\ufffdlag")).toBe(true);
+  });
+
+  it.each([0, 8, 9])("refuses a list of 150 million elements of type %d before it is read", async (element) => {
+    await expect(headerOf(listOf(element, 150e6), 2 ** 33)).rejects.toThrow(
+      /says at byte 41 that there are 150000000 elements of "a"; 16777216 are the most allowed/,
+    );
+  });
+
+  it("bounds the elements of all lists together", async () => {
+    const half = listOf(0, 2 ** 23 + 1).subarray(4);
+    const nested = new Uint8Array(16 + 2 * (half.length + 2 ** 23 + 1));
+    nested.set(listOf(9, 2));
+    nested.set(half, 16);
+    nested.set(half, 16 + half.length + 2 ** 23 + 1);
+    await expect(headerOf(nested)).rejects.toThrow(
+      /"a" ends beyond 16777216 elements, the most that all lists may have/,
+    );
+  });
+
+  it("reads tens of thousands of lists in time that grows with their number alone", async () => {
+    const each = 8 + 6 + 16;
+    const header = (lists: number) => {
+      const bytes = new Uint8Array(24 + lists * each);
+      const view = new DataView(bytes.buffer);
+      bytes.set(writeGguf({}, []).subarray(0, 24));
+      view.setBigUint64(16, BigInt(lists), true);
+      for (let i = 0; i < lists; i++) {
+        view.setUint32(24 + i * each, 6, true);
+        bytes.set(new TextEncoder().encode(String(100_000 + i)), 32 + i * each);
+        bytes.set(listOf(8, 0), 38 + i * each);
+      }
+      return bytes;
+    };
+    const start = performance.now();
+    expect((await open(header(65_536))).metadata.size).toBe(65_536);
+    // A copy of the rest of the header for each list took about 20 s.
+    expect(performance.now() - start).toBeLessThan(5000);
+    await expect(open(header(65_537))).rejects.toThrow(/there are 65537 metadata; 65536 are the most allowed/);
+  });
+
   it("refuses tensors that overlap", async () => {
     const file = writeGguf(metadata, [tensor("v"), tensor("w")]);
     const text = new TextDecoder("latin1").decode(file);
@@ -170,7 +253,7 @@ describe("readGguf", () => {
     await expect(open(patched(file, at, 33))).rejects.toThrow(/starts at 33, which is no multiple of 32/);
   });
 
-  it("names a type that it does not read, and a tensor that is not there", async () => {
+  it("names an element type that is not supported", async () => {
     const gguf = await open(writeGguf(metadata, [tensor("w", { shape: [256], type: 10, bytes: new Uint8Array(84) })]));
     expect(() => gguf.tensors.get("w")!.dtype()).toThrow(/tensor "w" is Q2_K; this reader takes F32, F16, Q4_0/);
   });

@@ -1,10 +1,12 @@
 import { readFileSync } from "node:fs";
+import { type GgufTensor, writeGguf } from "@ziggurat/bench-kit/fixtures";
 import { cpu } from "@ziggurat/cpu";
 import { pebble } from "@ziggurat/pebble";
-import { convert, loadModel, logProbabilities, memoryFiles, openWeights, type StoredDType } from "@ziggurat/runtime";
+import { loadModel, memoryFiles } from "@ziggurat/runtime";
+import { logProbabilities } from "@ziggurat/runtime/evaluate";
+import { convert, openWeights, type StoredDType } from "@ziggurat/runtime/formats";
 import type { Backend } from "@ziggurat/tensor";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type GgufTensor, writeGguf } from "./support/gguf.js";
 import { type KQuant, quantise } from "./support/k-quants.js";
 
 // Pebble, whose widths are multiples of 256, with its matrices in K-quants as llama.cpp's mixtures have them, against

@@ -1,19 +1,20 @@
-import { Buffers } from "@ziggurat/cache";
-import { convert, type FileSource, memoryFiles, readGguf } from "@ziggurat/runtime";
-import { bytesOf, reference, weightLayout } from "@ziggurat/tensor";
+import { writeGguf } from "@ziggurat/bench-kit/fixtures";
+import { type FileSource, memoryFiles } from "@ziggurat/runtime";
+import { convert, readGguf } from "@ziggurat/runtime/formats";
+import { Buffers, bytesOf, reference, weightLayout } from "@ziggurat/tensor";
 import { describe, expect, it } from "vitest";
+import { llama } from "../src/families/llama.js";
 import { ggufWeights } from "../src/gguf/gguf.js";
 import { Loader } from "../src/weights/loader.js";
 import { loadMatrix, planMatrix } from "../src/weights/matrix.js";
 import { random } from "./random.js";
-import { writeGguf } from "./support/gguf.js";
 
 const [queries, keys, width, headSize] = [4096, 1280, 512, 128];
 const rowBytes = (width / 32) * 34;
 const names = ["q_proj", "k_proj", "v_proj"].map((name) => `model.layers.0.self_attn.${name}.weight`);
 const rows = [queries, keys, keys];
 
-/** Three tensors of Q8_0, the first of 2.2 MB, and what is read of them when. */
+/** Three tensors of Q8_0, the first of 2.2 MB, and a record of the reads. */
 async function stored(failAt = Number.POSITIVE_INFINITY) {
   const next = random(7);
   const blocks = rows.map((count) => {
@@ -47,12 +48,12 @@ async function stored(failAt = Number.POSITIVE_INFINITY) {
       return into.subarray(0, length);
     },
   };
-  const weights = ggufWeights(await readGguf(source, "a.gguf"), "llama", headSize);
+  const weights = ggufWeights(await readGguf(source, "a.gguf"), llama.gguf!, headSize);
   Object.assign(seen, { reads: 0, most: 0, together: 0 });
   return { weights, seen, blocks };
 }
 
-/** Rows of each head in the order that rotation by halves wants. */
+/** Rows of each head in the order for rotation by halves. */
 const byHalves = (bytes: Uint8Array) => {
   const turned = new Uint8Array(bytes.length);
   for (let row = 0; row < bytes.length / rowBytes; row++) {
@@ -65,13 +66,13 @@ const byHalves = (bytes: Uint8Array) => {
 
 describe("Loader", () => {
   it.each(["q8_0", "bf16"] as const)(
-    "puts what it reads in parts where the whole would lie, as %s, and holds two parts at a time",
+    "puts each part in its place in the whole, as %s, and holds two parts at a time",
     async (dtype) => {
       const { weights, seen, blocks } = await stored();
       const backend = reference();
       const buffers = new Buffers(backend);
-      const told: number[] = [];
-      const loader = new Loader(backend, (bytes) => told.push(bytes));
+      const progress: number[] = [];
+      const loader = new Loader(backend, (bytes) => progress.push(bytes));
       const plan = planMatrix(weights, names, rows, width, dtype);
       const { slice, out } = loadMatrix(loader, weights, plan, buffers);
       await loader.run();
@@ -83,8 +84,8 @@ describe("Loader", () => {
       const used =
         dtype === "q8_0" ? weightLayout(dtype, out, width).scales + 2 * ((out * width) / 32) : expected.length;
       expect(Buffer.compare(got.subarray(0, used), expected.subarray(0, used))).toBe(0);
-      expect(told.at(-1)).toBe(bytesOf(dtype, [out, width]));
-      expect(told).toEqual([...told].sort((a, b) => a - b));
+      expect(progress.at(-1)).toBe(bytesOf(dtype, [out, width]));
+      expect(progress).toEqual([...progress].sort((a, b) => a - b));
 
       expect(seen.reads).toBeGreaterThan(4);
       expect(seen.most).toBeLessThanOrEqual(2 ** 20);
@@ -93,7 +94,7 @@ describe("Loader", () => {
     },
   );
 
-  it("begins each part at a place that backends can write, whatever the width", async () => {
+  it("begins each part at an aligned place, for any width", async () => {
     // 881 such rows fit a part; a row has 35 scales of two bytes.
     const [count, wide] = [2001, 1120];
     const next = random(9);
@@ -103,7 +104,7 @@ describe("Loader", () => {
         { name: "output.weight", shape: [count, wide], type: 8, bytes },
       ]),
     });
-    const weights = ggufWeights(await readGguf((await file.open("a"))!, "a.gguf"), "llama", headSize);
+    const weights = ggufWeights(await readGguf((await file.open("a"))!, "a.gguf"), llama.gguf!, headSize);
     const backend = reference();
     const loader = new Loader(backend, () => {});
     const { slice } = loadMatrix(

@@ -2,25 +2,26 @@ import { readFileSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { checkpoint, HubServer } from "@ziggurat/bench-kit/fixtures";
 import {
   ConfigError,
   DownloadError,
   FormatError,
   loadModel,
-  logProbabilities,
   type ModelSource,
   modelFiles,
   openModel,
   RequestError,
+  remote,
 } from "@ziggurat/runtime";
+import { logProbabilities } from "@ziggurat/runtime/evaluate";
 import { file, folder } from "@ziggurat/runtime/node";
 import { reference } from "@ziggurat/tensor";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { checkpoint } from "./support/checkpoint.js";
 import { ggufOf, ggufPartsOf } from "./support/convert-checkpoint.js";
-import { HubServer } from "./support/hub-server.js";
 
-// Whatever people have of a model, as it is given to loadModel.
+// The forms in which people have a model, as they are given to loadModel.
 
 const ids = [5, 3, 8, 1, 9, 2];
 const scoresOf = async (source: ModelSource): Promise<number[]> => {
@@ -83,10 +84,10 @@ describe("a model in safetensors", () => {
     for (const source of sources) expect(await scoresOf(source), String(source)).toEqual(wanted);
   });
 
-  it("tells of downloads", async () => {
-    const told = new Set<string>();
-    await loadModel("owner/tiny", { backend: reference(), onDownload: (name) => void told.add(name) });
-    expect([...told]).toEqual(["config.json", "model.safetensors"]);
+  it("calls onDownload with each file", async () => {
+    const names = new Set<string>();
+    await loadModel("owner/tiny", { backend: reference(), onDownload: (name) => void names.add(name) });
+    expect([...names]).toEqual(["config.json", "model.safetensors"]);
   });
 });
 
@@ -106,7 +107,7 @@ describe("a model in a GGUF file", () => {
     await write({ "m.gguf": gguf, ...parts });
     server.files.clear();
     server.files.set("m.gguf", gguf);
-    // What lies beside a file of the hub is not part of the model.
+    // Other files beside a file of the hub are not part of the model.
     server.files.set("config.json", new TextEncoder().encode("{}"));
     for (const [name, bytes] of Object.entries(parts))
       for (const at of ["", "F32/"]) server.files.set(`${at}${name}`, bytes);
@@ -128,7 +129,7 @@ describe("a model in a GGUF file", () => {
     for (const source of sources) expect(await scoresOf(source), String(source)).toEqual(wanted);
   });
 
-  it("has the name that it gives itself, or its file's", async () => {
+  it("has the name in its metadata, or that of its file", async () => {
     await write({ "m.gguf": gguf, ...parts });
     expect((await openModel(join(path, "m.gguf"))).name).toBe("A tiny Llama");
     expect((await openModel(join(path, Object.keys(parts)[0]!))).name).toBe("llama-tied");
@@ -183,7 +184,7 @@ describe("what is no model", () => {
     ).resolves.toBe(true);
   });
 
-  it("is told apart from a hub that lacks it", async () => {
+  it("is distinguished from a hub that lacks it", async () => {
     await expect(openModel("owner/none")).rejects.toThrow(
       /owner\/none: revision "main": http.* has no such repository or revision/,
     );
@@ -216,6 +217,81 @@ describe("remote", () => {
     );
     server.files.set("model.safetensors", changed.slice(1));
     await expect(source.read(0, 8)).rejects.toThrow(DownloadError);
+  });
+
+  it("asks once more, past the cache, if an answer does not fit", async () => {
+    const wanted = await bytesOf("model.safetensors");
+    const source = await weights();
+    let fits = true;
+    const past: boolean[] = [];
+    server.trouble = (_, response, request) => {
+      const [, from, to] = /bytes=(\d+)-(\d+)/.exec(request.headers.range!)!;
+      past.push(request.headers["cache-control"] === "no-cache");
+      if (fits && past.at(-1)) return false;
+      response.writeHead(206, { "content-range": `bytes ${from}-${to}/${wanted.length}` });
+      response.end(wanted.subarray(Number(from), Number(to) + 2));
+      return true;
+    };
+    expect(await source.read(40, 8)).toEqual(wanted.slice(40, 48));
+    expect(past).toEqual([false, true]);
+    expect(await source.read(40, 8)).toEqual(wanted.slice(40, 48));
+    expect(past).toEqual([false, true, true]);
+    fits = false;
+    await expect(source.read(40, 8)).rejects.toThrow(
+      /^http:\/\/127\.0\.0\.1:\d+\/plain\/model\.safetensors: more came than the 8 bytes from byte 40 on$/,
+    );
+  });
+
+  it.each([
+    ["compressed", { "content-encoding": "gzip" }, gzipSync("x")],
+    ["of more bytes", {}, Buffer.from("xyz")],
+  ])("is opened past the cache, if its first byte comes %s", async (_, headers, body) => {
+    const wanted = await bytesOf("model.safetensors");
+    let fits = true;
+    server.trouble = (_, response, request) => {
+      if (fits && request.headers["cache-control"] === "no-cache") return false;
+      // The size is that of something else, too.
+      response.writeHead(206, { ...headers, "content-range": "bytes 0-0/77" }).end(body);
+      return true;
+    };
+    const source = await weights();
+    expect(source.size).toBe(wanted.length);
+    expect(await source.read(40, 8)).toEqual(wanted.slice(40, 48));
+    fits = false;
+    await expect(weights()).rejects.toThrow(
+      /model\.safetensors: http.* answers a range with other bytes than it was as/,
+    );
+  });
+
+  it("names the one file of a URL once in errors", async () => {
+    server.files.set("m.gguf", gguf);
+    const source = (await remote(`${server.url}/plain/m.gguf?x=1`).open("m.gguf"))!;
+    await expect(source.read(gguf.length, 1)).rejects.toThrow(
+      /^http:\/\/127\.0\.0\.1:\d+\/plain\/m\.gguf: cannot read/,
+    );
+  });
+
+  it("gives up a file without an end", async () => {
+    vi.spyOn(globalThis, "fetch").mockImplementation(async () => {
+      const chunk = new Uint8Array(2 ** 28);
+      return new Response(new ReadableStream({ pull: (to) => to.enqueue(chunk) }));
+    });
+    await expect(weights()).rejects.toThrow(
+      /has more than 2147483648 bytes, and its server does not answer ranges; download it first/,
+    );
+    vi.restoreAllMocks();
+  });
+
+  it.each<[() => unknown, RegExp]>([
+    [
+      () => remote("https://host/", { header: {} } as never),
+      /^remote: no option is called "header"; there are headers/,
+    ],
+    [() => remote("https://host/", { signal: 1 } as never), /^signal is 1; it must be an AbortSignal/],
+    [() => remote("m.gguf"), /^"m\.gguf" is no URL that begins with http/],
+    [() => remote("file:///m.gguf"), /is no URL that begins with http/],
+  ])("refuses what it does not know: %s", (call, message) => {
+    expect(call).toThrow(message);
   });
 
   it("asks again for what a cut connection or a busy server left out, but not without end", async () => {
@@ -289,7 +365,7 @@ describe("on a page", () => {
     await expect(readdir(join(path, "cache"))).rejects.toThrow(/ENOENT/);
   });
 
-  it("nothing that index.ts imports needs Node", () => {
+  it("nothing that the entries but node.ts import needs Node", () => {
     const seen = new Set<string>();
     const outside = new Set<string>();
     const walk = (file: URL) => {
@@ -301,22 +377,56 @@ describe("on a page", () => {
         else outside.add(specifier!);
       }
     };
-    walk(new URL("../src/index.ts", import.meta.url));
+    for (const entry of ["index", "evaluate", "formats", "families"])
+      walk(new URL(`../src/${entry}.ts`, import.meta.url));
     expect(seen.size).toBeGreaterThan(50);
-    expect([...outside].filter((name) => !name.startsWith("@ziggurat/")).sort()).toEqual([
-      "@huggingface/jinja",
-      "@huggingface/tokenizers",
-    ]);
+    expect([...outside].filter((name) => !name.startsWith("@ziggurat/")).sort()).toEqual(["@huggingface/jinja"]);
   });
 });
 
 describe("on disk", () => {
-  it("a GGUF file shows itself and its parts alone", async () => {
+  it("a GGUF file gives itself and its parts alone", async () => {
     await write({ "m.gguf": gguf, ...parts, "config.json": new TextEncoder().encode("{}") });
     expect(await file(join(path, "m.gguf")).list!()).toEqual(["m.gguf"]);
     expect(await file(join(path, "m.gguf")).open("config.json")).toBeUndefined();
     expect(await file(join(path, Object.keys(parts)[1]!)).list!()).toEqual(Object.keys(parts));
     expect((await folder(path).list!()).length).toBe(5);
+  });
+});
+
+describe("options", () => {
+  const backend = reference();
+  it.each<[() => Promise<unknown>, RegExp]>([
+    [
+      () => loadModel(checkpoint().files, { backend, weigths: "q8_0" } as never),
+      /^loadModel: no option is called "weigths"; there are backend, weights, rows, families, contextLength, onDownload, /,
+    ],
+    [() => loadModel(checkpoint().files, undefined as never), /^loadModel: the options are undefined; they must be an/],
+    [() => openModel(checkpoint().files, { backend } as never), /^openModel: no option is called "backend"/],
+    [() => modelFiles("a", { onDownload() {} } as never), /^modelFiles: no option is called "onDownload"/],
+    [() => loadModel(checkpoint().files, {} as never), /^backend is undefined; it must be such as await cpu\(\)$/],
+    [
+      () => loadModel(checkpoint().files, { backend: Promise.resolve(backend) } as never),
+      /^backend is a promise; await cpu\(\)$/,
+    ],
+    [
+      () => loadModel(checkpoint().files, { backend, onProgress: 5 } as never),
+      /^onProgress is 5; it must be a function$/,
+    ],
+    [
+      () => loadModel(checkpoint().files, { backend, onDownload: {} } as never),
+      /^onDownload is \{\}; it must be a func/,
+    ],
+    [
+      () => loadModel(checkpoint().files, { backend, signal: {} } as never),
+      /^signal is \{\}; it must be an AbortSignal/,
+    ],
+    [() => modelFiles("a", { signal: 1 } as never), /^signal is 1; it must be an AbortSignal/],
+    [() => modelFiles("a", { onProgress: 1 } as never), /^onProgress is 1; it must be a function/],
+  ])("that are wrong are refused: %s", async (call, message) => {
+    await expect(call()).rejects.toThrow(message);
+    await expect(call()).rejects.toThrow(RequestError);
+    expect(backend.memory().live).toBe(0);
   });
 });
 
@@ -326,7 +436,7 @@ describe("a signal", () => {
     return { backend, loaded: loadModel(source, { backend, signal, onProgress }) };
   };
 
-  it("ends loading before it begins, and between two chunks of weights, and leaves nothing behind", async () => {
+  it("ends loading before it begins or between two chunks of weights, and leaves nothing allocated", async () => {
     const early = loading(checkpoint().files, AbortSignal.abort(new Error("not now")));
     await expect(early.loaded).rejects.toThrow("not now");
     const controller = new AbortController();
@@ -339,7 +449,7 @@ describe("a signal", () => {
   it.each([
     ["of a hub", () => "owner/tiny"],
     ["by URLs", () => ["config.json", "model.safetensors"].map((name) => `${server.url}/plain/${name}`)],
-  ])("ends a download %s whose server says nothing more", async (_, source) => {
+  ])("ends a download %s whose server stops responding", async (_, source) => {
     const controller = new AbortController();
     server.trouble = (name, response) => {
       if (!name.endsWith(".safetensors")) return false;

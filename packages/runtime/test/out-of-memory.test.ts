@@ -1,10 +1,10 @@
+import { checkpoint, randomIds } from "@ziggurat/bench-kit/fixtures";
 import { cpu } from "@ziggurat/cpu";
 import { h2o } from "@ziggurat/h2o";
 import { full } from "@ziggurat/policy";
 import { generate, loadModel, Session } from "@ziggurat/runtime";
 import { type Backend, OutOfMemoryError, reference } from "@ziggurat/tensor";
 import { describe, expect, it } from "vitest";
-import { checkpoint, randomIds } from "./support/checkpoint.js";
 import { live } from "./support/settled.js";
 
 const prompt = randomIds(40, 1);

@@ -1,6 +1,9 @@
 import { pebble } from "@ziggurat/pebble";
-import { chatOf, loadTokenizer, type ModelFiles, openModel, openWeights } from "@ziggurat/runtime";
+import { type ModelFiles, openModel } from "@ziggurat/runtime";
+import { openWeights } from "@ziggurat/runtime/formats";
 import { expect, it } from "vitest";
+import { chatOf } from "../src/text/chat.js";
+import { loadTokenizer } from "../src/text/tokenizer.js";
 
 it("reads Pebble, whose files agree with each other", async () => {
   const files: ModelFiles = pebble();

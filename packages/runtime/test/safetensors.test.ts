@@ -1,4 +1,5 @@
-import { FormatError, memoryFiles, openWeights, readSafetensors } from "@ziggurat/runtime";
+import { FormatError, memoryFiles } from "@ziggurat/runtime";
+import { openWeights, readSafetensors } from "@ziggurat/runtime/formats";
 import { describe, expect, it } from "vitest";
 import { random } from "./random.js";
 

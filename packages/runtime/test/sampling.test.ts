@@ -1,7 +1,7 @@
+import { checkpoint, randomIds } from "@ziggurat/bench-kit/fixtures";
 import { full } from "@ziggurat/policy";
 import { generate, generateBatch, type Model, type SamplingOptions, Session } from "@ziggurat/runtime";
 import { beforeAll, describe, expect, it } from "vitest";
-import { checkpoint, randomIds } from "./support/checkpoint.js";
 import { tinyModel } from "./support/models.js";
 
 const prompt = randomIds(20, 1);

@@ -1,10 +1,10 @@
+import { checkpoint, randomIds } from "@ziggurat/bench-kit/fixtures";
 import { h2o } from "@ziggurat/h2o";
 import { full, type Policy } from "@ziggurat/policy";
 import { type GenerateResult, generate, type Model, RequestError, Session } from "@ziggurat/runtime";
 import { streaming } from "@ziggurat/streaming";
 import { toBeAllclose } from "@ziggurat/testing";
 import { beforeAll, describe, expect, it } from "vitest";
-import { checkpoint, randomIds } from "./support/checkpoint.js";
 import { evicting, ragged, tinyModel } from "./support/models.js";
 import { plainLogits, plainLogProbability } from "./support/plain-llama.js";
 

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { makeTokenizer, memoryFiles, openModel, type Tokenizer } from "@ziggurat/runtime";
+import { type Typed, tinyLlama, writeGguf } from "@ziggurat/bench-kit/fixtures";
+import { memoryFiles, openModel, type Tokenizer } from "@ziggurat/runtime";
 import { describe, expect, it } from "vitest";
-import { type Typed, tinyLlama, writeGguf } from "./support/gguf.js";
+import { makeTokenizer } from "../src/text/tokenizer.js";
 
 // Small tokenizers of every kind, against the reference library: fixtures/small-tokenizers.py made them, and says what
 // a word stands for.

@@ -1,2 +1,6 @@
-export { type ObservationWindowOptions, observationWindow } from "./observation-window.js";
+export {
+  type ObservationWindowOptions,
+  observationWindow,
+  observationWindowOptions,
+} from "./observation-window.js";
 export { type SnapKVOptions, snapkv, snapkvOptions } from "./snapkv.js";

@@ -1,28 +1,26 @@
-import { afterPrefill, checkOptions, checkWhole, last, type Policy, refuse, uniform } from "@ziggurat/policy";
-import { checkWindow, type ObservationWindowOptions, observationWindow } from "./observation-window.js";
+import { afterPrefill, type Given, last, options, type Policy, uniform, whole } from "@ziggurat/policy";
+import { type ObservationWindowOptions, observationWindow, observationWindowOptions } from "./observation-window.js";
 
-export interface SnapKVOptions extends ObservationWindowOptions {
-  /** Rows that each layer keeps, the window included: `max_capacity_prompt` of the authors' code. Whole, more than `window`. */
-  readonly keep: number;
-}
+const budget = {
+  /** Rows that each layer keeps, window included: `max_capacity_prompt` of the authors' code. More than `window`. */
+  keep: whole({ min: 1, moreThan: "window", doc: "rows that each layer keeps, window included" }),
+};
 
-/** `options` with what was left out filled in. Throws a PolicyError in the name of `policy`: for recipes that are SnapKV with another part. */
-export function snapkvOptions(policy: string, options: SnapKVOptions): Required<SnapKVOptions> {
-  const keep = checkWhole(policy, "keep", options.keep, 1);
-  const checked = checkWindow(policy, options);
-  if (keep <= checked.window) refuse(policy, "keep", keep, `more than window, ${checked.window}`);
-  return { keep, ...checked };
-}
+/** The options of {@link snapkv}, declared. */
+export const snapkvOptions = options("snapkv", { ...budget, ...observationWindowOptions.declared });
+
+export interface SnapKVOptions extends Given<typeof budget>, ObservationWindowOptions {}
 
 /**
- * SnapKV: after every message, the rows that its last `window` queries looked at, and those queries' own rows; nothing is evicted while the answer is
- * generated. A larger window asks more queries; a larger kernel keeps longer stretches of text together.
+ * SnapKV: after every message, the rows that its last `window` queries looked at, and those queries' own rows. Nothing
+ * is evicted while the answer is generated. A larger window asks more queries; a larger kernel keeps longer stretches
+ * of text together.
  *
- * Li et al., 2024, https://arxiv.org/abs/2404.14469. Defaults are those of the authors' LongBench settings. Throws a PolicyError for options out of range.
+ * Li et al., 2024, https://arxiv.org/abs/2404.14469. Defaults are those of the authors' LongBench settings. Throws a
+ * PolicyError for options out of range.
  */
 export function snapkv(options: SnapKVOptions): Policy {
-  checkOptions("snapkv", options, ["keep", "window", "kernel", "pooling", "reduce"]);
-  const { keep, ...window } = snapkvOptions("snapkv", options);
+  const { keep, ...window } = snapkvOptions.read(options);
   return {
     name: "snapkv",
     budget: uniform(keep),

@@ -1,11 +1,15 @@
-import { groupReductions, PolicyError } from "@ziggurat/policy";
-import { observationWindow, type SnapKVOptions, snapkv } from "@ziggurat/snapkv";
+import { columnSums, draw, mulberry32, rowsOf, selection } from "@ziggurat/bench-kit/fixtures";
+import { groupReductions, PolicyError, type Scorer } from "@ziggurat/policy";
+import {
+  observationWindow,
+  observationWindowOptions,
+  type SnapKVOptions,
+  snapkv,
+  snapkvOptions,
+} from "@ziggurat/snapkv";
 import { reference } from "@ziggurat/tensor";
-import { runPolicy } from "@ziggurat/testing";
+import { evaluateScorer, runPolicy } from "@ziggurat/testing";
 import { describe, expect, test } from "vitest";
-import { columnSums } from "../../testing/fixtures/attention.js";
-import { evaluate } from "../../testing/fixtures/evaluate.js";
-import { draw, mulberry32, rowsOf, selection } from "../../testing/fixtures/vectors.js";
 
 const { inputs, entry, queryHead, kvHead } = selection();
 const { capacity: keep, window, kernel, L } = inputs;
@@ -33,7 +37,7 @@ describe("selection.json", () => {
   test.each(entries)("$name: scores", async ({ name, heads, options: { keep: _, ...options } }) => {
     const mass = columnSums(heads, window);
     const positions = Array.from({ length: heads.kvHeads }, () => Array.from({ length: L }, (_, token) => token));
-    const [scores] = await evaluate((view) => [observationWindow(options).score(view)], {
+    const [scores] = await evaluateScorer((view) => [observationWindow(options).score(view)], {
       positions,
       mass,
       queryHeads: heads.queryHeads,
@@ -47,7 +51,7 @@ describe("selection.json", () => {
 describe("pooling", () => {
   const positions = [[0, 1, 2, 3, 4, 5, 6, 7]];
   const score = async (mass: number[], options: Parameters<typeof observationWindow>[0]) =>
-    (await evaluate((view) => [observationWindow(options).score(view)], { positions, mass: [mass] }))[0]![0]!;
+    (await evaluateScorer((view) => [observationWindow(options).score(view)], { positions, mass: [mass] }))[0]![0]!;
 
   test("sees nothing of the window: zeros in an average, nothing in a maximum", async () => {
     const mass = [3, 0, 0, 0, 6, 9, 90, 900];
@@ -73,7 +77,7 @@ describe("pooling", () => {
       [0, 2, 0, 0, 0, 9],
     ];
     const build = (reduce: "mean" | "max" | "sum") =>
-      evaluate((view) => [observationWindow({ window: 1, kernel: 3, reduce }).score(view)], {
+      evaluateScorer((view) => [observationWindow({ window: 1, kernel: 3, reduce }).score(view)], {
         positions: [[0, 1, 2, 3, 4, 5]],
         mass,
         queryHeads: 2,
@@ -147,6 +151,37 @@ test.each<readonly [unknown, string]>([
   [undefined, "snapkv: options is undefined; it must be an object with keep, window, kernel, pooling, reduce"],
 ])("%# refuses %o", (options, message) => {
   expect(() => snapkv(options as SnapKVOptions)).toThrow(new PolicyError(message));
+});
+
+describe("published defaults: the authors' LongBench settings, and the mean over a KV head's queries", () => {
+  const published = { window: 32, kernel: 7, pooling: "max", reduce: "mean" } as const;
+
+  test("are those of the declarations", () => {
+    expect(snapkvOptions.read({ keep: 64 })).toEqual({ keep: 64, ...published });
+    expect(observationWindowOptions.read({})).toEqual(published);
+    expect(snapkv({ keep: 64 }).protect.count(1000)).toBe(32);
+  });
+
+  test("are those that score", async () => {
+    const next = mulberry32(5);
+    const positions = [Array.from({ length: 60 }, (_, i) => i)];
+    const mass = [0, 1].map(() => [...draw(next, 60, 1)].map(Math.abs));
+    const scores = async (scorer: Scorer<string>) =>
+      (await evaluateScorer<string>((view) => [scorer.score(view)], { positions, mass, queryHeads: 2 }))[0]!;
+    const expected = await scores(observationWindow(published));
+    expect(await scores(observationWindow())).toEqual(expected);
+    expect(await scores(snapkv({ keep: 40 }).score)).toEqual(expected);
+    expect(observationWindow().watch).toBe(32);
+    // The data tell the settings apart.
+    for (const other of [
+      { window: 8 },
+      { kernel: 5 },
+      { pooling: "average" },
+      { reduce: "max" },
+      { reduce: "sum" },
+    ] as const)
+      expect(await scores(observationWindow(other)), JSON.stringify(other)).not.toEqual(expected);
+  });
 });
 
 test("observationWindow refuses in its own name", () => {

@@ -1,41 +1,39 @@
 import {
   anyOf,
-  checkOptions,
-  checkWhole,
   first,
   last,
+  type OptionsOf,
+  options,
   type Policy,
   recency,
-  refuse,
   uniform,
   whenOver,
+  whole,
 } from "@ziggurat/policy";
 
-export interface StreamingOptions {
+/** The options of {@link streaming}, declared. */
+export const streamingOptions = options("streaming", {
   /**
-   * Rows that each layer keeps, the sinks included: `start_size` + `recent_size` of the authors' code. Whole, more than
-   * `sinks`.
+   * Rows that each layer keeps, sinks included: `start_size` + `recent_size` of the authors' code. More than `sinks`.
    */
-  readonly keep: number;
+  keep: whole({ min: 1, moreThan: "sinks", doc: "rows that each layer keeps, sinks included" }),
   /**
-   * Attention sinks: how many of the rows are the first tokens of the text, `start_size`. Whole, at least 0; 0 is a
-   * plain window. Default 4, as published.
+   * First tokens of the text that stay, attention sinks: `start_size`. 0 is a plain window. Default 4, as published.
    */
-  readonly sinks?: number;
-}
+  sinks: whole({ min: 0, default: 4, doc: "first tokens of the text that stay" }),
+});
+
+export type StreamingOptions = OptionsOf<typeof streamingOptions>;
 
 /**
  * StreamingLLM: the first few tokens, which soak up attention that has nowhere else to go, and a window that rolls over
- * the newest. Positions are counted in the cache, so a stream may be longer than the model's context. More `keep`
- * remembers further back; nothing between sinks and window is ever seen again.
+ * the newest. Positions are counted in the cache, so a stream may be longer than the model's context. A larger `keep`
+ * remembers further back; a row between sinks and window is gone.
  *
  * Xiao et al., 2023, https://arxiv.org/abs/2309.17453. Throws a PolicyError for options out of range.
  */
 export function streaming(options: StreamingOptions): Policy {
-  checkOptions("streaming", options, ["keep", "sinks"]);
-  const keep = checkWhole("streaming", "keep", options.keep, 1);
-  const sinks = checkWhole("streaming", "sinks", options.sinks ?? 4, 0);
-  if (keep <= sinks) refuse("streaming", "keep", keep, `more than sinks, ${sinks}`);
+  const { keep, sinks } = streamingOptions.read(options);
   return {
     name: "streaming",
     budget: uniform(keep),

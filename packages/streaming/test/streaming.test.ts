@@ -1,10 +1,9 @@
+import { draw, mulberry32, selection, softmax, streamingOps } from "@ziggurat/bench-kit/fixtures";
 import { checkPolicy, PolicyError, sinksAndRecent } from "@ziggurat/policy";
 import { streaming } from "@ziggurat/streaming";
 import { reference } from "@ziggurat/tensor";
 import { runPolicy } from "@ziggurat/testing";
 import { describe, expect, test } from "vitest";
-import { softmax } from "../../testing/fixtures/attention.js";
-import { draw, mulberry32, selection, streamingOps } from "../../testing/fixtures/vectors.js";
 
 const range = (start: number, end: number) => Array.from({ length: end - start }, (_, i) => start + i);
 const heads = { queryHeads: 4, kvHeads: 2, headSize: 8 };

@@ -6,19 +6,19 @@ export type { Buffer, Slice };
 // What a device must offer. A backend knows nothing of models or policies: it holds bytes and runs the ops of the
 // catalogue. Everything that only enqueues is synchronous; commands run in the order in which they were enqueued.
 //
-// Enqueuing throws what is wrong with the call. What cannot be done, as an allocation where there is no memory, is told
-// later. The bytes that it concerns are lost, and so are those that were to be computed from them: `read` of them
-// rejects with the error, and so does the next `synchronise`, unless they were freed by then. Who shares a backend with
-// others therefore waits by reading something of its own. A device that does not say which bytes are lost has every
-// next `read` reject: there an error may reach whoever waits first, and not who caused it.
+// Enqueuing throws if the call itself is wrong. Failures of the device (such as running out of memory) surface later:
+// the buffer is marked lost, and so is everything computed from it. A `read` of a lost buffer rejects with the error,
+// and so does the next `synchronise`, unless the buffer was freed by then. Callers that share a backend should
+// therefore wait by reading a buffer of their own. A device that cannot say which buffers are lost rejects the next
+// `read`, whoever calls it.
 
-/** An op made ready for its spec. Free to make again: backends keep what is costly. */
+/** An op compiled for a spec. Cheap to prepare again: backends keep what is costly. */
 export interface Kernel<N extends OpName = OpName> {
   readonly op: N;
   readonly spec: Spec<N>;
 }
 
-/** Dispatches that were recorded in order, to be replayed. What changes between replays lives in device memory. */
+/** Dispatches that were recorded, in order. What changes between replays is in device memory. */
 export interface Program {
   readonly dispatches: number;
 }
@@ -43,46 +43,47 @@ export interface MemoryReport {
 export interface BackendInfo {
   /** "reference", "cpu", "webgpu", "cuda" or another backend's own name. */
   readonly name: string;
-  /** What the user would recognise: threads and SIMD level, adapter, device. */
+  /** A description that a user recognises: threads and SIMD level, adapter, device. */
   readonly device: string;
-  /** Features chosen at start, for reports. */
+  /** Features that were chosen at start, for reports. */
   readonly features: Readonly<Record<string, string | number | boolean>>;
   /** Tokens that one pass of prefill should hold, in rows of its matrix products. */
   readonly prefillTokens: number;
-  /** Bytes that all buffers together may take, or Infinity where the device does not say. */
+  /** Bytes that all buffers together may take; Infinity if the device does not say. */
   readonly maxBytes: number;
 }
 
 export interface Backend {
   readonly info: BackendInfo;
   /**
-   * Zeroed bytes, counted under `label`; or under several labels whose bytes add up to `bytes`. Where there is no
-   * memory for them they are lost.
+   * Zeroed bytes, counted under `label`, or under several labels whose bytes add up to `bytes`. If there is no memory
+   * for them, the buffer is lost. Throws a `BufferError` if the numbers make no sense.
    */
   allocate(bytes: number, label: string | Readonly<Record<string, number>>): Buffer;
-  /** Gives the bytes back once the commands enqueued so far have run. Freeing twice throws. */
+  /** Frees the bytes once the commands enqueued so far have run. Throws a `BufferError` if it was freed before. */
   free(buffer: Buffer): void;
-  /** Copies `data` now, to be written in order; `data` may be changed afterwards. */
+  /** Copies `data` now and writes it in order; `data` may be changed afterwards. */
   write(target: Slice, data: ArrayBufferView): void;
-  /** The bytes as they are after all that was enqueued before. Rejects where they are lost. */
+  /** The bytes as they are after everything enqueued before. Rejects if they are lost. */
   read(source: Slice, bytes: number): Promise<Uint8Array<ArrayBuffer>>;
   /**
-   * Rejects with an `OpError` where the spec breaks the catalogue, and with an `OutOfMemoryError` where the kernel
-   * needs more scratch than there is.
+   * Rejects with an `OpError` if the spec breaks the catalogue, and with an `OutOfMemoryError` if there is no memory
+   * for the scratch that the kernel needs.
    */
   prepare<N extends OpName>(op: N, spec: Spec<N>): Promise<Kernel<N>>;
-  /** Throws an `OpError` where operands are missing, freed or too small. */
+  /** Throws an `OpError` if operands are missing, freed or too small. */
   dispatch<N extends OpName>(kernel: Kernel<N>, operands: Operands<N>): void;
-  /** Runs `body` at once; what it dispatches is recorded and not run. `body` may only dispatch. */
+  /** Calls `body` at once and records its dispatches without running them. `body` may only dispatch. */
   record(body: () => void): Program;
+  /** Runs the dispatches of a program. Throws an `OpError` if a buffer that it uses was freed. */
   replay(program: Program): void;
   /** Drops a recorded program; its buffers may be freed afterwards. */
   release(program: Program): void;
   /** Resolves when everything enqueued so far has run; rejects with the first error since the last call. */
   synchronise(): Promise<void>;
   memory(): MemoryReport;
-  /** Makes the present `live` bytes the peaks, so that the next stretch of work has its own. */
+  /** Sets the peaks to the present `live` bytes, so that the next piece of work has its own peaks. */
   resetPeak(): void;
-  /** Gives everything back. The backend is of no use afterwards; what is under way may reject. */
+  /** Frees everything. Calls throw afterwards, and what is under way may reject. */
   dispose(): Promise<void>;
 }

@@ -31,7 +31,8 @@ export class BufferTable<Held> {
 
   /** Registers a buffer and counts it under `labels`; a buffer that got no memory counts under none, `{}`. */
   add(bytes: number, labels: Labels, held: Held): Buffer {
-    const buffer: Buffer = { bytes };
+    // Frozen, so that its size stays what was allocated.
+    const buffer: Buffer = Object.freeze({ bytes });
     this.#held.set(buffer, held);
     this.#labels.set(buffer, labels);
     this.#ledger.count(labels, 1);
@@ -68,17 +69,19 @@ export class BufferTable<Held> {
   find(what: string, buffer: Buffer): Held {
     const held = this.#held.get(buffer);
     if (held !== undefined) return held;
-    throw new BufferError(`${what}: this buffer of ${buffer.bytes} bytes was freed, or is of another backend`);
+    throw new BufferError(`${what}: this buffer of ${buffer?.bytes} bytes was freed, or is of another backend`);
   }
 
   /** What is held for the buffer of a slice. Throws a {@link BufferError} if it has no such bytes. */
-  range(what: string, { buffer, offset }: Slice, bytes: number): Held {
-    if (!(offset % 4 === 0 && offset >= 0 && bytes >= 0 && offset + bytes <= buffer.bytes)) {
-      throw new BufferError(
-        `${what}: ${bytes} bytes from byte ${offset} (a multiple of 4) are not in a buffer of ${buffer.bytes}`,
-      );
+  range(what: string, slice: Slice, bytes: number): Held {
+    // Also from JavaScript, where a slice may be anything.
+    const { buffer, offset } = slice ?? {};
+    if (offset % 4 === 0 && offset >= 0 && Number.isSafeInteger(bytes) && bytes >= 0) {
+      if (offset + bytes <= buffer?.bytes) return this.find(what, buffer);
     }
-    return this.find(what, buffer);
+    throw new BufferError(
+      `${what}: ${bytes} bytes from byte ${offset} (a multiple of 4) are not in a buffer of ${buffer?.bytes}`,
+    );
   }
 
   /**

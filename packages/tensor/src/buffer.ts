@@ -1,4 +1,4 @@
-// Where operands lie. Apart from backend.ts so that the catalogue can name a slice without knowing what a backend is.
+// The places of operands. Apart from backend.ts, so that the catalogue can name a slice without importing the backend.
 
 /** Bytes on the device. Owned by the backend that allocated it. */
 export interface Buffer {

@@ -2,10 +2,13 @@ import type { Kernel, Slice } from "./backend.js";
 import { catalogue, type Operands, type OpName, type OpRule, operandBytes, type Spec } from "./catalogue.js";
 import { blockSize, type DType, isQuantised } from "./dtype.js";
 
-/** A spec or operands that the catalogue does not allow: a mistake of the program that calls the backend. */
+/** A spec or operands that the catalogue does not allow: an error of the program that calls the backend. */
 export class OpError extends Error {
   override readonly name = "OpError";
 }
+
+/** Kernels hold dimensions and options in 32 bits. */
+const most = 2 ** 31 - 1;
 
 type Loose = Readonly<Record<string, unknown>>;
 const ruleOf = (op: string): OpRule => {
@@ -14,22 +17,22 @@ const ruleOf = (op: string): OpRule => {
   return rule;
 };
 
-/** Checks a spec against the catalogue and fills in defaults (options 0, flags false). Throws {@link OpError}. */
+/** Checks a spec against the catalogue and fills in defaults (options 0, flags false). Throws an {@link OpError}. */
 export function checkSpec<N extends OpName>(op: N, spec: Spec<N>): Required<Spec<N>> {
   const rule = ruleOf(op);
   const given = spec as Loose;
   const full: Record<string, unknown> = {};
   for (const dim of rule.dims) {
     const value = given[dim];
-    if (!Number.isSafeInteger(value) || (value as number) < 1) {
-      throw new OpError(`${op}: ${dim} is ${String(value)}; it must be a whole number of at least 1`);
+    if (!Number.isSafeInteger(value) || (value as number) < 1 || (value as number) > most) {
+      throw new OpError(`${op}: ${dim} is ${String(value)}; it must be a whole number from 1 to ${most}`);
     }
     full[dim] = value;
   }
   for (const option of rule.options ?? []) {
     const value = given[option] ?? 0;
-    if (!Number.isSafeInteger(value) || (value as number) < 0) {
-      throw new OpError(`${op}: ${option} is ${String(value)}; it must be a whole number of at least 0`);
+    if (!Number.isSafeInteger(value) || (value as number) < 0 || (value as number) > most) {
+      throw new OpError(`${op}: ${option} is ${String(value)}; it must be a whole number from 0 to ${most}`);
     }
     full[option] = value;
   }
@@ -56,14 +59,18 @@ export function checkSpec<N extends OpName>(op: N, spec: Spec<N>): Required<Spec
   const known = new Set(Object.keys(full));
   const stray = Object.keys(given).find((name) => !known.has(name) && given[name] !== undefined);
   if (stray !== undefined) throw new OpError(`${op}: the spec has no "${stray}"; it has ${[...known].join(", ")}`);
+  for (const requirement of rule.requires ?? []) {
+    const wrong = requirement(full as Readonly<Record<string, number | string | boolean>>);
+    if (wrong !== undefined) throw new OpError(`${op}: ${wrong}`);
+  }
   return full as Required<Spec<N>>;
 }
 
-/** Whether an operand takes part under a (checked) spec. */
+/** Whether an op uses an operand under a (checked) spec. */
 export const operandIsUsed = (when: string | undefined, spec: Loose): boolean =>
   when === undefined || (when.startsWith("!") ? spec[when.slice(1)] !== true : spec[when] === true);
 
-/** Checks that every operand that the kernel's spec calls for is there and large enough. Throws {@link OpError}. */
+/** Checks that every operand that the kernel's spec needs is given and large enough. Throws an {@link OpError}. */
 export function checkOperands<N extends OpName>(kernel: Kernel<N>, operands: Operands<N>): void {
   const rule = ruleOf(kernel.op);
   const spec = kernel.spec as Loose;
@@ -84,7 +91,7 @@ export function checkOperands<N extends OpName>(kernel: Kernel<N>, operands: Ope
       spec as Readonly<Record<string, DType>>,
       spec as Readonly<Record<string, number>>,
     );
-    if (slice.offset % 4 !== 0 || slice.offset < 0 || slice.offset + bytes > slice.buffer.bytes) {
+    if (!(slice.offset % 4 === 0 && slice.offset >= 0 && slice.offset + bytes <= slice.buffer.bytes)) {
       throw new OpError(
         `${kernel.op}: operand "${name}" needs ${bytes} bytes from byte ${slice.offset} (a multiple of 4) of a buffer of ${slice.buffer.bytes}`,
       );

@@ -20,7 +20,7 @@ export interface Bindings {
   readonly length: Slice;
 }
 
-/** Where temporaries come from. Bytes need not be zero. */
+/** The source of temporaries. Bytes need not be zero. */
 export interface Allocator {
   allocate(bytes: number): Buffer;
   free(buffer: Buffer): void;
@@ -33,7 +33,8 @@ const dims = (letter: string, [x, y, z]: Triple) => ({ [`${letter}0`]: x, [`${le
 const none: Triple = [1, 1, 1];
 
 /**
- * Prepares the kernels of an expression and allocates its temporaries; a temporary is used again once nothing needs it.
+ * Prepares the kernels of an expression and allocates its temporaries. A temporary is reused as soon as nothing needs
+ * it. Throws a {@link ShapeError} that names an input that is not bound.
  */
 export async function compile(
   backend: Backend,
@@ -45,12 +46,9 @@ export async function compile(
   const places = new Map<Node, Slice>();
   const owned: Buffer[] = [];
   const idle: Buffer[] = [];
-  const rootOf = (node: Node): Node => (node.what.op === "view" ? rootOf(node.inputs[0]!) : node);
   const users = new Map<Node, number>();
-  for (const node of nodes)
-    if (node.what.op !== "view")
-      for (const from of node.inputs) users.set(rootOf(from), (users.get(rootOf(from)) ?? 0) + 1);
-  for (const out of outputs) users.set(rootOf(out), Number.POSITIVE_INFINITY);
+  for (const node of nodes) for (const from of node.inputs) users.set(from, (users.get(from) ?? 0) + 1);
+  for (const out of outputs) users.set(out, Number.POSITIVE_INFINITY);
 
   const place = (node: Node): Slice => {
     const bytes = bytesOf("f32", node.shape);
@@ -67,16 +65,12 @@ export async function compile(
       places.set(node, slice);
       continue;
     }
-    if (node.what.op === "view") {
-      places.set(node, places.get(node.inputs[0]!)!);
-      continue;
-    }
     const out = place(node);
     places.set(node, out);
     const operands = node.inputs.map((from) => places.get(from)!);
     steps.push(await prepareNode(backend, node, operands, length, out));
-    for (const from of new Set(node.inputs.map(rootOf))) {
-      const left = (users.get(from) ?? 0) - node.inputs.filter((x) => rootOf(x) === from).length;
+    for (const from of new Set(node.inputs)) {
+      const left = users.get(from)! - node.inputs.filter((x) => x === from).length;
       users.set(from, left);
       if (left === 0 && from.what.op !== "input") idle.push(places.get(from)!.buffer);
     }
@@ -177,10 +171,33 @@ async function prepareNode(
       });
       return () => backend.dispatch(kernel, { x, out });
     }
+    case "ungroup":
+    case "spread": {
+      // Adding 0 copies every block of numbers as often as its heads need it.
+      const [blocks, copies] = what.op === "ungroup" ? [counts.heads, counts.group] : [first.shape[0]!, counts.kvHeads];
+      const block = elements(first.shape) / blocks;
+      const sizes = { d0: blocks, d1: copies, d2: block, a0: blocks, a1: 1, a2: block, b0: 1, b1: 1, b2: 1 };
+      const kernel = await backend.prepare("binary", { ...sizes, kind: "add", literal: true, value: 0 });
+      return () => backend.dispatch(kernel, { a: x, out });
+    }
+    case "heads": {
+      const sizes = { d0, d1: first.shape[0]! / d0, d2: d1, axis: 1, share: 1 };
+      const kernel = await backend.prepare("reduce", { ...sizes, kind: what.kind, ragged: false });
+      return () => backend.dispatch(kernel, { x, out });
+    }
+    case "through": {
+      const gram = node.inputs[1]!;
+      const repeat = d0 / first.shape[0]!;
+      const { group } = counts;
+      const sizes = { heads: d0, group, repeat, share: gram.shape[0]!, capacity: d1, size: gram.shape[2]! };
+      const kernel = await backend.prepare("through", sizes);
+      return () => backend.dispatch(kernel, { x, gram: from[1]!, length, out });
+    }
     case "pool": {
       const kernel = await backend.prepare("pool", {
         heads: d0,
         capacity: d1,
+        size: d2,
         kernel: what.kernel,
         kind: what.kind,
         share: d0 / counts.heads,

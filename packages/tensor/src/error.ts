@@ -1,5 +1,5 @@
 /**
- * A buffer that was freed, is of another backend or has no such bytes: a mistake of the program that calls the backend.
+ * A buffer that was freed, is of another backend or has no such bytes: an error of the program that calls the backend.
  */
 export class BufferError extends Error {
   override readonly name = "BufferError";

@@ -9,6 +9,7 @@ export type {
   Slice,
 } from "./backend.js";
 export { BufferTable } from "./buffer-table.js";
+export { Buffers } from "./buffers.js";
 export {
   catalogue,
   type OperandRule,
@@ -20,7 +21,6 @@ export {
   type Spec,
 } from "./catalogue.js";
 export { checkOperands, checkSpec, OpError, operandIsUsed } from "./check.js";
-export { type Allocator, type Bindings, type Compiled, compile } from "./compile.js";
 export {
   blockSize,
   bytesOf,
@@ -35,18 +35,10 @@ export {
   weightLayout,
 } from "./dtype.js";
 export { BufferError, OutOfMemoryError } from "./error.js";
-export {
-  asNode,
-  type HeadCounts,
-  input,
-  inputsOf,
-  type Node,
-  type NodeOp,
-  needsTextOrder,
-} from "./graph.js";
+export { type Dispatch, type Fusion, fuse, type Group, joinedAdvances } from "./fusion.js";
 export { fromBFloat16, fromFloat16, toBFloat16, toFloat16 } from "./half.js";
 export { labelsOf } from "./memory.js";
 export { ProgramTable } from "./program-table.js";
 export { type ReferenceOptions, reference } from "./reference/backend.js";
 export { randomUniform } from "./reference/random.js";
-export { type Reduction, ShapeError, type Tensor } from "./tensor.js";
+export { type Axis, type Reduction, ShapeError, type Tensor } from "./tensor.js";

@@ -3,7 +3,7 @@ import { BufferError } from "./error.js";
 
 type Labels = Readonly<Record<string, number>>;
 
-/** What a buffer of `bytes` counts under. Throws a {@link BufferError} where the shares do not add up. */
+/** The labels that a buffer of `bytes` counts under. Throws a {@link BufferError} if their bytes do not add up. */
 export function labelsOf(bytes: number, label: string | Labels): Labels {
   if (!Number.isSafeInteger(bytes) || bytes < 0) {
     throw new BufferError(`allocate: ${bytes} bytes; it must be a whole number of at least 0`);
@@ -35,7 +35,7 @@ export class Ledger {
       entry.peak = Math.max(entry.peak, entry.live);
       this.#total.live += sign * bytes;
     }
-    // Only now: the shares of one buffer arrive and go together.
+    // After the loop, because the labels of one buffer come and go together.
     this.#total.peak = Math.max(this.#total.peak, this.#total.live);
   }
 

@@ -1,14 +1,20 @@
 /** How several numbers become one. */
 export type Reduction = "sum" | "mean" | "max" | "min";
 
+/** An axis that a tensor can be reduced over. */
+export type Axis = "rows" | "size" | "queries";
+
 /**
  * Numbers on the device, as a policy sees them: an expression, not values. There is no way to read one, so policy code
  * cannot wait for the device.
  *
- * Shapes are [heads, rows] or [heads, rows, size]; an axis may be 1. Axis 0 counts (sequence, head); axis 1 counts rows
- * of the cache up to a capacity that the host knows, of which the first `length` of each head are real: ops that
- * combine rows (`sum(1)`, pools, ...) use just those. Elementwise ops broadcast axes of 1. Everything is f32; masks are
- * 0 and 1. Every method throws a `ShapeError` that names both shapes where they do not fit.
+ * Shapes are [heads, rows], [heads, rows, size] or [heads, rows, queries]. Axis "heads" counts (sequence, head). Axis
+ * "rows" counts rows of the cache up to a capacity that the host knows; the first `length` of each head are real, and
+ * ops that combine rows (`sum("rows")`, pools) use those alone. Axis "size" counts the numbers of a key or value, axis
+ * "queries" the watched queries, oldest first. Any axis may have length 1.
+ *
+ * Elementwise ops broadcast axes of length 1, and [heads, rows] against [heads, rows, size]. Everything is f32; masks
+ * are 0 and 1. Every method throws a {@link ShapeError} that names the shapes if they do not fit.
  */
 export interface Tensor {
   readonly shape: readonly number[];
@@ -33,33 +39,41 @@ export interface Tensor {
   and(other: Tensor): Tensor;
   or(other: Tensor): Tensor;
   not(): Tensor;
-  /** Where this mask is set, `yes`; elsewhere, `no`. */
+  /** `yes` where this mask is set, `no` elsewhere. */
   where(yes: Tensor | number, no: Tensor | number): Tensor;
 
-  /** Over axis 1 (rows) or 2 (size), which stays with length 1. */
-  sum(axis: 1 | 2): Tensor;
-  mean(axis: 1 | 2): Tensor;
-  max(axis: 1 | 2): Tensor;
-  min(axis: 1 | 2): Tensor;
-  /** Euclidean length over an axis, which stays with length 1. */
-  norm(axis: 1 | 2): Tensor;
-  /** [heads, rows, 1] as [heads, rows]. */
-  squeeze(axis: 2): Tensor;
-  /** [heads, rows] as [heads, rows, 1]. */
-  unsqueeze(axis: 2): Tensor;
+  /**
+   * Over "rows", an axis of length 1 stays: [heads, 1] or [heads, 1, size]. Over "size" and "queries", the axis goes:
+   * [heads, rows].
+   */
+  sum(axis: Axis): Tensor;
+  mean(axis: Axis): Tensor;
+  max(axis: Axis): Tensor;
+  min(axis: Axis): Tensor;
+  /** Euclidean norm over an axis. */
+  norm(axis: Axis): Tensor;
 
   /** [query heads, rows] to [KV heads, rows]: combines the query heads that share a KV head. */
   group(kind: Reduction): Tensor;
   /**
-   * [heads, rows]: moving average over `kernel` (odd) neighbours in the order of the text; past the ends there are
-   * zeros, and they count.
+   * [KV heads, rows] or [KV heads, rows, size] to query heads: every query head gets the numbers of its KV head.
+   */
+  ungroup(): Tensor;
+  /**
+   * [heads, rows] or [query heads, rows] to [KV heads, rows]: combines all heads of a sequence; each of its KV heads
+   * gets the result. Row j of every head must be the same token, as at the end of a message before anything is evicted.
+   */
+  acrossHeads(kind: Reduction): Tensor;
+  /**
+   * [heads, rows, ...]: moving average over `kernel` (odd) neighbours in text order. Past the ends are zeros, which
+   * count.
    */
   avgPool(kernel: number): Tensor;
-  /** [heads, rows]: moving maximum over `kernel` (odd) neighbours in the order of the text. */
+  /** [heads, rows, ...]: moving maximum over `kernel` (odd) neighbours in text order. */
   maxPool(kernel: number): Tensor;
   /**
-   * Pseudo-random numbers in [0, 1) that depend on the element's value (a position, say), its head and the seed: the
-   * same on every backend.
+   * Pseudo-random numbers in [0, 1), the same on every backend: a function of the element's value (a position, for
+   * example), its head and the seed.
    */
   hash(seed: number): Tensor;
 }

@@ -1,4 +1,5 @@
-import { compile, type HeadCounts, input, type Node, reference } from "@ziggurat/tensor";
+import { reference } from "@ziggurat/tensor";
+import { compile, type HeadCounts, input, type Node } from "@ziggurat/tensor/expression";
 
 export interface Values {
   readonly shape: readonly number[];
@@ -26,7 +27,7 @@ export async function evaluate(
   };
   const plan = await compile(backend, outputs, { inputs, length: hold(Int32Array.from(length)) }, allocator);
   const temporary = backend.memory().labels.temporary?.live ?? 0;
-  // Twice, the second time as a replay: what the first run left behind must not matter.
+  // Twice, the second time as a replay: the result must not depend on what the first run left behind.
   plan.run();
   const program = backend.record(() => plan.run());
   backend.replay(program);

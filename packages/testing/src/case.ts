@@ -1,21 +1,21 @@
 import type { Operands, OpName, Spec } from "@ziggurat/tensor";
 import type { Random } from "./random.js";
 
-/** Numbers of each operand, row-major; bytes as they lie for quantised weights. Operands left out start as noise. */
+/** Numbers of each operand, row-major; bytes for quantised weights. Operands that are left out hold noise. */
 export type Inputs<N extends OpName> = { readonly [K in keyof Operands<N>]?: ArrayLike<number> };
 
 export interface CaseOf<N extends OpName> {
-  /** What this case is about, where its spec does not say. */
+  /** The purpose of this case, if its spec does not show it. */
   readonly about?: string;
   readonly spec: Spec<N>;
   readonly inputs: (random: Random) => Inputs<N>;
-  /** Operands that lie where another one does: `{ residual: "out" }`. */
+  /** Operands that share the place of another: `{ residual: "out" }`. */
   readonly alias?: { readonly [K in keyof Operands<N>]?: keyof Operands<N> };
-  /** Greatest error allowed is tolerance x this, at an element of a written operand. Default: 1 + |expected|. */
+  /** The error allowed at an element of a written operand is tolerance x this. Default: 1 + |expected|. */
   readonly magnitude?: (inputs: Inputs<N>, index: number) => number;
 }
 
-/** One run of one op on one set of operands, held against the reference. */
+/** One run of one op on one set of operands, compared with the reference. */
 export interface Case {
   readonly op: OpName;
   readonly name: string;

@@ -6,7 +6,7 @@ const floats = (bytes: Uint8Array<ArrayBuffer>) => [
   ...new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4),
 ];
 
-/** Whether an error has a type of its own, so that a caller can tell it from others. */
+/** Whether an error has a name other than "Error", so that a caller can tell it from others. */
 const isTyped = (error: unknown) => error instanceof Error && error.name !== "Error" && error.message.length > 0;
 const thrown = (body: () => unknown): unknown => {
   try {
@@ -22,7 +22,53 @@ const rejection = (promise: Promise<unknown>): Promise<unknown> =>
     (error: unknown) => error,
   );
 
-/** What every backend promises beside the meaning of ops: see `Backend` in @ziggurat/tensor. */
+/** Specs whose parts do not fit together: a kernel that took them would leave its operands, or divide by 0. */
+function impossible(backend: Backend): Promise<unknown>[] {
+  const heads = { sequences: 1, tokens: 1, queryHeads: 2, kvHeads: 1, headSize: 8 };
+  const rope = { ...heads, rotary: 8, tableRows: 4 };
+  const append = { ...heads, arenaRows: 4, planes: 1, kv: "f32", cells: true } as const;
+  const decode = { ...heads, arenaRows: 4, capacity: 4, kv: "f32", scale: 1, softcap: 0 } as const;
+  const evict = {
+    sequences: 1,
+    kvHeads: 1,
+    capacity: 4,
+    most: 4,
+    headSize: 8,
+    arenaRows: 4,
+    planes: 1,
+    kv: "f32",
+  } as const;
+  const gather = { heads: 1, most: 4, headSize: 8, arenaRows: 4, targetRows: 4, planes: 1, kv: "f32" } as const;
+  const load = { heads: 1, capacity: 4, width: 8, arenaRows: 4, source: "f32" } as const;
+  const binary = { d0: 2, d1: 3, d2: 1, a0: 2, a1: 3, a2: 1, b0: 2, b1: 3, b2: 1, kind: "add", value: 0 } as const;
+  const where = { d0: 2, d1: 3, d2: 1, m0: 2, m1: 3, m2: 1, a0: 2, a1: 3, a2: 1, b0: 2, b1: 3, b2: 1 };
+  const literals = { valueA: 0, valueB: 0 };
+  const reduce = { d0: 2, d1: 3, d2: 4, share: 1, kind: "sum" } as const;
+  const { tokens: _, ...decodeHeads } = decode;
+  return [
+    backend.prepare("rope", { ...rope, kvHeads: 3 }),
+    backend.prepare("rope", { ...rope, queryHeads: 1, kvHeads: 2 }),
+    backend.prepare("rope", { ...rope, rotary: 10 }),
+    backend.prepare("rope", { ...rope, rotary: 3 }),
+    backend.prepare("append", { ...append, ranks: true }),
+    backend.prepare("decodeAttention", { ...decodeHeads, slot: true, planes: 1, rotary: 8, tableRows: 4 }),
+    backend.prepare("decodeAttention", { ...decodeHeads, slot: true, planes: 2, rotary: 8 }),
+    backend.prepare("decodeAttention", { ...decodeHeads, slot: true, planes: 2, rotary: 16, tableRows: 4 }),
+    backend.prepare("decodeAttention", { ...decodeHeads, kvHeads: 4 }),
+    backend.prepare("watch", { ...decode, kvHeads: 4 }),
+    backend.prepare("evict", { ...evict, ranks: true }),
+    backend.prepare("gather", { ...gather, rotate: true, rotary: 8 }),
+    backend.prepare("load", { ...load, rotate: true, rotary: 10, tableRows: 4 }),
+    backend.prepare("binary", { ...binary, a0: 3 }),
+    backend.prepare("binary", { ...binary, b1: 2 }),
+    backend.prepare("where", { ...where, ...literals, m1: 2 }),
+    backend.prepare("reduce", { ...reduce, axis: 3 }),
+    backend.prepare("reduce", { ...reduce, axis: 2, ragged: true }),
+    backend.prepare("pool", { heads: 1, capacity: 4, size: 1, kernel: 2, share: 1, kind: "avg" }),
+  ];
+}
+
+/** Tests what every backend promises beside the meaning of ops: see `Backend` in @ziggurat/tensor. */
 export function testContract(create: () => Promise<Backend>): void {
   describe("contract", () => {
     let backend: Backend;
@@ -41,14 +87,14 @@ export function testContract(create: () => Promise<Backend>): void {
       return backend.prepare("binary", { ...axes, kind: "add", value: 0 });
     };
 
-    it("says what it is", () => {
+    it("describes itself", () => {
       expect(backend.info.name).not.toBe("");
       expect(backend.info.device).not.toBe("");
       expect(backend.info.prefillTokens).toBeGreaterThanOrEqual(1);
       expect(backend.info.maxBytes).toBeGreaterThan(0);
     });
 
-    it("allocates zeroed bytes, also where others were", async () => {
+    it("allocates zeroed bytes, also in reused memory", async () => {
       const first = filled([1, 2, 3, 4]);
       await backend.synchronise();
       backend.free(first);
@@ -73,7 +119,7 @@ export function testContract(create: () => Promise<Backend>): void {
       expect([...(await backend.read(at(buffer), 8))]).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
     });
 
-    it("reads what was there when it was asked", async () => {
+    it("reads the bytes as they were when `read` was called", async () => {
       const buffer = filled([1, 2]);
       const before = backend.read(at(buffer), 8);
       backend.write(at(buffer), Float32Array.of(5, 6));
@@ -104,7 +150,7 @@ export function testContract(create: () => Promise<Backend>): void {
       expect(floats(await backend.read(at(out), 8))).toEqual([11, 22]);
     });
 
-    it("records without running, and replays as it would run: at three later states, after tables changed", async () => {
+    it("records without running, and replays with the tables as they are at each replay", async () => {
       const heads = 2;
       const capacity = 4;
       const sizes = { heads, capacity, most: 2, arenaRows: 8 };
@@ -200,7 +246,7 @@ export function testContract(create: () => Promise<Backend>): void {
       expect(floats(await backend.read(at(buffer), 8))).toEqual([3, 3]);
     });
 
-    it("goes on after a recording that threw", async () => {
+    it("keeps working after a recording that threw", async () => {
       const fault = new RangeError("stop");
       expect(
         thrown(() =>
@@ -246,7 +292,7 @@ export function testContract(create: () => Promise<Backend>): void {
       expect(isTyped(thrown(() => backend.allocate(16, { a: 8, b: 4 })))).toBe(true);
     });
 
-    it("refuses to free twice, and to touch what was freed", async () => {
+    it("refuses to free twice, and to use freed buffers", async () => {
       const buffer = backend.allocate(8, "test");
       const kernel = await backend.prepare("fill", { words: 2, dtype: "f32", value: 0 });
       backend.free(buffer);
@@ -257,15 +303,52 @@ export function testContract(create: () => Promise<Backend>): void {
       await backend.synchronise();
     });
 
+    it("refuses buffers of another backend, and what is no buffer", async () => {
+      const other = await create();
+      try {
+        const kernel = await backend.prepare("fill", { words: 2, dtype: "f32", value: 1 });
+        const foreign = other.allocate(8, "test");
+        const program = other.record(() => {});
+        const forged = { bytes: 8 };
+        for (const buffer of [foreign, forged, undefined as unknown as Buffer]) {
+          expect(thrown(() => backend.free(buffer))).toHaveProperty("name", "BufferError");
+          expect(thrown(() => backend.write(at(buffer), new Float32Array(2)))).toHaveProperty("name", "BufferError");
+          const read = Promise.resolve().then(() => backend.read(at(buffer), 8));
+          expect(await rejection(read)).toHaveProperty("name", "BufferError");
+        }
+        for (const buffer of [foreign, forged]) {
+          expect(thrown(() => backend.dispatch(kernel, { out: at(buffer) }))).toHaveProperty("name", "OpError");
+        }
+        expect(thrown(() => backend.replay(program))).toHaveProperty("name", "OpError");
+        expect(thrown(() => backend.release(program))).toHaveProperty("name", "OpError");
+        expect(floats(await other.read(at(foreign), 8))).toEqual([0, 0]);
+      } finally {
+        await other.dispose();
+      }
+    });
+
     it("refuses to write or read beyond a buffer", async () => {
       const buffer = backend.allocate(8, "test");
+      // The size of a buffer cannot be changed.
+      expect(thrown(() => Object.assign(buffer, { bytes: 2 ** 20 }))).toBeInstanceOf(TypeError);
+      for (const [offset, bytes] of [
+        [-4, 4],
+        [Number.NaN, 4],
+        [0, Number.NaN],
+        [0, 2.5],
+        [0, -4],
+        [2 ** 53, 4],
+      ] as const) {
+        const read = Promise.resolve().then(() => backend.read(at(buffer, offset), bytes));
+        expect(await rejection(read), `${bytes} bytes from ${offset}`).toHaveProperty("name", "BufferError");
+      }
       expect(isTyped(thrown(() => backend.write(at(buffer, 4), new Float32Array(2))))).toBe(true);
       expect(isTyped(thrown(() => backend.write(at(buffer, 2), new Float32Array(1))))).toBe(true);
       expect(isTyped(await rejection(Promise.resolve().then(() => backend.read(at(buffer), 12))))).toBe(true);
       expect(floats(await backend.read(at(buffer), 8))).toEqual([0, 0]);
     });
 
-    it("tells of memory that it could not get at the next synchronise, once", async () => {
+    it("reports a failed allocation at the next synchronise, once", async () => {
       const { live } = backend.memory();
       // More than any device has.
       backend.allocate(2 ** 50, "test");
@@ -274,7 +357,7 @@ export function testContract(create: () => Promise<Backend>): void {
       expect(backend.memory().live).toBe(live);
     });
 
-    it("does not read what could not be allocated, nor what was to be computed from it; the rest is well", async () => {
+    it("rejects reads of failed allocations and of what was computed from them, and no others", async () => {
       const { live } = backend.memory();
       const [fine, out, replayed] = [8, 8, 8].map((bytes) => backend.allocate(bytes, "test")) as [
         Buffer,
@@ -292,7 +375,7 @@ export function testContract(create: () => Promise<Backend>): void {
       };
       expect(isTyped(await rejection(replay()))).toBe(true);
       backend.release(program);
-      // A backend may tell of a loss at a read of other bytes, but once.
+      // A backend may report the failure at a read of other bytes, but once.
       await rejection(backend.synchronise());
       expect(floats(await backend.read(at(fine), 8))).toEqual([0, 0]);
       for (const buffer of [fine, out, replayed, lost]) backend.free(buffer);
@@ -309,6 +392,8 @@ export function testContract(create: () => Promise<Backend>): void {
         backend.prepare("fill", { words: 1, dtype: "f16" as "f32", value: 0 }),
         backend.prepare("unary", { elements: 1, x: "f32", kind: "cube" as "exp" }),
         backend.prepare("linear", { rows: 1, width: 33, out: 1, weight: "q8_0" }),
+        backend.prepare("fill", { words: 2 ** 31, dtype: "f32", value: 0 }),
+        ...impossible(backend),
       ];
       for (const promise of bad) expect(await rejection(promise)).toHaveProperty("name", "OpError");
     });
@@ -331,7 +416,7 @@ export function testContract(create: () => Promise<Backend>): void {
       await backend.synchronise();
     });
 
-    it("gives everything back when it is disposed of", async () => {
+    it("frees everything when it is disposed of", async () => {
       filled([1, 2, 3]);
       await backend.synchronise();
       await backend.dispose();

@@ -16,9 +16,8 @@ export class ReadRefusedError extends Error {
 }
 
 /**
- * A backend that runs nothing: specs and operands are checked and bytes are counted as on any other, but there are no
- * bytes, and `read` rejects with a
- * {@link ReadRefusedError}. What works on it cannot depend on what a device computes.
+ * A backend that computes nothing. It checks specs and operands and counts bytes as any other, but holds no bytes, and
+ * `read` rejects with a {@link ReadRefusedError}. Code that works on it cannot depend on computed values.
  */
 export function nullBackend(): Backend {
   const buffers = new BufferTable<true>();

@@ -1,15 +1,23 @@
-import { type LayerView, layerBudgets, type Policy, ranking } from "@ziggurat/policy";
-import { asNode, type Backend, type Buffer, compile, input, reference } from "@ziggurat/tensor";
-import { type AttentionShape, attentionShares, headOf, type PlainRow, rotated } from "./plain-attention.js";
+import { columnInput, viewOf } from "@ziggurat/cache";
+import { layerBudgets, type Policy, ranking } from "@ziggurat/policy";
+import { evaluateTensors } from "./evaluate-scorer.js";
+import {
+  type AttentionShape,
+  attentionShares,
+  headOf,
+  type PlainRow,
+  type PlainToken,
+  rotated,
+} from "./plain-attention.js";
 import { ConformanceError } from "./run-case.js";
-import type { RawLayer, RunPolicyResult } from "./run-policy.js";
+import type { PolicyOutcome, PolicyTurn, PolicyTurnResult, RawLayer, RunPolicyResult } from "./run-policy.js";
 
 /** What went into a run and what came out. */
 export interface PolicyRun extends AttentionShape {
   readonly policy: Policy;
-  readonly tokens: number;
   readonly layers: readonly RawLayer[];
   readonly steps: readonly (readonly RawLayer[])[];
+  readonly turns?: readonly PolicyTurn[];
   readonly result: RunPolicyResult;
 }
 
@@ -20,6 +28,8 @@ const scoreTolerance = 1e-4;
 
 /** One layer as a cache that does nothing clever would hold it: rows in the order of the text, in plain lists. */
 class PlainLayer {
+  /** Every token read so far, by position. */
+  readonly text: PlainToken[] = [];
   /** Positions in the text, ascending, [KV head]. */
   rows: number[][];
   /** [column][KV head][row] */
@@ -28,56 +38,73 @@ class PlainLayer {
 
   constructor({ kvHeads, policy }: PolicyRun) {
     this.rows = Array.from({ length: kvHeads }, () => []);
-    this.columns = Array.from({ length: policy.score.columns ?? 0 }, () => this.rows.map(() => []));
+    this.columns = (policy.score.columns ?? []).map(() => this.rows.map(() => []));
   }
+}
+
+/** A message or a decode step, and what came of it. */
+interface Event {
+  readonly name: string;
+  readonly phase: "prefill" | "decode";
+  readonly raws: readonly RawLayer[];
+  readonly outcome: PolicyOutcome;
+}
+
+/** All messages and steps of a run, in order. */
+function eventsOf({ layers, steps, turns = [], result }: PolicyRun): Event[] {
+  const events: Event[] = [];
+  const add = (turn: PolicyTurn, { prefill, steps: outcomes }: PolicyTurnResult, message: string, after: string) => {
+    if (turn.layers) events.push({ name: message, phase: "prefill", raws: turn.layers, outcome: prefill! });
+    turn.steps?.forEach((raws, step) => {
+      events.push({ name: `step ${step + 1}${after}`, phase: "decode", raws, outcome: outcomes[step]! });
+    });
+  };
+  add({ layers, steps }, result, "prompt", "");
+  turns.forEach((turn, index) => add(turn, result.turns[index]!, `turn ${index + 2}`, ` of turn ${index + 2}`));
+  return events;
 }
 
 /**
- * Holds what a cache did against a cache that is as plain as can be: after the prompt and after every step, attention
- * is over just the rows that were held; the schedule and the budget say how many rows stay, and the score says which,
- * protected ones first. Throws a `ConformanceError` that says where they part.
+ * Holds what a cache did against a cache that is as simple as possible. After every message and every step, attention
+ * is over just the rows that were held, by their positions in the text or their ranks; the schedule and the budget say
+ * how many rows stay, and the score says which, protected ones first. Throws a `ConformanceError` that says where they
+ * part.
  */
 export async function checkRun(run: PolicyRun): Promise<void> {
   const plain = run.layers.map(() => new PlainLayer(run));
-  for (const [step, { kept, outputs }] of [run.result.prefill, ...run.result.steps].entries()) {
-    for (const [layer, state] of plain.entries())
-      await checkLayer(run, state, { step, layer, kept: kept[layer]!, output: outputs[layer]! });
-  }
+  for (const event of eventsOf(run))
+    for (const [layer, state] of plain.entries()) await checkLayer(run, state, layer, event);
 }
 
-interface Outcome {
-  /** 0 is the prompt. */
-  readonly step: number;
-  readonly layer: number;
-  readonly kept: readonly (readonly number[])[];
-  readonly output: Float32Array;
-}
-
-async function checkLayer(run: PolicyRun, state: PlainLayer, { step, layer, kept, output }: Outcome): Promise<void> {
-  const { policy, tokens, kvHeads } = run;
+async function checkLayer(run: PolicyRun, state: PlainLayer, layer: number, event: Event): Promise<void> {
+  const { policy, kvHeads, queryHeads, headSize } = run;
+  const { name, phase, raws, outcome } = event;
+  const kept = outcome.kept[layer]!;
+  const output = outcome.outputs[layer]!;
   const fail = (what: string): never => {
-    throw new ConformanceError(`${policy.name}: ${step === 0 ? "prompt" : `step ${step}`}, layer ${layer}: ${what}`);
+    throw new ConformanceError(`${policy.name}: ${name}, layer ${layer}: ${what}`);
   };
-  const seen = tokens + step;
-  const fresh = step === 0 ? Array.from({ length: tokens }, (_, position) => position) : [seen - 1];
+  const raw = raws[layer]!;
+  const tokens = raw.q.length / (queryHeads * headSize);
+  const fresh = Array.from({ length: tokens }, (_, token) => state.text.length + token);
+  for (let token = 0; token < tokens; token++) state.text.push({ raw, token, tokens });
+  const seen = state.text.length;
   const held = state.rows.map((rows) => [...rows, ...fresh]);
   const rowsOf = (head: number): PlainRow[] =>
     held[head]!.map((position, rank) => ({
-      raw: position < tokens ? run.layers[layer]! : run.steps[position - tokens]![layer]!,
-      ...(position < tokens ? { token: position, tokens } : { token: 0, tokens: 1 }),
+      ...state.text[position]!,
       position: policy.positions === "slot" ? rank : position,
     }));
   const rows = held.map((_, head) => rowsOf(head));
   const mass = checkAttention(run, rows, fresh.length, output, fail);
 
-  const shape = run.layers.map(() => ({ kind: "global" as const, kvHeads, headSize: run.headSize }));
+  const shape = run.layers.map((_, at) => ({ layer: at, kvHeads, headSize: run.headSize }));
   const budget = layerBudgets(policy, { layers: shape, seen, protectedRows: policy.protect.count(seen) })[layer]!;
   const excess = Math.max(0, ...held.map((list, head) => list.length - budget[head]!));
   state.since += fresh.length;
   const most = Math.max(...held.map(({ length }) => length));
-  const phase = step === 0 ? "prefill" : "decode";
-  const fires = policy.schedule({ phase, layer, seen, rows: most, excess, sinceCompressed: state.since });
-  if (fires) state.since = 0;
+  const compresses = policy.schedule({ phase, layer, seen, rows: most, excess, sinceCompressed: state.since });
+  if (compresses) state.since = 0;
   const { columns, scores, masks } = await decide(run, layer, {
     held,
     rows,
@@ -92,7 +119,7 @@ async function checkLayer(run: PolicyRun, state: PlainLayer, { step, layer, kept
     if (mine.some((row, index) => index > 0 && row <= mine[index - 1]!)) fail(`${where}kept [${mine}] does not ascend`);
     const stray = mine.find((row) => !list.includes(row));
     if (stray !== undefined) fail(`${where}kept ${stray}, which ${stray < seen ? "had been evicted" : "was not read"}`);
-    const keep = fires ? Math.min(list.length, budget[head]!) : list.length;
+    const keep = compresses ? Math.min(list.length, budget[head]!) : list.length;
     if (mine.length !== keep)
       fail(
         `${where}kept ${mine.length} rows of ${list.length}; the schedule and the budget, ${budget[head]}, say ${keep}`,
@@ -163,6 +190,7 @@ function checkAttention(
   });
 }
 
+/** One layer's rows when the policy decides about them. */
 interface Moment {
   readonly held: readonly (readonly number[])[];
   readonly rows: readonly (readonly PlainRow[])[];
@@ -174,20 +202,12 @@ interface Moment {
 }
 
 /**
- * What the policy says of one layer, evaluated on the reference: columns after the step, scores with protected rows at
+ * Evaluates what the policy says of one layer on the reference: columns after the step, scores with protected rows at
  * Infinity, and the mask.
  */
 async function decide(run: PolicyRun, layer: number, { held, rows, mass, columns, newest }: Moment) {
   const { policy, kvHeads, queryHeads, headSize, ropeTheta, layers } = run;
   const capacity = Math.max(...held.map(({ length }) => length));
-  const backend = reference();
-  const counts = { heads: kvHeads, kvHeads, group: queryHeads / kvHeads };
-  const leaf = (name: string, ...dims: number[]) => input(name, dims, counts);
-  const bind = (numbers: ArrayLike<number>) => {
-    const buffer = backend.allocate(4 * numbers.length, "plain");
-    backend.write({ buffer, offset: 0 }, Float32Array.from(numbers));
-    return { buffer, offset: 0 };
-  };
   const padded = (lists: readonly (readonly number[])[], rowSize = 1) =>
     lists.flatMap((list) => [...list, ...new Array<number>(capacity * rowSize - list.length).fill(0)]);
   const flat = (part: "k" | "v") =>
@@ -197,52 +217,33 @@ async function decide(run: PolicyRun, layer: number, { held, rows, mass, columns
         return [...(part === "k" ? rotated(numbers, row.position, ropeTheta) : numbers)];
       }),
     );
-  const bindings: Record<string, { buffer: Buffer; offset: number }> = {
-    positions: bind(padded(held)),
-    newest: bind(held.map(() => newest)),
-    keys: bind(padded(flat("k"), headSize)),
-    values: bind(padded(flat("v"), headSize)),
-    mass: bind(padded(mass)),
+  const names = policy.score.columns ?? [];
+  const numbers: Record<string, readonly number[]> = {
+    positions: padded(held),
+    newest: held.map(() => newest),
+    keys: padded(flat("k"), headSize),
+    values: padded(flat("v"), headSize),
+    mass: padded(mass),
+    ...Object.fromEntries(names.map((name, index) => [columnInput(name), padded(columns[index]!)])),
   };
-  columns.forEach((column, index) => void (bindings[`column ${index}`] = bind(padded(column))));
-  const positions = leaf("positions", kvHeads, capacity);
-  const view: LayerView = {
-    ...{ layer, layerCount: layers.length, kvHeads, queryHeads, headSize, positions },
-    keys: leaf("keys", kvHeads, capacity, headSize),
-    values: leaf("values", kvHeads, capacity, headSize),
-    age: leaf("newest", kvHeads, 1).sub(positions),
-    mass: leaf("mass", queryHeads, capacity),
-    columns: columns.map((_, index) => leaf(`column ${index}`, kvHeads, capacity)),
+  const facts = {
+    layer,
+    layerCount: layers.length,
+    kvHeads,
+    queryHeads,
+    headSize,
+    sequences: 1,
+    rows: capacity,
+    queries: 1,
   };
+  const view = viewOf(facts, names);
   const observed = policy.score.observe?.(view) ?? view.columns;
   const after = { ...view, columns: observed };
-  const outputs = [
-    ...observed,
-    ranking(policy.score.score(after), policy.protect.mask(after)),
-    policy.protect.mask(after),
-  ].map(asNode);
-  const length = { buffer: backend.allocate(4 * kvHeads, "plain"), offset: 0 };
-  backend.write(
-    length,
-    Int32Array.from(held, (list) => list.length),
+  const mask = policy.protect.mask(after);
+  const outputs = [...names.map((name) => observed[name]!), ranking(policy.score.score(after), mask), mask];
+  const lengths = held.map((list) => list.length);
+  const lists = (await evaluateTensors(outputs, numbers, lengths)).map((heads) =>
+    heads.map((head, index) => head.slice(0, lengths[index])),
   );
-  const plan = await compile(
-    backend,
-    outputs,
-    { inputs: bindings, length },
-    { allocate: (bytes) => backend.allocate(bytes, "plain"), free: (buffer) => backend.free(buffer) },
-  );
-  plan.run();
-  const lists = await Promise.all(plan.outputs.map((slice) => readLists(backend, slice, held, capacity)));
-  return { columns: lists.slice(0, observed.length), scores: lists.at(-2)!, masks: lists.at(-1)! };
-}
-
-async function readLists(
-  backend: Backend,
-  slice: { buffer: Buffer; offset: number },
-  held: readonly (readonly number[])[],
-  capacity: number,
-): Promise<number[][]> {
-  const numbers = new Float32Array((await backend.read(slice, 4 * held.length * capacity)).buffer);
-  return held.map((list, head) => [...numbers.subarray(head * capacity, head * capacity + list.length)]);
+  return { columns: lists.slice(0, names.length), scores: lists.at(-2)!, masks: lists.at(-1)! };
 }

@@ -9,8 +9,8 @@ export interface Random {
   /** Numbers that `make` draws one by one. */
   list(count: number, make: () => number): number[];
   /**
-   * Normal numbers of the given spread. A spread of several units in logits makes softmax peaky, so that a wrong row
-   * shows.
+   * Normal numbers of the given standard deviation. Logits with a deviation of several units make softmax peaky, so
+   * that a wrong row is noticed.
    */
   normal(count: number, spread?: number): number[];
   /** Numbers in [-size, size). */
@@ -30,7 +30,7 @@ export function randomFrom(seed: number): Random {
   };
   const int = (below: number) => Math.floor(next() * below);
   const list = (count: number, make: () => number) => Array.from({ length: count }, make);
-  // Box and Muller's transform.
+  // The Box-Muller transform.
   const gauss = () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
   return {
     next,
@@ -50,7 +50,7 @@ export function randomFrom(seed: number): Random {
   };
 }
 
-/** A seed of its own for everything that has a name. FNV-1a. */
+/** A seed for a name. FNV-1a hash. */
 export function seedOf(name: string, seed: number): number {
   let hash = (0x811c9dc5 ^ seed) >>> 0;
   for (const character of name) hash = Math.imul(hash ^ character.codePointAt(0)!, 0x01000193) >>> 0;

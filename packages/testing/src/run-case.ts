@@ -23,16 +23,40 @@ export class ConformanceError extends Error {
 
 type Images = Readonly<Record<string, Uint8Array<ArrayBuffer>>>;
 
+interface Prepared {
+  readonly inputs: ReturnType<Case["inputs"]>;
+  readonly placement: Placement;
+  /** The bytes that the reference leaves behind. */
+  readonly expected: Images;
+}
+
 /**
- * Runs one case on a backend and on the reference. Throws a {@link ConformanceError} where an element is off by more
- * than the catalogue's tolerance, or where a byte changed that the op may not write: of an operand that is read, of
- * padding, of the guards around every operand.
+ * The data of each case by seed and alignment. Variants of a backend share it, since it takes longer than most runs.
+ */
+const prepared = new WeakMap<Case, Map<string, Promise<Prepared>>>();
+
+function prepare(test: Case, seed: number, aligned?: boolean): Promise<Prepared> {
+  const bySeed = prepared.get(test) ?? new Map<string, Promise<Prepared>>();
+  prepared.set(test, bySeed);
+  const key = `${seed} ${aligned}`;
+  const make = async () => {
+    const random = randomFrom(seedOf(test.name, seed));
+    const inputs = test.inputs(random);
+    const placement = place(test, inputs, random, aligned);
+    return { inputs, placement, expected: await execute(reference(), test, placement) };
+  };
+  const found = bySeed.get(key) ?? make();
+  bySeed.set(key, found);
+  return found;
+}
+
+/**
+ * Runs one case on a backend and on the reference. Throws a {@link ConformanceError} if an element differs by more than
+ * the catalogue's tolerance, or if a byte changed that the op must not write: of an operand that it only reads, of
+ * padding, or of the guards around every operand.
  */
 export async function runCase(backend: Backend, test: Case, seed: number, aligned?: boolean): Promise<void> {
-  const random = randomFrom(seedOf(test.name, seed));
-  const inputs = test.inputs(random);
-  const placement = place(test, inputs, random, aligned);
-  const expected = await execute(reference(), test, placement);
+  const { inputs, placement, expected } = await prepare(test, seed, aligned);
   const got = await execute(backend, test, placement);
   const fail = (what: string) => {
     throw new ConformanceError(`${test.name}: ${what}; seed ${seed}`);
@@ -90,8 +114,8 @@ async function execute(backend: Backend, { op, spec }: Case, { operands, images 
 }
 
 /**
- * What is wrong with a written operand, or undefined. Cells and other i32 are exact, f32 and 16-bit numbers within what
- * is allowed.
+ * What is wrong with a written operand, or undefined. Cells and other i32 must be exact, f32 and 16-bit numbers within
+ * `allowed`.
  */
 function compare(
   { name, dtype, image, offset, bytes }: Placed,

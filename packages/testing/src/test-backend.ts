@@ -8,24 +8,23 @@ export interface Variant {
   readonly name: string;
   readonly create: () => Promise<Backend>;
   /**
-   * The ops that the variant runs otherwise, where it is known to leave the rest, and the contract, as they are.
-   * Default all.
+   * The ops that the variant affects, if it is known to affect no others and not the contract. Default: all.
    */
   readonly ops?: readonly OpName[];
 }
 
 export interface BackendSuite extends Variant {
-  /** The same backend with each optional feature masked in turn. Each runs the whole suite, or its `ops`. */
+  /** The same backend with optional features masked. Each runs the whole suite, or its `ops`. */
   readonly variants?: readonly Variant[];
   /** Seed of the random data; every failure prints it. Default 1. */
   readonly seed?: number;
-  /** Whether operands start where vector loads are aligned. Default: chance decides for each case. */
+  /** Whether operands start at addresses where vector loads are aligned. Default: random for each case. */
   readonly aligned?: boolean;
 }
 
 /**
- * The conformance suite, for a vitest file: every op of the catalogue over odd shapes, all dtypes, ties and edges, compared
- * with the float64 reference, and the contract of `Backend` itself.
+ * The conformance suite, for a vitest file: every op of the catalogue over odd shapes, all dtypes, ties and edges,
+ * compared with the float64 reference, and the contract of `Backend` itself.
  */
 export function testBackend({ name, create, variants = [], seed = 1, aligned }: BackendSuite): void {
   for (const variant of [

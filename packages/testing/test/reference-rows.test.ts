@@ -280,7 +280,7 @@ describe("tensor expressions", () => {
 
   it("pool: averages count zeros past the ends, maxima leave them out", async () => {
     const x = [-3, -6, -9, 100];
-    const sizes = { heads: 1, capacity: 4, kernel: 3, share: 1 };
+    const sizes = { heads: 1, capacity: 4, size: 1, kernel: 3, share: 1 };
     expect((await runOp("pool", { ...sizes, kind: "avg" }, { x, length: [3] })).out).toEqual([-3, -6, -5, 0]);
     expect((await runOp("pool", { ...sizes, kind: "max" }, { x, length: [3] })).out).toEqual([-3, -3, -6, 0]);
   });

@@ -3,7 +3,7 @@ import { usage } from "../src/usage.js";
 const bufferBytes = 2 ** 29;
 const passes = 8;
 
-/** Every thread reads 16 bytes a step, neighbours next to each other; the store keeps the loads. */
+/** Every thread reads 16 bytes a step, next to its neighbours. The store keeps the loads from being removed. */
 const text = `
 @group(0) @binding(0) var<storage, read> data: array<vec4<u32>>;
 @group(0) @binding(1) var<storage, read_write> out: array<u32>;
@@ -18,8 +18,8 @@ fn main(@builtin(global_invocation_id) thread: vec3u, @builtin(num_workgroups) g
 }`;
 
 /**
- * Bytes a second that a plain WGSL loop reads from 512 MiB of the device's memory, or as much as a binding holds: what
- * decode is measured against.
+ * Measures the bytes a second that a plain WGSL loop reads from 512 MiB of device memory, or from the largest binding
+ * below it: the roofline of decode.
  */
 export async function bandwidth(gpu: GPU): Promise<number> {
   const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });

@@ -1,13 +1,23 @@
 import type { Backend } from "@ziggurat/tensor";
-// Not by the package's name, whose entry needs vitest.
-import { cases } from "../../testing/src/cases/index.js";
-import { runCase } from "../../testing/src/run-case.js";
+// Imported by path, because the entry of the package needs vitest.
+import { cases, runCase } from "@ziggurat/testing/cases";
 
-/** Every case of `ops`, or of all, once; prints those that fail. Returns how many. */
-export async function conformance(name: string, backend: Backend, ops: readonly string[]): Promise<number> {
+/**
+ * Runs every case of `ops`, or of all ops, once, whose name contains one of `parts`, if any are given. Prints and
+ * counts the failures.
+ */
+export async function conformance(
+  name: string,
+  backend: Backend,
+  ops: readonly string[],
+  parts: readonly string[],
+): Promise<number> {
   const since = performance.now();
   const failures: string[] = [];
-  const chosen = ops.length > 0 ? cases.filter(({ op }) => ops.includes(op)) : cases;
+  const chosen = cases.filter(
+    ({ op, name }) =>
+      (ops.length === 0 || ops.includes(op)) && (parts.length === 0 || parts.some((part) => name.includes(part))),
+  );
   for (const test of chosen) {
     try {
       await runCase(backend, test, 1);

@@ -1,17 +1,24 @@
+import { median } from "@ziggurat/bench-kit";
 import { h2o } from "@ziggurat/h2o";
 import { full } from "@ziggurat/policy";
 import { pyramidkv } from "@ziggurat/pyramid";
 import { generate } from "@ziggurat/runtime";
 import { snapkv } from "@ziggurat/snapkv";
 import type { Backend, WeightDType } from "@ziggurat/tensor";
-import { median } from "../../../apps/bench/src/report.js";
 import { load } from "./decode.js";
 
-const runs = 5;
-
-/** What policies add to a prefill, whole prefills in turn, and the bytes that they hold. Random weights: speed only. */
-export async function cost(backend: Backend, shape: string, weights: WeightDType, tokens: number): Promise<void> {
-  const { model, prompt } = await load(backend, shape, weights, tokens);
+/**
+ * Measures prefills under each policy in turn, and the bytes of their caches. Random weights: only speed has meaning.
+ */
+export async function cost(
+  backend: Backend,
+  shape: string,
+  weights: WeightDType,
+  tokens: number,
+  runs: number,
+  layers?: number,
+): Promise<void> {
+  const { model, prompt } = await load(backend, shape, weights, tokens, layers);
   const keep = Math.ceil(0.12 * tokens);
   const policies = [full(), snapkv({ keep, window: 32 }), pyramidkv({ keep, window: 32 }), h2o({ keep })];
   const seconds = policies.map((): number[] => []);
@@ -37,7 +44,11 @@ export async function cost(backend: Backend, shape: string, weights: WeightDType
     const time = median(all);
     const range = `${(1000 * Math.min(...all)).toFixed(1)} to ${(1000 * Math.max(...all)).toFixed(1)}`;
     console.log(
-      `  ${name.padEnd(10)} prefill ${(1000 * time).toFixed(1)} ms (${range}), ${(tokens / time).toFixed(0)} tokens/s, ${(time / base).toFixed(3)} of full; ${bytes[index]} bytes of cache`,
+      [
+        `  ${name.padEnd(10)} prefill ${(1000 * time).toFixed(1)} ms (${range})`,
+        `${(tokens / time).toFixed(0)} tokens/s, ${(time / base).toFixed(3)} of full`,
+        `${bytes[index]} bytes of cache`,
+      ].join("; "),
     );
   }
   model.free();

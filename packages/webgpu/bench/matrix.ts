@@ -1,9 +1,14 @@
 import { type Backend, bytesOf, type Slice, type WeightDType, weightDTypes } from "@ziggurat/tensor";
 
-/** Layers of as many matrices as do not fit into a cache together. */
+/** Matrices in turn: together they exceed the caches of the device. */
 const matrices = 8;
 
-const time = async (backend: Backend, times: number, body: () => void): Promise<number> => {
+export const time = async (backend: Backend, times: number, body: () => void): Promise<number> => {
+  // Dispatches are split less once the backend has measured the speed of the device.
+  for (let i = 0; i < 12; i++) {
+    body();
+    await backend.synchronise();
+  }
   const program = backend.record(body);
   backend.replay(program);
   await backend.synchronise();
@@ -15,7 +20,7 @@ const time = async (backend: Backend, times: number, body: () => void): Promise<
   return milliseconds;
 };
 
-/** Matrix products alone: bytes of weights a second at one row, arithmetic at many. */
+/** Measures matrix products alone: bytes of weights a second for few rows, arithmetic for many. */
 export async function matrix(backend: Backend): Promise<void> {
   for (const [out, width] of [
     [2048, 2048],
@@ -52,7 +57,7 @@ export async function matrix(backend: Backend): Promise<void> {
   }
 }
 
-/** Attention of one layer alone. */
+/** Measures attention of one layer alone. */
 export async function attention(backend: Backend): Promise<void> {
   for (const [queryHeads, kvHeads, headSize] of [
     [32, 8, 64],

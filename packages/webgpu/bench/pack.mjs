@@ -1,5 +1,5 @@
-// Bundles the bench into one file, for a machine that has Node and the npm package webgpu and nothing else: node
-// bench/pack.mjs [FILE]
+// Bundles the bench into one file, for a machine that has only Node and the npm package webgpu:
+// node bench/pack.mjs [FILE]
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 

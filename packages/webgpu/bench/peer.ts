@@ -1,8 +1,6 @@
 import { readFileSync } from "node:fs";
 
-/**
- * What node-llama-cpp's Vulkan build was seen to do, tokens a second after `depth` tokens of a model of random weights.
- */
+/** Tokens a second of another program after `depth` tokens, with a model of random weights. */
 interface Line {
   readonly file: string;
   readonly depth: number;
@@ -11,8 +9,8 @@ interface Line {
 }
 
 /**
- * The peer's best speeds with a shape and weights after so many tokens, from a file of one JSON object a line, whose
- * models' files are named for both.
+ * The best speeds of the other program for a shape, weights and depth, from a file of JSON lines. The names of its
+ * model files contain SHAPE-WEIGHTS.
  */
 export function peerOf(
   path: string | undefined,

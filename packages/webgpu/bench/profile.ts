@@ -1,13 +1,14 @@
 import { full, type Policy } from "@ziggurat/policy";
-import { generateEach, type Model } from "@ziggurat/runtime";
+import type { Model } from "@ziggurat/runtime";
+import { generateEach } from "@ziggurat/runtime/evaluate";
 import type { GpuProfile, Timing } from "../src/profile.js";
 
-/** Tokens that a profile of decode is over. */
+/** Decoded tokens of a profile. */
 const tokens = 16;
 
 /**
- * Where the device's time goes, by op: in a prefill, and in a decode step. The dispatches are apart, so the sum is more
- * than the whole takes.
+ * Prints the time of each op in a prefill and in a decode step. Dispatches run in separate passes, so their sum is more
+ * than the time without a profile.
  */
 export async function profileModel(
   model: Model,
@@ -50,8 +51,8 @@ function print(timings: readonly Timing[], steps: number): void {
   for (const { op, dispatches, microseconds } of [...timings, all]) {
     if (microseconds < 0.002 * all.microseconds) continue;
     const each = (microseconds / dispatches).toFixed(1).padStart(9);
-    console.log(
-      `    ${op.padEnd(16)} ${(dispatches / steps).toFixed(0).padStart(6)} dispatches of ${each} us  ${(microseconds / steps).toFixed(0).padStart(9)} us`,
-    );
+    const count = (dispatches / steps).toFixed(0).padStart(6);
+    const step = (microseconds / steps).toFixed(0).padStart(9);
+    console.log(`    ${op.padEnd(16)} ${count} dispatches of ${each} us  ${step} us`);
   }
 }

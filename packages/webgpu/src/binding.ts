@@ -2,32 +2,32 @@ import { OpError } from "@ziggurat/tensor";
 import type { Group } from "./shader.js";
 import type { Bound, Stage } from "./stage.js";
 
-/** Where an operand of a dispatch is. */
+/** The buffer and byte offset of an operand. */
 export interface Place {
   readonly buffer: GPUBuffer;
   readonly offset: number;
 }
 
 /**
- * A binding of a dispatch: the stretch of a buffer that holds all operands of the group, in windows where it is longer
- * than one binding may be.
+ * A binding of a dispatch: the stretch of a buffer that contains all operands of a group. It is split into windows if
+ * it is longer than one binding may be.
  */
 export interface Binding extends Omit<Group, "windows"> {
   readonly buffer: GPUBuffer;
   readonly stretches: readonly Stretch[];
-  /** Element at which each operand starts. */
+  /** The element at which each operand starts. */
   readonly at: readonly number[];
-  /** Read-only, of a buffer that the same dispatch writes by other types: to be copied first. */
+  /** Whether it must be copied first: it is read-only, and the same dispatch writes its buffer as another type. */
   readonly copied: boolean;
 }
 
-/** Bytes of a buffer. */
-export interface Stretch {
+/** A range of bytes of a buffer. */
+interface Stretch {
   readonly offset: number;
   readonly size: number;
 }
 
-/** Offsets of bindings are multiples of this on every device. */
+/** Offsets of bindings that are multiples of this are valid on every device. */
 const alignment = 256;
 const sizes: Readonly<Record<string, number>> = {
   u32: 4,
@@ -39,12 +39,13 @@ const sizes: Readonly<Record<string, number>> = {
 };
 const sizeOf = ({ type }: { type: string }) => sizes[type]!;
 
-/** Buffers are whole quads, so that wide loads of their last bytes stay inside. */
+/** Rounds a buffer size up to whole quads, so that wide loads of its last bytes stay inside. */
 export const padded = (bytes: number): number => Math.max(Math.ceil(bytes / 16) * 16, 16);
 
 /**
- * Binds a stage's operands. Operands of one type in one buffer share a binding, as WebGPU lets no dispatch write bytes
- * that it binds twice. A stretch longer than the device binds becomes several bindings.
+ * Binds the operands of a stage. Operands of one type in one buffer share a binding, because WebGPU allows no dispatch
+ * to write bytes that it binds twice. A stretch longer than `limit` bytes becomes several bindings. Throws an `OpError`
+ * if the operands cannot be bound.
  */
 export function bindingsOf(
   op: string,
@@ -106,7 +107,7 @@ export function bindingsOf(
 
 const tables = ["offset", "length", "seen", "ended", "keep", "counter", "base", "targetOffset", "targetLength"];
 
-/** The groups that dispatches of a stage usually have: tables share a buffer, and a residual is added in place. */
+/** The groups that dispatches of a stage usually have: tables share a buffer, and the residual is `out` itself. */
 export function usualGroups({ bound }: Stage): readonly Group[] {
   const groups = new Map<string, { names: string[]; type: string; written: boolean }>();
   for (const [name, { type, written }] of Object.entries(bound)) {

@@ -1,21 +1,19 @@
 import type { Gpu, OptionalFeature } from "./options.js";
 
-/** What an adapter has beyond what every WebGPU has, less what is masked. */
+/** The optional features that an adapter has and options do not mask. */
 export interface Features {
-  /** Features to ask the device for. */
+  /** Features to request from the device. */
   readonly required: readonly GPUFeatureName[];
   readonly subgroups: boolean;
   /** Arithmetic on 16-bit floats in shaders. */
   readonly half: boolean;
-  /**
-   * Products of 16 x 16 matrices of 16-bit floats, summed in f32, by a subgroup. Experimental, and so not in browsers.
-   */
+  /** Products of 16 x 16 matrices of f16 by a subgroup, summed in f32. Experimental: browsers do not have them. */
   readonly matrix: boolean;
   /** Dot products of four bytes at a time. */
   readonly dots: boolean;
 }
 
-/** `GPUAdapterInfo` where the experimental feature is there. */
+/** `GPUAdapterInfo` of adapters that have the experimental feature. */
 interface MatrixInfo {
   readonly subgroupMatrixConfigs?: Iterable<{
     componentType: string;
@@ -28,7 +26,7 @@ interface MatrixInfo {
 
 const matrixFeature = "chromium-experimental-subgroup-matrix" as GPUFeatureName;
 
-/** Chooses features. `timed`: whether dispatches are to be timed. */
+/** Chooses features. `timed`: whether dispatches will be timed. */
 export function featuresOf(
   adapter: GPUAdapter,
   gpu: Gpu,
@@ -50,7 +48,7 @@ export function featuresOf(
   if (half) required.push("shader-f16");
   if (matrix) required.push(matrixFeature);
   if (timed && adapter.features.has("timestamp-query")) required.push("timestamp-query");
-  // Apple's have no such instruction.
+  // Apple's GPUs have no such instruction.
   const dots =
     adapter.info.vendor !== "apple" &&
     (gpu.wgslLanguageFeatures?.has("packed_4x8_integer_dot_product") ?? false) &&

@@ -12,8 +12,8 @@ export interface Call {
 }
 
 /**
- * Joins neighbouring dispatches of a program where one does the same, every operand that was written still being
- * written: a decode step is bound by their number.
+ * Fuses neighbouring dispatches of a program, because their number limits the speed of a decode step. Every operand
+ * that the dispatches write is still written.
  */
 export function fuse(calls: readonly Call[], traits: Traits): readonly Call[] {
   const fused: Call[] = [];
@@ -40,7 +40,7 @@ const specOf = <N extends "advance" | "rope" | "append" | "rmsNorm" | "linear" |
 const same = (a: Slice | undefined, b: Slice | undefined) =>
   a !== undefined && a.buffer === b?.buffer && a.offset === b?.offset;
 
-/** Counters that follow one another, of the same sequences, by the same number. */
+/** Fuses two `advance` of neighbouring counters of the same sequences by the same number. */
 function advances(a: Call, b: Call, traits: Traits): Call | undefined {
   const [first, second] = [specOf(a, "advance"), specOf(b, "advance")];
   if (
@@ -60,7 +60,7 @@ function advances(a: Call, b: Call, traits: Traits): Call | undefined {
   };
 }
 
-/** One new token a sequence, turned and put behind its last row. */
+/** Fuses `rope` and `append` of one new token a sequence. */
 function ropeAndAppend(a: Call, b: Call): Call | undefined {
   const [rope, append] = [specOf(a, "rope"), specOf(b, "append")];
   if (!rope || !append || rope.tokens !== 1 || append.tokens !== 1 || rope.sequences !== append.sequences)
@@ -90,7 +90,7 @@ function ropeAndAppend(a: Call, b: Call): Call | undefined {
   return { kernel: new FusedKernel("rope, append", needs, [stage]), operands: { ...a.operands, ...b.operands } };
 }
 
-/** A product of few rows, all of `calls` with the norm before it and the activation behind it, or with one of them. */
+/** Fuses `calls` if they are a product of few rows with the norm before it, the activation after it, or both. */
 function productOf(calls: readonly Call[], traits: Traits): { call: Call; count: number } | undefined {
   const before = calls[0] && specOf(calls[0], "rmsNorm");
   const product = calls[before ? 1 : 0];
@@ -119,7 +119,7 @@ function productOf(calls: readonly Call[], traits: Traits): { call: Call; count:
     needs.set("gated", after.kernel.needs.get("out")!);
   }
   const slices = Object.values(operands).filter((slice) => slice !== undefined);
-  // What is written lies in buffers of its own.
+  // Operands that are written must be in different buffers.
   const written = [operands.out, operands.normed, operands.gated].filter((slice) => slice !== undefined);
   if (
     slices.some(

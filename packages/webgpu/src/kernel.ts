@@ -11,19 +11,19 @@ import {
 import { kernels } from "./kernels/index.js";
 import type { Full, OpKernel, Stage, Traits } from "./stage.js";
 
-/** What can be dispatched. */
+/** A kernel that can be dispatched: one op, or several that were fused. */
 export interface Runnable {
-  /** An op's name, or those of several. */
+  /** The name of the op, or the names of several. */
   readonly op: string;
-  /** Operands by name, and the bytes that each must hold. */
+  /** The bytes that each operand must have, by name. */
   readonly needs: ReadonlyMap<string, number>;
-  /** The dispatches for operands that start at these bytes. */
+  /** The dispatches for operands that start at these byte offsets. */
   stages(offsets?: Readonly<Record<string, number>>): readonly Stage[];
-  /** The dispatches for operands wherever they start. */
+  /** The dispatches for operands at any byte offsets. */
   readonly narrow: readonly Stage[];
 }
 
-/** Several ops in one. */
+/** Several ops in one kernel. */
 export class FusedKernel implements Runnable {
   readonly op: string;
   readonly needs: ReadonlyMap<string, number>;
@@ -40,7 +40,7 @@ export class FusedKernel implements Runnable {
   }
 }
 
-/** An op made ready for its spec: what it needs of its operands, and its dispatches. */
+/** A kernel of one op for one spec. */
 export class WebGpuKernel<N extends OpName = OpName> implements Runnable {
   readonly op: N;
   readonly spec: Full<N>;
@@ -50,7 +50,7 @@ export class WebGpuKernel<N extends OpName = OpName> implements Runnable {
   #wide: readonly Stage[] | undefined;
   #narrow: readonly Stage[] | undefined;
 
-  /** Throws an `OpError` where the spec breaks the catalogue, or is beyond what kernels here can do. */
+  /** Throws an `OpError` if the spec breaks the rules of the catalogue or exceeds the limits of these kernels. */
   constructor(op: N, spec: Spec<N>, traits: Traits) {
     this.op = op;
     this.spec = checkSpec(op, spec);

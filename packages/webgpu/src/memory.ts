@@ -4,21 +4,21 @@ import type { Failures } from "./failures.js";
 import type { Stream } from "./stream.js";
 import { usage } from "./usage.js";
 
-/** What a buffer holds: its bytes on the device, or why it has none. */
+/** The memory of a buffer on the device, or the error that left it without. */
 interface Held {
   place: GPUBuffer | OutOfMemoryError;
 }
 
-/** The buffers of one device, counted. */
+/** The buffers of one device. */
 export class Memory {
   readonly #device: GPUDevice;
   readonly #stream: Stream;
   readonly #failures: Failures;
   readonly #maxBytes: number;
   readonly buffers = new BufferTable<Held>();
-  /** What the device still has to answer. */
+  /** Allocations that the device has not yet confirmed. */
   readonly #questions = new Set<Promise<void>>();
-  /** What kernels leave for their next stage; grows. Older ones live on while a program may use them. */
+  /** Results that a stage leaves for the next one of its op. It grows; older ones stay while a program may use them. */
   #scratch: GPUBuffer | undefined;
   readonly #retired: GPUBuffer[] = [];
   #reserved: number;
@@ -31,7 +31,7 @@ export class Memory {
     this.#reserved = stream.bytes;
   }
 
-  /** Memory of the backend's own, for `destroy`. */
+  /** Creates a buffer for the backend itself; release it with {@link destroy}. */
   create(size: number, purpose: number): GPUBuffer {
     const buffer = this.#device.createBuffer({ size, usage: purpose });
     this.#reserved += size;
@@ -83,7 +83,7 @@ export class Memory {
     if (!(place instanceof OutOfMemoryError)) this.destroy(place);
   }
 
-  /** Memory of `bytes` that stages of one op share. `kept`: whether a program may use the one before. */
+  /** At least `bytes` of memory that stages of one op share. `kept`: whether a program may use the previous one. */
   scratch(bytes: number, kept: boolean): GPUBuffer | undefined {
     if (bytes === 0 || (this.#scratch && this.#scratch.size >= bytes)) return this.#scratch;
     if (this.#scratch && kept) this.#retired.push(this.#scratch);
@@ -92,12 +92,12 @@ export class Memory {
     return this.#scratch;
   }
 
-  /** Once no program is left. */
+  /** Destroys replaced scratch memory. Call it when no program is left. */
   dropRetired(): void {
     for (const buffer of this.#retired.splice(0)) this.destroy(buffer);
   }
 
-  /** Resolves when the device has said whether it has the memory asked for so far. */
+  /** Resolves when the device has confirmed or refused all allocations so far. */
   async answered(): Promise<void> {
     await Promise.all(this.#questions);
   }
@@ -106,13 +106,13 @@ export class Memory {
     return this.buffers.report(this.#reserved);
   }
 
-  /** Every buffer is gone, with the device. */
+  /** Forgets every buffer, because the device was destroyed. */
   dispose(): void {
     this.buffers.dispose();
     this.#reserved = 0;
   }
 
-  /** Takes back what was counted of a buffer that the device could not give. */
+  /** Marks a buffer lost that the device could not allocate, and takes its bytes back from the count. */
   #refuse(buffer: Buffer, error: OutOfMemoryError): void {
     this.buffers.uncount(buffer);
     this.buffers.get(buffer)!.place = error;

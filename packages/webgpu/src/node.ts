@@ -2,21 +2,21 @@ import { existsSync } from "node:fs";
 import { WebGpuError } from "./error.js";
 import type { Gpu } from "./options.js";
 
-/** What Debian's chromium package brings along: Vulkan in software. */
+/** The software Vulkan driver of Debian's chromium package. */
 const swiftShader = "/usr/lib/chromium/vk_swiftshader_icd.json";
 
-// SwiftShader compiles the clearing of workgroup memory word by word, seconds a kernel; no kernel of ours reads what it
-// has not written.
+// SwiftShader compiles the clearing of workgroup memory word by word, which takes seconds a kernel. It is not needed:
+// no kernel here reads workgroup memory that it has not written.
 const flags = ["enable-dawn-features=disable_workgroup_init"];
 
-/** Dawn's instances must outlive their devices, which no device sees to. */
+/** The instance of Dawn. It must outlive its devices, and they hold no reference to it. */
 let instance: Promise<Gpu> | undefined;
 
 /**
- * WebGPU for Node, by Dawn of the npm package `webgpu`: one for the process. Where no GPU is found, and no driver is
- * named in `VK_DRIVER_FILES` or `VK_ICD_FILENAMES`, it is SwiftShader of Debian's chromium, if that is there:
- * `info.features.software` of the backend then is true. Rejects with a `WebGpuError` where the package is not installed
- * or does not start.
+ * WebGPU for Node: Dawn from the npm package `webgpu`, one instance a process. If there is no GPU, and neither
+ * `VK_DRIVER_FILES` nor `VK_ICD_FILENAMES` names a driver, it uses SwiftShader from Debian's chromium package if
+ * installed; `info.features.software` of the backend is true then. Rejects with a `WebGpuError` if the package is not
+ * installed or does not start.
  */
 export function dawn(): Promise<Gpu> {
   instance ??= open();

@@ -1,17 +1,16 @@
 import type { GpuProfile } from "./profile.js";
 
-// Apart from start.ts, whose declarations need those of WebGPU.
+// Separate from start.ts, whose declarations need the types of WebGPU.
 
 /**
- * What `navigator.gpu` is: named here by what is used of it, so that no declarations of WebGPU are needed to compile
- * against this package.
+ * The part of `navigator.gpu` that this package uses, so that callers compile without the type declarations of WebGPU.
  */
 export interface Gpu {
   readonly wgslLanguageFeatures?: { has(name: string): boolean };
   requestAdapter(options?: { powerPreference?: "low-power" | "high-performance" }): Promise<unknown>;
 }
 
-/** What a device may have beyond what every WebGPU has, and kernels use where it is there. */
+/** Optional features of a device that kernels use if they are present. */
 export type OptionalFeature = "subgroups" | "largeBindings" | "shaderF16" | "subgroupMatrix" | "packedDots";
 
 export interface WebGpuOptions {
@@ -22,15 +21,15 @@ export interface WebGpuOptions {
   readonly gpu?: Gpu;
   /** Default "high-performance". */
   readonly powerPreference?: "low-power" | "high-performance";
-  /** Features to leave unused although they are there. */
+  /** Features to leave unused even if the device has them. */
   readonly without?: readonly OptionalFeature[];
   /**
-   * Bytes that all buffers together may take; default Infinity, as WebGPU does not say. An allocation beyond fails as
-   * the device's would.
+   * Most bytes of all buffers together; default Infinity, because WebGPU does not report a limit. An allocation beyond
+   * it fails like one that the device refuses.
    */
   readonly maxBytes?: number;
-  /** Bytes that one binding may have at most, below the device's own limit: for tests of what larger operands do. */
+  /** Most bytes of one binding, below the limit of the device: for tests of larger operands. */
   readonly maxBindingBytes?: number;
-  /** Told how long every dispatch took; slows the device down. */
+  /** Collects the duration of every dispatch, which slows the device down. */
   readonly profile?: GpuProfile;
 }

@@ -1,9 +1,7 @@
-/**
- * How long one submission should last: far below what makes a system think that the device hangs, or a page stutter.
- */
+/** Target duration of a submission, far below the time after which a system resets the device or a page stutters. */
 const targetMilliseconds = 50;
 
-/** Learns how much work a device does in a millisecond, so that long sequences of commands are cut into submissions. */
+/** Measures how much work a device does in a millisecond, so that submissions can be kept short. */
 export class Pace {
   #perMillisecond: number;
   #lastDone = 0;
@@ -17,12 +15,12 @@ export class Pace {
     return this.#perMillisecond * targetMilliseconds;
   }
 
-  /** Tells of a submission of `work`, handed over at `since` (milliseconds) and now done. */
+  /** Records that a submission of `work`, submitted at `since` (milliseconds), is done. */
   done(work: number, since: number): void {
     const now = performance.now();
     const spent = Math.max(now - Math.max(since, this.#lastDone), 0.5);
     this.#lastDone = now;
-    // A small submission tells of overhead, not of speed; unless it was slow.
+    // A small submission measures overhead and not speed, unless it was slow.
     if (work < this.limit / 8 && spent < targetMilliseconds) return;
     this.#perMillisecond = Math.min(Math.max(work / spent, 1e5), 4 * this.#perMillisecond);
   }

@@ -7,12 +7,12 @@ export interface Pipeline {
   readonly layout: GPUBindGroupLayout;
 }
 
-/** Bytes of the uniforms of one dispatch: every offset that WebGPU allows is a multiple of this at most. */
+/** Bytes of the uniforms of one dispatch: the largest alignment that WebGPU may require of their offset. */
 export const uniformBytes = 256;
 
 /**
- * Compiled kernels of one device, by the text and settings of a stage and by which operands share bindings. Sizes are
- * uniforms, so new ones cost nothing.
+ * The compiled kernels of one device, by text and settings of a stage and by the operands that share bindings. Sizes
+ * are uniforms, so new ones compile nothing.
  */
 export class Pipelines {
   readonly #device: GPUDevice;
@@ -24,7 +24,7 @@ export class Pipelines {
     this.#device = device;
   }
 
-  /** Compiles ahead of the first use. Rejects with the compiler's message. */
+  /** Compiles a stage before its first use. Rejects with the compiler's message. */
   async prepare(stage: Stage, groups: readonly Group[]): Promise<void> {
     const key = keyOf(stage, groups);
     const ready = this.#of(stage);

@@ -6,13 +6,17 @@ const text = `
 enable subgroups;
 @group(0) @binding(0) var<storage, read_write> seen: array<vec2u>;
 @compute @workgroup_size(${threads})
-fn main(@builtin(local_invocation_index) local: u32, @builtin(subgroup_size) size: u32, @builtin(subgroup_invocation_id) lane: u32) {
+fn main(
+  @builtin(local_invocation_index) local: u32,
+  @builtin(subgroup_size) size: u32,
+  @builtin(subgroup_invocation_id) lane: u32,
+) {
   seen[local] = vec2u(size, lane);
 }`;
 
 /**
- * `size` where subgroups of a workgroup in one dimension are `size` neighbouring threads each, in order, as kernels
- * take for granted; else 0.
+ * Returns `size` if each subgroup of a workgroup in one dimension is `size` neighbouring threads, in order, as kernels
+ * assume; otherwise 0.
  */
 export async function probeSubgroup(device: GPUDevice, size: number): Promise<number> {
   if (!(size >= 2 && size <= threads && threads % size === 0)) return 0;

@@ -1,20 +1,20 @@
 import { mapRead, usage } from "./usage.js";
 
-/** How often an op ran, and for how long on the device. */
+/** How often an op ran, and how long it took on the device. */
 export interface Timing {
   readonly op: string;
   readonly dispatches: number;
   readonly microseconds: number;
 }
 
-/** Dispatches of one submission at most. */
+/** Most dispatches of one submission that are timed. */
 const most = 1024;
 const queryResolve = 512;
 
 /**
- * Where the time of a device goes, by op: give one to `webgpu({ profile })`. Every dispatch gets a pass of its own, so
- * the whole is slower than without. Counts only where the adapter has timestamp queries; Dawn rounds them to 100 us
- * unless started with disable-dawn-features=timestamp_quantization.
+ * The time that a device spends on each op: pass one to `webgpu({ profile })`. Every dispatch runs in a separate pass,
+ * so the total is longer than without a profile. It stays empty if the adapter has no timestamp queries. Dawn rounds
+ * them to 100 us unless started with disable-dawn-features=timestamp_quantization.
  */
 export class GpuProfile {
   readonly #totals = new Map<string, { dispatches: number; microseconds: number }>();
@@ -32,7 +32,7 @@ export class GpuProfile {
     this.#totals.clear();
   }
 
-  /** The pass of the next dispatch. @internal */
+  /** Describes the pass of the next dispatch. @internal */
   next(device: GPUDevice, op: string): GPUComputePassDescriptor {
     if (!device.features.has("timestamp-query") || this.#ops.length === most) return {};
     this.#device = device;
@@ -44,7 +44,7 @@ export class GpuProfile {
     };
   }
 
-  /** At the end of a submission's commands. @internal */
+  /** Resolves the queries; call it at the end of a submission's commands. @internal */
   resolve(encoder: GPUCommandEncoder): void {
     if (this.#ops.length === 0) return;
     const size = 16 * this.#ops.length;
@@ -54,7 +54,7 @@ export class GpuProfile {
     encoder.copyBufferToBuffer(resolved, 0, this.#staging, 0, size);
   }
 
-  /** Once they are submitted. @internal */
+  /** Collects the timings; call it after the commands were submitted. @internal */
   collect(): void {
     const staging = this.#staging;
     const ops = this.#ops;

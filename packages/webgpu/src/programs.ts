@@ -10,11 +10,11 @@ import { usage } from "./usage.js";
 interface Recorded {
   readonly commands: readonly Bound[];
   readonly uniforms: GPUBuffer;
-  /** Whether a command's operands could not be allocated. */
+  /** The error if an operand of a command could not be allocated. */
   readonly failed: OutOfMemoryError | undefined;
 }
 
-/** Recorded programs: bind groups and uniforms are made once. */
+/** The recorded programs, whose bind groups and uniforms are created once. */
 export class Programs {
   readonly #device: GPUDevice;
   readonly #stream: Stream;
@@ -37,12 +37,12 @@ export class Programs {
     this.#table.checkIdle(what);
   }
 
-  /** Where dispatches go while a program is recorded. */
+  /** The dispatches so far of the program that is being recorded; undefined if none is. */
   get recording(): Call[] | undefined {
     return this.#table.recording;
   }
 
-  /** Whether scratch memory of before may still be used. */
+  /** Whether a program may still use earlier scratch memory. */
   get keep(): boolean {
     return this.#table.size > 0 || this.recording !== undefined;
   }
@@ -68,7 +68,7 @@ export class Programs {
     return this.#table.add(commands.length, buffers, { commands: bound, uniforms, failed });
   }
 
-  /** Enqueues a program. Returns why it cannot run, where its operands were never allocated. */
+  /** Enqueues a program. Returns the error if one of its operands was never allocated. */
   replay(program: Program): OutOfMemoryError | undefined {
     const recorded = this.#table.replay(program);
     if (!recorded.failed) for (const command of recorded.commands) this.#stream.encode(command);

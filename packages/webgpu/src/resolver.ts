@@ -10,7 +10,7 @@ import type { Command } from "./stream.js";
 
 export type Given = Readonly<Record<string, Slice | undefined>>;
 
-/** Makes commands of kernels and their operands. */
+/** Turns kernels and their operands into commands. */
 export class Resolver {
   readonly #mostBindings: number;
   readonly #bindingBytes: number;
@@ -26,7 +26,7 @@ export class Resolver {
     this.#pace = pace;
   }
 
-  /** Throws where a kernel is not of this backend, or an operand is not as it must be. */
+  /** Throws an `OpError` if a kernel is of another backend or an operand is invalid. */
   check(kernel: unknown, operands: Given): WebGpuKernel {
     if (!(kernel instanceof WebGpuKernel)) throw new OpError("dispatch: this kernel was not prepared by this backend");
     const known = kernel as WebGpuKernel;
@@ -37,7 +37,7 @@ export class Resolver {
   }
 
   /**
-   * The dispatches of a kernel whose operands were checked; an error where one could not be allocated. `kept`: whether
+   * The dispatches of a kernel whose operands were checked, or the error if one could not be allocated. `kept`: whether
    * a program may use scratch memory.
    */
   resolve(kernel: Runnable, operands: Given, kept: boolean): readonly Command[] | OutOfMemoryError {
@@ -53,10 +53,11 @@ export class Resolver {
     return this.#commands(kernel, operands, places);
   }
 
-  /** Makes room for what a kernel's stages leave one another. */
+  /** Scratch memory for the results that a kernel's stages leave one another. */
   scratch(stages: readonly Stage[], kept: boolean): GPUBuffer | undefined {
     const bounds = stages.flatMap(({ bound }) => Object.values(bound));
-    return this.#memory.scratch(Math.max(0, ...bounds.map(({ operand, bytes }) => (operand === "" ? bytes : 0))), kept);
+    const ends = bounds.map(({ operand, offset, bytes }) => (operand === "" ? offset + bytes : 0));
+    return this.#memory.scratch(Math.max(0, ...ends), kept);
   }
 
   /** Writes fewer than four bytes. */
@@ -88,7 +89,7 @@ export class Resolver {
     );
   }
 
-  /** A dispatch that would last too long, in several. */
+  /** Splits a dispatch that would take too long. */
   #cut(stage: Stage): readonly Stage[] {
     const { cut, grid, work } = stage;
     const times = cut === undefined ? 1 : Math.min(Math.ceil(work / this.#pace.limit), grid[1]);

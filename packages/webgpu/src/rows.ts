@@ -1,6 +1,6 @@
 import { elementBytes, OpError, type OpName, type RowDType } from "@ziggurat/tensor";
 
-/** 4-byte words of one row of K or V. Throws an `OpError` where 16-bit rows would share a word. */
+/** 4-byte words of one row of K or V. Throws an `OpError` if 16-bit rows would share a word. */
 export function wordsOf(op: OpName, dtype: RowDType, size: number): number {
   const bytes = size * elementBytes[dtype];
   if (bytes % 4 !== 0)
@@ -10,5 +10,5 @@ export function wordsOf(op: OpName, dtype: RowDType, size: number): number {
   return bytes / 4;
 }
 
-/** Element type of K or V read four numbers at a time. */
+/** The element type of K or V if four numbers are read at a time. */
 export const quadType = (dtype: RowDType): string => (dtype === "f32" ? "vec4<u32>" : "vec2<u32>");

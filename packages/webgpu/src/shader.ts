@@ -1,24 +1,24 @@
 import { libraries } from "./kernels/lib/index.js";
 
-/** What a shader's text depends on. Numbers become `const`s (u32); all may be asked for by `#if`. */
+/** The settings that a shader's text depends on. Numbers become `const`s (u32); `#if` can test all of them. */
 export type Settings = Readonly<Record<string, number | string | boolean>>;
 
 /** A group of operands that share one binding. */
 export interface Group {
-  /** WGSL type of one element. */
+  /** The WGSL type of one element. */
   readonly type: string;
   readonly names: readonly string[];
   readonly written: boolean;
-  /** Where one binding does not hold it: how many do, one behind the other, of `window` elements each. */
+  /** If one binding is too small: the number of consecutive bindings, of `window` elements each. */
   readonly windows?: number;
   readonly window?: number;
 }
 
-export interface ShaderParts {
+interface ShaderParts {
   readonly text: string;
   readonly settings: Settings;
   readonly groups: readonly Group[];
-  /** Whole numbers of the uniform buffer, then floats. */
+  /** Names of the u32 in the uniform buffer, which precede the floats. */
   readonly uniforms: readonly string[];
   readonly floats: readonly string[];
 }
@@ -27,12 +27,12 @@ export interface ShaderParts {
  * The WGSL of one dispatch. A line of a kernel's file may be a directive:
  *
  *     #if NAME, #if !NAME, #if NAME == value, #else, #endif
- *     #include file [NAME]     a file of lib/, once; ROWS in it stands for NAME
- *     #repeat i COUNT, #end    the lines between COUNT times (a number, or a setting), {i} in them being 0, 1, ...:
- * what must lie in registers
+ *     #include file [NAME]     includes a file of lib/, once; ROWS in it stands for NAME
+ *     #repeat i COUNT, #end    repeats the lines between COUNT times (a number, or a setting), with 0, 1, ... for {i}:
+ *                              for values that must be in registers
  *
- * and `$name[` is the element of an operand, counted from where its slice starts: bindings and uniforms are declared
- * here, so that operands of one buffer can share a binding.
+ * `$name[` indexes an operand from the start of its slice. Bindings and uniforms are declared here, so that operands in
+ * one buffer can share a binding.
  */
 export function shaderOf({ text, settings, groups, uniforms, floats }: ShaderParts): string {
   const body = substitute(expand(text, settings, new Set()), groups);
@@ -71,7 +71,7 @@ function declarations(groups: readonly Group[]): readonly string[] {
   });
 }
 
-/** Functions that find an element in its window. */
+/** Functions that read or write an element in its window. */
 function windowed({ type, names: [name], written, windows = 1, window = 0 }: Group): string {
   const choose = (use: (element: string) => string) => {
     const cases = Array.from({ length: windows }, (_, i) => {
@@ -111,7 +111,7 @@ function substitute(text: string, groups: readonly Group[]): string {
   return done + rest;
 }
 
-/** Where the bracket that was opened before `text` is closed. */
+/** The index of the bracket that closes the one opened before `text`. */
 function closing(text: string): number {
   let depth = 1;
   for (let i = 0; i < text.length; i++) {
@@ -123,7 +123,7 @@ function closing(text: string): number {
 
 function expand(text: string, settings: Settings, included: Set<string>): string {
   const lines: string[] = [];
-  /** Whether each open #if holds. */
+  /** Whether the condition of each open #if is true. */
   const open: boolean[] = [];
   const source = text.split("\n");
   for (let at = 0; at < source.length; at++) {
@@ -155,7 +155,7 @@ function expand(text: string, settings: Settings, included: Set<string>): string
 
 const directiveLine = /^\s*#(\w+)\s*(.*)$/;
 
-/** The line of the #end that belongs to the #repeat in line `at`. */
+/** The line of the #end of the #repeat in line `at`. */
 function endOf(source: readonly string[], at: number): number {
   let depth = 0;
   for (let line = at; line < source.length; line++) {

@@ -9,32 +9,32 @@ import {
 } from "@ziggurat/tensor";
 import type { Settings } from "./shader.js";
 
-/** What kernels are chosen by: found out once for a device. */
+/** The properties of a device by which kernels are chosen. */
 export interface Traits {
-  /** Lanes of a subgroup where their number and order are certain, else 0. */
+  /** Lanes of a subgroup if their number and order are known, otherwise 0. */
   readonly subgroup: number;
-  /** Whether shaders compute in 16-bit floats. */
+  /** Whether shaders can compute in 16-bit floats. */
   readonly half: boolean;
   /** Whether a subgroup of 32 multiplies matrices of 16 x 16 numbers in f16, summed in f32. */
   readonly matrix: boolean;
   /** Whether there are dot products of four bytes at a time. */
   readonly dots: boolean;
-  /** Bytes of memory that a workgroup may share. */
+  /** Most bytes of workgroup memory. */
   readonly workgroupBytes: number;
-  /** Bytes of one binding at most. */
+  /** Most bytes of one binding. */
   readonly bindingBytes: number;
-  /** Whether the device is emulated. */
+  /** Whether the device is emulated in software. */
   readonly software: boolean;
 }
 
-/** An operand, or a plane of one, as a kernel sees it. */
+/** An operand, or one plane of it, as bound for a kernel. */
 export interface Bound {
   /** WGSL type of one element. */
   readonly type: string;
   readonly written: boolean;
-  /** The operand that it lies in; "" for the backend's scratch memory. */
+  /** The operand that contains it; "" for the scratch memory of the backend. */
   readonly operand: string;
-  /** Bytes from the operand's start. */
+  /** Bytes from the start of the operand. */
   readonly offset: number;
   readonly bytes: number;
 }
@@ -47,23 +47,23 @@ export interface Stage {
   readonly uniforms: Readonly<Record<string, number>>;
   readonly floats?: Readonly<Record<string, number>>;
   readonly grid: readonly [number, number, number];
-  /** Floating-point operations and bytes moved, roughly: what pacing counts. */
+  /** Roughly the floating-point operations plus bytes moved, for {@link Pace}. */
   readonly work: number;
-  /** The uniform to which workgroups add their y, for kernels that may run long: the grid may be cut along y then. */
+  /** For kernels that may run long: the uniform that workgroups add to their y, so that the grid can be cut along y. */
   readonly cut?: string;
 }
 
 export type Full<N extends OpName> = Required<Spec<N>>;
 
-/** How one op runs here. */
+/** The kernel of one op. */
 export interface OpKernel<N extends OpName> {
-  /** Operands whose loads are wider where they start at a multiple of 16 bytes. */
+  /** Operands whose loads are wider if they start at a multiple of 16 bytes. */
   readonly wide?: readonly string[];
-  /** `wide`: whether those operands all do. */
+  /** Describes the dispatches of the op. `wide`: whether all of those operands do. */
   stages(spec: Full<N>, traits: Traits, wide: boolean): readonly Stage[];
 }
 
-/** The operands of `op` that its spec calls for, bound by their element types. */
+/** Binds the operands that the spec of `op` uses, by their element types. */
 export function bind<N extends OpName>(
   op: N,
   spec: Full<N>,
@@ -85,10 +85,10 @@ export function bind<N extends OpName>(
   return bound;
 }
 
-/** Scratch memory of the backend: what a stage leaves there, the next stage of the same op finds. */
+/** Scratch memory of the backend, for the results that a stage leaves to the next stage of the same op. */
 export const scratch = (type: string, bytes: number): Bound => ({ type, written: true, operand: "", offset: 0, bytes });
 
-/** Threads of a workgroup where nothing asks for another number. */
+/** Default number of threads of a workgroup. */
 export const threads = 256;
 const widest = 65535;
 
@@ -98,7 +98,7 @@ export const groupsOf = (groups: number): [number, number, number] => [
   Math.ceil(groups / widest),
   1,
 ];
-/** One thread for each of `items`. */
+/** Workgroups with one thread for each of `items`. */
 export const flat = (items: number): [number, number, number] => groupsOf(Math.ceil(items / threads));
 /** `groups` workgroups along x for each head along y and z. */
 export const headGrid = (groups: number, heads: number): [number, number, number] => [

@@ -9,7 +9,7 @@ export interface Started {
   readonly name: string;
   readonly traits: Traits;
   readonly maxBytes: number;
-  /** Resolves when the device is gone. */
+  /** Resolves when the device is lost. */
   readonly lost: Promise<DeviceLostError>;
 }
 
@@ -20,7 +20,7 @@ const raised = [
   "maxComputeWorkgroupStorageSize",
 ] as const satisfies readonly (keyof GPUSupportedLimits)[];
 
-/** Opens a device with the limits that its adapter offers. Rejects with a `WebGpuError`. */
+/** Opens a device with the limits that its adapter offers. Rejects with a `WebGpuError` if there is none. */
 export async function start(options: WebGpuOptions): Promise<Started> {
   const { powerPreference = "high-performance", without = [], maxBytes = Number.POSITIVE_INFINITY } = options;
   if (!(maxBytes > 0)) throw new WebGpuError(`maxBytes is ${maxBytes}; it must be a number of bytes above 0`);

@@ -4,7 +4,7 @@ import { type Pipeline, uniformBytes } from "./pipelines.js";
 import type { GpuProfile } from "./profile.js";
 import { usage } from "./usage.js";
 
-/** A dispatch with everything found out that can be before it runs. */
+/** A dispatch whose pipeline, bindings and uniforms are resolved. */
 export interface Command extends Pipeline {
   readonly op: string;
   readonly bindings: readonly Binding[];
@@ -13,7 +13,7 @@ export interface Command extends Pipeline {
   readonly work: number;
 }
 
-/** A command whose bind group is made. */
+/** A command whose bind group was created. */
 export interface Bound {
   readonly op: string;
   readonly pipeline: GPUComputePipeline;
@@ -30,12 +30,10 @@ interface Copy {
   readonly bytes: number;
 }
 
-/** Dispatches of one submission at most: as many have uniforms in the ring. */
+/** Most dispatches of one submission: the ring has uniforms for this many. */
 const most = 512;
 
-/**
- * Commands in the order in which they were enqueued, encoded as they come and submitted before they are many or long.
- */
+/** A queue of commands. It encodes them in order as they are enqueued, and submits before they are too many or long. */
 export class Stream {
   readonly #device: GPUDevice;
   readonly #pace: Pace;
@@ -56,17 +54,17 @@ export class Stream {
     this.#ring = device.createBuffer({ size: most * uniformBytes, usage: usage.uniform | usage.copyTarget });
   }
 
-  /** Bytes of the ring of uniforms. */
+  /** Bytes of the uniform ring. */
   get bytes(): number {
     return this.#ring.size;
   }
 
-  /** Whether anything waits for `flush`. */
+  /** Whether commands wait for {@link flush}. */
   get pending(): boolean {
     return this.#encoder !== undefined;
   }
 
-  /** Dispatches that wait for `flush`. */
+  /** Dispatches that wait for {@link flush}. */
   get dispatches(): number {
     return this.#dispatches;
   }
@@ -81,7 +79,7 @@ export class Stream {
     for (const { target } of bound.copies) this.destroy(target);
   }
 
-  /** Makes a command's bind group. Its copies' targets are the caller's to destroy. */
+  /** Creates the bind group of a command. The caller destroys the targets of its copies. */
   bind({ op, pipeline, layout, bindings, grid, work }: Command, uniforms: GPUBuffer, offset: number): Bound {
     const copies: Copy[] = [];
     const resources = bindings.flatMap(({ buffer, stretches, copied }) =>
@@ -121,7 +119,7 @@ export class Stream {
     this.#commands().copyBufferToBuffer(source, offset, target, 0, bytes);
   }
 
-  /** Writes in order: what was enqueued before still sees the old bytes. */
+  /** Writes in order: commands enqueued before it see the old bytes. */
   write(target: GPUBuffer, offset: number, data: Uint8Array): void {
     this.flush();
     this.#device.queue.writeBuffer(target, offset, data as Uint8Array<ArrayBuffer>);
@@ -133,7 +131,7 @@ export class Stream {
     else buffer.destroy();
   }
 
-  /** Hands everything enqueued to the device. */
+  /** Submits all enqueued commands. */
   flush(): void {
     if (this.#encoder) {
       this.#pass?.end();
@@ -160,5 +158,5 @@ export class Stream {
   }
 }
 
-/** A lost device is told of elsewhere. */
+/** Ignores the rejection of a lost device, which `Failures` reports. */
 const ignore = () => {};

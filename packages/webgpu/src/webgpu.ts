@@ -15,18 +15,18 @@ import { Stream } from "./stream.js";
 import { mapRead, usage } from "./usage.js";
 
 /**
- * Rows of a prefill's matrix products: enough for tiles to keep a GPU busy, the more where bindings are large; in
- * software, where nothing is idle, fewer.
+ * Rows of a prefill's matrix products: enough tiles to keep a GPU busy, and more if bindings are large. In software
+ * nothing is idle, so there are fewer.
  */
 const prefillTokens = { large: 2048, hardware: 512, software: 128 } as const;
 
-/** Dispatches that are handed over without waiting for more. */
+/** Dispatches that are submitted without waiting for more. */
 const worthSubmitting = 32;
 
 /**
- * The WebGPU backend: kernels in WGSL, in browsers, Node (with the npm package `webgpu`), Deno and Bun. Rejects with a
- * `WebGpuError` where there is no adapter, or an option makes no sense. Where the device is lost, `synchronise` and
- * `read` reject with a `DeviceLostError` from then on.
+ * Opens the WebGPU backend: WGSL kernels for browsers, Node (with the npm package `webgpu`), Deno and Bun. Rejects with
+ * a `WebGpuError` if there is no adapter or an option is invalid. If the device is lost, `synchronise` and `read`
+ * reject with a `DeviceLostError` from then on.
  */
 export async function webgpu(options: WebGpuOptions = {}): Promise<Backend> {
   return backendOf(await start(options), options.profile);
@@ -49,7 +49,7 @@ function backendOf({ device, name, traits, maxBytes, lost }: Started, profile?: 
   });
   device.addEventListener("uncapturederror", ({ error }) => failures.note(reported(error)));
 
-  /** Hands over before long: at once what is much, and what is little together with what follows. */
+  /** Schedules a flush: soon if many dispatches are queued, otherwise together with the ones that follow. */
   const enqueued = () => {
     const soon = stream.dispatches >= worthSubmitting;
     if (!stream.pending || flushing === "soon" || (flushing === "later" && !soon)) return;
@@ -196,7 +196,7 @@ function backendOf({ device, name, traits, maxBytes, lost }: Started, profile?: 
       disposed = true;
       programs.clear();
       stream.flush();
-      // What runs may end; destroying the device frees every buffer.
+      // Running commands may finish; destroying the device frees every buffer.
       await failures.outlast(device.queue.onSubmittedWorkDone());
       device.destroy();
       memory.dispose();

@@ -1,18 +1,18 @@
 import { bytesOf, isQuantised, OpError, type OpName, type WeightDType, weightLayout } from "@ziggurat/tensor";
 import type { Bound } from "./stage.js";
 
-/** Some rows of a weight matrix. */
+/** A range of rows of a weight matrix. */
 export interface Part {
   readonly first: number;
   readonly count: number;
 }
 
-/** Parts start at a multiple of this many rows, and so at whole words in every plane. */
+/** Parts start at multiples of this many rows, and so at whole words in every plane. */
 const step = 32;
 
 /**
- * A matrix of `out` rows in parts that one binding of `limit` bytes takes. Throws an `OpError` where that takes not
- * even a few rows.
+ * Splits a matrix of `out` rows into parts that fit one binding of `limit` bytes. Throws an `OpError` if 32 rows do not
+ * fit.
  */
 export function partsOf(op: OpName, dtype: WeightDType, out: number, width: number, limit: number): readonly Part[] {
   const bytes = planeBytes(dtype, out, width);
@@ -34,7 +34,7 @@ const planeBytes = (dtype: WeightDType, out: number, width: number) =>
   isQuantised(dtype) ? weightLayout(dtype, out, width).scales : bytesOf(dtype, [out, width]);
 
 /**
- * A part of a weight matrix as bindings: `weight`, and for quantised dtypes `scales` and `minimums`, the planes of the
+ * Binds a part of a weight matrix: `weight`, and for quantised dtypes `scales` and `minimums`, which are planes of the
  * same operand.
  */
 export function bindWeight(

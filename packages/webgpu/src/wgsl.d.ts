@@ -1,6 +1,6 @@
-// A shader's file, imported as its text.
+// A shader file, imported as its text.
 declare module "*.wgsl" {
   const text: string;
-  // biome-ignore lint/style/noDefaultExport: this is how bundlers export a file as text
+  // biome-ignore lint/style/noDefaultExport: bundlers export a text file as the default
   export default text;
 }

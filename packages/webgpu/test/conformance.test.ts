@@ -4,7 +4,7 @@ import { testWith } from "../../../scripts/requirements.js";
 import { webgpu } from "../src/index.js";
 import { adapterThere, gpu } from "./gpu.js";
 
-testWith(adapterThere, "opens a device with what its adapter offers", async () => {
+testWith(adapterThere, "opens a device with the limits of its adapter", async () => {
   const backend = await webgpu({ gpu });
   expect(backend.info.features.maxBindingBytes).toBeGreaterThanOrEqual(2 ** 27);
   await backend.dispose();
@@ -14,8 +14,8 @@ if (adapterThere.path !== undefined) {
   testBackend({
     name: "webgpu",
     create: () => webgpu({ gpu }),
-    // Of the optional features SwiftShader has subgroups of four lanes, which products of few rows and norms use, and
-    // packed dots; limits are no part of a kernel.
+    // SwiftShader has two of the optional features: subgroups of four lanes, which products of few rows and norms use,
+    // and packed dots. Limits do not change the text of a kernel.
     variants: [
       {
         name: "no subgroups, no packed dots, default bindings",

@@ -1,6 +1,9 @@
-/** A GPU without any optional feature that does not tell that it is emulated, so that kernels are those of hardware. */
-export function asHardware(gpu: GPU): { requestAdapter(): Promise<unknown> } {
+import type { Gpu } from "../src/options.js";
+
+/** A GPU without optional features that does not report that it is emulated, so it gets the kernels of hardware. */
+export function asHardware(gpu: GPU): Gpu {
   return {
+    wgslLanguageFeatures: gpu.wgslLanguageFeatures,
     async requestAdapter() {
       const adapter = (await gpu.requestAdapter())!;
       return {
@@ -13,9 +16,12 @@ export function asHardware(gpu: GPU): { requestAdapter(): Promise<unknown> } {
   };
 }
 
+/** Workgroup memory that the emulation takes beside that of a kernel. */
+const emulationBytes = 2 * 4 * 4 * 128 + 4 * 128;
+
 /**
- * A GPU that seems to have matrix units: shaders that use them are rewritten to do the same sums in plain WGSL, eight
- * numbers of a matrix to each of 32 threads. Slow, but the kernels' own logic runs as it is.
+ * A GPU that appears to have matrix units. Shaders that use them are rewritten to compute the same sums in plain WGSL,
+ * with eight numbers of a matrix in each of 32 threads. It is slow, but runs the logic of the kernels unchanged.
  */
 export function withMatrixUnits(gpu: GPU): { requestAdapter(): Promise<unknown> } {
   return {
@@ -40,6 +46,14 @@ export function withMatrixUnits(gpu: GPU): { requestAdapter(): Promise<unknown> 
           const createShaderModule = device.createShaderModule.bind(device);
           device.createShaderModule = (descriptor) =>
             createShaderModule({ ...descriptor, code: rewritten(descriptor.code) });
+          const { maxComputeWorkgroupStorageSize } = device.limits;
+          const limits = new Proxy(device.limits, {
+            get: (source, name) =>
+              name === "maxComputeWorkgroupStorageSize"
+                ? maxComputeWorkgroupStorageSize - emulationBytes
+                : source[name as keyof GPUSupportedLimits],
+          });
+          Object.defineProperty(device, "limits", { value: limits });
           return device;
         },
       };
@@ -54,18 +68,18 @@ function rewritten(code: string): string {
   if (plain.includes(probe)) return plain.replace(probe, ") {\n  let size = 32u;\n  let lane = local % 32u;");
   if (!plain.includes("subgroup_matrix")) return plain;
   const functions = new Map<string, string>();
-  // Sums of attention are scaled anew far more often than need be, so that this runs, too.
+  // Attention rescales its sums far more often than necessary, so that this code runs as well.
   const text = plain
-    .replace("base + 8.0", "base + 0.5")
+    .replace("base + 11.0", "base + 0.5")
     .replace(
-      /subgroupMatrixLoad<subgroup_matrix_(?:left|right|result)<(f16|f32), 16, 16>, (row|col)_major>\(&(\w+), /g,
+      /subgroupMatrixLoad<subgroup_matrix_(?:left|right|result)<(f16|f32), 16, 16>, (row|col)_major>\(\s*&(\w+), /g,
       (_, type, order, array) => {
         const name = `load_${array}_${type}_${order}`;
         functions.set(name, loadOf(name, array, type, order));
         return `${name}(local, `;
       },
     )
-    .replace(/subgroupMatrixStore<row_major>\(&(\w+), /g, (_, array) => {
+    .replace(/subgroupMatrixStore<row_major>\(\s*&(\w+), /g, (_, array) => {
       functions.set(`store_${array}`, storeOf(array, new RegExp(`${array}: array<vec4f`).test(plain)));
       return `store_${array}(local, `;
     })
@@ -78,8 +92,8 @@ function rewritten(code: string): string {
 const matrix = `
 // Thread l of a subgroup has columns 8 (l % 2) to 8 (l % 2) + 7 of row l / 2.
 struct Matrix { m: array<f32, 8> }
-var<workgroup> lefts: array<u32, 512>;
-var<workgroup> rights: array<u32, 512>;
+var<workgroup> lefts: array<u32, 4u * THREADS>;
+var<workgroup> rights: array<u32, 4u * THREADS>;
 fn multiply_accumulate(local: u32, a: Matrix, b: Matrix, c: Matrix) -> Matrix {
   workgroupBarrier();
   for (var i = 0u; i < 4u; i++) {

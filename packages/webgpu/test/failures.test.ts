@@ -1,13 +1,13 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { checkpoint, randomIds } from "@ziggurat/bench-kit/fixtures";
 import { h2o } from "@ziggurat/h2o";
 import { generate, loadModel, type Model } from "@ziggurat/runtime";
 import { snapkv } from "@ziggurat/snapkv";
 import { type Backend, OutOfMemoryError } from "@ziggurat/tensor";
 import { describe, expect } from "vitest";
 import { testWith } from "../../../scripts/requirements.js";
-import { checkpoint, randomIds } from "../../runtime/test/support/checkpoint.js";
 import { DeviceLostError, WebGpuError } from "../src/index.js";
 import { adapterThere } from "./gpu.js";
 import { opened } from "./support/opened.js";
@@ -17,14 +17,14 @@ const load = (backend: Backend) => loadModel(checkpoint().files, { backend, rows
 const answer = (model: Model) =>
   generate({ model, policy: h2o({ keep: 10 }), prompt, maxTokens: 12, ignoreEnd: true, readEvery: 2 });
 
-/** Live bytes by label; labels without any left out. */
+/** Live bytes by label, without labels that have none. */
 const live = (backend: Backend) =>
   Object.fromEntries(
     Object.entries(backend.memory().labels).flatMap(([label, { live }]) => (live > 0 ? [[label, live]] : [])),
   );
 const nothing = { live: 0, reserved: 0 };
 
-/** SwiftShader compiles the kernels of every new device again, for seconds where others are at work. */
+/** SwiftShader compiles all kernels again for every new device, which takes seconds on a busy machine. */
 const patience = 300_000;
 
 describe("a device that is lost", () => {
@@ -41,7 +41,7 @@ describe("a device that is lost", () => {
   ];
   testWith(
     adapterThere,
-    "is told by name from then on, its model is given back, and on a new device the model answers as before",
+    "is reported by name from then on, its model can be freed, and the model answers as before on a new device",
     async () => {
       const told: (readonly number[])[] = [];
       for (const lose of ways) {
@@ -65,7 +65,7 @@ describe("a device that is lost", () => {
     patience,
   );
 
-  testWith(adapterThere, "while its model is loaded leaves nothing", async () => {
+  testWith(adapterThere, "during loading leaves no bytes allocated", async () => {
     const { backend, device } = await opened();
     const loading = loadModel(checkpoint().files, { backend, onProgress: () => device.destroy() });
     await expect(loading.then((model) => answer(model).result)).rejects.toThrow(DeviceLostError);
@@ -76,7 +76,7 @@ describe("a device that is lost", () => {
 
 testWith(
   adapterThere,
-  "sizes that cannot be, what the device finds invalid, and aborts are told once, cost no memory, and work goes on; dispose returns every byte",
+  "invalid sizes, errors of the device and aborts are reported once and leak nothing; dispose frees every byte",
   async () => {
     const { backend, device } = await opened();
     const model = await load(backend);
@@ -130,7 +130,7 @@ testWith(
 
 testWith(
   adapterThere,
-  "memory beyond maxBytes ends a generation with an OutOfMemoryError, and everything comes back",
+  "memory beyond maxBytes ends a generation with an OutOfMemoryError, and all bytes are freed",
   async () => {
     const { backend } = await opened({ maxBytes: 300_000 });
     const model = await load(backend);
@@ -148,7 +148,7 @@ testWith(
 
 testWith(
   adapterThere,
-  "memory that the driver does not have is told as an OutOfMemoryError, and work goes on",
+  "memory that the driver does not have is reported as an OutOfMemoryError, and work goes on",
   async () => {
     const path = fileURLToPath(new URL("fixtures/out-of-memory.mjs", import.meta.url));
     const built = fileURLToPath(new URL("../dist/index.js", import.meta.url));

@@ -11,7 +11,7 @@ import { chromiumFlags } from "../../../scripts/browser.js";
 import { chromium as needsChromium, testWith } from "../../../scripts/requirements.js";
 import { type Answer, answers, differences, question } from "./support/answers.js";
 
-// The package as a page's author gets it: built by a bundler, in headless Chromium, whose WebGPU is SwiftShader.
+// The package as a web page uses it: built by a bundler, in headless Chromium, whose WebGPU is SwiftShader.
 
 const root = fileURLToPath(new URL("fixtures/pages/", import.meta.url));
 
@@ -48,7 +48,7 @@ describe("a built page", () => {
     needsChromium,
     "conforms",
     async (path) => {
-      // All of them run on the same driver in Node: conformance.test.ts. Here a third of those that take minutes.
+      // conformance.test.ts runs all cases on the same driver in Node. Here a third of them run, which takes minutes.
       const { device, run, failures } = (await (await page(path)).evaluate("conformance(3)")) as Conformance;
       expect(failures, device).toEqual([]);
       expect(new Set(run)).toEqual(new Set(opNames));
@@ -58,7 +58,7 @@ describe("a built page", () => {
 
   testWith(
     needsChromium,
-    "says what the CPU says, from the same rows in the same bytes, under every policy and for two sequences together",
+    "gives the answers of the CPU, with the same rows and bytes, under every policy and in a batch of two",
     async (path) => {
       const prompt = await question();
       const expected = await answers(await cpu({ threads: 2 }), prompt, { gaps: true });

@@ -8,7 +8,7 @@ import { policies } from "./support/policies.js";
 
 testWith(
   adapterThere,
-  "Pebble says on WebGPU what it says on the CPU, from the same rows in the same bytes, under every policy and for two sequences together",
+  "Pebble gives the answers of the CPU, with the same rows and bytes, under every policy and in a batch of two",
   async () => {
     const prompt = await question();
     const expected = await answers(await cpu({ threads: 2 }), prompt, { gaps: true });

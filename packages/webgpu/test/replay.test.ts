@@ -1,13 +1,13 @@
+import { checkpoint, randomIds } from "@ziggurat/bench-kit/fixtures";
 import { type GenerateOptions, generate, loadModel } from "@ziggurat/runtime";
 import { streaming } from "@ziggurat/streaming";
 import type { Backend, Program } from "@ziggurat/tensor";
 import { expect } from "vitest";
 import { testWith } from "../../../scripts/requirements.js";
-import { checkpoint, randomIds } from "../../runtime/test/support/checkpoint.js";
 import { adapterThere } from "./gpu.js";
 import { opened } from "./support/opened.js";
 
-// What a decode step costs beside its kernels.
+// The cost of a decode step beside its kernels.
 
 const prompt = randomIds(40, 1);
 const load = (backend: Backend) => loadModel(checkpoint().files, { backend, rows: "f32" });
@@ -15,7 +15,7 @@ const policy = streaming({ keep: 20, sinks: 2 });
 
 testWith(
   adapterThere,
-  "steps that are replayed make nothing on the device: no buffer, bind group or pipeline; one buffer a batch of ids takes them back",
+  "replayed steps create no buffer, bind group or pipeline on the device; each batch of ids is read through one buffer",
   async () => {
     const { backend, device } = await opened();
     const made: string[] = [];
@@ -39,7 +39,7 @@ testWith(
       later.push(made.splice(0));
     }
     expect(steps).toEqual([1, 8, 8, 8, 8, 1]);
-    // The first batch of steps was recorded; all after it are replays.
+    // The first batch of steps is recorded; all later ones are replayed.
     for (const batch of later.slice(2)) expect(batch).toEqual(["createBuffer"]);
     expect(later[1]).toContain("createBindGroup");
     await backend.dispose();
@@ -48,12 +48,12 @@ testWith(
 
 testWith(
   adapterThere,
-  "an end that is noticed late costs at most the batch of ids it is in, and changes nothing",
+  "an end that is noticed late costs at most the rest of its batch of ids, and changes nothing",
   async () => {
     const { backend } = await opened();
     let replays = 0;
     const replay = (program: Program) => {
-      // Choosing a token is a program of its own, of one op.
+      // Sampling a token is a separate program of one op.
       if (program.dispatches > 8) replays++;
       backend.replay(program);
     };
@@ -73,7 +73,7 @@ testWith(
       return { ids, finishReason, kept: cache.kept, replays };
     };
     const { ids } = await run({});
-    // A token that first comes after some others.
+    // A token that first appears after several others.
     const at = ids.findIndex((id, index) => index >= 6 && index % 8 !== 0 && ids.indexOf(id) === index);
     expect(at).toBeGreaterThan(0);
     const stopTokens = [ids[at]!];

@@ -5,11 +5,11 @@ import { webgpu } from "../src/index.js";
 import { chosenCases } from "./chosen.js";
 import { adapterThere, gpu } from "./gpu.js";
 
-/** Numbers of small size that differ along both axes. */
+/** Small numbers that differ along both axes. */
 const matrix = (rows: number, width: number) =>
   Float32Array.from({ length: rows * width }, (_, i) => (((i * 37) % 101) - 50) / 64);
 
-testWith(adapterThere, "weights that one binding does not hold are multiplied and looked up in parts", async () => {
+testWith(adapterThere, "weights larger than one binding are multiplied and looked up in parts", async () => {
   const [rows, width, out] = [3, 64, 100];
   const [whole, split] = await Promise.all([webgpu({ gpu }), webgpu({ gpu, maxBindingBytes: 2 ** 14 })]);
   expect(bytesOf("f32", [out, width])).toBeGreaterThan(2 ** 14);
@@ -33,7 +33,7 @@ testWith(adapterThere, "weights that one binding does not hold are multiplied an
   expect(results[1]).toEqual(results[0]);
 });
 
-testWith(adapterThere, "what cannot be split is refused with both sizes", async () => {
+testWith(adapterThere, "weights that cannot be split are refused, and the error names both sizes", async () => {
   const backend = await webgpu({ gpu, maxBindingBytes: 2 ** 14 });
   const linear = backend.prepare("linear", { rows: 1, width: 8192, out: 64, weight: "f32" });
   await expect(linear).rejects.toThrow(
@@ -42,7 +42,7 @@ testWith(adapterThere, "what cannot be split is refused with both sizes", async 
   await backend.dispose();
 });
 
-testWith(adapterThere, "a dispatch that would last too long is cut, and every part of it is done", async () => {
+testWith(adapterThere, "a dispatch that would take too long is split, and every part of it runs", async () => {
   const backend = await webgpu({ gpu });
   const [rows, width, out] = [640, 256, 512];
   const put = (data: Float32Array): Slice => {
@@ -52,7 +52,7 @@ testWith(adapterThere, "a dispatch that would last too long is cut, and every pa
   };
   const [x, weight] = [matrix(rows, width), matrix(out, width)];
   const product = put(new Float32Array(rows * out).fill(Number.NaN));
-  // 2 x 640 x 256 x 512 operations are more than a device in software is trusted with at first: see pace.ts.
+  // 2 x 640 x 256 x 512 operations are more than a software device is given at first: see pace.ts.
   const linear = await backend.prepare("linear", { rows, width, out, weight: "f32" });
   backend.dispatch(linear, { x: put(x), weight: put(weight), out: product });
   const got = new Float32Array((await backend.read(product, 4 * rows * out)).buffer);
@@ -67,8 +67,8 @@ testWith(adapterThere, "a dispatch that would last too long is cut, and every pa
   await backend.dispose();
 });
 
-// Cases of every op that has arenas: bytes of K, which here are more than a binding's, and operands in no more places
-// than a device binds.
+// Cases of every op that has arenas. K is larger than a binding here, and the operands need no more bindings than a
+// device has.
 const arenas = [
   "append sequences=1 tokens=17 queryHeads=2 kvHeads=2 headSize=96 arenaRows=48 kv=f32",
   "attention (past 0 1 64) tokens=65 queryHeads=3 kvHeads=3 headSize=20 arenaRows=263 kv=f32",
@@ -82,7 +82,7 @@ const arenas = [
 const limit = 2 ** 14;
 
 chosenCases(
-  "arenas that one binding does not hold are bound in windows",
+  "arenas larger than one binding are bound in windows",
   arenas,
   () => webgpu({ gpu, maxBindingBytes: limit }),
   (_, { spec }) => {
@@ -93,14 +93,14 @@ chosenCases(
 
 testWith(
   adapterThere,
-  "a dispatch with more windows than a device binds is refused, and says which operands they are of",
+  "a dispatch with more windows than a device binds is refused, and the error names their operands",
   async () => {
     const backend = await webgpu({ gpu, maxBindingBytes: 2 ** 14 });
     const put = (bytes: number): Slice => ({ buffer: backend.allocate(bytes, "test"), offset: 0 });
     const numbers = 2 ** 20;
     const copy = await backend.prepare("copy", { words: numbers });
     expect(() => backend.dispatch(copy, { x: put(4 * numbers), out: put(4 * numbers) })).toThrow(
-      /copy: its operands lie in 512 places \(of 16384 bytes at most: x in 256; out in 256\), and this device binds \d+/,
+      /its operands lie in 512 places \(of 16384 bytes at most: x in 256; out in 256\), and this device binds \d+/,
     );
     await backend.dispose();
   },

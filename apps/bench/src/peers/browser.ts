@@ -22,7 +22,7 @@ export interface BrowserPaths {
   readonly chromium: string;
 }
 
-/** Measures in pages that are cross-origin isolated, each in a Chromium of its own. */
+/** Measures in pages that are cross-origin isolated, each in a separate Chromium. */
 export class Pages {
   readonly #paths: BrowserPaths;
   readonly #server: Server;
@@ -78,7 +78,7 @@ export class Pages {
     return new Pages(paths, server);
   }
 
-  /** Rejects where the page fails, or has not answered within `seconds`. */
+  /** Rejects if the page fails or has not answered within `seconds`. */
   async measure(
     name: "ours" | "wllama",
     task: PageTask,

@@ -1,8 +1,8 @@
 import { type ChildProcess, fork } from "node:child_process";
 
 /**
- * A process of its own that answers one question at a time. While it is not asked it is stopped, so that nothing of it
- * computes beside another's turn.
+ * A separate process that answers one question at a time. Between questions it is stopped, so that it takes no time
+ * from another one.
  */
 export class Child {
   readonly #process: ChildProcess;
@@ -19,7 +19,7 @@ export class Child {
     this.#process.once("exit", (code, signal) => void (this.#ended = `ended with ${signal ?? `code ${code}`}`));
   }
 
-  /** Rejects where the process ends, or gives no answer within `seconds`. */
+  /** Rejects if the process ends or gives no answer within `seconds`. */
   async ask<Answer>(question: object, seconds: number): Promise<Answer> {
     const child = this.#process;
     if (this.#ended) throw new Error(`${this.#ended}: ${this.#problem.trim()}`);

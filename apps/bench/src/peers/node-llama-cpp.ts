@@ -3,7 +3,7 @@ import { pathToFileURL } from "node:url";
 import { answering } from "./child.js";
 import type { Question, Rate } from "./questions.js";
 
-// node-llama-cpp in a process of its own: ENTRY MODEL IDS THREADS CONTEXT. K and V in f16 and the rest as it chooses by
+// node-llama-cpp in a separate process: ENTRY MODEL IDS THREADS CONTEXT. K and V in f16 and the rest as it chooses by
 // itself.
 
 interface Sequence {

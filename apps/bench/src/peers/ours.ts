@@ -1,13 +1,14 @@
 import { readFile } from "node:fs/promises";
 import { cpu } from "@ziggurat/cpu";
 import { full } from "@ziggurat/policy";
-import { type EachResult, generate, generateEach, loadModel } from "@ziggurat/runtime";
+import { generate, loadModel } from "@ziggurat/runtime";
+import { type EachResult, generateEach } from "@ziggurat/runtime/evaluate";
 import { file } from "@ziggurat/runtime/node";
 import { snapkv } from "@ziggurat/snapkv";
 import { answering } from "./child.js";
 import type { Question, Rate } from "./questions.js";
 
-// Ziggurat in a process of its own: MODEL IDS THREADS KEEP.
+// Ziggurat in a separate process: MODEL IDS THREADS KEEP.
 
 const [path = "", idsPath = "", threads = "2", keep = "0"] = process.argv.slice(2);
 const ids = JSON.parse(await readFile(idsPath, "utf8")) as number[];

@@ -35,7 +35,7 @@ const pageRounds = (rounds: number) => (rounds > 3 ? rounds : Math.min(rounds, 2
 /** The longest that an answer is waited for. */
 const seconds = 300;
 
-// Built, this module is dist/main.js and the processes lie in dist/peers/.
+// The build puts this module into dist/main.js and the processes into dist/peers/.
 const dist = fileURLToPath(new URL(".", import.meta.url));
 const root = join(dist, "../../..");
 const script = (name: string) => join(dist, "peers", `${name}.js`);
@@ -82,7 +82,7 @@ export async function peers({ model, text, threads, rounds, only, resume }: Peer
   const children: Child[] = [];
   let filled: { ours: Child; llama: Child } | undefined;
 
-  /** Measures what this round lacks under `names`; a failure is told, and the rest goes on. */
+  /** Measures the samples that this round lacks under `names`. A failure is reported, and the rest continues. */
   const step = async (
     round: number,
     names: readonly string[],
@@ -211,7 +211,7 @@ async function quantised(model: string | undefined, folder: string): Promise<str
   return made;
 }
 
-/** Enough tokens of a text, repeated where it is short, and what pages read of them as text. */
+/** Enough tokens of a text, which is repeated if it is short, and the text of those that pages read. */
 async function tokenIds(model: string, text: string): Promise<{ ids: number[]; texts: [string, string] }> {
   const tokenizer = await (await openModel(file(model))).tokenizer();
   if (!tokenizer) throw new Error(`peers: ${model} has no tokenizer`);

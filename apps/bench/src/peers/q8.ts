@@ -1,6 +1,6 @@
 import { open, rename, rm } from "node:fs/promises";
 import { basename, dirname } from "node:path";
-import { convert, readGguf } from "@ziggurat/runtime";
+import { convert, readGguf } from "@ziggurat/runtime/formats";
 import { file as fileOf } from "@ziggurat/runtime/node";
 import { weightLayout } from "@ziggurat/tensor";
 
@@ -10,10 +10,7 @@ import { weightLayout } from "@ziggurat/tensor";
 const q4_1 = 3;
 const q8_0 = 8;
 
-/**
- * Writes `from` as `to` with its Q4_1 tensors in Q8_0. Resolves to how many those were; where there are none, nothing
- * is written.
- */
+/** Writes `from` as `to` with its Q4_1 tensors in Q8_0. Resolves to their number; writes nothing if it is 0. */
 export async function toQ8(from: string, to: string): Promise<number> {
   const source = (await fileOf(from).open(basename(from)))!;
   const gguf = await readGguf(source, `${dirname(from)}/${basename(from)}`);

@@ -1,4 +1,4 @@
-// What processes and pages are asked, and what they answer. Rates are tokens a second.
+// Questions to processes and pages, and their answers. Rates are tokens per second.
 
 /** Reads the first `tokens` ids in a fresh state. */
 export interface Read {
@@ -25,7 +25,7 @@ export interface Rate {
   readonly rate: number;
   /** What computed, for the report. */
   readonly device?: string;
-  /** Rows of one layer and KV head on average, for what was decoded. */
+  /** Mean rows of one layer and KV head while decoding. */
   readonly rows?: number;
 }
 

@@ -13,7 +13,7 @@ export class Samples {
     this.#values = values;
   }
 
-  /** With `resume`, those in the file, where they were measured under the same settings. */
+  /** With `resume`: the samples in the file, if they were measured under the same settings. */
   static async open(path: string, settings: string, resume: boolean): Promise<Samples> {
     const kept = resume ? await readFile(path, "utf8").then(JSON.parse, () => undefined) : undefined;
     const same = kept?.settings === settings;

@@ -1,10 +1,10 @@
 import { basename } from "node:path";
-import { median, megabytes, table } from "../report.js";
+import { median, megabytes, table } from "@ziggurat/bench-kit";
 import type { Samples } from "./samples.js";
 
 /** Tokens whose reading is timed. */
 export const readTokens = 2048;
-/** Tokens of the full cache: with what is written after them they stay within the model's 8,192. */
+/** Tokens of the full cache: together with the tokens written after them at most the model's 8,192. */
 export const fillTokens = 8064;
 /** Rows a layer that a policy keeps of them: 12 %. */
 export const keepRows = Math.ceil(0.12 * fillTokens);
@@ -18,7 +18,7 @@ export interface Facts {
   readonly packages: readonly string[];
 }
 
-/** The rows: ours and the peer's, their ratio, and what was asked for. Speeds are tokens a second. */
+/** Prints the rows: ours, the peer's, their ratio, and the ratio that is required. Speeds are tokens per second. */
 export function printRows(samples: Samples, { devices, path, threads, packages }: Facts): void {
   const value = (name: string) => (samples.count(name) > 0 ? median(samples.of(name)) : Number.NaN);
   const show = (number: number, digits = 1) => (Number.isNaN(number) ? "-" : number.toFixed(digits));
@@ -54,7 +54,9 @@ export function printRows(samples: Samples, { devices, path, threads, packages }
   const [read, first, peak, node] = [value("load.read"), value("load.first"), value("load.peak"), value("load.node")];
   const held = value("load.weights") + value("load.cache");
   console.log(`
-first token of 8, fresh process: ${first.toFixed(3)} s; a plain read of the file ${read.toFixed(3)} s; asked ${(2 * read + 0.6).toFixed(3)} s (2 x read + 0.6 s)
-peak memory, Node included: ${megabytes(peak)}; weights + cache ${megabytes(held)}; over them ${megabytes(peak - held)}, asked 150 MB; a bare Node process takes ${megabytes(node)}
+first token of 8, fresh process: ${first.toFixed(3)} s; a plain read of the file ${read.toFixed(3)} s;
+  asked ${(2 * read + 0.6).toFixed(3)} s (2 x read + 0.6 s)
+peak memory, Node included: ${megabytes(peak)}; weights + cache ${megabytes(held)};
+  over them ${megabytes(peak - held)}, asked 150 MB; a bare Node process takes ${megabytes(node)}
 medians of ${samples.count("load.first")} rounds`);
 }

@@ -1,4 +1,5 @@
 import { createInterface } from "node:readline";
+import { makePolicy, type PolicySpec } from "@ziggurat/policies";
 import { anyOf, type Policy, pin } from "@ziggurat/policy";
 import { type Message, type Model, Session } from "@ziggurat/runtime";
 import type { Command } from "commander";
@@ -9,19 +10,20 @@ import {
   addCeiling,
   addModel,
   addOutput,
-  addPolicyOptions,
+  addPolicies,
   addSampling,
+  addTemplate,
   type CommonFlags,
-  policyOptions,
   type SamplingFlags,
   sampling,
+  type TemplateFlags,
 } from "../options.js";
-import { makePolicy, type PolicySpec, parsePolicy, withCeiling, withShared } from "../policies.js";
+import { onePolicy, type PolicyFlags, withCeiling } from "../policies.js";
 import { progress } from "../progress.js";
 import { signal } from "../signal.js";
 
-interface ChatFlags extends CommonFlags, SamplingFlags {
-  readonly policy: string;
+interface ChatFlags extends CommonFlags, SamplingFlags, TemplateFlags, PolicyFlags {
+  readonly tokens?: number;
   readonly system?: string;
   readonly maxCacheMb?: number;
   readonly chunk?: number;
@@ -31,7 +33,7 @@ const help = `
 The session goes on inside its compressed cache; only what is new is read in each turn. A system
 prompt is pinned: no policy evicts it.
 
-A line is a turn. /exit or ctrl-D ends; ctrl-C stops an answer, or ends where none is written.
+A line is a turn. /exit or ctrl-D ends; ctrl-C stops an answer, or ends if none is being written.
 
 Examples:
   ziggurat chat
@@ -40,36 +42,30 @@ Examples:
   printf 'Hello.\\nWho are you?\\n' | ziggurat chat --json
       one JSON object a turn`;
 
-/** `ziggurat chat`: several turns in one session. */
-export const addChat = (program: Command): Command =>
-  addOutput(
-    addModel(
-      addPolicyOptions(
-        addCeiling(
-          addSampling(
-            program
-              .command("chat")
-              .summary("a conversation in one session")
-              .description("Answers line after line in one session, inside the cache that a policy keeps.")
-              .option(
-                "--policy <policy>",
-                "the cache policy, such as streaming:keep=512; budgets are rows here",
-                "full",
-              )
-              .option("--system <text>", "a system prompt, where the model's template knows one"),
-          ),
-        ),
-      ),
-    ),
-  )
+/** Adds `ziggurat chat`: several turns in one session. */
+export function addChat(program: Command): void {
+  const command = program
+    .command("chat")
+    .summary("a conversation in one session")
+    .description("Answers line after line in one session, inside the cache that a policy keeps.")
+    .option("--system <text>", "a system prompt, if the model's template knows one");
+  addPolicies(addTemplate(addSampling(command)), {
+    policy: "the cache policy, such as streaming:keep=512 (default: full)",
+    keep: "rows per layer, or a share of --tokens",
+    tokens: "tokens of a turn that a share of rows or --max-cache-mb is worked out for (default: context / 4)",
+  });
+  addOutput(addModel(addCeiling(command)))
     .addHelpText("after", help)
     .action(run);
+}
 
 async function run(flags: ChatFlags): Promise<void> {
-  const [spec] = withShared([parsePolicy(flags.policy)], policyOptions({ ...flags }));
-  if (spec!.keep && "share" in spec!.keep) {
+  const spec = onePolicy("chat", flags);
+  const isShare = spec.keep !== undefined && "share" in spec.keep;
+  if (isShare && flags.tokens === undefined) {
+    const { name } = spec.listed;
     throw new UsageError(
-      `${spec!.name}: a chat has no one prompt to take a share of; give rows, such as ${spec!.name}:keep=512, or --max-cache-mb`,
+      `${name}: a chat has no one prompt to take a share of; give rows, such as --keep 512, or --tokens, or --max-cache-mb`,
     );
   }
   const bar = progress("loading");
@@ -77,20 +73,21 @@ async function run(flags: ChatFlags): Promise<void> {
     bar.end();
     const { maxTokens, chunk, maxCacheMb } = flags;
     const opening: Message[] = flags.system === undefined ? [] : [{ role: "system", content: flags.system }];
-    const pinned = opening.length === 0 ? 0 : openingTokens(model, opening);
+    const pinned = opening.length === 0 ? 0 : openingTokens(model, opening, flags.templateVar);
     const maxCacheBytes = maxCacheMb === undefined ? undefined : Math.floor(1e6 * maxCacheMb);
     const limits = {
       maxTokens,
       ...(chunk === undefined ? {} : { chunk }),
       ...(maxCacheBytes === undefined ? {} : { maxCacheBytes }),
     };
-    const make = (wanted: PolicySpec): Policy => pinFirst(wanted, pinned);
-    // A ceiling holds for turns of up to a quarter of the context.
-    const chosen = withCeiling(model, spec!, Math.floor(model.facts.contextLength / 4), limits, make);
+    const tokens = flags.tokens ?? Math.floor(model.facts.contextLength / 4);
+    const make = (wanted: PolicySpec): Policy => pinFirst(wanted, pinned, tokens);
+    const chosen = await withCeiling(model, spec, tokens, limits, make);
     const policy = make(chosen);
     const ceiling = maxCacheBytes === undefined ? {} : { maxCacheBytes };
     if (!flags.json) {
-      const rows = chosen.keep && "rows" in chosen.keep ? `, ${chosen.keep.rows} rows` : "";
+      const { keep } = makePolicy(chosen, tokens);
+      const rows = keep === undefined ? "" : `, ${keep} rows`;
       process.stderr.write(`${model.name}, ${policy.name}${rows}. A line is a turn; /exit ends.\n`);
     }
     let session = new Session({ model, policy, ...ceiling });
@@ -104,7 +101,8 @@ async function run(flags: ChatFlags): Promise<void> {
             prompt,
             maxTokens,
             ...(chunk === undefined ? {} : { chunk }),
-            ...sampling(flags),
+            ...sampling(model, flags),
+            ...(flags.templateVar ? { templateVariables: flags.templateVar } : {}),
             signal: stop,
           });
           for await (const { text } of generation) if (!flags.json) process.stdout.write(text);
@@ -144,8 +142,8 @@ async function run(flags: ChatFlags): Promise<void> {
             );
           }
         } catch (error) {
-          // Programs get their first error as they would from any other command; a person may try again.
-          if (flags.json) throw error;
+          // A person may try again. Input from elsewhere ends at its first error, as in any other command.
+          if (flags.json || !process.stdin.isTTY) throw error;
           process.stderr.write(`\n${isAbort(error) ? "stopped" : explain(error, flags.debug === true)}\n`);
           if (await isOpen(session)) continue;
           session = new Session({ model, policy, ...ceiling });
@@ -165,16 +163,17 @@ const isOpen = (session: Session): Promise<boolean> =>
     () => false,
   );
 
-/**
- * How many tokens a conversation starts with, whatever is said in it. Throws a `UsageError` where the template knows no
- * system prompt.
- */
-function openingTokens(model: Model, opening: readonly Message[]): number {
+/** How many tokens every conversation starts with. Throws a `UsageError` if the template knows no system prompt. */
+function openingTokens(
+  model: Model,
+  opening: readonly Message[],
+  variables: Readonly<Record<string, unknown>> | undefined,
+): number {
   const { chat } = model;
   if (!chat) throw new UsageError(`--system: ${model.name} has no chat template`);
   const ids = (content: string) => {
     try {
-      return chat.prompt([...opening, { role: "user", content }]);
+      return chat.prompt([...opening, { role: "user", content }], { variables });
     } catch (error) {
       throw new UsageError(`--system: ${(error as Error).message}; leave it out`);
     }
@@ -184,43 +183,70 @@ function openingTokens(model: Model, opening: readonly Message[]): number {
 }
 
 /**
- * The policy with the first `tokens` tokens pinned. Where all other rows are the newest, they must be sinks, or
- * protected rows would exceed the budget.
+ * The policy for turns of `tokens` tokens, with the first `pinned` tokens protected. A policy whose other rows are all
+ * the newest takes them as sinks, or the protected rows would exceed its budget.
  */
-function pinFirst(spec: PolicySpec, tokens: number): Policy {
-  if (tokens === 0 || !spec.kind.keeps) return makePolicy(spec, 1).policy;
-  if (spec.kind.options.includes("sinks")) {
-    const sinks = Math.max(tokens, Number(spec.options.sinks ?? 4));
-    return makePolicy({ ...spec, options: { ...spec.options, sinks } }, 1).policy;
+function pinFirst(spec: PolicySpec, pinned: number, tokens: number): Policy {
+  const { declared } = spec.listed.options;
+  if (pinned === 0 || !("keep" in declared)) return makePolicy(spec, tokens).policy;
+  const known = declared.sinks;
+  if (known) {
+    const sinks = Math.max(pinned, Number(spec.options.sinks ?? known.default));
+    return makePolicy({ ...spec, options: { ...spec.options, sinks } }, tokens).policy;
   }
-  const { policy } = makePolicy(spec, 1);
-  return { ...policy, protect: anyOf(policy.protect, pin(0, tokens)) };
+  const { policy } = makePolicy(spec, tokens);
+  return { ...policy, protect: anyOf(policy.protect, pin(0, pinned)) };
 }
 
-/**
- * Lines that are not blank, each with the signal that ctrl-C aborts while it is answered; ends with /exit or the input.
- */
+/** The longest line that is read, in characters: more than any model reads. */
+const longestLine = 4e6;
+
+/** Lines of a stream that is no terminal. Throws a `UsageError` for a line without an end. */
+async function* linesOf(input: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const chunk of input) {
+    const parts = (rest + decoder.decode(chunk, { stream: true })).split(/\r?\n/);
+    rest = parts.pop()!;
+    yield* parts;
+    if (rest.length > longestLine)
+      throw new UsageError(`stdin: a line is longer than ${longestLine} characters, which no model reads; shorten it`);
+  }
+  if (rest !== "") yield rest;
+}
+
+/** Lines that are not blank, each with the signal that ctrl-C aborts during its turn. Ends with /exit or the input. */
 async function* lines(prompting: boolean): AsyncGenerator<{ readonly line: string; readonly signal: AbortSignal }> {
   const { stdin, stderr } = process;
-  const terminal = prompting && stdin.isTTY === true;
-  const reader = createInterface({ input: stdin, ...(terminal ? { output: stderr, terminal } : {}), prompt: "> " });
+  const reader =
+    stdin.isTTY === true
+      ? createInterface({ input: stdin, ...(prompting ? { output: stderr, terminal: true } : {}), prompt: "> " })
+      : undefined;
   let turn: AbortController | undefined;
-  const interrupt = () => (turn ? turn.abort() : reader.close());
-  reader.on("SIGINT", interrupt);
+  const interrupt = () => {
+    if (turn) turn.abort();
+    else if (reader) reader.close();
+    else stdin.destroy();
+  };
+  reader?.on("SIGINT", interrupt);
   signal.addEventListener("abort", interrupt);
+  const prompt = () => prompting && reader?.prompt();
   try {
-    if (terminal) reader.prompt();
-    for await (const line of reader) {
+    prompt();
+    for await (const line of reader ?? linesOf(stdin)) {
       if (line.trim() === "/exit") return;
       if (line.trim() !== "") {
         turn = new AbortController();
         yield { line, signal: turn.signal };
         turn = undefined;
       }
-      if (terminal) reader.prompt();
+      prompt();
     }
+  } catch (error) {
+    if (!signal.aborted) throw error;
   } finally {
     signal.removeEventListener("abort", interrupt);
-    reader.close();
+    reader?.close();
+    stdin.destroy();
   }
 }

@@ -1,17 +1,26 @@
+import { policies } from "@ziggurat/policies";
 import { type Command, Option } from "commander";
-import { compare, type Mode, type Run, warmUp } from "../comparison.js";
+import { compare, type Mode, type Refusal, type Run, warmUp } from "../comparison.js";
 import { type Document, encodeDocument, encodeStretch, readText } from "../document.js";
 import { UsageError } from "../error.js";
 import { json, terminalWidth } from "../format.js";
 import { haystack, material, type Task, tasks } from "../haystack/index.js";
 import { withModel } from "../load.js";
-import { addModel, addOutput, addPolicyOptions, type CommonFlags, policyOptions, whole } from "../options.js";
-import { parseKeeps, parsePolicies, policyKinds, withKeeps, withShared } from "../policies.js";
+import {
+  addModel,
+  addOutput,
+  addPolicies,
+  addTemplate,
+  type CommonFlags,
+  type TemplateFlags,
+  whole,
+} from "../options.js";
+import { type PolicyFlags, policiesOf } from "../policies.js";
 import { progress } from "../progress.js";
-import { type Comparison, report, summarise } from "../report.js";
+import { type Comparison, enoughTokens, report, summarise } from "../report.js";
 import { signal } from "../signal.js";
 
-interface CompareFlags extends CommonFlags {
+interface CompareFlags extends CommonFlags, PolicyFlags, TemplateFlags {
   readonly demo?: boolean;
   readonly text?: string;
   readonly task?: Task;
@@ -19,8 +28,6 @@ interface CompareFlags extends CommonFlags {
   readonly seed: number;
   readonly question?: string;
   readonly expect?: string;
-  readonly policies?: string;
-  readonly keep: string;
   readonly maxTokens: number;
   readonly score?: number;
   readonly isolate?: boolean;
@@ -28,22 +35,25 @@ interface CompareFlags extends CommonFlags {
   readonly repeat: number;
 }
 
-const usual = "full,streaming,h2o,snapkv,pyramidkv,random,sinks";
+/** Policies that a comparison runs by default: few enough to wait for. */
+const published = "streaming,h2o,snapkv,pyramidkv";
+const usual = { policy: `full,${published},random,sinks`, keep: "12%" };
 
-/** What --demo stands for: one generated document, fixed, and the four published policies at a second budget. */
+/** What --demo stands for: one generated document, and the published policies at a second budget. */
 const demo = {
   task: "needles" as const,
   tokens: 4096,
-  policies: `${usual},streaming:keep=128,h2o:keep=128,snapkv:keep=128,pyramidkv:keep=128`,
+  ...usual,
+  policy: [usual.policy, ...published.split(",").map((name) => `${name}:keep=128`)].join(","),
 };
 
 const help = `
 Policies:
-${Object.entries(policyKinds)
-  .map(([name, { about }]) => `  ${name.padEnd(10)} ${about}`)
-  .join("\n")}
+${policies.map(({ name, title, summary }) => `  ${name.padEnd(10)} ${title}: ${summary}`).join("\n")}
 Options of one policy follow its name and hold for it alone: snapkv:keep=256,window=16
-A budget is a number of rows per layer, or a share of the prompt.
+A budget is a number of rows per layer, or a share of the prompt. A share is never less than the
+fewest rows that a policy accepts: window + 1 for snapkv and pyramidkv, sinks + 1 for streaming and
+sinks. A policy that refuses its budget is left out, and the report says why.
 
 Examples:
   ziggurat compare --demo
@@ -52,57 +62,48 @@ Examples:
       a text of yours, two budgets
   ziggurat compare --text book.txt --tokens 4096
       no question: the perplexity of the 512 tokens that follow the first 4096
-  ziggurat compare --task needles --tokens 2048 --repeat 20 --policies full,snapkv,pyramidkv,random
+  ziggurat compare --task needles --tokens 2048 --repeat 20 --policy full,snapkv,pyramidkv,random
       right answers over 20 generated documents, seeds 1 to 20
   ziggurat compare --task table --ask-later
       the document is read, and compressed, before the question is known
   ziggurat compare --task needle --isolate --json
       each policy alone, with its own peak memory and prefill speed, for programs`;
 
-/** `ziggurat compare`: one text, several policies. */
-export const addCompare = (program: Command): Command =>
-  addOutput(
-    addModel(
-      addPolicyOptions(
-        program
-          .command("compare")
-          .summary("one long text, several cache policies side by side")
-          .description(
-            "Reads one long text under several cache policies and prints, per policy, the answer, or the perplexity of what follows, the bytes it held and how fast it was.",
-          )
-          .option("--demo", "the main job on a generated document: needles, 4096 tokens, seed 1, eleven policies")
-          .option("--text <file>", "a text to read; - for stdin")
-          .addOption(new Option("--task <name>", "a document to generate instead").choices([...tasks]))
-          .option(
-            "--tokens <n>",
-            "how long to make it; of --text without --question: how much to read (default 4096)",
-            whole(1),
-          )
-          .option("--seed <n>", "another seed, another document", whole(0), 1)
-          .option("--repeat <n>", "so many generated documents, seeds from --seed on", whole(1), 1)
-          .option("--question <text>", "what to ask about --text")
-          .option("--expect <answer>", "the right answer to --question")
-          .option("--policies <list>", `what to compare (default: ${usual})`)
-          .option("--keep <list>", "rows per layer, or a share of the prompt", "12%")
-          .option("--isolate", "run each policy alone: its own peak memory and prefill speed")
-          .option("--ask-later", "read the text first, ask in a second turn")
-          .option(
-            "--score <n>",
-            "--text without --question: how many tokens after those read are scored (default 512)",
-            whole(1),
-          )
-          .option("--max-tokens <n>", "the longest answer", whole(1), 32),
-      ),
-    ),
-  )
+/** Adds `ziggurat compare`: one text, several policies. */
+export function addCompare(program: Command): void {
+  const command = program
+    .command("compare")
+    .summary("one long text, several cache policies side by side")
+    .description(
+      "Reads one long text under several cache policies and prints, per policy, the answer, or the perplexity of what follows, the bytes it held and how fast it was.",
+    )
+    .option("--demo", "the main job on a generated document: needles, 4096 tokens, seed 1, eleven policies")
+    .option("--text <file>", "a text to read; - for stdin")
+    .addOption(new Option("--task <name>", "a document to generate instead").choices([...tasks]))
+    .option("--seed <n>", "another seed, another document", whole(0), 1)
+    .option("--repeat <n>", "how many documents to generate, with seeds from --seed on", whole(1), 1)
+    .option("--question <text>", "what to ask about --text")
+    .option("--expect <answer>", "the right answer to --question")
+    .option("--isolate", "run each policy alone: its own peak memory and prefill speed")
+    .option("--ask-later", "read the text first, ask in a second turn")
+    .option(
+      "--score <n>",
+      "--text without --question: how many tokens after those read are scored (default 512)",
+      whole(1),
+    )
+    .option("--max-tokens <n>", "the longest answer; decode speed is measured over as many", whole(1), enoughTokens);
+  addPolicies(command, {
+    policy: `policies to compare, between commas (default: ${usual.policy})`,
+    keep: `rows per layer, or a share of the prompt; several between commas (default: ${usual.keep})`,
+    tokens: "how much of --text to read, or how long a document to generate (default 4096)",
+  });
+  addOutput(addModel(addTemplate(command)))
     .addHelpText("after", help)
     .action(run);
+}
 
 async function run(flags: CompareFlags): Promise<void> {
-  const specs = withKeeps(
-    withShared(parsePolicies(flags.policies ?? (flags.demo ? demo.policies : usual)), policyOptions({ ...flags })),
-    parseKeeps("--keep", flags.keep),
-  );
+  const specs = policiesOf(flags, flags.demo ? demo : usual);
   const mode: Mode = flags.askLater ? "ask-later" : flags.isolate ? "isolated" : "shared";
   checkSource(flags);
   const given = flags.text === undefined ? undefined : await readGiven(flags, flags.text);
@@ -113,6 +114,7 @@ async function run(flags: CompareFlags): Promise<void> {
     const generated =
       task && (await generator(task, flags.tokens ?? demo.tokens, (text) => model.tokenizer?.encode(text).length ?? 0));
     const runs: (Run & { seed?: number })[] = [];
+    const refusals: (Refusal & { seed?: number })[] = [];
     let first: ReturnType<typeof encodeDocument> | undefined;
     const started = performance.now();
     for (let at = 0; at < flags.repeat; at++) {
@@ -120,7 +122,10 @@ async function run(flags: CompareFlags): Promise<void> {
       const stretch = given && given.question === undefined;
       const document = stretch
         ? encodeStretch(model, given.text, flags)
-        : encodeDocument(model, given ?? generated!(seed));
+        : encodeDocument(model, given ?? generated!(seed), {
+            variables: flags.templateVar,
+            ...(given ? { tokens: flags.tokens } : {}),
+          });
       if (!first) await warmUp(model, (first = document), signal);
       const onProgress = (done: number, what: string) =>
         bar.update(
@@ -136,7 +141,9 @@ async function run(flags: CompareFlags): Promise<void> {
         signal,
         onProgress,
       })) {
-        runs.push(generated ? { ...result, seed } : result);
+        const from = generated ? { seed } : {};
+        if ("refused" in result) refusals.push({ ...result, ...from });
+        else runs.push({ ...result, ...from });
       }
     }
     return {
@@ -152,6 +159,7 @@ async function run(flags: CompareFlags): Promise<void> {
       ...(first!.following ? { scoredTokens: first!.following.length } : {}),
       documents: flags.repeat,
       runs,
+      refusals,
       ...(flags.repeat > 1 ? { summary: summarise(runs) } : {}),
       seconds: (performance.now() - started) / 1000,
     };
@@ -186,10 +194,6 @@ function checkSource({ demo, text, task, question, expect, repeat, askLater, tok
   if (askLater && question === undefined)
     throw new UsageError("--ask-later asks a question in a second turn; give --question");
   if (repeat > 1) throw new UsageError("--repeat makes new documents; it goes with --task or --demo, not with --text");
-  if (tokens !== undefined && question !== undefined)
-    throw new UsageError(
-      "--tokens is for generated documents and for texts without a question; leave it or --question out",
-    );
 }
 
 async function readGiven({ question, expect }: CompareFlags, path: string): Promise<Document> {
@@ -201,7 +205,7 @@ async function readGiven({ question, expect }: CompareFlags, path: string): Prom
   };
 }
 
-/** Documents by seed. */
+/** Makes documents, one for each seed. */
 async function generator(
   task: Task,
   tokens: number,

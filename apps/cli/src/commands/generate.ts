@@ -1,3 +1,4 @@
+import { makePolicy } from "@ziggurat/policies";
 import { generate, type Message, type Model } from "@ziggurat/runtime";
 import type { Command } from "commander";
 import { encodeDocument, readText } from "../document.js";
@@ -8,22 +9,23 @@ import {
   addCeiling,
   addModel,
   addOutput,
-  addPolicyOptions,
+  addPolicies,
   addSampling,
+  addTemplate,
   type CommonFlags,
-  policyOptions,
   type SamplingFlags,
   sampling,
+  type TemplateFlags,
 } from "../options.js";
-import { makePolicy, parsePolicy, withCeiling, withShared } from "../policies.js";
+import { onePolicy, type PolicyFlags, withCeiling } from "../policies.js";
 import { progress } from "../progress.js";
 import { signal } from "../signal.js";
 
-interface GenerateFlags extends CommonFlags, SamplingFlags {
+interface GenerateFlags extends CommonFlags, SamplingFlags, TemplateFlags, PolicyFlags {
   readonly text?: string;
   readonly messages?: string;
   readonly raw?: boolean;
-  readonly policy: string;
+  readonly tokens?: number;
   readonly maxCacheMb?: number;
   readonly chunk?: number;
 }
@@ -31,7 +33,7 @@ interface GenerateFlags extends CommonFlags, SamplingFlags {
 const help = `
 Examples:
   ziggurat generate "Where is Paris?"
-  ziggurat generate --text book.txt "Where does Clara live?" --policy snapkv:keep=12%
+  ziggurat generate --text book.txt "Where does Clara live?" --policy snapkv --keep 12%
       the text, a newline and the prompt as one message
   ziggurat generate --messages chat.json --temperature 0.7 --seed 1
       a JSON array of { "role": "user", "content": "..." }
@@ -40,32 +42,28 @@ Examples:
   ziggurat generate --text book.txt "..." --policy pyramidkv --max-cache-mb 8
       as many rows as fit into 8 MB`;
 
-/** `ziggurat generate`: one answer, streamed. */
-export const addGenerate = (program: Command): Command =>
-  addOutput(
-    addModel(
-      addPolicyOptions(
-        addCeiling(
-          addSampling(
-            program
-              .command("generate")
-              .summary("one answer under one policy")
-              .description("Answers one prompt inside the cache that a policy keeps, and streams the text to stdout.")
-              .argument("[prompt]", "what to ask; - for stdin")
-              .option("--text <file>", "a text to read before the prompt; - for stdin")
-              .option("--messages <file>", "chat messages as JSON, instead of a prompt")
-              .option("--raw", "give the model the text as it is, without its chat template")
-              .option("--policy <policy>", "the cache policy, such as snapkv:keep=256,window=16", "full"),
-          ),
-        ),
-      ),
-    ),
-  )
+/** Adds `ziggurat generate`: one answer, streamed. */
+export function addGenerate(program: Command): void {
+  const command = program
+    .command("generate")
+    .summary("one answer under one policy")
+    .description("Answers one prompt inside the cache that a policy keeps, and streams the text to stdout.")
+    .argument("[prompt]", "what to ask; - for stdin")
+    .option("--text <file>", "a text to read before the prompt; - for stdin")
+    .option("--messages <file>", "chat messages as JSON, instead of a prompt")
+    .option("--raw", "give the model the text as it is, without its chat template");
+  addPolicies(addTemplate(addSampling(command)), {
+    policy: "the cache policy, such as snapkv:keep=256,window=16 (default: full)",
+    keep: "rows per layer, or a share of the prompt, such as 12%",
+    tokens: "how much of --text to read (default: all)",
+  });
+  addOutput(addModel(addCeiling(command)))
     .addHelpText("after", help)
     .action(run);
+}
 
 async function run(prompt: string | undefined, flags: GenerateFlags): Promise<void> {
-  const [spec] = withShared([parsePolicy(flags.policy)], policyOptions({ ...flags }));
+  const spec = onePolicy("generate", flags);
   const read = await reader(prompt, flags);
   const bar = progress("generating");
   await withModel(flags, bar, async (model) => {
@@ -77,14 +75,14 @@ async function run(prompt: string | undefined, flags: GenerateFlags): Promise<vo
       ...(chunk === undefined ? {} : { chunk }),
       ...(maxCacheBytes === undefined ? {} : { maxCacheBytes }),
     };
-    const named = makePolicy(withCeiling(model, spec!, ids.length, limits), ids.length);
+    const named = makePolicy(await withCeiling(model, spec, ids.length, limits), ids.length);
     const onProgress = (done: number) => bar.update(done, `reading ${ids.length} tokens`);
     const generation = generate({
       model,
       policy: named.policy,
       prompt: ids,
       ...limits,
-      ...sampling(flags),
+      ...sampling(model, flags),
       signal,
       onProgress,
     });
@@ -135,18 +133,20 @@ async function run(prompt: string | undefined, flags: GenerateFlags): Promise<vo
   });
 }
 
-/** Reads what the flags name; what comes back makes ids of it. Rejects with a `UsageError`. */
+/** Reads the files that the flags name, and returns what encodes them for a model. Rejects with a `UsageError`. */
 async function reader(
   prompt: string | undefined,
-  { text, messages, raw }: GenerateFlags,
+  { text, messages, raw, tokens, templateVar: variables }: GenerateFlags,
 ): Promise<(model: Model) => readonly number[]> {
+  if (tokens !== undefined && text === undefined)
+    throw new UsageError("--tokens is how much of --text to read; give --text FILE as well");
   if (messages !== undefined) {
     if (prompt !== undefined || text !== undefined || raw)
       throw new UsageError("--messages is a whole prompt; leave out the prompt, --text and --raw");
     const read = parseMessages(messages, await readText("--messages", messages));
     return ({ chat, name }) => {
       if (!chat) throw new UsageError(`--messages: ${name} has no chat template; give it text`);
-      return chat.prompt(read);
+      return chat.prompt(read, { variables });
     };
   }
   if (prompt === undefined && text === undefined)
@@ -159,7 +159,7 @@ async function reader(
     text === undefined
       ? { text: question! }
       : { text: await readText("--text", text), ...(question === undefined ? {} : { question }) };
-  return (model) => encodeDocument(model, whole, raw).ids;
+  return (model) => encodeDocument(model, whole, { raw, tokens, variables }).ids;
 }
 
 function parseMessages(path: string, text: string): Message[] {
@@ -172,13 +172,6 @@ function parseMessages(path: string, text: string): Message[] {
     throw wrong(`is no JSON: ${(error as Error).message}`);
   }
   if (!Array.isArray(value) || value.length === 0) throw wrong("is no array with a message in it");
-  const isMessage = (entry: unknown): entry is Message =>
-    typeof entry === "object" &&
-    entry !== null &&
-    "role" in entry &&
-    "content" in entry &&
-    [entry.role, entry.content].every((x) => typeof x === "string");
-  const bad = value.findIndex((entry) => !isMessage(entry));
-  if (bad >= 0) throw wrong(`has something else as number ${bad}`);
+  // What a message may hold is checked with the template.
   return value as Message[];
 }

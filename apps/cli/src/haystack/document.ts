@@ -13,6 +13,6 @@ export interface Order {
   readonly r: ReturnType<typeof random>;
   readonly material: Material;
   readonly tokens: number;
-  /** Tokens of a text on a line of its own. */
+  /** Tokens of a text that is one line. */
   readonly line: (text: string) => number;
 }

@@ -35,7 +35,7 @@ export interface Haystack extends Document {
   readonly messages: readonly { readonly role: "user"; readonly content: string }[];
 }
 
-/** A haystack was asked for that cannot be made: names the option, its value and what would be right. */
+/** Options that make no haystack. Names the option, its value and what would be right. */
 export class HaystackError extends Error {
   override readonly name = "HaystackError";
 }

@@ -13,8 +13,8 @@ const frames: readonly (readonly [sentence: string, label: string])[] = [
 
 /**
  * Sentences with the labels of their classes, and one sentence whose label is asked for. A label is a word after a #,
- * so that it is made of the same tokens in the text, where a space stands before it, as in the answer, where none does:
- * else Pebble does not see that they are the same.
+ * so that it has the same tokens in the text, after a space, and in the answer, without one: otherwise Pebble does not
+ * see that they are the same.
  */
 export function labels({ r, material, tokens, line }: Order): Document {
   const v = vocabulary(r, material.words, "");

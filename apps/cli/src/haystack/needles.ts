@@ -93,9 +93,7 @@ export function needles({ r, material, tokens, line }: Order, count: number): Do
   return { text: [...opening, ...pieces].join("\n"), question: asked.question, answer: asked.value };
 }
 
-/**
- * A run of paragraphs of about `tokens` tokens at most, from a random place on, the text starting over where it ends.
- */
+/** Paragraphs of at most about `tokens` tokens, from a random one on. After the last one the first one follows. */
 function filler(r: Random, paragraphs: readonly string[], tokens: number, line: (text: string) => number): string[] {
   const start = r.whole(0, paragraphs.length - 1);
   const taken: string[] = [];
@@ -104,7 +102,7 @@ function filler(r: Random, paragraphs: readonly string[], tokens: number, line: 
     const paragraph = paragraphs[(start + i) % paragraphs.length]!;
     const cost = line(paragraph);
     if (cost > left) {
-      // The last one is cut at a word, as in training, where that leaves something to read.
+      // The last one is cut at a word, as in training, if that leaves some text.
       const words = paragraph.split(" ");
       let [count, over] = [0, words.length];
       while (over - count > 1) {
@@ -120,7 +118,7 @@ function filler(r: Random, paragraphs: readonly string[], tokens: number, line: 
   }
 }
 
-/** Puts a sentence on a line of its own, or after a sentence within a paragraph. */
+/** Inserts a sentence as a line, or after a sentence within a paragraph. */
 function insert(r: Random, pieces: string[], sentence: string): void {
   if (r.chance(0.5) && pieces.length > 0) {
     const at = r.whole(0, pieces.length - 1);

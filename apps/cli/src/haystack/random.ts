@@ -4,7 +4,7 @@ export interface Random {
   whole(least: number, most: number): number;
   /** True with the given probability. */
   chance(probability: number): boolean;
-  /** One element. Throws RangeError where there is none. */
+  /** One element. Throws a RangeError if the list is empty. */
   pick<T>(items: readonly T[]): T;
   /** `count` different elements, in random order. */
   sample<T>(items: readonly T[], count: number): T[];

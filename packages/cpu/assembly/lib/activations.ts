@@ -1,21 +1,20 @@
 import { DType } from "./arguments";
 import { isQuantised } from "./weights";
 
-// Rows of activations made ready for weights of a dtype: once, before all outputs use them.
+// Rows of activations, prepared once for weights of a dtype, before all outputs use them.
 // - f32: as they are.
-// - 16 bits: eight at a time, those of even place, then those of odd place, as weights come apart in 32-bit lanes. For
-//   f16 times 2^56, half of what
-//   mends the exponent of a half that was only shifted into place; the sum is multiplied by the other half.
-// - Quantised: whole numbers of 16 bits, with one scale a block of 32. Products of 16 bits are exact in SIMD, and so
-//   fine a rounding is not felt. For
-//   many rows, where the machine multiplies bytes, see byte-activations.ts.
+// - 16 bits: eight at a time, first those of even place, then those of odd place, because weights are unpacked like
+//   that in 32-bit lanes. For f16 they are multiplied by 2^56: half of the factor that a half needs after its bits were
+//   only shifted into place. The sum is multiplied by the other half.
+// - Quantised: 16-bit integers with one scale per block of 32. Products of 16 bits are exact in SIMD, and the rounding
+//   is too fine to matter. For many rows, on machines that multiply bytes, see byte-activations.ts.
 
 /** 2^112, which makes an f32 of a half whose bits were shifted by 13. */
 export const HALF_FACTOR: f32 = 5.192296858534828e33;
 export const HALF_ROOT: f32 = 7.2057594037927936e16;
 
 /**
- * Bytes of one row: the numbers, then per block of 32 a scale, then per block what the minimum (q4_*) is multiplied by.
+ * Bytes of one row: the numbers, then a scale per block of 32, then per block the factor of the minimum (q4_*).
  */
 export function activationBytes(dtype: i32, width: i32): usize {
   if (dtype == DType.F32) return <usize>width << 2;
@@ -58,7 +57,7 @@ export function prepareActivations(dtype: i32, from: usize, width: i32, to: usiz
 @inline
 export function nearest(x: v128): v128 {
   const rounded = f32x4.nearest(x);
-  // One instruction instead of five; they differ where no whole number is meant.
+  // One instruction instead of five. They differ only for numbers that are not converted here.
   if (ASC_FEATURE_RELAXED_SIMD) return i32x4.relaxed_trunc_f32x4_s(rounded);
   return i32x4.trunc_sat_f32x4_s(rounded);
 }
@@ -93,7 +92,8 @@ export function greatestOf(from: usize): f32 {
 // @ts-ignore: decorator
 @inline
 export function sumOf(lanes: v128): i32 {
-  return i32x4.extract_lane(lanes, 0) + i32x4.extract_lane(lanes, 1) + i32x4.extract_lane(lanes, 2) + i32x4.extract_lane(lanes, 3);
+  return i32x4.extract_lane(lanes, 0) + i32x4.extract_lane(lanes, 1)
+    + i32x4.extract_lane(lanes, 2) + i32x4.extract_lane(lanes, 3);
 }
 
 /** With `paired`, in the order in which weights of 4 bits come apart; else in their own. */
@@ -101,8 +101,7 @@ export function quantise(paired: bool, from: usize, width: i32, to: usize, offse
   const scales = to + (<usize>width << 1);
   const offsets = scales + scaleBytes(width);
   const blocks = width >> 5;
-  // Kernels read whole vectors of both. What lay there before could make products so small that the machine takes a
-  // hundred times as long for them.
+  // Kernels read whole vectors of both. Old contents could make subnormal products, which take a hundred times as long.
   for (let i = blocks; i < ((blocks + 3) & ~3); i++) {
     store<f32>(scales + (i << 2), 0);
     store<f32>(offsets + (i << 2), 0);
@@ -114,7 +113,7 @@ export function quantise(paired: bool, from: usize, width: i32, to: usize, offse
     const b = quantise8(from + 32, factor);
     const scale = most * (HALF_FACTOR / 32767);
     store<f32>(scales + (block << 2), scale);
-    // Paired, the second half of a block meets weights that are 16 times too large.
+    // In pairs, the second half of a block is multiplied by weights that are 16 times too large.
     const second = f32x4.mul(factor, f32x4.splat(paired ? 0.0625 : 1));
     const c = quantise8(from + 64, second);
     const d = quantise8(from + 96, second);

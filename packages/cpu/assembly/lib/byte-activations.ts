@@ -1,15 +1,15 @@
 import { greatestOf, nearest, sumOf } from "./activations";
 import { zeroPoint } from "./byte-dot";
 
-// Rows of activations as bytes, with one scale a block of 32. Eight bits are enough but for outliers: where the
-// greatest of a block is far beyond what is usual in its row, all others in it would lose most of their bits, and such
-// errors are felt (perplexity of SmolLM2 rises by 0.3 %). Those blocks get a second plane, of what the first has left
-// over, and so 15 bits. Six rows make a group, which is what a tile takes; its first row knows in which blocks any of
-// them has a second plane. Where a row itself has none, its second plane is zero, so that no row's results depend on
-// the others.
+// Rows of activations as bytes, with one scale per block of 32. Eight bits are enough except for outliers: if the
+// greatest number of a block is far beyond the usual in its row, all others in the block lose most of their bits, and
+// that is noticeable (perplexity of SmolLM2 rises by 0.3 %). Such blocks get a second plane with what the first leaves
+// over, and so 15 bits. Six rows form a group, which is what a tile takes. The group's first row states in which blocks
+// any of them has a second plane. The second plane of a row without one is zero, so that no row's results depend on the
+// others.
 //
-// A row: two planes, of bytes, then per block a scale, then per block the sum of its quants times the scale; then per
-// block whether the group needs both.
+// A row holds two planes of bytes, then per block a scale, then per block the sum of its quants times the scale, then
+// per block whether the group needs both planes.
 
 export const GROUP = 6;
 const OUTLIER: f32 = 8; // Times the root mean square of the row.
@@ -39,7 +39,8 @@ function bytes16(from: usize, factor: v128, rest: bool): v128 {
     c = f32x4.mul(f32x4.sub(c, f32x4.nearest(c)), by);
     d = f32x4.mul(f32x4.sub(d, f32x4.nearest(d)), by);
   }
-  return i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(nearest(a), nearest(b)), i16x8.narrow_i32x4_s(nearest(c), nearest(d)));
+  return i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(nearest(a), nearest(b)),
+    i16x8.narrow_i32x4_s(nearest(c), nearest(d)));
 }
 
 /** A block of one plane. */
@@ -68,7 +69,8 @@ function quantiseRow(from: usize, width: i32, to: usize, flags: usize): void {
     for (let at = x; at < x + 128; at += 16) squares = f32x4.add(squares, f32x4.mul(v128.load(at), v128.load(at)));
     store<f32>(scales + (i << 2), greatestOf(x));
   }
-  const sum = f32x4.extract_lane(squares, 0) + f32x4.extract_lane(squares, 1) + f32x4.extract_lane(squares, 2) + f32x4.extract_lane(squares, 3);
+  const sum = f32x4.extract_lane(squares, 0) + f32x4.extract_lane(squares, 1)
+    + f32x4.extract_lane(squares, 2) + f32x4.extract_lane(squares, 3);
   const limit = OUTLIER * Mathf.sqrt(sum / <f32>width);
   for (let i: usize = 0; i < blocks; i++) {
     const x = from + (i << 7);

@@ -1,11 +1,10 @@
-// Dot products of bytes by four: relaxed SIMD's instruction, of which the standard says what it does only where no byte
-// of `x` has its high bit set. With the bit set it is what the machine makes of it. ARM takes `x` for signed; x86 with
-// VNNI takes it for unsigned and adds in 32 bits; x86 without adds pairs in 16 bits, which overflow, and needs three
-// instructions, which is slower than products of 16 bits. So at start the machine is asked.
+// Dot products of four bytes: an instruction of relaxed SIMD. The standard defines its result only if no byte of `x`
+// has its high bit set; otherwise it depends on the machine. ARM reads `x` as signed. x86 with VNNI reads it as
+// unsigned and adds in 32 bits. x86 without VNNI adds pairs in 16 bits, which overflow, and needs three instructions,
+// which is slower than products of 16 bits. So the machine is tested at start.
 
 /**
- * What is added to activations of -127..127 to make the bytes that `byteDot` takes rightly: 0 or 128; -1 where there is
- * no such number.
+ * What is added to activations of -127..127 so that `byteDot` computes correctly: 0 or 128; -1 if neither works.
  */
 export let zeroPoint: i32 = -1;
 
@@ -14,14 +13,14 @@ export let zeroPoint: i32 = -1;
 @inline
 export function byteDot(w: v128, x: v128, c: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return i32x4.relaxed_dot_i8x16_i7x16_add_s(w, x, c);
-  // What the instruction is where `x` are signed. Matrix products with base SIMD do without, since this is slow.
+  // The instruction for signed `x`. Matrix products with base SIMD do not use it, because this is slow.
   const low = i32x4.extadd_pairwise_i16x8_s(i16x8.extmul_low_i8x16_s(w, x));
   const high = i32x4.extadd_pairwise_i16x8_s(i16x8.extmul_high_i8x16_s(w, x));
   return i32x4.add(c, i32x4.add(v128.shuffle<i32>(low, high, 0, 2, 4, 6), v128.shuffle<i32>(low, high, 1, 3, 5, 7)));
 }
 
-// From memory, or the optimiser would work the products out: weights, activations from 127 on, activations with their
-// high bit set.
+// In memory, because the optimiser would compute the products otherwise: weights, activations of up to 127, activations
+// with their high bit set.
 const PROBES = memory.data<i8>([
   127, 127, 127, 127, -128, -128, -128, -128, 127, -128, 127, -128, 1, 2, 3, 4,
   127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 0, 1, 5, 6, 7, 8,

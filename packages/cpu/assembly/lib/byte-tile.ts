@@ -7,14 +7,14 @@ import { packPanel } from "./panel";
 import { shifted } from "./quantised-dots";
 import { minimumsOf, scalesOf } from "./weights";
 
-// Matrix products with quantised weights by bytes, four at a time (see byte-dot.ts), in blocks of 32 that end with one
-// product of scales. A panel holds eight rows of weights: fours of quants [depth / 4, 8, 4], then per block eight
-// scales, eight sums to start from, and eight minimums. The zero point of the activations makes each sum too large by
-// so many times the sum of the block's quants, so it starts from the opposite.
+// Matrix products with quantised weights as bytes, four at a time (see byte-dot.ts), in blocks of 32 that end with one
+// product of scales. A panel holds eight rows of weights: groups of four quants [depth / 4, 8, 4], then per block eight
+// scales, eight initial sums, and eight minimums. The zero point of the activations makes each sum too large by the
+// zero point times the sum of the block's quants, so the initial sum is the negative of that.
 
 const BLOCK: usize = 96; // Bytes of a block's scales, starts and minimums.
 
-/** Bytes of a panel of `depth` weights a row. */
+/** Bytes of a panel of `depth` weights per row. */
 // @ts-ignore: decorator
 @inline
 export function bytePanelBytes(depth: i32): usize { return <usize>(depth << 3) + <usize>(depth >> 5) * BLOCK; }
@@ -35,8 +35,8 @@ function unpackBytes(dtype: i32, matrix: usize, first: usize, depth: i32, to: us
 }
 
 /**
- * Weights from..from + depth of rows o..o + rows (the others of the eight become 0) as a panel at `to`; `spare` holds
- * eight rows.
+ * Packs weights from..from + depth of rows o..o + rows as a panel at `to`; the rest of the eight rows become 0. `spare`
+ * holds eight rows.
  */
 export function packBytes(
   dtype: i32, matrix: usize, out: i32, width: i32, o: i32, rows: i32, from: i32, depth: i32, to: usize, spare: usize,
@@ -93,11 +93,13 @@ function finish(minimums: bool, c: usize, low: v128, high: v128, s: usize, f: us
 
 /**
  * c[0..rows, 0..8) += activations from..from + depth of the group of rows at `x`, each of `width` numbers, times a
- * panel of so many weights a row. Rows of `c` are `stride` bytes apart. `rows` is 4 or 6.
+ * panel of `depth` weights per row. Rows of `c` are `stride` bytes apart. `rows` is 4 or 6.
  */
 // @ts-ignore: decorator
 @inline
-function tile(rows: i32, minimums: bool, x: usize, width: i32, from: i32, depth: i32, panel: usize, c: usize, stride: usize): void {
+function tile(
+  rows: i32, minimums: bool, x: usize, width: i32, from: i32, depth: i32, panel: usize, c: usize, stride: usize,
+): void {
   const row = byteRowBytes(width);
   const plane = planeBytes(width);
   let a = x + from;
@@ -157,7 +159,7 @@ function tile(rows: i32, minimums: bool, x: usize, width: i32, from: i32, depth:
       a -= plane;
       s -= plane;
     } else if (load<i32>(s + flag) != 0) {
-      // The same block again, with the second plane.
+      // Repeats the block with the second plane.
       second = true;
       a += plane - 32;
       s += plane;
@@ -180,11 +182,15 @@ export function tileBytes4(x: usize, width: i32, from: i32, depth: i32, panel: u
 }
 
 /** Six rows, of weights with minimums. */
-export function tileMinimums6(x: usize, width: i32, from: i32, depth: i32, panel: usize, c: usize, stride: usize): void {
+export function tileMinimums6(
+  x: usize, width: i32, from: i32, depth: i32, panel: usize, c: usize, stride: usize,
+): void {
   tile(6, true, x, width, from, depth, panel, c, stride);
 }
 
 /** Four rows, of weights with minimums. */
-export function tileMinimums4(x: usize, width: i32, from: i32, depth: i32, panel: usize, c: usize, stride: usize): void {
+export function tileMinimums4(
+  x: usize, width: i32, from: i32, depth: i32, panel: usize, c: usize, stride: usize,
+): void {
   tile(4, true, x, width, from, depth, panel, c, stride);
 }

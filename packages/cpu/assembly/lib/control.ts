@@ -1,5 +1,5 @@
-// The team of workers: all run the same commands, each its share, and meet at a barrier after every phase.
-// Words in low memory, on cache lines of their own; `src/layout.ts` knows the same addresses.
+// The workers: all run the same commands, each its share, with a barrier after every phase. Shared words are in low
+// memory, on separate cache lines; `src/layout.ts` has the same addresses.
 
 const SUBMITTED: usize = 64; // Batches handed over by the host.
 const COMPLETED: usize = 128; // Batches done.
@@ -12,8 +12,8 @@ const THREAD_SCRATCH: usize = 452; // that of worker 0,
 const THREAD_STRIDE: usize = 456; // and how far on that of the next is.
 const FIRST_BATCH: usize = 512;
 
-// Some 50 microseconds, more than it takes to wake a sleeper (30 on a virtual machine): else one worker asleep makes
-// the others wait so long that they fall asleep as well, at every barrier from then on.
+// About 50 microseconds, longer than waking a thread takes (30 on a virtual machine). With less, one sleeping worker
+// makes the others wait so long that they fall asleep as well, at every barrier from then on.
 const SPINS = 100000;
 
 export let thread: i32 = 0;
@@ -71,9 +71,11 @@ export function sharedScratch(): usize { return <usize>load<u32>(SHARED_SCRATCH)
 
 // @ts-ignore: decorator
 @inline
-export function threadScratch(): usize { return <usize>(load<u32>(THREAD_SCRATCH) + load<u32>(THREAD_STRIDE) * thread); }
+export function threadScratch(): usize {
+  return <usize>(load<u32>(THREAD_SCRATCH) + load<u32>(THREAD_STRIDE) * thread);
+}
 
-/** Points the workers to other scratch memory. */
+/** Sets the workers' scratch memory. */
 export function setScratch(shared: u32, first: u32, stride: u32): void {
   if (thread != 0) return;
   store<u32>(SHARED_SCRATCH, shared);
@@ -82,8 +84,8 @@ export function setScratch(shared: u32, first: u32, stride: u32): void {
 }
 
 /**
- * Waits for the next batch of commands and returns its header: next header, words, whether the host waits; the words
- * follow.
+ * Waits for the next batch of commands and returns the address of its header: next header, words, whether the host
+ * waits; the commands follow.
  */
 export function nextBatch(): usize {
   if (ASC_FEATURE_THREADS) {
@@ -95,7 +97,7 @@ export function nextBatch(): usize {
   return batch;
 }
 
-/** Tells the host that a batch is done; returns its number where the host waits for it, else 0. */
+/** Marks a batch done. Returns its number if the host waits for it, else 0. */
 export function completeBatch(): i32 {
   if (thread != 0) return 0;
   if (ASC_FEATURE_THREADS) atomic.store<i32>(COMPLETED, taken);

@@ -3,8 +3,8 @@ import { DType } from "./arguments";
 import { evens, odds } from "./half";
 import { madd } from "./math";
 
-// Four rows of weights times a few rows of activations (see activations.ts). The four lie apart, so that memory is read
-// as four streams; for the second row of activations they are in cache.
+// Four rows of weights times a few rows of activations (see activations.ts). The four are far apart, so that memory is
+// read as four streams; for the second row of activations they are in cache.
 
 // @ts-ignore: decorator
 @inline
@@ -26,7 +26,9 @@ function scalar(w: usize, x: usize, from: i32, width: i32): f32 {
   return total;
 }
 
-export function dots32(matrix: usize, width: i32, r0: i32, r1: i32, r2: i32, r3: i32, x: usize, xBytes: usize, count: i32, to: usize): void {
+export function dots32(
+  matrix: usize, width: i32, r0: i32, r1: i32, r2: i32, r3: i32, x: usize, xBytes: usize, count: i32, to: usize,
+): void {
   const row = <usize>width << 2;
   const w0 = matrix + <usize>r0 * row;
   const w1 = matrix + <usize>r1 * row;
@@ -54,7 +56,7 @@ export function dots32(matrix: usize, width: i32, r0: i32, r1: i32, r2: i32, r3:
   }
 }
 
-// Masks are read from variables: V8 makes a constant vector anew wherever it is used, in loops too.
+// Masks are variables, because V8 recreates a constant vector at each use, also in loops.
 export let upper: u32 = 0xffff0000;
 export let halfBits: u32 = 0x8fffe000;
 export let lowNibble: i32 = 15;
@@ -69,7 +71,10 @@ export function setMasks(): void {
 
 // @ts-ignore: decorator
 @inline
-function dots16(dtype: i32, matrix: usize, width: i32, r0: i32, r1: i32, r2: i32, r3: i32, x: usize, xBytes: usize, count: i32, to: usize): void {
+function dots16(
+  dtype: i32, matrix: usize, width: i32, r0: i32, r1: i32, r2: i32, r3: i32, x: usize, xBytes: usize, count: i32,
+  to: usize,
+): void {
   const mask = i32x4.splat(dtype == DType.F16 ? halfBits : upper);
   const row = <usize>width << 1;
   const w0 = matrix + <usize>r0 * row;
@@ -79,7 +84,7 @@ function dots16(dtype: i32, matrix: usize, width: i32, r0: i32, r1: i32, r2: i32
   const whole = <usize>(width & ~7) << 1;
   for (let i = 0; i < count; i++, x += xBytes, to += 16) {
     let v = x;
-    // Two sums a row: one would have each multiply-add wait for the one before.
+    // Two sums per row, because with one each multiply-add would wait for the one before.
     let s0 = f32x4.splat(0);
     let s1 = s0;
     let s2 = s0;
@@ -121,11 +126,15 @@ function dots16(dtype: i32, matrix: usize, width: i32, r0: i32, r1: i32, r2: i32
   }
 }
 
-export function dotsBFloat16(matrix: usize, width: i32, r0: i32, r1: i32, r2: i32, r3: i32, x: usize, xBytes: usize, count: i32, to: usize): void {
+export function dotsBFloat16(
+  matrix: usize, width: i32, r0: i32, r1: i32, r2: i32, r3: i32, x: usize, xBytes: usize, count: i32, to: usize,
+): void {
   dots16(DType.BF16, matrix, width, r0, r1, r2, r3, x, xBytes, count, to);
 }
 
-export function dotsFloat16(matrix: usize, width: i32, r0: i32, r1: i32, r2: i32, r3: i32, x: usize, xBytes: usize, count: i32, to: usize): void {
+export function dotsFloat16(
+  matrix: usize, width: i32, r0: i32, r1: i32, r2: i32, r3: i32, x: usize, xBytes: usize, count: i32, to: usize,
+): void {
   dots16(DType.F16, matrix, width, r0, r1, r2, r3, x, xBytes, count, to);
 }
 

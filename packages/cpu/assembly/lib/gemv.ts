@@ -4,13 +4,13 @@ import { barrier, claim, sharedScratch, threads, threadScratch } from "./control
 import { dots32, dotsBFloat16, dotsFloat16 } from "./dots";
 import { sizeOf } from "./half";
 import { dots4Bits, dots8 } from "./quantised-dots";
-import { PAGE, touchPages } from "./touch";
+import { PAGE, prefetchPages } from "./prefetch";
 import { isQuantised, minimumsOf, scalesOf } from "./weights";
 
 /**
- * `linear` of one to three rows: bound by reading the weights, once, as four streams. 512 rows make the streams whole
- * pages apart where rows are a multiple of 32 bytes, so that all four come to a new page together: to wait for one
- * takes as long as for four.
+ * `linear` of one to three rows. Its speed is that of reading the weights, once, as four streams. With 512 rows per
+ * unit the streams are whole pages apart if rows are a multiple of 32 bytes, so that all four reach a new page
+ * together: waiting for four takes as long as waiting for one.
  */
 export function gemv(a: usize): void {
   const rows = Linear.rows(a);
@@ -20,7 +20,9 @@ export function gemv(a: usize): void {
   const matrix = Linear.weightAt(a);
   const x = sharedScratch();
   const xBytes = activationBytes(dtype, width);
-  for (let r = claim(); r < rows; r = claim()) prepareActivations(dtype, Linear.x(a) + ((<usize>r * width) << 2), width, x + <usize>r * xBytes);
+  for (let r = claim(); r < rows; r = claim()) {
+    prepareActivations(dtype, Linear.x(a) + ((<usize>r * width) << 2), width, x + <usize>r * xBytes);
+  }
   barrier();
 
   const results = threadScratch();
@@ -37,14 +39,14 @@ export function gemv(a: usize): void {
     const last = first + count - 1;
     const apart = (count + 3) >> 2;
     for (let i = 0; i < apart; i++) {
-      // Four rows that lie apart; where there are too few, the last is taken again, for nothing.
+      // Four rows far apart. If there are too few, the last one is computed again and dropped.
       const o0 = first + i;
       const o1 = o0 + apart;
       const o2 = o1 + apart;
       const o3 = o2 + apart;
       const at = matrix + <usize>o0 * rowBytes;
       const next = (at + rowBytes) & ~(PAGE - 1);
-      if (i == 0 || next > at) touchPages(next, <usize>apart * rowBytes, lastPage);
+      if (i == 0 || next > at) prefetchPages(next, <usize>apart * rowBytes, lastPage);
       dots4(dtype, matrix, out, width, o0, min(o1, last), min(o2, last), min(o3, last), x, xBytes, rows, results);
       for (let r = 0; r < rows; r++) {
         const dots = results + (<usize>r << 4);
@@ -59,8 +61,8 @@ export function gemv(a: usize): void {
 }
 
 /**
- * Rows that are shared out at once. Each unit begins with waits for memory, so they are large, and where their streams
- * are whole pages apart they stay ahead together; but all threads should have one.
+ * Rows of one unit of work. Each unit starts by waiting for memory, so units are large, and if their streams are whole
+ * pages apart they stay prefetched together. But every thread should get a unit.
  */
 function unitRows(out: i32, rowBytes: usize): i32 {
   const whole = 4 * max(1, <i32>(PAGE >> ctz(rowBytes))); // Four times as many rows as make whole pages.
@@ -85,12 +87,13 @@ function weightBytes(dtype: i32, width: i32): usize {
 }
 
 /**
- * to[i, 0..4) = rows r0..r3 of weights . row i of `count` rows of activations, `xBytes` apart. 64 bytes behind are used
- * as well. The kernels for each dtype are functions of their own: in one that holds them all V8 allocates registers
- * badly.
+ * to[i, 0..4) = rows r0..r3 of weights . row i of `count` rows of activations, `xBytes` apart. Uses 64 more bytes
+ * behind them. The kernel of each dtype is a separate function, because V8 allocates registers badly in one large
+ * function.
  */
 function dots4(
-  dtype: i32, matrix: usize, out: i32, width: i32, r0: i32, r1: i32, r2: i32, r3: i32, x: usize, xBytes: usize, count: i32, to: usize,
+  dtype: i32, matrix: usize, out: i32, width: i32, r0: i32, r1: i32, r2: i32, r3: i32, x: usize, xBytes: usize,
+  count: i32, to: usize,
 ): void {
   if (dtype == DType.F32) return dots32(matrix, width, r0, r1, r2, r3, x, xBytes, count, to);
   if (dtype == DType.BF16) return dotsBFloat16(matrix, width, r0, r1, r2, r3, x, xBytes, count, to);

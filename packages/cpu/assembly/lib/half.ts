@@ -1,14 +1,14 @@
 import { DType } from "./arguments";
 
-// 16-bit floats in and out of f32, four at a time or one.
+// Conversions between 16-bit floats and f32, four at a time or one.
 
 // @ts-ignore: decorator
 @inline
 export function fromBFloat16x4(bits: v128): v128 { return i32x4.shl(bits, 16); }
 
 /**
- * Halves in the low 16 bits of each lane. Moves the fraction into place and multiplies by 2^112, which mends the
- * exponent, subnormals too.
+ * Converts halves in the low 16 bits of each lane. Moves the fraction into place and multiplies by 2^112, which
+ * corrects the exponent, also of subnormals.
  */
 // @ts-ignore: decorator
 @inline
@@ -37,7 +37,7 @@ export function toFloat16x4(x: v128): v128 {
   const sign = v128.and(i32x4.shr_u(x, 16), i32x4.splat(0x8000));
   const odd = v128.and(i32x4.shr_u(size, 13), i32x4.splat(1));
   const normal = i32x4.shr_u(i32x4.add(i32x4.add(size, i32x4.splat(0xc8000fff)), odd), 13);
-  // Adding 0.5 lets the adder round at the bit where a subnormal ends.
+  // Adding 0.5 makes the adder round at the last bit of a subnormal.
   const small = i32x4.sub(f32x4.add(size, f32x4.splat(0.5)), i32x4.splat(0x3f000000));
   let half = v128.bitselect(small, normal, i32x4.lt_s(size, i32x4.splat(0x38800000)));
   half = v128.bitselect(i32x4.splat(0x7c00), half, i32x4.gt_s(size, i32x4.splat(0x477fefff)));
@@ -46,8 +46,8 @@ export function toFloat16x4(x: v128): v128 {
 }
 
 /**
- * Those of even place of eight numbers of 16 bits. Halves are only shifted into place, with `mask` 0x8fffe000: times
- * 2^112 they are the numbers. For bf16 it is 0xffff0000.
+ * The numbers of even place of eight numbers of 16 bits. Halves are only shifted into place, with `mask` 0x8fffe000,
+ * and are still to be multiplied by 2^112. For bf16 the mask is 0xffff0000.
  */
 // @ts-ignore: decorator
 @inline
@@ -56,10 +56,12 @@ export function evens(dtype: i32, bits: v128, mask: v128): v128 {
   return dtype == DType.F16 ? v128.and(i32x4.shr_s(low, 3), mask) : low;
 }
 
-/** Those of odd place. */
+/** The numbers of odd place. */
 // @ts-ignore: decorator
 @inline
-export function odds(dtype: i32, bits: v128, mask: v128): v128 { return v128.and(dtype == DType.F16 ? i32x4.shr_s(bits, 3) : bits, mask); }
+export function odds(dtype: i32, bits: v128, mask: v128): v128 {
+  return v128.and(dtype == DType.F16 ? i32x4.shr_s(bits, 3) : bits, mask);
+}
 
 /** Bytes of one element of a dtype that is not quantised. */
 // @ts-ignore: decorator

@@ -3,7 +3,7 @@ import { sizeOf, unpack } from "./half";
 import { packPanel } from "./panel";
 import { angles, rotate } from "./rotation";
 
-// Rows of K and V, in any dtype, made ready for `tile`.
+// Rows of K and V, in any dtype, prepared for `tile`.
 
 /** Angles to rotate keys by their rank: `ranks` is plane 1 of the cells, from the head's first row on. */
 export class Turn {
@@ -13,7 +13,7 @@ export class Turn {
   static rotary: i32 = 0;
 }
 
-/** Row `row` of a head's keys as f32, rotated to its rank where there are ranks. */
+/** Row `row` of a head's keys as f32, rotated to its rank if `Turn.ranks` is set. */
 export function unpackKey(dtype: i32, keys: usize, headSize: i32, row: i32, to: usize): void {
   unpack(dtype, keys + <usize>row * <usize>(headSize * sizeOf(dtype)), to, headSize);
   if (Turn.ranks == 0) return;
@@ -21,7 +21,9 @@ export function unpackKey(dtype: i32, keys: usize, headSize: i32, row: i32, to: 
 }
 
 /** Keys of rows first..first + count as panels [headSize, 8] at `to`; `spare` holds eight rows. */
-export function packKeys(dtype: i32, keys: usize, headSize: i32, first: i32, count: i32, to: usize, spare: usize): void {
+export function packKeys(
+  dtype: i32, keys: usize, headSize: i32, first: i32, count: i32, to: usize, spare: usize,
+): void {
   const bytes = <usize>headSize << 2;
   for (let j = 0; j < count; j += 8) {
     const rows = min(8, count - j);
@@ -33,7 +35,9 @@ export function packKeys(dtype: i32, keys: usize, headSize: i32, first: i32, cou
 }
 
 /** Values of rows first..first + count as f32 rows of `padded` numbers at `to`. */
-export function unpackValues(dtype: i32, values: usize, headSize: i32, padded: i32, first: i32, count: i32, to: usize): void {
+export function unpackValues(
+  dtype: i32, values: usize, headSize: i32, padded: i32, first: i32, count: i32, to: usize,
+): void {
   const bytes = <usize>(headSize * sizeOf(dtype));
   for (let j = 0; j < count; j++) {
     const row = to + ((<usize>j * padded) << 2);

@@ -1,6 +1,6 @@
-// Elementary functions on four floats, good to about 1e-7 of the value.
+// Elementary functions of four floats, with a relative error of about 1e-7.
 
-/** a x b + c; rounded once where the machine can. */
+/** a x b + c, rounded once if the machine can. */
 // @ts-ignore: decorator
 @inline
 export function madd(a: v128, b: v128, c: v128): v128 {
@@ -8,7 +8,7 @@ export function madd(a: v128, b: v128, c: v128): v128 {
   return f32x4.add(f32x4.mul(a, b), c);
 }
 
-/** a x b + c x d + e, with one step where `e` is waited for. */
+/** a x b + c x d + e, with `e` needed only in the last step. */
 // @ts-ignore: decorator
 @inline
 export function madd2(a: v128, b: v128, c: v128, d: v128, e: v128): v128 {
@@ -28,7 +28,7 @@ function expReduced(r: v128): v128 {
   return f32x4.add(madd(p, f32x4.mul(r, r), r), constant(ONE));
 }
 
-// 1.5 x 2^23: what is added to it loses its fraction, and the low bits hold the whole number.
+// 1.5 x 2^23: adding a number to it rounds it, and the low bits hold the integer.
 const ROUND: usize = 24;
 const LOG2_E: usize = 28;
 const LN2_HIGH: usize = 32;
@@ -39,21 +39,22 @@ const MOST: usize = 48;
 const ROUND_127: usize = 52;
 const P0: usize = 0;
 const CONSTANTS = memory.data<f32>([
-  1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1, 12582912, 1.44269504088896341, -0.693359375,
+  1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1, 12582912,
+  1.44269504088896341, -0.693359375,
   2.12194440e-4, -87, 1, 88, 12583039,
 ]);
 
-/** Constants come from memory: V8 makes those in code anew wherever they are used, which takes four instructions. */
+/** Constants are in memory, because V8 recreates constants in code at each use, with four instructions. */
 // @ts-ignore: decorator
 @inline
 function constant(place: usize): v128 { return v128.load32_splat(CONSTANTS + place); }
 
-/** e^x for x <= 88; 0 below -87, where e^x is hardly a normal number. */
+/** e^x for x <= 88; 0 below -87, where e^x is barely a normal number. */
 // @ts-ignore: decorator
 @inline
 export function expSmall(x: v128): v128 {
   const clamped = f32x4.pmax(x, constant(LEAST));
-  // The low bits of t are the exponent of 2^n as floats hold it.
+  // The low bits of t are the exponent of 2^n in the format of floats.
   const t = madd(clamped, constant(LOG2_E), constant(ROUND_127));
   const n = f32x4.sub(t, constant(ROUND_127));
   const r = madd(n, constant(LN2_LOW), madd(n, constant(LN2_HIGH), clamped));
@@ -62,8 +63,8 @@ export function expSmall(x: v128): v128 {
 }
 
 /**
- * e^(x - base) for the eight numbers at `at`, as `expSmall`; returns the sums of two. What needs constants is shared by
- * both.
+ * e^(x - base) for the eight numbers at `at`, as `expSmall`. Returns the sums of pairs. Both halves share the loads of
+ * constants.
  */
 // @ts-ignore: decorator
 @inline

@@ -1,13 +1,15 @@
 // Packing for `tile`: rows of numbers become panels of eight columns, [k, 8].
 
 /**
- * Eight rows at `from`, `stride` bytes apart, of which `rows` are there (the others become 0), as k x 8 numbers at
- * `to`.
+ * Packs eight rows at `from`, `stride` bytes apart, as k x 8 numbers at `to`. Only `rows` rows exist; the others become
+ * 0.
  */
 export function packPanel(from: usize, stride: usize, rows: i32, k: i32, to: usize): void {
   if (rows < 8) {
     for (let i = 0; i < k; i++) {
-      for (let r = 0; r < 8; r++) store<f32>(to + (((i << 3) + r) << 2), r < rows ? load<f32>(from + <usize>r * stride + (i << 2)) : 0);
+      for (let r = 0; r < 8; r++) {
+        store<f32>(to + (((i << 3) + r) << 2), r < rows ? load<f32>(from + <usize>r * stride + (i << 2)) : 0);
+      }
     }
     return;
   }

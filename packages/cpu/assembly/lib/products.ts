@@ -5,9 +5,9 @@ import { evens, odds, sizeOf } from "./half";
 import { Turn, unpackKey } from "./keys";
 import { madd2 } from "./math";
 
-// The few queries that share a KV head times many rows of its keys: bound by reading those, once. Two rows and up to
-// four queries at a time keep their sums in registers; each key is taken apart once for all of them. Keys that must be
-// rotated, or whose size is no multiple of 8, are unpacked first.
+// The few queries that share a KV head, times many rows of its keys. The speed is that of reading the keys, once. Two
+// rows and up to four queries at a time keep their sums in registers, and each key is unpacked once for all of them.
+// Keys that must be rotated, or whose size is no multiple of 8, are unpacked first.
 
 const ROWS = 256; // Rows that more than four queries share while they are in cache.
 
@@ -21,16 +21,19 @@ function unpacked(headSize: i32): bool { return Turn.ranks != 0 || (headSize & 7
 export function queryBytes(headSize: i32): usize { return <usize>((headSize + 7) & ~7) << 2; }
 
 /**
- * Makes queries ready for `products`: `group` rows of `headSize` numbers for each of `tokens`, those of the next token
- * `tokenBytes` on. Every four lie interleaved, by eight numbers. `room` is for one.
+ * Prepares queries for `products`: `group` rows of `headSize` numbers for each of `tokens`, `tokenBytes` from one token
+ * to the next. Groups of four are interleaved by eight numbers. `room` holds one row.
  */
-export function prepareQueries(dtype: i32, q: usize, headSize: i32, group: i32, tokens: i32, tokenBytes: usize, to: usize, room: usize): void {
+export function prepareQueries(
+  dtype: i32, q: usize, headSize: i32, group: i32, tokens: i32, tokenBytes: usize, to: usize, room: usize,
+): void {
   const bytes = queryBytes(headSize);
   const count = group * tokens;
   const kind = unpacked(headSize) ? DType.F32 : dtype;
   memory.fill(room, 0, bytes);
   for (let n = 0; n < count; n++) {
-    prepareActivations(kind, q + <usize>(n / group) * tokenBytes + (<usize>((n % group) * headSize) << 2), headSize, room);
+    prepareActivations(kind, q + <usize>(n / group) * tokenBytes + (<usize>((n % group) * headSize) << 2),
+      headSize, room);
     const first = n & ~3;
     const step = <usize>min(4, count - first) << 5;
     let place = to + <usize>first * bytes + (<usize>(n & 3) << 5);
@@ -44,16 +47,21 @@ export function prepareQueries(dtype: i32, q: usize, headSize: i32, group: i32, 
 /** Sums lanes 0 and 2, then 1 and 3: of `a` in the first half of the result, of `b` in the second. */
 // @ts-ignore: decorator
 @inline
-function fold(a: v128, b: v128): v128 { return f32x4.add(v128.shuffle<i64>(a, b, 0, 2), v128.shuffle<i64>(a, b, 1, 3)); }
+function fold(a: v128, b: v128): v128 {
+  return f32x4.add(v128.shuffle<i64>(a, b, 0, 2), v128.shuffle<i64>(a, b, 1, 3));
+}
 
 /**
- * Products of `count` rows with `heads` (1 to 4) queries. Rows are taken by fours that lie a quarter of all apart:
- * memory is read as four streams. The last row may be taken again: as many logits are written as four quarters have
- * rows. 128 bytes of room.
+ * Products of `count` rows with `heads` (1 to 4) queries. Rows are taken four at a time, a quarter of all apart, so
+ * that memory is read as four streams. The last row may be taken again: as many logits are written as four quarters
+ * have rows. `room` holds 128 bytes.
  */
 // @ts-ignore: decorator
 @inline
-function rows(dtype: i32, heads: i32, keys: usize, rowBytes: usize, count: i32, queries: usize, logits: usize, stride: usize, room: usize): void {
+function rows(
+  dtype: i32, heads: i32, keys: usize, rowBytes: usize, count: i32, queries: usize, logits: usize, stride: usize,
+  room: usize,
+): void {
   const mask = i32x4.splat(dtype == DType.BF16 ? upper : halfBits);
   const final = keys + <usize>(count - 1) * rowBytes;
   const quarter = <usize>((count + 3) >> 2);
@@ -92,8 +100,7 @@ function rows(dtype: i32, heads: i32, keys: usize, rowBytes: usize, count: i32, 
           x1 = evens(dtype, x1, mask);
           k += 16;
         }
-        // Last head first: V8 sums them in this order, and would else load everything before, at the cost of sums that
-        // leave their registers.
+        // The last head first: V8 sums them in this order, and would otherwise load everything before, and spill sums.
         let u = x0;
         let v = x0;
         if (heads > 3) {
@@ -144,26 +151,38 @@ function rows(dtype: i32, heads: i32, keys: usize, rowBytes: usize, count: i32, 
 
 // @ts-ignore: decorator
 @inline
-function anyHeads(dtype: i32, heads: i32, keys: usize, rowBytes: usize, count: i32, queries: usize, logits: usize, stride: usize, room: usize): void {
+function anyHeads(
+  dtype: i32, heads: i32, keys: usize, rowBytes: usize, count: i32, queries: usize, logits: usize, stride: usize,
+  room: usize,
+): void {
   if (heads == 4) rows(dtype, 4, keys, rowBytes, count, queries, logits, stride, room);
   else if (heads == 3) rows(dtype, 3, keys, rowBytes, count, queries, logits, stride, room);
   else if (heads == 2) rows(dtype, 2, keys, rowBytes, count, queries, logits, stride, room);
   else rows(dtype, 1, keys, rowBytes, count, queries, logits, stride, room);
 }
 
-export function rowsBFloat16(heads: i32, keys: usize, rowBytes: usize, count: i32, queries: usize, logits: usize, stride: usize, room: usize): void {
+export function rowsBFloat16(
+  heads: i32, keys: usize, rowBytes: usize, count: i32, queries: usize, logits: usize, stride: usize, room: usize,
+): void {
   anyHeads(DType.BF16, heads, keys, rowBytes, count, queries, logits, stride, room);
 }
 
-export function rowsFloat16(heads: i32, keys: usize, rowBytes: usize, count: i32, queries: usize, logits: usize, stride: usize, room: usize): void {
+export function rowsFloat16(
+  heads: i32, keys: usize, rowBytes: usize, count: i32, queries: usize, logits: usize, stride: usize, room: usize,
+): void {
   anyHeads(DType.F16, heads, keys, rowBytes, count, queries, logits, stride, room);
 }
 
-export function rowsFloat32(heads: i32, keys: usize, rowBytes: usize, count: i32, queries: usize, logits: usize, stride: usize, room: usize): void {
+export function rowsFloat32(
+  heads: i32, keys: usize, rowBytes: usize, count: i32, queries: usize, logits: usize, stride: usize, room: usize,
+): void {
   anyHeads(DType.F32, heads, keys, rowBytes, count, queries, logits, stride, room);
 }
 
-function groups(dtype: i32, headSize: i32, keys: usize, rowBytes: usize, count: i32, queries: usize, group: i32, logits: usize, stride: usize, room: usize): void {
+function groups(
+  dtype: i32, headSize: i32, keys: usize, rowBytes: usize, count: i32, queries: usize, group: i32, logits: usize,
+  stride: usize, room: usize,
+): void {
   for (let g = 0; g < group; g += 4) {
     const heads = min(4, group - g);
     const q = queries + <usize>g * queryBytes(headSize);
@@ -175,12 +194,13 @@ function groups(dtype: i32, headSize: i32, keys: usize, rowBytes: usize, count: 
 }
 
 /**
- * logits[g, j] = queries[g] . key[first + j], not yet scaled; rows of logits are `stride` bytes apart, and up to three
- * numbers behind are written as well. `keys` is where the head's first row is. `room` is for four queries and 128
+ * logits[g, j] = queries[g] . key[first + j], not scaled. Rows of logits are `stride` bytes apart, and up to three more
+ * numbers are written behind each. `keys` is the address of the head's first row. `room` holds four queries and 128
  * bytes.
  */
 export function products(
-  dtype: i32, keys: usize, headSize: i32, first: i32, count: i32, queries: usize, group: i32, logits: usize, stride: usize, room: usize,
+  dtype: i32, keys: usize, headSize: i32, first: i32, count: i32, queries: usize, group: i32, logits: usize,
+  stride: usize, room: usize,
 ): void {
   if (unpacked(headSize)) {
     const bytes = queryBytes(headSize);
@@ -195,6 +215,7 @@ export function products(
   }
   const bytes = <usize>(headSize * sizeOf(dtype));
   for (let j = 0; j < count; j += ROWS) {
-    groups(dtype, headSize, keys + <usize>(first + j) * bytes, bytes, min(ROWS, count - j), queries, group, logits + (j << 2), stride, room);
+    groups(dtype, headSize, keys + <usize>(first + j) * bytes, bytes, min(ROWS, count - j), queries, group,
+      logits + (j << 2), stride, room);
   }
 }

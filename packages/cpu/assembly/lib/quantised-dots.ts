@@ -2,7 +2,7 @@ import { scaleBytes } from "./activations";
 import { halfBits, highNibble, lowNibble, store4 } from "./dots";
 import { madd } from "./math";
 
-// Four rows of quantised weights times one row of activations (see activations.ts), block by block of 32.
+// Four rows of quantised weights times one row of activations (see activations.ts), in blocks of 32.
 
 /** A half shifted into place in each lane of what was loaded with its sign: times 2^112 it is the number. */
 // @ts-ignore: decorator
@@ -19,7 +19,7 @@ function block8(w: usize, x0: v128, x1: v128, x2: v128, x3: v128): v128 {
 }
 
 /**
- * A block of 16 bytes, each with two weights, times 32 activations: four partial sums. High halves are not shifted
+ * A block of 16 bytes with two weights each, times 32 activations: four partial sums. The high nibbles are not shifted
  * down: they are 16 times too large, and their activations 16 times too small.
  */
 // @ts-ignore: decorator
@@ -33,8 +33,8 @@ function block4(w: usize, low: v128, high: v128, x0: v128, x1: v128, x2: v128, x
 }
 
 /**
- * Scales of four blocks of a row, times those of the activations. The last ones may be of what follows the row: they
- * are not used.
+ * Scales of four blocks of a row, times those of the activations. The last ones may belong to what follows the row;
+ * they are not used.
  */
 // @ts-ignore: decorator
 @inline
@@ -52,11 +52,14 @@ function scales16(d0: usize, d1: usize, d2: usize, d3: usize, block: i32, x: v12
 }
 
 /**
- * to[0..4) = rows r0..r3 of weights of 8 bits . the activations at `x`; `scales` and `blocks` are those of the matrix.
- * 64 bytes of room at `spare`. One loop less deep than it might be: V8 unrolls small loops by their depth, and the
- *    second copy of this one would spill every weight that it loads.
+ * to[0..4) = rows r0..r3 of 8-bit weights . the activations at `x`; `scales` and `blocks` are those of the matrix.
+ * `spare` holds 64 bytes. The loop is kept less deep than possible: V8 unrolls small loops by their depth, and a second
+ * copy of this one would spill every weight that it loads.
  */
-export function dots8(matrix: usize, scales: usize, blocks: i32, r0: i32, r1: i32, r2: i32, r3: i32, x: usize, to: usize, spare: usize): void {
+export function dots8(
+  matrix: usize, scales: usize, blocks: i32, r0: i32, r1: i32, r2: i32, r3: i32, x: usize, to: usize,
+  spare: usize,
+): void {
   const w0 = matrix + ((<usize>r0 * blocks) << 5);
   const w1 = matrix + ((<usize>r1 * blocks) << 5);
   const w2 = matrix + ((<usize>r2 * blocks) << 5);
@@ -89,11 +92,12 @@ export function dots8(matrix: usize, scales: usize, blocks: i32, r0: i32, r1: i3
 }
 
 /**
- * The same with 4 bits. `minimums` is how far behind its scale the minimum of a block lies: q4_0 is q4_1 whose minimums
- * are -8 times its scales, and the activations' offsets hold the -8.
+ * The same with 4 bits. `minimums` is the distance from a block's scale to its minimum. q4_0 is q4_1 with minimums of
+ * -8 times its scales, and the activations' offsets contain the -8.
  */
 export function dots4Bits(
-  matrix: usize, scales: usize, minimums: usize, blocks: i32, r0: i32, r1: i32, r2: i32, r3: i32, x: usize, to: usize, spare: usize,
+  matrix: usize, scales: usize, minimums: usize, blocks: i32, r0: i32, r1: i32, r2: i32, r3: i32, x: usize,
+  to: usize, spare: usize,
 ): void {
   const low = i16x8.splat(<i16>lowNibble);
   const high = i16x8.splat(<i16>highNibble);

@@ -3,11 +3,11 @@ import { packPanel } from "./panel";
 import { shifted } from "./quantised-dots";
 import { minimumsOf, scalesOf } from "./weights";
 
-// Matrix products with quantised weights: whole numbers of 16 bits times whole numbers of 16 bits, two at a time, in
-// blocks of 32 that end with one product of scales. A panel holds eight rows of weights: pairs of quants [depth / 2, 8,
-// 2], then per block eight scales, then eight minimums.
+// Matrix products with quantised weights: 16-bit integers times 16-bit integers, two at a time, in blocks of 32 that
+// end with one product of scales. A panel holds eight rows of weights: pairs of quants [depth / 2, 8, 2], then per
+// block eight scales, then eight minimums.
 
-/** Bytes of a panel of `depth` weights a row. */
+/** Bytes of a panel of `depth` weights per row. */
 // @ts-ignore: decorator
 @inline
 export function panelBytes(depth: i32): usize { return <usize>(depth * 16 + (depth >> 5) * 64); }
@@ -32,8 +32,8 @@ function widen(dtype: i32, matrix: usize, first: usize, depth: i32, to: usize): 
 }
 
 /**
- * Weights from..from + depth of rows o..o + rows (the others of the eight become 0) as a panel at `to`; `spare` holds
- * eight rows.
+ * Packs weights from..from + depth of rows o..o + rows as a panel at `to`; the rest of the eight rows become 0. `spare`
+ * holds eight rows.
  */
 export function packQuantised(
   dtype: i32, matrix: usize, out: i32, width: i32, o: i32, rows: i32, from: i32, depth: i32, to: usize, spare: usize,
@@ -60,7 +60,8 @@ export function packQuantised(
 function finish(c: usize, low: v128, high: v128, x: usize, scale: usize): void {
   const factor = v128.load32_splat(x);
   v128.store(c, f32x4.add(v128.load(c), f32x4.mul(f32x4.convert_i32x4_s(low), f32x4.mul(factor, v128.load(scale)))));
-  v128.store(c, f32x4.add(v128.load(c, 16), f32x4.mul(f32x4.convert_i32x4_s(high), f32x4.mul(factor, v128.load(scale, 16)))), 16);
+  v128.store(c,
+    f32x4.add(v128.load(c, 16), f32x4.mul(f32x4.convert_i32x4_s(high), f32x4.mul(factor, v128.load(scale, 16)))), 16);
 }
 
 // @ts-ignore: decorator
@@ -72,10 +73,13 @@ function offset(c: usize, x: usize, minimum: usize): void {
 }
 
 /**
- * c[0..4, 0..8) += four rows of activations (16-bit quants at `a`, their blocks' scales at `s` and offsets at `f`, rows
- * `stride` bytes apart) times a panel of `depth` weights a row. Rows of `c` are `cStride` bytes apart.
+ * c[0..4, 0..8) += four rows of activations times a panel of `depth` weights per row. The activations are 16-bit quants
+ * at `a`, their blocks' scales at `s` and offsets at `f`, rows `stride` bytes apart. Rows of `c` are `cStride` bytes
+ * apart.
  */
-export function tileQuantised(minimums: bool, depth: i32, a: usize, s: usize, f: usize, stride: usize, panel: usize, c: usize, cStride: usize): void {
+export function tileQuantised(
+  minimums: bool, depth: i32, a: usize, s: usize, f: usize, stride: usize, panel: usize, c: usize, cStride: usize,
+): void {
   let a0 = a;
   let a1 = a + stride;
   let a2 = a1 + stride;

@@ -7,4 +7,6 @@ function mix(x: u32): u32 {
 }
 
 /** In [0, 1), with 24 bits. */
-export function uniform(seed: u32, counter: u32): f32 { return <f32>(mix(counter ^ mix(seed + 0x9e3779b9)) >> 8) / 16777216; }
+export function uniform(seed: u32, counter: u32): f32 {
+  return <f32>(mix(counter ^ mix(seed + 0x9e3779b9)) >> 8) / 16777216;
+}

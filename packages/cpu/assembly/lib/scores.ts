@@ -1,5 +1,5 @@
 import { HALF_ROOT } from "./activations";
-import { AHEAD, ahead } from "./ahead";
+import { PREFETCH_BYTES, prefetchNext } from "./prefetch";
 import { DType } from "./arguments";
 import { halfBits, upper } from "./dots";
 import { evens, odds, sizeOf } from "./half";
@@ -8,18 +8,20 @@ import { madd2 } from "./math";
 import { queryBytes } from "./products";
 import { CHUNK } from "./weigh";
 
-// The products of one token's queries that share a KV head with a chunk of its keys. Two rows and up to four queries at
-// a time keep their sums in registers; each key is taken apart once for all of them.
+// The products of one token's queries that share a KV head, with a chunk of its keys. Two rows and up to four queries
+// at a time keep their sums in registers, and each key is unpacked once for all of them.
 
 /** Sums lanes 0 and 2, then 1 and 3: of `a` in the first half of the result, of `b` in the second. */
 // @ts-ignore: decorator
 @inline
-function fold(a: v128, b: v128): v128 { return f32x4.add(v128.shuffle<i64>(a, b, 0, 2), v128.shuffle<i64>(a, b, 1, 3)); }
+function fold(a: v128, b: v128): v128 {
+  return f32x4.add(v128.shuffle<i64>(a, b, 0, 2), v128.shuffle<i64>(a, b, 1, 3));
+}
 
 /**
  * Two rows: half-folded products of the queries at `to`, 16 bytes each. Sums are stored at `order` as they grow, which
- * costs nothing: V8 puts sums as late as it may, and without a store between would load all queries first and spill the
- * sums.
+ * costs nothing: V8 computes sums as late as possible, and without a store it would load all queries first and spill
+ * the sums.
  */
 // @ts-ignore: decorator
 @inline
@@ -98,10 +100,12 @@ function finish(dtype: i32, from: usize, to: usize): void {
 /** Products of `count` rows, a multiple of 4, with `heads` (1 to 4) queries. */
 // @ts-ignore: decorator
 @inline
-function fours(dtype: i32, heads: i32, keys: usize, rowBytes: usize, count: i32, queries: usize, logits: usize, room: usize): void {
+function fours(
+  dtype: i32, heads: i32, keys: usize, rowBytes: usize, count: i32, queries: usize, logits: usize, room: usize,
+): void {
   const mask = i32x4.splat(dtype == DType.BF16 ? upper : halfBits);
   for (const end = logits + (<usize>count << 2); logits < end; logits += 16, keys += rowBytes << 2) {
-    for (let n: usize = 0; n < rowBytes << 2; n += AHEAD) ahead();
+    for (let n: usize = 0; n < rowBytes << 2; n += PREFETCH_BYTES) prefetchNext();
     pair(dtype, heads, keys, rowBytes, queries, room, room + 128, mask);
     pair(dtype, heads, keys + (rowBytes << 1), rowBytes, queries, room + 64, room + 128, mask);
     finish(dtype, room, logits);
@@ -113,26 +117,37 @@ function fours(dtype: i32, heads: i32, keys: usize, rowBytes: usize, count: i32,
 
 // @ts-ignore: decorator
 @inline
-function anyHeads(dtype: i32, heads: i32, keys: usize, rowBytes: usize, count: i32, queries: usize, logits: usize, room: usize): void {
+function anyHeads(
+  dtype: i32, heads: i32, keys: usize, rowBytes: usize, count: i32, queries: usize, logits: usize, room: usize,
+): void {
   if (heads == 4) fours(dtype, 4, keys, rowBytes, count, queries, logits, room);
   else if (heads == 3) fours(dtype, 3, keys, rowBytes, count, queries, logits, room);
   else if (heads == 2) fours(dtype, 2, keys, rowBytes, count, queries, logits, room);
   else fours(dtype, 1, keys, rowBytes, count, queries, logits, room);
 }
 
-export function scoresBFloat16(heads: i32, keys: usize, rowBytes: usize, count: i32, queries: usize, logits: usize, room: usize): void {
+export function scoresBFloat16(
+  heads: i32, keys: usize, rowBytes: usize, count: i32, queries: usize, logits: usize, room: usize,
+): void {
   anyHeads(DType.BF16, heads, keys, rowBytes, count, queries, logits, room);
 }
 
-export function scoresFloat16(heads: i32, keys: usize, rowBytes: usize, count: i32, queries: usize, logits: usize, room: usize): void {
+export function scoresFloat16(
+  heads: i32, keys: usize, rowBytes: usize, count: i32, queries: usize, logits: usize, room: usize,
+): void {
   anyHeads(DType.F16, heads, keys, rowBytes, count, queries, logits, room);
 }
 
-export function scoresFloat32(heads: i32, keys: usize, rowBytes: usize, count: i32, queries: usize, logits: usize, room: usize): void {
+export function scoresFloat32(
+  heads: i32, keys: usize, rowBytes: usize, count: i32, queries: usize, logits: usize, room: usize,
+): void {
   anyHeads(DType.F32, heads, keys, rowBytes, count, queries, logits, room);
 }
 
-function groups(dtype: i32, headSize: i32, keys: usize, rowBytes: usize, count: i32, queries: usize, group: i32, logits: usize, room: usize): void {
+function groups(
+  dtype: i32, headSize: i32, keys: usize, rowBytes: usize, count: i32, queries: usize, group: i32, logits: usize,
+  room: usize,
+): void {
   for (let g = 0; g < group; g += 4) {
     const heads = min(4, group - g);
     const q = queries + <usize>g * queryBytes(headSize);
@@ -144,17 +159,22 @@ function groups(dtype: i32, headSize: i32, keys: usize, rowBytes: usize, count: 
 }
 
 /**
- * logits[g, j] = queries[g] . key[first + j]; rows of logits are CHUNK numbers apart, and up to three numbers behind
- * are written as well. `keys` is where the head's first row is, `queries` what `prepareQueries` made; `room` is for 256
- * bytes and four queries.
+ * logits[g, j] = queries[g] . key[first + j]. Rows of logits are CHUNK numbers apart, and up to three more numbers are
+ * written behind each. `keys` is the address of the head's first row, `queries` what `prepareQueries` wrote. `room`
+ * holds 256 bytes and four queries.
  */
-export function scores(dtype: i32, keys: usize, headSize: i32, first: i32, count: i32, queries: usize, group: i32, logits: usize, room: usize): void {
+export function scores(
+  dtype: i32, keys: usize, headSize: i32, first: i32, count: i32, queries: usize, group: i32, logits: usize,
+  room: usize,
+): void {
   const four = room + 256;
   if (Turn.ranks != 0 || (headSize & 7) != 0) {
     const bytes = queryBytes(headSize);
     memory.fill(four, 0, 4 * bytes);
     for (let j = 0; j < count; j += 4) {
-      for (let r = 0; r < min(4, count - j); r++) unpackKey(dtype, keys, headSize, first + j + r, four + <usize>r * bytes);
+      for (let r = 0; r < min(4, count - j); r++) {
+        unpackKey(dtype, keys, headSize, first + j + r, four + <usize>r * bytes);
+      }
       groups(DType.F32, headSize, four, bytes, 4, queries, group, logits + (j << 2), room);
     }
     return;

@@ -1,9 +1,18 @@
 // Radix selection and sorting of u32 keys.
 
-/** How many keys are greater than what `kthGreatest` found. */
+/** A key in the order of scores. NaN has the least key; zeros of both signs have the same. */
+// @ts-ignore: decorator
+@inline
+export function keyOf(score: f32): u32 {
+  if (score != score) return 0;
+  const bits = reinterpret<u32>(score + 0);
+  return bits ^ (<u32>(<i32>bits >> 31) | 0x80000000);
+}
+
+/** How many keys are greater than the result of `kthGreatest`. */
 export let greater: i32 = 0;
 
-/** The k-th greatest (from 1) of `count` keys at `keys`, digit by digit from the top. `histogram`: 1 KiB of room. */
+/** The k-th greatest (from 1) of `count` keys at `keys`, digit by digit from the top. `histogram` holds 1 KiB. */
 export function kthGreatest(keys: usize, count: i32, k: i32, histogram: usize): u32 {
   let prefix: u32 = 0;
   let mask: u32 = 0;
@@ -29,8 +38,7 @@ export function kthGreatest(keys: usize, count: i32, k: i32, histogram: usize): 
 }
 
 /**
- * Sorts `count` pairs of a u32 key and a word by key, stably, least digit first; `spare` holds as many. They end where
- * they began.
+ * Sorts `count` pairs of a u32 key and a word by key, stably, least digit first, in place. `spare` holds as many pairs.
  */
 export function sortPairs(pairs: usize, spare: usize, count: i32, histogram: usize): void {
   for (let shift = 0; shift < 32; shift += 8) {

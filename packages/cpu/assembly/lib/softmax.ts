@@ -1,6 +1,6 @@
 import { expSmall, expSmall8, madd, max, sum, tanh } from "./math";
 
-// Softmax over a row of logits in scratch. Rows are as long as a multiple of 4; what is not seen is -Infinity.
+// Softmax over a row of logits in scratch. Row lengths are multiples of 4; masked logits are -Infinity.
 
 /** Scales logits, bounds them where softcap > 0, hides those outside first..last, and returns the greatest. */
 export function prepareLogits(row: usize, count: i32, first: i32, last: i32, scale: f32, softcap: f32): f32 {
@@ -58,8 +58,8 @@ export function addRow(row: usize, other: usize, count: i32, by: f32): void {
   }
 }
 
-// Decode attention deals in powers of 2: what makes them of logits goes into the queries once, and no multiple of ln 2
-// has to be taken off.
+// Decode attention uses powers of 2: the factor log2(e) goes into the queries once, and no multiple of ln 2 has to be
+// subtracted.
 
 export const LOG2_E: f32 = 1.44269504088896341;
 
@@ -82,14 +82,14 @@ export function greatest(row: usize, count: i32): f32 {
   return max(f32x4.pmax(a, b));
 }
 
-// The least exponent, which makes 0; 1.5 x 2^23 + 127, whose sum with x holds the exponent of 2^x in its low bits; then
-// 2^r for |r| <= 1/2, good to 7.5e-8: the minimax polynomial of fifth degree for the relative error, by Remez'
-// algorithm.
+// The least exponent, which gives 0; 1.5 x 2^23 + 127, whose sum with x has the exponent of 2^x in its low bits; then
+// 2^r for |r| <= 1/2 with a relative error of 7.5e-8: the minimax polynomial of fifth degree, by the Remez algorithm.
 const LEAST: usize = 0;
 const ROUND_127: usize = 4;
 const POLYNOMIAL: usize = 8;
 const CONSTANTS = memory.data<f32>([
-  -127, 12583039, 0.0013276472167819944, 0.009675541331021392, 0.05550713272875391, 0.2402211972396918, 0.6931469670652649, 1.0000000716546416,
+  -127, 12583039, 0.0013276472167819944, 0.009675541331021392, 0.05550713272875391, 0.2402211972396918,
+  0.6931469670652649, 1.0000000716546416,
 ]);
 
 // @ts-ignore: decorator
@@ -97,8 +97,8 @@ const CONSTANTS = memory.data<f32>([
 function constant(place: usize): v128 { return v128.load32_splat(CONSTANTS + place); }
 
 /**
- * 2^(x - base) for the eight numbers at `at`; 0 below 2^-126. Returns the sums of two. What needs constants is shared
- * by both.
+ * 2^(x - base) for the eight numbers at `at`; 0 below 2^-126. Returns the sums of pairs. Both halves share the loads of
+ * constants.
  */
 // @ts-ignore: decorator
 @inline

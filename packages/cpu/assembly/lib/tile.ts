@@ -1,8 +1,8 @@
 import { madd } from "./math";
 
 // c[r, 0..8) = or += sum over i < k, ascending, of a[r, i] x b[i, 0..8). Strides are in bytes; rows of `a` are
-// contiguous. The inner loop of every matrix product: 16 registers hold 4 x 8 sums where a product needs a register of
-// its own, 6 x 8 where multiply-add does without.
+// contiguous. The inner loop of every matrix product: 16 registers hold 4 x 8 sums if a product needs a register, 6 x 8
+// with multiply-add. Unrolled by hand, because each sum must stay in a register.
 
 // @ts-ignore: decorator
 @inline
@@ -15,7 +15,9 @@ function put(c: usize, low: v128, high: v128, add: bool): void {
   v128.store(c, high, 16);
 }
 
-export function tile1(k: i32, a: usize, aStride: usize, b: usize, bStride: usize, c: usize, cStride: usize, add: bool): void {
+export function tile1(
+  k: i32, a: usize, aStride: usize, b: usize, bStride: usize, c: usize, cStride: usize, add: bool,
+): void {
   let a0 = a;
   let c00 = f32x4.splat(0); let c01 = f32x4.splat(0);
   for (let i = 0; i < k; i++) {
@@ -29,7 +31,9 @@ export function tile1(k: i32, a: usize, aStride: usize, b: usize, bStride: usize
   put(c, c00, c01, add);
 }
 
-export function tile4(k: i32, a: usize, aStride: usize, b: usize, bStride: usize, c: usize, cStride: usize, add: bool): void {
+export function tile4(
+  k: i32, a: usize, aStride: usize, b: usize, bStride: usize, c: usize, cStride: usize, add: bool,
+): void {
   let a0 = a;
   let a1 = a + aStride;
   let a2 = a + 2 * aStride;
@@ -64,7 +68,9 @@ export function tile4(k: i32, a: usize, aStride: usize, b: usize, bStride: usize
   put(c, c30, c31, add);
 }
 
-export function tile6(k: i32, a: usize, aStride: usize, b: usize, bStride: usize, c: usize, cStride: usize, add: bool): void {
+export function tile6(
+  k: i32, a: usize, aStride: usize, b: usize, bStride: usize, c: usize, cStride: usize, add: bool,
+): void {
   let a0 = a;
   let a1 = a + aStride;
   let a2 = a + 2 * aStride;
@@ -113,13 +119,15 @@ export function tile6(k: i32, a: usize, aStride: usize, b: usize, bStride: usize
   put(c, c50, c51, add);
 }
 
-/** Rows of `a` that are best taken at a time. */
+/** The number of rows of `a` that fit a tile best. */
 // @ts-ignore: decorator
 @inline
 export function tileRows(): i32 { return ASC_FEATURE_RELAXED_SIMD ? 6 : 4; }
 
 /** Any number of rows, eight columns. */
-export function tile(rows: i32, k: i32, a: usize, aStride: usize, b: usize, bStride: usize, c: usize, cStride: usize, add: bool): void {
+export function tile(
+  rows: i32, k: i32, a: usize, aStride: usize, b: usize, bStride: usize, c: usize, cStride: usize, add: bool,
+): void {
   let r = 0;
   if (ASC_FEATURE_RELAXED_SIMD) {
     for (; r + 6 <= rows; r += 6) {

@@ -1,25 +1,28 @@
 import { HALF_ROOT } from "./activations";
-import { AHEAD, ahead } from "./ahead";
+import { PREFETCH_BYTES, prefetchNext } from "./prefetch";
 import { DType } from "./arguments";
 import { halfBits, upper } from "./dots";
 import { evens, load1, odds, sizeOf } from "./half";
 import { madd } from "./math";
 import { scaleRow } from "./softmax";
 
-// Rows of values, weighted for the few query heads that share them.
+// Sums of rows of values, weighted for the few query heads that share them.
 
-/** Rows of values that are weighted at once; rows of weights lie as many numbers apart. */
+/** The most rows of values that are weighted at once; rows of weights are as many numbers apart. */
 export const CHUNK = 512;
 
 const BLOCK: usize = 32; // Rows that stay near while their columns are added up, eight at a time.
 
 /**
- * Adds weights x values to `heads` (1 to 4) rows of sums. 16 bits: of each eight sums those of even place lie before
- * the odd ones.
+ * Adds weights x values to `heads` (1 to 4) rows of sums. With 16 bits, each eight sums hold those of even place before
+ * those of odd place.
  */
 // @ts-ignore: decorator
 @inline
-function columns(dtype: i32, heads: i32, values: usize, rowBytes: usize, width: i32, count: i32, weights: usize, to: usize, toStride: usize): void {
+function columns(
+  dtype: i32, heads: i32, values: usize, rowBytes: usize, width: i32, count: i32, weights: usize, to: usize,
+  toStride: usize,
+): void {
   const mask = i32x4.splat(dtype == DType.BF16 ? upper : halfBits);
   const step: usize = dtype == DType.F32 ? 32 : 16;
   const last = to + (<usize>width << 2);
@@ -28,7 +31,7 @@ function columns(dtype: i32, heads: i32, values: usize, rowBytes: usize, width: 
     const end = min(values + BLOCK * rowBytes, final);
     let from = values;
     for (let sums = to; sums < last; sums += 32, from += step) {
-      for (let n: usize = 0; n < BLOCK * step; n += AHEAD) ahead();
+      for (let n: usize = 0; n < BLOCK * step; n += PREFETCH_BYTES) prefetchNext();
       let a = v128.load(sums);
       let b = v128.load(sums, 16);
       let c = a;
@@ -97,26 +100,35 @@ function columns(dtype: i32, heads: i32, values: usize, rowBytes: usize, width: 
 
 // @ts-ignore: decorator
 @inline
-function anyHeads(dtype: i32, heads: i32, values: usize, rowBytes: usize, width: i32, count: i32, weights: usize, to: usize, toStride: usize): void {
+function anyHeads(
+  dtype: i32, heads: i32, values: usize, rowBytes: usize, width: i32, count: i32, weights: usize, to: usize,
+  toStride: usize,
+): void {
   if (heads == 4) columns(dtype, 4, values, rowBytes, width, count, weights, to, toStride);
   else if (heads == 3) columns(dtype, 3, values, rowBytes, width, count, weights, to, toStride);
   else if (heads == 2) columns(dtype, 2, values, rowBytes, width, count, weights, to, toStride);
   else columns(dtype, 1, values, rowBytes, width, count, weights, to, toStride);
 }
 
-export function columnsBFloat16(heads: i32, values: usize, rowBytes: usize, width: i32, count: i32, weights: usize, to: usize, toStride: usize): void {
+export function columnsBFloat16(
+  heads: i32, values: usize, rowBytes: usize, width: i32, count: i32, weights: usize, to: usize, toStride: usize,
+): void {
   anyHeads(DType.BF16, heads, values, rowBytes, width, count, weights, to, toStride);
 }
 
-export function columnsFloat16(heads: i32, values: usize, rowBytes: usize, width: i32, count: i32, weights: usize, to: usize, toStride: usize): void {
+export function columnsFloat16(
+  heads: i32, values: usize, rowBytes: usize, width: i32, count: i32, weights: usize, to: usize, toStride: usize,
+): void {
   anyHeads(DType.F16, heads, values, rowBytes, width, count, weights, to, toStride);
 }
 
-export function columnsFloat32(heads: i32, values: usize, rowBytes: usize, width: i32, count: i32, weights: usize, to: usize, toStride: usize): void {
+export function columnsFloat32(
+  heads: i32, values: usize, rowBytes: usize, width: i32, count: i32, weights: usize, to: usize, toStride: usize,
+): void {
   anyHeads(DType.F32, heads, values, rowBytes, width, count, weights, to, toStride);
 }
 
-/** Puts `width` sums in order: those of even place lie before the odd ones of each eight. */
+/** Puts `width` sums in order; in each eight, those of even place come first. */
 function reorder(dtype: i32, row: usize, width: i32): void {
   const factor = f32x4.splat(dtype == DType.F16 ? HALF_ROOT : 1);
   for (let at = row; at < row + (<usize>width << 2); at += 32) {
@@ -128,17 +140,21 @@ function reorder(dtype: i32, row: usize, width: i32): void {
 }
 
 /**
- * to[g] = sum over j < count of weights[g, j] x value[j]; rows of `to` are `toStride` bytes apart. `values` is where
- * the first row is. F16: the weights are used up.
+ * to[g] = sum over j < count of weights[g, j] x value[j]. Rows of `to` are `toStride` bytes apart. `values` is the
+ * address of the first row. With F16, the weights are overwritten.
  */
-export function weighValues(dtype: i32, values: usize, headSize: i32, count: i32, weights: usize, group: i32, to: usize, toStride: usize): void {
+export function weighValues(
+  dtype: i32, values: usize, headSize: i32, count: i32, weights: usize, group: i32, to: usize, toStride: usize,
+): void {
   const size = sizeOf(dtype);
   const rowBytes = <usize>(headSize * size);
   const whole = headSize & ~7;
   for (let g = 0; g < group; g++) memory.fill(to + <usize>g * toStride, 0, whole << 2);
-  // Halves come as 2^-112 of themselves; half of what mends that goes to the weights, lest the products become
-  // subnormal, which is slow.
-  if (dtype == DType.F16) for (let g = 0; g < group; g++) scaleRow(weights + <usize>g * (CHUNK * 4), (count + 3) & ~3, HALF_ROOT);
+  // Halves are 2^-112 times their value. Half of the correcting factor goes into the weights, so that products do not
+  // become subnormal, which is slow.
+  if (dtype == DType.F16) {
+    for (let g = 0; g < group; g++) scaleRow(weights + <usize>g * (CHUNK * 4), (count + 3) & ~3, HALF_ROOT);
+  }
   for (let g = 0; g < group; g += 4) {
     const w = weights + <usize>g * (CHUNK * 4);
     const place = to + <usize>g * toStride;
@@ -152,7 +168,8 @@ export function weighValues(dtype: i32, values: usize, headSize: i32, count: i32
     for (let g = 0; g < group; g++) {
       let total: f32 = 0;
       for (let j = 0; j < count; j++) {
-        total += load<f32>(weights + <usize>g * (CHUNK * 4) + (j << 2)) * load1(dtype, values + <usize>j * rowBytes + c * size);
+        total += load<f32>(weights + <usize>g * (CHUNK * 4) + (j << 2))
+          * load1(dtype, values + <usize>j * rowBytes + c * size);
       }
       store<f32>(to + <usize>g * toStride + (c << 2), dtype == DType.F16 ? total / HALF_ROOT : total);
     }

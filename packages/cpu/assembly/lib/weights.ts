@@ -34,7 +34,9 @@ function store8(to: usize, q: v128, scale: v128, minimum: v128): void {
 }
 
 /** Weights from..from + count of row `row` as f32 at `to`. Of quantised ones both are multiples of 32. */
-export function unpackWeights(dtype: i32, matrix: usize, out: i32, width: i32, row: i32, from: i32, count: i32, to: usize): void {
+export function unpackWeights(
+  dtype: i32, matrix: usize, out: i32, width: i32, row: i32, from: i32, count: i32, to: usize,
+): void {
   const first = <usize>row * <usize>width + <usize>from;
   if (dtype == DType.F32) {
     memory.copy(to, matrix + (first << 2), count << 2);

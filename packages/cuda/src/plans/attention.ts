@@ -1,5 +1,16 @@
 import { OpError, type RowDType } from "@ziggurat/tensor";
-import { at, float, int, type Launch, over, type Plan, scratch, threadsFor } from "../launch.js";
+import {
+  at,
+  counters,
+  counterWords,
+  float,
+  int,
+  type Launch,
+  over,
+  type Plan,
+  scratch,
+  threadsFor,
+} from "../launch.js";
 
 const sizeOf = (kv: RowDType) => (kv === "f32" ? 4 : 2);
 
@@ -28,7 +39,7 @@ const append: Plan<"append"> = ({ sequences, tokens, queryHeads, kvHeads, headSi
   };
 };
 
-/** Head sizes with kernels for tensor cores: queries of a block, rows of a tile. */
+/** Tensor-core kernels by head size: queries of a block and rows of a tile. */
 const tiles: Readonly<Record<number, readonly [queries: number, keys: number]>> = {
   64: [128, 64],
   96: [128, 64],
@@ -52,7 +63,7 @@ const attention: Plan<"attention"> = (
             grid: [over(tokens, 128), queryHeads],
             threads: 384,
           },
-          // Queries, two stages of K and V, room to start at a multiple of 1024, barriers.
+          // Queries, two stages of K and V, alignment to 1024 bytes, barriers.
           shared: 5 * 128 * 2 * headSize + 2048,
           args: [...operands, ...int(tokens, queryHeads, kvHeads, window), ...float(scale, softcap)],
         },
@@ -87,7 +98,7 @@ const attention: Plan<"attention"> = (
   };
 };
 
-/** Head sizes with kernels for tensor cores: warps of a block, and the stages of each warp's ring. */
+/** Tensor-core kernels by head size: warps of a block, and stages of the ring of each warp. */
 const decodeWarps: Readonly<Record<number, { readonly count: number; readonly stages: number }>> = {
   64: { count: 4, stages: 4 },
   96: { count: 4, stages: 3 },
@@ -103,7 +114,7 @@ const decodeAttention: Plan<"decodeAttention"> = (spec, { aligned, multiprocesso
   const lanes = headSize <= 64 ? 8 : headSize <= 128 ? 16 : 32;
   const heads = group === 1 ? 1 : 4;
   const passes = over(group, heads);
-  // Enough chunks to fill the device twice, each of at least 64 rows and few enough scores for shared memory.
+  // Enough chunks to fill the device twice. A chunk has at least 64 rows, and its scores fit into shared memory.
   const wanted = Math.max(1, over(2 * multiprocessors, sequences * kvHeads * passes));
   const chunk = Math.min(1024, Math.max(64, 32 * over(capacity, 32 * wanted)));
   const splits = over(capacity, chunk);
@@ -114,7 +125,7 @@ const decodeAttention: Plan<"decodeAttention"> = (spec, { aligned, multiprocesso
       grid: [sequences * queryHeads],
       threads: threadsFor(headSize, 256),
     },
-    // Read by 16 bytes.
+    // The kernel reads 16 bytes at a time.
     shared: 16 * over(splits, 4),
     args: [
       at(scratch),
@@ -127,18 +138,18 @@ const decodeAttention: Plan<"decodeAttention"> = (spec, { aligned, multiprocesso
   });
   const scratchOf = (splits: number) => 4 * sequences * queryHeads * splits * (headSize + 2);
   const warps = decodeWarps[headSize];
-  // Keys are turned as a whole there, of the usual sizes.
+  // That kernel rotates whole keys, of the common sizes only.
   const turns = rotary === headSize && headSize !== 96;
   if (aligned && warps && kv !== "f32" && (!slot || turns)) {
     const passes = over(group, 16);
     const items = sequences * kvHeads * passes;
-    // Two blocks fit on a multiprocessor: all in one go where there are few items, else some for each to even out.
+    // A multiprocessor holds two blocks. Few items run in one wave; many items get several waves, for balance.
     const slots = 2 * multiprocessors;
     const wanted = slots >= 4 * items ? Math.floor(slots / items) : over(4 * slots, items);
     const chunk = Math.max(128, 16 * warps.count * over(capacity, 16 * warps.count * wanted));
     const splits = over(capacity, chunk);
     const places = slot ? ["cells", "table"] : [];
-    const operands = ["qkv", "keys", "values", ...places, "offset", "length", "ended", "out", "lse", scratch];
+    const operands = ["qkv", "keys", "values", ...places, "offset", "length", "ended", "out", "lse", scratch, counters];
     const kernel = `decode_attention_${slot ? "slot" : "tile"}_${kv}_${headSize}`;
     const first: Launch = {
       ...{ file: "decode-attention", kernel, grid: [splits, sequences * kvHeads, passes] },
@@ -149,9 +160,10 @@ const decodeAttention: Plan<"decodeAttention"> = (spec, { aligned, multiprocesso
         ...float(scale, softcap),
       ],
     };
-    return splits === 1
-      ? { launches: [first] }
-      : { launches: [first, join(splits, chunk)], scratch: scratchOf(splits) };
+    // The last block of an item merges the results of its chunks.
+    if (items > counterWords && splits > 1)
+      return { launches: [first, join(splits, chunk)], scratch: scratchOf(splits) };
+    return splits === 1 ? { launches: [first] } : { launches: [first], scratch: scratchOf(splits), counters: true };
   }
   const operands = ["qkv", "keys", "values", "cells", "table", "offset", "length", "ended", "out", "lse", scratch];
   const vector = aligned && headSize % (16 / sizeOf(kv)) === 0;
@@ -171,7 +183,7 @@ const decodeAttention: Plan<"decodeAttention"> = (spec, { aligned, multiprocesso
   return splits === 1 ? { launches: [first] } : { launches: [first, join(splits, chunk)], scratch: scratchOf(splits) };
 };
 
-/** Head sizes with kernels for tensor cores: keys of a block. */
+/** Tensor-core kernels by head size: keys of a block. */
 const watchKeys: Readonly<Record<number, number>> = { 64: 128, 96: 128, 128: 128, 256: 64 };
 
 const watch: Plan<"watch"> = (spec, { aligned }) => {
@@ -193,11 +205,11 @@ const watch: Plan<"watch"> = (spec, { aligned }) => {
   } = spec;
   checkHeadSize("watch", headSize);
   const keys = watchKeys[headSize];
-  // A step of decoding has one query a sequence.
+  // A decode step has one query per sequence.
   if (aligned && keys && !slot && tokens > 1 && from < tokens && kv !== "f32") {
     const queries = tokens - from;
     const heads = sequences * queryHeads;
-    // Where queries are few, the heads that share keys follow one another in one block, so that keys are read once.
+    // If queries are few, one block takes the heads that share keys in turn, so that keys are read once.
     const share = queries <= 256 ? queryHeads / kvHeads : 1;
     return {
       scratch: 2 * heads * queries * headSize,
@@ -218,7 +230,7 @@ const watch: Plan<"watch"> = (spec, { aligned }) => {
             grid: [over(capacity, keys), heads / share],
             threads: 128,
           },
-          // First the keys, then four stages of 32 queries.
+          // The keys, later four stages of 32 queries.
           shared: 256 * headSize,
           args: [
             ...[scratch, "keys", "lse", "offset", "length", "ended", "mass"].map((name) => at(name)),
@@ -245,4 +257,24 @@ const watch: Plan<"watch"> = (spec, { aligned }) => {
   };
 };
 
-export const attentions = { append, attention, decodeAttention, watch };
+const observe: Plan<"observe"> = (spec) => {
+  const { sequences, tokens, queryHeads, kvHeads, headSize, arenaRows, capacity, queries } = spec;
+  const { kv, from, first, rotary, tableRows, scale, softcap } = spec;
+  checkHeadSize("observe", headSize);
+  const operands = ["qkv", "keys", "cells", "table", "lse", "offset", "length", "ended", "observed"];
+  return {
+    launches: [
+      {
+        ...{ file: "observe", kernel: `observe_${kv}`, grid: [over(capacity, 64), sequences * queryHeads] },
+        ...{ threads: 64, shared: 4 * (64 * (headSize + 1) + 16 * headSize) },
+        args: [
+          ...operands.map((name) => at(name)),
+          ...int(tokens, queryHeads, kvHeads, headSize, arenaRows, capacity, queries, from, first, rotary, tableRows),
+          ...float(scale, softcap),
+        ],
+      },
+    ],
+  };
+};
+
+export const attentions = { append, attention, decodeAttention, watch, observe };

@@ -1,11 +1,11 @@
 import { isQuantised, type WeightDType } from "@ziggurat/tensor";
 import { at, int, type Launch, over, type Plan, scratch, threadsFor } from "../launch.js";
 
-/** Weights in 16 bytes. */
-const perLoad = { f32: 4, f16: 8, bf16: 8, q8_0: 16, q4_0: 32, q4_1: 32 } as const;
-const outsPerBlock = 4;
+/** Count of weights in 16 bytes. */
+export const perLoad = { f32: 4, f16: 8, bf16: 8, q8_0: 16, q4_0: 32, q4_1: 32 } as const;
+export const outsPerBlock = 4;
 
-/** A kernel of tiles: rows of a tile, threads, bytes of shared memory, blocks that a multiprocessor holds. */
+/** A tile kernel: rows of a tile, threads, bytes of shared memory, blocks per multiprocessor. */
 interface Tile {
   readonly rows: number;
   readonly threads: number;
@@ -13,7 +13,7 @@ interface Tile {
   readonly blocks: number;
 }
 const outsPerTile = 128;
-/** Bytes of one stage's weights of a tile: 64 numbers of each of 128 rows; rows of quants are padded by 16 bytes. */
+/** Bytes of the weights of one stage: 64 numbers of each of 128 rows; rows of quants are padded by 16 bytes. */
 const weightBytes = { f16: 128 * 128, bf16: 128 * 128, q8_0: 128 * 80, q4_0: 128 * 48, q4_1: 128 * 48 } as const;
 
 function tilesOf(weight: keyof typeof weightBytes): readonly Tile[] {
@@ -29,10 +29,21 @@ function tilesOf(weight: keyof typeof weightBytes): readonly Tile[] {
   ];
 }
 
-/** Bytes that cuBLASLt may use beside the activations: what NVIDIA recommends for compute capability 9.0. */
+/** Bytes of workspace for cuBLASLt: the recommendation of NVIDIA for compute capability 9.0. */
 const workspace = 32 * 2 ** 20;
-/** Measured: with fewer rows, and with those between, the own kernels are as fast. */
+/** Measured: for other counts of rows, the kernels of this package are as fast. */
 const forCublasLt = (rows: number) => rows > 128 || (rows > 16 && rows <= 64);
+
+/** The GEMV kernel for a product: rows per block, threads, and bytes of shared memory, where x of quants is staged. */
+export function fewOf({ rows, width, weight }: { rows: number; width: number; weight: WeightDType }) {
+  const few = [1, 2, 4].find((count) => rows <= count) ?? 8;
+  const loads = width / perLoad[weight];
+  // Several loads per thread, if the rows are long enough.
+  const threads = threadsFor(loads <= 256 ? loads : over(loads, isQuantised(weight) ? 2 : 4), 256);
+  // 32 numbers are padded by 4.
+  const shared = isQuantised(weight) && few === 1 ? (4 * threads * perLoad[weight] * 36) / 32 : 0;
+  return { few, threads, shared };
+}
 
 export const linear: Plan<"linear"> = (
   { rows, width, out, weight },
@@ -63,20 +74,19 @@ export const linear: Plan<"linear"> = (
             grid: [over(rows, 128), over(out, 256)],
             threads: 384,
           },
-          // Four stages of 64 numbers of 128 rows and 256 outs, room to start at a multiple of 1024, barriers.
+          // Four stages of 64 numbers of 128 rows and 256 outs, alignment to 1024 bytes, barriers.
           ...{ shared: 4 * (128 + 256) * 128 + 2048, args: [...operands, ...int(rows, width, out)] },
         },
       ],
     };
   }
   if (rows > 8 && weight !== "f32") return onTensorCores({ rows, width, out, weight }, multiprocessors);
-  const few = [1, 2, 4].find((count) => rows <= count) ?? 8;
+  const { few, threads, shared } = fewOf({ rows, width, weight });
   return {
     launches: [
       {
         ...{ file: "linear", kernel: `linear_few_${weight}_${few}`, grid: [over(out, outsPerBlock), over(rows, few)] },
-        // Several loads a thread where there is enough to read.
-        ...{ threads: threadsFor(loads <= 256 ? loads : over(loads, isQuantised(weight) ? 2 : 4), 256), args },
+        ...{ threads, shared, args },
       },
     ],
   };
@@ -122,7 +132,7 @@ function onTensorCores(
   const tiles = tilesOf(weight);
   const tile = tiles.find((each) => rows <= each.rows) ?? tiles.at(-1)!;
   const blocks = [over(rows, tile.rows), over(out, outsPerTile)] as const;
-  // Where tiles alone do not fill the device the width is cut, into parts of at least 512 numbers.
+  // If tiles alone do not fill the device, the width is split into parts of at least 512 numbers.
   const wanted = Math.min(Math.floor((tile.blocks * multiprocessors) / (blocks[0] * blocks[1])), over(width, 512));
   const part = 64 * over(width, 64 * Math.max(1, wanted));
   const splits = over(width, part);

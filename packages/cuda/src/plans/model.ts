@@ -1,6 +1,6 @@
 import { at, float, int, over, type Plan, threadsFor } from "../launch.js";
 
-// The model's own ops, but for matrix products and attention.
+// The ops of a model, except matrix products and attention.
 
 const embed: Plan<"embed"> = ({ tokens, vocabulary, width, weight, scale }) => ({
   launches: [

@@ -1,7 +1,7 @@
 import { at, int, over, type Plan } from "../launch.js";
 import { checkHeadSize } from "./attention.js";
 
-// Choosing and moving rows, and counting them.
+// Ops that choose, move and count rows.
 
 const advance: Plan<"advance"> = ({ repeat, sequences, width, by }) => {
   const elements = repeat * sequences * width;
@@ -25,6 +25,18 @@ const topk: Plan<"topk"> = ({ heads, capacity, most }) => {
         grid: [heads],
         threads: 1024,
         args: [...operands.map((name) => at(name)), ...int(capacity, most)],
+      },
+    ],
+  };
+};
+
+const apportion: Plan<"apportion"> = ({ sequences, kvHeads, capacity }) => {
+  const operands = ["scores", "positions", "offset", "length", "limits", "keep"];
+  return {
+    launches: [
+      {
+        ...{ file: "apportion", kernel: "apportion", grid: [sequences], threads: 1024 },
+        args: [...operands.map((name) => at(name)), ...int(kvHeads, capacity)],
       },
     ],
   };
@@ -71,4 +83,4 @@ const evict: Plan<"evict"> = ({ sequences, kvHeads, most, headSize, arenaRows, p
   };
 };
 
-export const rows = { advance, topk, order, gather, evict };
+export const rows = { advance, topk, apportion, order, gather, evict };

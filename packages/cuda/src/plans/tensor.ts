@@ -1,6 +1,6 @@
 import { at, float, int, over, type Plan } from "../launch.js";
 
-// Tensor expressions and bytes: one thread an element, for the most part.
+// Tensor expressions and bytes; most kernels use one thread per element.
 
 const elementwise = (elements: number) => ({ grid: [over(elements, 256)], threads: 256 }) as const;
 
@@ -76,11 +76,23 @@ const reduce: Plan<"reduce"> = ({ d0, d1, d2, share, axis, kind }) => {
   return { launches: [{ file: "reduce", kernel: `reduce_lanes_${kind}`, ...elementwise(results), args }] };
 };
 
-const pool: Plan<"pool"> = ({ heads, capacity, kernel, share, kind }) => ({
+const pool: Plan<"pool"> = ({ heads, capacity, size, kernel, share, kind }) => ({
   launches: [
     {
-      ...{ file: "pool", kernel: "pool", ...elementwise(heads * capacity) },
-      args: [at("x"), at("length"), at("out"), ...int(heads, capacity, kernel, share, kind === "max")],
+      ...{ file: "pool", kernel: "pool", ...elementwise(heads * capacity * size) },
+      args: [
+        ...[at("x"), at("length"), at("out")],
+        ...int(heads * capacity * size, capacity, size, kernel, share, kind === "max"),
+      ],
+    },
+  ],
+});
+
+const through: Plan<"through"> = ({ heads, group, repeat, share, capacity, size }) => ({
+  launches: [
+    {
+      ...{ file: "through", kernel: "through", grid: [over(capacity, 64), heads], threads: 256 },
+      args: [at("x"), at("gram"), at("length"), at("out"), ...int(group, repeat, share, capacity, size)],
     },
   ],
 });
@@ -109,4 +121,4 @@ const copy: Plan<"copy"> = ({ words }) => ({
   launches: [{ file: "copy", kernel: "copy", ...elementwise(words), args: [at("x"), at("out"), ...int(words)] }],
 });
 
-export const tensor = { load, store, unary, binary, where, reduce, pool, hash, fill, copy };
+export const tensor = { load, store, unary, binary, where, reduce, pool, through, hash, fill, copy };

@@ -1,5 +1,5 @@
-import { Buffers, type Cache, DecodeStep, type Firings, firingPattern } from "@ziggurat/cache";
-import type { Backend, Kernel, Program, Slice } from "@ziggurat/tensor";
+import { type Cache, DecodeStep, type Keep, type RopeOf, stepPattern } from "@ziggurat/cache";
+import { type Backend, Buffers, type Kernel, type Program, type Slice } from "@ziggurat/tensor";
 import type { Forward } from "../families/family.js";
 import type { Model } from "../model.js";
 import type { Sampling } from "./sampling.js";
@@ -7,10 +7,17 @@ import type { Sampling } from "./sampling.js";
 /** How one sequence of a batch chooses tokens and ends. */
 export interface BatchMember {
   readonly sampling: Sampling;
-  /** Tokens that end it; noticed on the device. */
+  /** Tokens that end it; the device checks for them. */
   readonly stopTokens: readonly number[];
-  /** Tokens read so far, for the repetition penalty; may be left out where the penalty is 1. */
+  /** Tokens read so far, for the repetition penalty; may be left out if the penalty is 1. */
   readonly history?: Int32Array;
+}
+
+export interface BatchOptions {
+  /** How many tokens may be sampled before their ids are collected. */
+  readonly ring: number;
+  /** The rotation tables. */
+  readonly rope: RopeOf;
 }
 
 /** The most recorded steps that are kept; policies rarely have more than two kinds of step. */
@@ -22,8 +29,9 @@ interface Recorded {
 }
 
 /**
- * The sequences of one cache, decoding together. A step is recorded once for each pattern of layers that are compressed
- * in it, then replayed; token, position and lengths live in device memory, and only token ids come back.
+ * The sequences of one cache, decoding together. A step is recorded once for each pattern of layers that it compresses,
+ * then replayed. Tokens, positions and lengths are in device memory, and only token ids are read back. Tensors of all
+ * sequences are in the order of the cache's places; methods take and give sequences.
  */
 export class Batch {
   readonly #model: Model;
@@ -42,8 +50,10 @@ export class Batch {
   readonly #samplingOperands: { params: Slice; seeds: Slice; stops: Slice; steps: Slice; history?: Slice };
   /** How many sampled ids the device remembers. */
   readonly ring: number;
+  readonly #rope: RopeOf;
   #sampling: Program | undefined;
   #sampled = 0;
+  #collected = 0;
 
   private constructor(
     model: Model,
@@ -51,7 +61,7 @@ export class Batch {
     forward: Forward,
     sample: Kernel<"sample">,
     members: readonly BatchMember[],
-    ring: number,
+    { ring, rope }: BatchOptions,
   ) {
     const { backend, facts } = model;
     const sequences = members.length;
@@ -61,6 +71,7 @@ export class Batch {
     this.#forward = forward;
     this.#sample = sample;
     this.ring = ring;
+    this.#rope = rope;
     this.#buffers = new Buffers(backend);
     const allocate = (words: number, data?: Float32Array | Int32Array): Slice => {
       const slice = this.#buffers.allocate(4 * words, "workspace");
@@ -91,11 +102,14 @@ export class Batch {
     };
   }
 
-  /**
-   * `ring`: how many tokens may be sampled before their ids are collected. The cache's sequences and `members`
-   * correspond.
-   */
-  static async create(model: Model, cache: Cache, members: readonly BatchMember[], ring: number): Promise<Batch> {
+  /** Prepares a batch of the cache's sequences; `members[sequence]` says how each one goes on. */
+  static async create(
+    model: Model,
+    cache: Cache,
+    members: readonly BatchMember[],
+    options: BatchOptions,
+  ): Promise<Batch> {
+    const { ring } = options;
     const sequences = members.length;
     const stopCount = Math.max(1, ...members.map(({ stopTokens }) => stopTokens.length));
     const history = members.some(({ sampling }) => sampling.repetitionPenalty !== 1);
@@ -103,7 +117,8 @@ export class Batch {
     const sample = await model.backend.prepare("sample", { sequences, vocabulary, ring, stopCount, history });
     const forward = await model.forward(sequences);
     try {
-      return new Batch(model, cache, forward, sample, members, ring);
+      const placed = cache.order.map((sequence) => members[sequence]!);
+      return new Batch(model, cache, forward, sample, placed, options);
     } catch (error) {
       forward.free();
       throw error;
@@ -112,7 +127,8 @@ export class Batch {
 
   /** The logits of one sequence. */
   logitsOf(sequence: number): Slice {
-    return { buffer: this.logits.buffer, offset: this.logits.offset + 4 * sequence * this.#model.facts.vocabularySize };
+    const { buffer, offset } = this.logits;
+    return { buffer, offset: offset + 4 * this.#cache.placeOf(sequence) * this.#model.facts.vocabularySize };
   }
 
   /** Chooses every sequence's next token from its logits. Only enqueues. */
@@ -121,7 +137,7 @@ export class Batch {
       this.#backend.dispatch(this.#sample, {
         ...this.#samplingOperands,
         logits: this.logits,
-        ended: this.#cache.tables.ended(),
+        ended: this.#cache.ended,
         tokens: this.tokens,
         ids: this.#ids,
       }),
@@ -131,24 +147,31 @@ export class Batch {
   }
 
   /**
-   * Feeds `tokens` to every sequence that has not ended, and evicts as `firings` say: new logits. Enqueues, once the
-   * step is prepared.
+   * Feeds `tokens` to the given sequences, evicts as their policies decide, and computes new logits. The others must
+   * have ended. Enqueues, once the step is prepared.
    */
-  async feed(firings: readonly Firings[]): Promise<void> {
-    const { program } = await this.#step(firings);
-    DecodeStep.setKeep(this.#cache, firings);
+  async feed(sequences: readonly number[]): Promise<void> {
+    const keeps = this.#cache.feed(sequences);
+    const { program } = await this.#step(keeps);
+    this.#cache.setKeep(keeps);
     this.#backend.replay(program);
   }
 
-  async #step(firings: readonly Firings[]): Promise<Recorded> {
-    const pattern = firingPattern(this.#cache, firings);
+  async #step(keeps: readonly Keep[]): Promise<Recorded> {
+    const pattern = stepPattern(this.#cache, keeps);
     const key = pattern.map((groups) => groups.map(Number).join("")).join(" ");
     const known = this.#recorded.get(key);
     if (known) return known;
     const { qkv, out } = this.#forward;
-    // First, so that no more steps than that are ever there at once.
+    // Make room first, so that there are never more recorded steps than that.
     if (this.#recorded.size >= mostPrograms) this.#forget(this.#recorded.keys().next().value!);
-    const step = await DecodeStep.prepare(this.#cache, { pattern, qkv, out });
+    const step = await DecodeStep.prepare(this.#cache, {
+      pattern,
+      qkv,
+      out,
+      rope: this.#rope,
+      gram: this.#model.outputGram,
+    });
     try {
       const program = this.#backend.record(() => {
         this.#forward.embed(this.tokens, this.#x);
@@ -172,23 +195,19 @@ export class Batch {
   }
 
   /**
-   * Ids sampled since the last call, [sample][sequence]; those of a sequence that has ended mean nothing. At most
-   * `ring` of them.
+   * Reads the ids sampled since the last call, at most `ring` of them: [sample][sequence]. Those of a sequence that has
+   * ended mean nothing.
    */
   async collect(): Promise<number[][]> {
-    const sequences = this.#cache.sequences;
+    const { sequences } = this.#cache;
     const ids = new Int32Array((await this.#backend.read(this.#ids, 4 * sequences * this.ring)).buffer);
     const first = this.#collected;
     this.#collected = this.#sampled;
-    return Array.from({ length: this.#sampled - first }, (_, index) =>
-      Array.from({ length: sequences }, (_, sequence) => ids[sequence * this.ring + ((first + index) % this.ring)]!),
+    const idOf = (sample: number, sequence: number) =>
+      ids[this.#cache.placeOf(sequence) * this.ring + ((first + sample) % this.ring)]!;
+    return Array.from({ length: this.#sampled - first }, (_, sample) =>
+      Array.from({ length: sequences }, (_, sequence) => idOf(sample, sequence)),
     );
-  }
-  #collected = 0;
-
-  /** Dispatches recorded in one step, for reports; 0 before the first. */
-  get dispatches(): number {
-    return [...this.#recorded.values()].at(-1)?.program.dispatches ?? 0;
   }
 
   free(): void {

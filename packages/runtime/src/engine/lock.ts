@@ -1,4 +1,4 @@
-/** One at a time, in the order of asking. */
+/** Runs pieces of work one at a time, in the order in which they were given. */
 export class Lock {
   #last: Promise<unknown> = Promise.resolve();
 

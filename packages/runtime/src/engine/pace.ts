@@ -2,13 +2,13 @@ import type { Backend, Slice } from "@ziggurat/tensor";
 import { settle } from "./settle.js";
 
 /**
- * The longest stretch of work, in milliseconds, that is enqueued before the caller gets a turn: an abort is noticed
- * within about this.
+ * The longest stretch of work, in milliseconds, that is enqueued before the caller's thread is released. An abort takes
+ * effect within about this time.
  */
 const stretch = 100;
 
 /**
- * Waits for the device now and then, so that long work can be aborted and its progress told, without a stall after
+ * Waits for the device at intervals, so that long work can be aborted and report its progress without a stall after
  * every piece.
  */
 export class Pace {
@@ -24,7 +24,7 @@ export class Pace {
     signal?.throwIfAborted();
   }
 
-  /** After each enqueued piece of work, of which `out` comes. Throws the signal's reason once it is aborted. */
+  /** Called after each enqueued piece of work, which writes `out`. Throws the signal's reason once it is aborted. */
   async piece(out: Slice): Promise<void> {
     this.#signal?.throwIfAborted();
     if (++this.#pieces < this.#perStretch) return;

@@ -1,22 +1,24 @@
-import { Buffers, Prefill, type Target } from "@ziggurat/cache";
-import type { Slice } from "@ziggurat/tensor";
+import { Prefill, type RopeOf, type Target } from "@ziggurat/cache";
+import { Buffers, type Slice } from "@ziggurat/tensor";
 import type { Forward } from "../families/family.js";
 import type { Model } from "../model.js";
 import { Pace } from "./pace.js";
 import { settle } from "./settle.js";
 
 export interface ReadOptions {
-  /** f32 [vocabulary]: where the logits after the last token go. */
+  /** f32 [vocabulary]: receives the logits after the last token. */
   readonly logits: Slice;
+  /** The rotation tables. */
+  readonly rope: RopeOf;
   readonly signal: AbortSignal | undefined;
-  /** Told now and then: tokens x layers done, of all. */
+  /** Called with tokens x layers done, and all of them. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
   /**
-   * Told the seconds that a target's policy took to choose and move its rows, layer by layer; each layer is waited for
-   * then.
+   * Called with the seconds that a target's policy took to choose and move its rows, layer by layer. Each layer is
+   * waited for then.
    */
-  readonly clock?: (target: number, seconds: number) => void;
-  /** Given the hidden states of all tokens after the last layer. */
+  readonly onPolicyTime?: (target: number, seconds: number) => void;
+  /** Called with the hidden states of all tokens after the last layer. */
   readonly after?: (hidden: Hidden) => Promise<void>;
 }
 
@@ -24,7 +26,7 @@ export interface ReadOptions {
 export interface Hidden {
   /** f32 [tokens from this one on, hidden]. */
   at(token: number): Slice;
-  /** The pass over so many rows; its `head` turns them into logits. */
+  /** The pass over `rows` rows; its `head` turns them into logits. */
   forward(rows: number): Promise<Forward>;
 }
 
@@ -38,8 +40,8 @@ export interface ReadResult {
 }
 
 /**
- * Reads one message layer by layer over all its tokens, and lets every target keep what its policy chooses. Attention
- * within the message, and to the rows held before, is exact. Prefills of one model run one after the other.
+ * Reads one message layer by layer over all its tokens; every target keeps what its policy chooses. Attention within
+ * the message, and to the rows held before, is exact. Prefills of one model run one after the other.
  */
 export function readMessage(
   model: Model,
@@ -54,15 +56,15 @@ async function read(
   model: Model,
   targets: readonly [Target, ...Target[]],
   ids: Int32Array,
-  { logits, signal, onProgress, clock, after }: ReadOptions,
+  { logits, rope, signal, onProgress, onPolicyTime, after }: ReadOptions,
 ): Promise<ReadResult> {
   const { backend, facts } = model;
   const pace = new Pace(backend, signal);
   const tokens = ids.length;
   const width = facts.hiddenSize;
-  const tile = Math.min(backend.info.prefillTokens, tokens);
   const started = performance.now();
-  const prefill = new Prefill(targets, tokens, tile);
+  const tile = Math.min(backend.info.prefillTokens, tokens);
+  const prefill = await Prefill.prepare(targets, tokens, tile, { rope, gram: model.outputGram });
   const buffers = new Buffers(backend);
   const { cache } = targets[0];
   let peakBytes = prefill.bytes + cache.bytes;
@@ -76,26 +78,31 @@ async function read(
     const hidden = buffers.allocate(4 * tokens * width, "residual").buffer;
     const idBuffer = buffers.allocate(4 * tokens, "residual").buffer;
     const x = (token: number): Slice => ({ buffer: hidden, offset: 4 * token * width });
-    await prefill.prepare(tile);
     backend.write({ buffer: idBuffer, offset: 0 }, ids);
-    for (let first = 0; first < tokens; first += tile) {
-      (await forwardOf(Math.min(tile, tokens - first))).embed({ buffer: idBuffer, offset: 4 * first }, x(first));
-    }
+    for (const { first, tokens: count } of prefill.tiles)
+      (await forwardOf(count)).embed({ buffer: idBuffer, offset: 4 * first }, x(first));
     const layers = facts.cache.layers.length;
     for (let layer = 0; layer < layers; layer++) {
       await prefill.begin(layer);
-      for (let first = 0; first < tokens; first += tile) {
-        const count = Math.min(tile, tokens - first);
-        (await forwardOf(count)).layer(layer, x(first), (qkv, out) => prefill.attend(layer, first, count, qkv, out));
-        await pace.piece(x(first));
-        onProgress?.(layer * tokens + first + count, layers * tokens);
+      for (const tile of prefill.tiles) {
+        const forward = await forwardOf(tile.tokens);
+        forward.layer(layer, x(tile.first), (qkv, out) => prefill.attend(layer, tile, qkv, out));
+        await pace.piece(x(tile.first));
+        onProgress?.(layer * tokens + tile.first + tile.tokens, layers * tokens);
       }
-      await prefill.finish(layer, clock);
+      if (onPolicyTime) await settle(backend, x(0));
+      for (const [target, { cache: own }] of targets.entries()) {
+        const begun = performance.now();
+        await prefill.finish(layer, target);
+        if (!onPolicyTime) continue;
+        await settle(backend, own.proof);
+        onPolicyTime(target, (performance.now() - begun) / 1000);
+      }
       peakBytes = Math.max(peakBytes, prefill.bytes + cache.bytes);
     }
     (await forwardOf(1)).head(x(tokens - 1), logits);
     await after?.({ at: x, forward: forwardOf });
-    await settle(backend, logits, ...targets.map(({ cache }) => cache.tables.length(0)));
+    await settle(backend, logits, ...targets.map(({ cache: own }) => own.proof));
     prefill.commit();
     return { seconds: (performance.now() - started) / 1000, scratchBytes: prefill.bytes, peakBytes };
   } finally {

@@ -10,15 +10,15 @@ interface TableSet {
   leases: number;
 }
 
-/** Rotation tables that stay while somebody needs them. */
+/** Rotation tables that are not freed before `release`. */
 export interface RopeLease {
   readonly rope: RopeOf;
   release(): void;
 }
 
 /**
- * A model's rotation tables, shared by its generations. They grow when a longer text is read; a smaller set goes when
- * nobody uses it any more.
+ * A model's rotation tables, shared by its generations. They grow when a longer text is read; the smaller set is freed
+ * with its last lease.
  */
 export class RopeTables {
   readonly #backend: Backend;
@@ -31,12 +31,9 @@ export class RopeTables {
     this.#ropes = ropes;
   }
 
-  /**
-   * Tables for at least `positions` positions; `release` says that they are no longer needed. Rejects where there is no
-   * memory for them.
-   */
+  /** Tables for at least `positions` positions. Rejects if there is no memory for them. */
   lease(positions: number): Promise<RopeLease> {
-    // One at a time: two that find the tables too short share the new ones.
+    // One at a time, so that two callers that need longer tables share them.
     return this.#lock.run(() => this.#lease(positions));
   }
 
@@ -44,7 +41,7 @@ export class RopeTables {
     if (!this.#current || this.#current.rows < positions) {
       const made = this.#make(Math.max(256, 2 ** Math.ceil(Math.log2(positions))));
       try {
-        // Tables without memory must not be shared.
+        // Tables that got no memory must not be shared.
         await settle(this.#backend, ...[...made.byRope.values()].map(({ slice }) => slice));
       } catch (error) {
         this.#free(made);

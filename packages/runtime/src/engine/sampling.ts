@@ -1,12 +1,12 @@
-import { RequestError } from "../error.js";
+import { RequestError, show } from "../error.js";
 
-/** How the next token is chosen. Without options: the likeliest, always. */
+/** How the next token is chosen. Without options it is always the likeliest. */
 export interface SamplingOptions {
-  /** 0 (default) takes the likeliest token; higher is wilder. */
+  /** 0 (default) takes the likeliest token; higher values draw less likely ones more often. */
   readonly temperature?: number;
   /** Only the `topK` likeliest tokens; 0 (default) for all. */
   readonly topK?: number;
-  /** Only the fewest likeliest tokens whose probabilities reach `topP`; 1 (default) for all. */
+  /** Only the smallest set of likeliest tokens whose probabilities sum to `topP`; 1 (default) for all. */
   readonly topP?: number;
   /** Only tokens at least `minP` times as likely as the likeliest; 0 (default) for all. */
   readonly minP?: number;
@@ -15,32 +15,26 @@ export interface SamplingOptions {
    * (Keskar et al., 2019, arXiv 1909.05858).
    */
   readonly repetitionPenalty?: number;
-  /** Whole, from 0 to 2^31 - 1. Default: drawn anew, and told in the result. */
+  /** Whole, from 0 to 2^31 - 1. Default: drawn anew; the result says which was used. */
   readonly seed?: number;
 }
 
 export type Sampling = Required<SamplingOptions>;
 
-/** Options with their defaults. Throws a `RequestError` where one is out of its range. */
+/** Fills in the defaults. Throws a `RequestError` if an option is out of its range. */
 export function checkSampling(options: SamplingOptions): Sampling {
   const { temperature = 0, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1 } = options;
-  const seed = options.seed ?? Math.floor(Math.random() * 2 ** 31);
-  const ranges: [string, number, boolean, string][] = [
-    ["temperature", temperature, temperature >= 0 && Number.isFinite(temperature), "a number of at least 0"],
-    ["topK", topK, Number.isSafeInteger(topK) && topK >= 0, "a whole number of at least 0"],
-    ["topP", topP, topP > 0 && topP <= 1, "above 0 and at most 1"],
-    ["minP", minP, minP >= 0 && minP <= 1, "from 0 to 1"],
-    [
-      "repetitionPenalty",
-      repetitionPenalty,
-      repetitionPenalty > 0 && Number.isFinite(repetitionPenalty),
-      "a number above 0",
-    ],
-    ["seed", seed, Number.isSafeInteger(seed) && seed >= 0 && seed < 2 ** 31, "a whole number from 0 to 2147483647"],
-  ];
-  for (const [name, value, right, wanted] of ranges) {
-    if (typeof value !== "number" || !right)
-      throw new RequestError(`${name} is ${String(value)}; it must be ${wanted}`);
-  }
+  const { seed = Math.floor(Math.random() * 2 ** 31) } = options;
+  const check = (name: string, value: unknown, isRight: (value: number) => boolean, wanted: string) => {
+    if (typeof value !== "number" || !isRight(value))
+      throw new RequestError(`${name} is ${show(value)}; it must be ${wanted}`);
+  };
+  check("temperature", temperature, (x) => x >= 0 && Number.isFinite(x), "a number of at least 0");
+  check("topK", topK, (x) => Number.isSafeInteger(x) && x >= 0, "a whole number of at least 0");
+  check("topP", topP, (x) => x > 0 && x <= 1, "above 0 and at most 1");
+  check("minP", minP, (x) => x >= 0 && x <= 1, "from 0 to 1");
+  check("repetitionPenalty", repetitionPenalty, (x) => x > 0 && Number.isFinite(x), "a number above 0");
+  const isSeed = (x: number) => Number.isSafeInteger(x) && x >= 0 && x < 2 ** 31;
+  check("seed", seed, isSeed, "a whole number from 0 to 2147483647");
   return { temperature, topK, topP, minP, repetitionPenalty, seed };
 }

@@ -1,26 +1,15 @@
-import type { Cache, TurnPlan } from "@ziggurat/cache";
-import { RequestError } from "../error.js";
+import type { Cache, RopeOf } from "@ziggurat/cache";
+import { RequestError, show } from "../error.js";
 import type { Model } from "../model.js";
+import { checkCallback, checkFlag, checkSignal, type OptionNames } from "../options.js";
 import { Batch } from "./batch.js";
 import { decode, type Piece } from "./decode.js";
+import { cut } from "./limits.js";
+import type { TurnMember, TurnOutcome } from "./member.js";
 import { readMessage } from "./read-message.js";
-import type { Sampling } from "./sampling.js";
-import type { Writer } from "./writer.js";
-
-/** One sequence's part in a turn. */
-export interface TurnMember {
-  readonly plan: TurnPlan;
-  /** Token ids of the messages, in order; later ones are chunks of the same prompt. */
-  readonly messages: readonly Int32Array[];
-  readonly sampling: Sampling;
-  readonly stopTokens: readonly number[];
-  readonly writer: Writer;
-  /** Ids read in earlier turns, for the repetition penalty. */
-  readonly earlier?: readonly number[];
-}
 
 /**
- * What the cache did: `read` after every message, `step` after generated tokens, where rows were evicted since the last
+ * What the cache did: `read` after every message, `step` after generated tokens if rows were evicted since the last
  * event.
  */
 export interface CacheEvent {
@@ -36,44 +25,38 @@ export interface CacheEvent {
   readonly bytes: number;
 }
 
-/** Ids that the device remembers at most. */
+/** The most ids that the device remembers. */
 const mostEvery = 1024;
 
 export interface TurnOptions {
-  /** Tokens between two looks at the ids, from 1 to 1024. Default 8. The text is the same whatever it is. */
+  /** Tokens between two reads of the ids, from 1 to 1024. Default 8. The text is the same whatever it is. */
   readonly readEvery?: number;
   /** Whether pieces carry the logits that their token was chosen from. */
   readonly logits?: boolean;
   /** Whether the result lists the positions of the text that were kept. */
   readonly kept?: boolean;
   readonly signal?: AbortSignal;
-  /** Told while prompts are read: part done, from 0 to 1. */
+  /** Called with the fraction done, from 0 to 1, while prompts are read. */
   readonly onProgress?: (done: number) => void;
-  /** Told what the cache holds and evicts, as it happens. */
+  /** Called with what the cache holds and evicts, as it happens. */
   readonly onEvent?: (event: CacheEvent) => void;
 }
 
-/** What a turn took and left. */
-export interface TurnOutcome {
-  readonly prefillSeconds: number;
-  readonly decodeSeconds: number;
-  /** Rows after the prompts, [sequence][layer][KV head]. */
-  readonly rowsAfterPrefill: readonly (readonly (readonly number[])[])[];
-  /** Bytes of the cache after the prompts: arenas, with their room, and tables. */
-  readonly cacheBytes: number;
-  /** Those of `cacheBytes` that waited for the answers' tokens. */
-  readonly roomBytes: number;
-  /** The most bytes that cache and prefill scratch took together. */
-  readonly peakBytes: number;
-  /** Kept positions after the prompts and at the end, [sequence][layer][KV head], where asked for. */
-  readonly kept: { readonly afterPrefill: number[][][][]; readonly atEnd: number[][][][] } | undefined;
-}
+/** The names of a turn's options. */
+export const turnNames: OptionNames<TurnOptions> = {
+  ...{ readEvery: true, logits: true, kept: true, signal: true, onProgress: true, onEvent: true },
+};
 
-/** Throws a `RequestError` for an option that cannot be, and the signal's reason where it is aborted already. */
-export function checkTurn({ readEvery = 8, signal }: TurnOptions): void {
+/** Throws a `RequestError` for an option that is not valid, and the signal's reason if it is aborted already. */
+export function checkTurn({ readEvery = 8, logits, kept, signal, onProgress, onEvent }: TurnOptions): void {
+  checkFlag("logits", logits);
+  checkFlag("kept", kept);
+  checkCallback("onProgress", onProgress);
+  checkCallback("onEvent", onEvent);
+  checkSignal(signal);
   if (!Number.isSafeInteger(readEvery) || readEvery < 1 || readEvery > mostEvery) {
     throw new RequestError(
-      `readEvery is ${String(readEvery)}; it must be a whole number of tokens from 1 to ${mostEvery}`,
+      `readEvery is ${show(readEvery)}; it must be a whole number of tokens from 1 to ${mostEvery}`,
     );
   }
   signal?.throwIfAborted();
@@ -92,31 +75,32 @@ export async function* runTurn(
   const ring = carefully ? 1 : readEvery;
   let batch: Batch | undefined;
   try {
-    cache.rope = lease.rope;
-    batch = await Batch.create(model, cache, members.map(batchMember), ring);
-    const { seconds: prefillSeconds, peakBytes } = await readAll(model, cache, batch, members, options);
-    const rowsAfterPrefill = cache.progress.map(({ rows }) => rows.map((heads) => [...heads]));
-    const keptAfterPrefill = options.kept ? await keptOf(cache) : undefined;
+    cache.reserve(members.map(({ plan }) => plan));
+    batch = await Batch.create(model, cache, members.map(batchMember), { ring, rope: lease.rope });
+    const { seconds: prefillSeconds, peakBytes } = await readAll(model, cache, batch, members, lease.rope, options);
+    const rowsAfterPrefill = members.map((_, sequence) => cache.rows(sequence));
+    const keptAfterPrefill = options.kept ? await keptOf(cache, members) : undefined;
     const { bytes, room } = cache;
 
     const writers = members.map(({ writer }) => writer);
-    const told = cache.progress.map(({ evicted }) => evicted);
-    const tellEvicted = () =>
-      cache.progress.forEach((progress, sequence) => {
-        if (progress.evicted > told[sequence]!) options.onEvent?.(eventOf("step", cache, sequence, told[sequence]!));
-        told[sequence] = progress.evicted;
+    const reported = members.map((_, sequence) => cache.account(sequence).evicted);
+    const reportEvictions = () =>
+      members.forEach((_, sequence) => {
+        const { evicted } = cache.account(sequence);
+        if (evicted > reported[sequence]!) options.onEvent?.(eventOf("step", cache, sequence, reported[sequence]!));
+        reported[sequence] = evicted;
       });
     let decodeSeconds = 0;
     let since = performance.now();
     for await (const piece of decode(model, cache, batch, writers, { readEvery: ring, logits, signal })) {
-      tellEvicted();
-      // What the caller does with a piece is no time of ours.
+      reportEvictions();
+      // Time that the caller spends on a piece is not counted.
       decodeSeconds += (performance.now() - since) / 1000;
       yield piece;
       since = performance.now();
     }
     decodeSeconds += (performance.now() - since) / 1000;
-    tellEvicted();
+    reportEvictions();
     return {
       prefillSeconds,
       decodeSeconds,
@@ -124,7 +108,7 @@ export async function* runTurn(
       cacheBytes: bytes,
       roomBytes: room,
       peakBytes,
-      kept: keptAfterPrefill && { afterPrefill: keptAfterPrefill, atEnd: await keptOf(cache) },
+      kept: keptAfterPrefill && { afterPrefill: keptAfterPrefill, atEnd: await keptOf(cache, members) },
     };
   } finally {
     batch?.free();
@@ -132,44 +116,40 @@ export async function* runTurn(
   }
 }
 
-const batchMember = ({ sampling, stopTokens, messages, earlier = [] }: TurnMember) => ({
-  sampling,
-  stopTokens,
-  history: Int32Array.from([...earlier, ...messages.flatMap((ids) => [...ids])]),
-});
-
-const keptOf = (cache: Cache) => Promise.all(cache.progress.map((_, sequence) => cache.kept(sequence)));
-
-const eventOf = (type: CacheEvent["type"], cache: Cache, sequence: number, evictedBefore: number): CacheEvent => {
-  const { seen, rows, evicted } = cache.progress[sequence]!;
-  return {
-    type,
-    sequence,
-    seen,
-    rows: rows.map((heads) => [...heads]),
-    evicted: evicted - evictedBefore,
-    bytes: cache.bytes,
-  };
+const batchMember = ({ sampling, stopTokens, ids, earlier = [] }: TurnMember) => {
+  const history = new Int32Array(earlier.length + ids.length);
+  history.set(earlier);
+  history.set(ids, earlier.length);
+  return { sampling, stopTokens, history };
 };
 
-/** Reads all messages of all sequences; `peakBytes` is the most that cache and scratch took together. */
+const keptOf = (cache: Cache, members: readonly TurnMember[]) =>
+  Promise.all(members.map((_, sequence) => cache.kept(sequence)));
+
+const eventOf = (type: CacheEvent["type"], cache: Cache, sequence: number, evictedBefore: number): CacheEvent => {
+  const { seen, rows, evicted } = cache.account(sequence);
+  return { type, sequence, seen, rows, evicted: evicted - evictedBefore, bytes: cache.bytes };
+};
+
+/** Reads all messages of all sequences. `peakBytes` is the most that cache and scratch took together. */
 async function readAll(
   model: Model,
   cache: Cache,
   batch: Batch,
   members: readonly TurnMember[],
+  rope: RopeOf,
   { signal, onProgress, onEvent }: TurnOptions,
 ) {
-  const plans = members.map(({ plan }) => plan);
-  const total = members.reduce((sum, { messages }) => messages.reduce((n, { length }) => n + length, sum), 0);
+  const total = members.reduce((sum, { ids }) => sum + ids.length, 0);
   let before = 0;
   let seconds = 0;
   let peakBytes = 0;
-  for (const [sequence, { messages }] of members.entries()) {
-    for (const ids of messages) {
-      const { evicted } = cache.progress[sequence]!;
-      const read = await readMessage(model, [{ cache, sequence, plans }], ids, {
+  for (const [sequence, { ids: prompt, messages }] of members.entries()) {
+    for (const ids of cut(prompt, messages)) {
+      const { evicted } = cache.account(sequence);
+      const read = await readMessage(model, [{ cache, sequence }], ids, {
         logits: batch.logitsOf(sequence),
+        rope,
         signal,
         onProgress: onProgress && ((done, all) => onProgress((before + (ids.length * done) / all) / total)),
       });

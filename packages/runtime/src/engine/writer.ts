@@ -1,22 +1,22 @@
 import type { TextStream } from "../text/detokenize.js";
 import type { Tokenizer } from "../text/tokenizer.js";
 
-/** Why an answer ended: an end token or a stop string; `maxTokens`; the model's context. */
+/** Why an answer ended: at an end token or a stop string, at `maxTokens`, or at the end of the model's context. */
 export type FinishReason = "stop" | "length" | "context";
 
 export interface WriterOptions {
   readonly tokenizer: Tokenizer | undefined;
   readonly stopTokens: readonly number[];
   readonly stopStrings: readonly string[];
-  /** At most so many tokens. */
+  /** The most tokens. */
   readonly most: number;
-  /** Why that is the most. */
+  /** Why no more than `most`. */
   readonly mostReason: "length" | "context";
 }
 
 /**
- * Turns one sequence's ids into text, and knows when it has ended. Text that may be the beginning of a stop string is
- * held back.
+ * Turns one sequence's ids into text and finds its end. Text that may be the beginning of a stop string is held back
+ * until that is decided.
  */
 export class Writer {
   readonly ids: number[] = [];
@@ -31,17 +31,17 @@ export class Writer {
     this.#stream = options.tokenizer?.stream({ skipSpecial: true });
   }
 
-  /** Whether its end may lie in the text, which only the host sees. */
+  /** Whether it may end at a text, which only the host sees. */
   get stopsOnText(): boolean {
     return this.#options.stopStrings.length > 0;
   }
 
-  /** Tokens that may still come. */
+  /** Tokens that may still be written. */
   get left(): number {
     return this.finishReason ? 0 : this.#options.most - this.ids.length;
   }
 
-  /** Takes the next id; returns the text that is certain by now. */
+  /** Takes the next id; returns the text that has become certain. */
   push(id: number): string {
     const { stopTokens, most, mostReason } = this.#options;
     if (stopTokens.includes(id)) return this.#end("stop");
@@ -56,7 +56,7 @@ export class Writer {
     return this.#emit(this.#held.slice(0, this.#held.length - this.#undecided()));
   }
 
-  /** No more ids: gives what was held back, up to a stop string that shows only now. */
+  /** Ends the text: returns what was held back, up to a stop string that only shows now. */
   #end(reason: FinishReason): string {
     this.#held += this.#stream?.end() ?? "";
     const cut = this.#firstStop();
@@ -75,7 +75,7 @@ export class Writer {
     return places.length > 0 ? Math.min(...places) : -1;
   }
 
-  /** Length of the longest end of the held text that begins a stop string. */
+  /** Length of the longest suffix of the held text that begins a stop string. */
   #undecided(): number {
     let most = 0;
     for (const stop of this.#options.stopStrings) {

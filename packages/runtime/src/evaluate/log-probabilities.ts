@@ -1,18 +1,20 @@
-import { Cache } from "@ziggurat/cache";
+import type { Account } from "@ziggurat/cache";
 import { full } from "@ziggurat/policy";
+import { Buffers, type Slice } from "@ziggurat/tensor";
 import { planWithin } from "../engine/limits.js";
-import { readMessage } from "../engine/read-message.js";
 import { settle } from "../engine/settle.js";
 import { RequestError } from "../error.js";
 import { checkModel, type Model } from "../model.js";
+import { checkSignal } from "../options.js";
 import { encodePrompt } from "../text/prompt.js";
+import { readForPolicies } from "./read-for-policies.js";
 
 /** Tokens whose logits are in memory at a time. */
 const tile = 64;
 
 /**
- * The log-probability (natural) of every token of a text but the first, given all before it: one prefill. exp of the
- * mean, negated, is the perplexity. Rejects with a `RequestError` where there are fewer than two tokens, or more than
+ * The log-probability (natural) of every token of a text but the first, given all before it, from one prefill. exp of
+ * the mean, negated, is the perplexity. Rejects with a `RequestError` if there are fewer than two tokens, or more than
  * the model reads.
  */
 export async function logProbabilities(
@@ -21,41 +23,37 @@ export async function logProbabilities(
   signal?: AbortSignal,
 ): Promise<Float32Array> {
   checkModel(model);
-  const tokens = Int32Array.from(encodePrompt(model, ids));
+  checkSignal(signal);
+  const tokens = Int32Array.from(await encodePrompt(model, ids));
   const count = tokens.length - 1;
   if (count < 1) throw new RequestError("one token has nothing before it; give at least two");
-  const { backend, facts, rowDType } = model;
+  const { backend, facts } = model;
   const { vocabularySize: vocabulary } = facts;
-  const cache = new Cache({ backend, shape: facts.cache, dtype: rowDType, policies: [full()], rope: () => undefined });
-  const rows = Math.min(tile, count);
-  const logits = { buffer: backend.allocate(4 * rows * vocabulary, "workspace"), offset: 0 };
-  const scores = { buffer: backend.allocate(4 * count, "workspace"), offset: 0 };
-  const next = { buffer: backend.allocate(4 * count, "workspace"), offset: 0 };
-  let lease: Awaited<ReturnType<Model["ropes"]["lease"]>> | undefined;
+  const buffers = new Buffers(backend);
   try {
-    const { plan } = planWithin(model, cache.progress[0]!, [tokens], 1);
-    lease = await model.ropes.lease(plan.positions);
-    cache.rope = lease.rope;
+    const rows = Math.min(tile, count);
+    const logits = buffers.allocate(4 * rows * vocabulary, "workspace");
+    const found = buffers.allocate(4 * count, "workspace");
+    const next = buffers.allocate(4 * count, "workspace");
     backend.write(next, tokens.subarray(1));
-    await readMessage(model, [{ cache, sequence: 0, plans: [plan] }], tokens, {
-      logits,
+    const plan = async (account: Account) => (await planWithin(model, account, [tokens.length], 1, signal)).plan;
+    const read = await readForPolicies(model, [full()], tokens, plan, {
       signal,
       async after(hidden) {
         for (let first = 0; first < count; first += rows) {
           const part = Math.min(rows, count - first);
           const kernel = await backend.prepare("logProbability", { rows: part, vocabulary });
           (await hidden.forward(part)).head(hidden.at(first), logits);
-          const at = (slice: typeof next) => ({ ...slice, offset: 4 * first });
-          backend.dispatch(kernel, { logits, ids: at(next), out: at(scores) });
-          await settle(backend, at(scores));
+          const at = (slice: Slice) => ({ ...slice, offset: 4 * first });
+          backend.dispatch(kernel, { logits, ids: at(next), out: at(found) });
+          await settle(backend, at(found));
           signal?.throwIfAborted();
         }
       },
     });
-    return new Float32Array((await backend.read(scores, 4 * count)).buffer);
+    read.free();
+    return new Float32Array((await backend.read(found, 4 * count)).buffer);
   } finally {
-    lease?.release();
-    cache.free();
-    for (const { buffer } of [logits, scores, next]) backend.free(buffer);
+    buffers.free();
   }
 }

@@ -1,10 +1,9 @@
-import { Buffers } from "@ziggurat/cache";
-import type { Backend, Kernel, Slice } from "@ziggurat/tensor";
+import { type Backend, Buffers, type Kernel, type Slice } from "@ziggurat/tensor";
 import type { Decoder } from "./decoder.js";
+import type { DecoderWeights, LoadedProjection } from "./decoder-weights.js";
 import type { Forward } from "./family.js";
-import type { DecoderWeights, LoadedProjection } from "./loaded-decoder.js";
 
-/** Makes a pass over `rows` rows ready. */
+/** Prepares a pass over `rows` rows. */
 export async function decoderForward(
   decoder: Decoder,
   weights: DecoderWeights,
@@ -61,7 +60,7 @@ export async function decoderForward(
   const softcap =
     decoder.logitSoftcap > 0 ? await prepareSoftcap(backend, rows * vocabularySize, decoder.logitSoftcap) : undefined;
 
-  // Only now: a kernel that cannot be had leaves nothing behind.
+  // Allocates after preparing kernels, so that a failed `prepare` leaks nothing.
   const buffers = new Buffers(backend);
   const allocate = (width: number) => buffers.allocate(4 * rows * width, "workspace");
   const normed = allocate(hiddenSize);
@@ -89,7 +88,7 @@ export async function decoderForward(
       ...(bias ? { bias } : {}),
       ...(residual ? { residual } : {}),
     });
-  /** Adds a projection of `from` to the stream, through a norm where there is one. */
+  /** Adds a projection of `from` to the stream, through its end norm if it has one. */
   const add = (kernel: Kernel<"linear">, from: Slice, what: LoadedProjection, endNorm: Slice | undefined, x: Slice) => {
     project(kernel, from, what, endNorm ? added! : x, endNorm ? undefined : x);
     if (!endNorm) return;
@@ -124,8 +123,8 @@ export async function decoderForward(
 }
 
 /**
- * RMS norm of every query and key head of qkv rows, in place, by way of two buffers of the same size: all heads are
- * normed, values are put back, weights multiplied.
+ * RMS norm of every query and key head of qkv rows, in place, with two buffers of the same size: all heads are normed,
+ * values are restored, and weights are multiplied.
  */
 async function prepareHeadNorm(backend: Backend, rows: number, rowHeads: number, headSize: number, epsilon: number) {
   const whole = { d0: rows, d1: rowHeads, d2: headSize };
@@ -155,7 +154,7 @@ async function prepareHeadNorm(backend: Backend, rows: number, rowHeads: number,
   };
 }
 
-/** x += y, by way of a buffer of the same size. */
+/** x += y, with a buffer of the same size for the sum. */
 async function prepareAddition(backend: Backend, count: number) {
   const sizes = { d0: 1, d1: 1, d2: count, a0: 1, a1: 1, a2: count, b0: 1, b1: 1, b2: count };
   const add = await backend.prepare("binary", { ...sizes, kind: "add", value: 0 });
@@ -167,8 +166,8 @@ async function prepareAddition(backend: Backend, count: number) {
 }
 
 /**
- * logits = cap x tanh(logits / cap) = cap - 2 cap / (exp(2 logits / cap) + 1), by way of a buffer of the same size.
- * `minusTwice`: the number -2 cap.
+ * logits = cap x tanh(logits / cap) = cap - 2 cap / (exp(2 logits / cap) + 1), with a buffer of the same size.
+ * `minusTwice` holds the number -2 cap.
  */
 async function prepareSoftcap(backend: Backend, count: number, cap: number) {
   const sizes = { d0: 1, d1: 1, d2: count };

@@ -1,12 +1,41 @@
-import { Buffers } from "@ziggurat/cache";
-import type { Slice, WeightDType } from "@ziggurat/tensor";
+import { Buffers, type Slice, type WeightDType } from "@ziggurat/tensor";
 import { Loader } from "../weights/loader.js";
-import { loadMatrix, type MatrixPlan, matrixBytes, planMatrix, readVector } from "../weights/matrix.js";
+import { loadMatrix, type Matrix, type MatrixPlan, matrixBytes, planMatrix, readVector } from "../weights/matrix.js";
 import type { WeightSource } from "../weights/source.js";
 import type { Decoder, DecoderLayer, Projection } from "./decoder.js";
-import { decoderForward } from "./decoder-forward.js";
-import type { LoadedWeights, LoadWeightsOptions } from "./family.js";
-import type { DecoderWeights, LoadedLayer, LoadedProjection } from "./loaded-decoder.js";
+import type { LoadWeightsOptions } from "./family.js";
+
+// A decoder's weights: their bytes, their loading, and their places on the device.
+
+export interface LoadedProjection {
+  readonly matrix: Matrix;
+  readonly bias: Slice | undefined;
+}
+
+export interface LoadedLayer {
+  readonly attentionNorm: Slice;
+  readonly qkv: LoadedProjection;
+  /** f32 [heads of a row, headSize]: the norm's weight for every query and key head, ones for values. */
+  readonly headNorms: Slice | undefined;
+  readonly output: LoadedProjection;
+  readonly attentionEndNorm: Slice | undefined;
+  readonly feedForwardNorm: Slice;
+  readonly gateUp: LoadedProjection;
+  readonly down: LoadedProjection;
+  readonly feedForwardEndNorm: Slice | undefined;
+}
+
+export interface DecoderWeights {
+  readonly embedding: Matrix;
+  readonly head: Matrix;
+  readonly norm: Slice;
+  readonly layers: readonly LoadedLayer[];
+  /**
+   * If a layer has norms over heads: `ones`, f32 [headSize], and `mask`, f32 [heads of a row], 1 for queries and keys,
+   * 0 for values.
+   */
+  readonly headNorms: { readonly ones: Slice; readonly mask: Slice } | undefined;
+}
 
 const projections = ["qkv", "output", "gateUp", "down"] as const;
 const norms = ["attentionNorm", "feedForwardNorm", "attentionEndNorm", "feedForwardEndNorm"] as const;
@@ -42,9 +71,7 @@ const vectorSize = (decoder: Decoder, layer: DecoderLayer): number =>
   (layer.headNorms ? rowHeads(decoder) * decoder.headSize : 0) +
   sum(projections.map((name) => (layer[name].bias ? sum(layer[name].rows) : 0)));
 
-/**
- * Bytes of all weights in device memory. Throws a `FormatError` where the file lacks one, or has it in another shape.
- */
+/** Bytes of all weights in device memory. Throws a `FormatError` if the files lack one or have it in another shape. */
 export function decoderBytes(decoder: Decoder, source: WeightSource, dtype: WeightDType | undefined): number {
   const { embedding, head } = planEnds(decoder, source, dtype);
   const { layerList, hiddenSize, headSize } = decoder;
@@ -57,31 +84,26 @@ export function decoderBytes(decoder: Decoder, source: WeightSource, dtype: Weig
   return matrixBytes(embedding) + (head ? matrixBytes(head) : 0) + 4 * (hiddenSize + shared) + sum(layers);
 }
 
-/** Reads the weights chunk by chunk; what was allocated is freed where that fails. */
+/** Reads the weights chunk by chunk. If that fails, what was allocated is freed. */
 export async function loadDecoder(
   decoder: Decoder,
   source: WeightSource,
-  options: LoadWeightsOptions,
-): Promise<LoadedWeights> {
-  const { backend, dtype, onProgress } = options;
+  { backend, dtype, onProgress }: LoadWeightsOptions,
+): Promise<{ readonly weights: DecoderWeights; readonly bytes: number; free(): void }> {
   const buffers = new Buffers(backend);
   try {
     const total = decoderBytes(decoder, source, dtype);
     const loader = new Loader(backend, (done) => onProgress?.(Math.min(done, total), total));
     const weights = planWeights(decoder, source, dtype, loader, buffers);
     await loader.run();
-    return {
-      bytes: buffers.bytes,
-      forward: (rows) => decoderForward(decoder, weights, backend, rows),
-      free: () => buffers.free(),
-    };
+    return { weights, bytes: buffers.bytes, free: () => buffers.free() };
   } catch (error) {
     buffers.free();
     throw error;
   }
 }
 
-/** Places for all weights, which the loader fills when it runs. */
+/** Allocates all weights. The loader fills them when it runs. */
 function planWeights(
   decoder: Decoder,
   source: WeightSource,

@@ -1,12 +1,10 @@
 import type { GenerationConfig, Sizes } from "../files/config.js";
 import type { Rope } from "./family.js";
 
-// What the families here share: a stack of layers, each of attention and a gated feed-forward behind RMS norms, added
-// to a stream of hidden states. A family says in these terms what is its own.
+// The decoder of all families here: a stack of layers, each of attention and a gated feed-forward behind RMS norms,
+// added to a stream of hidden states. A family describes its models in these terms.
 
-/**
- * A matrix that reads hidden states, stored whole or as parts to be stacked. Names are without `.weight` and `.bias`.
- */
+/** A matrix, stored whole or as parts to be stacked. Names are without `.weight` and `.bias`. */
 export interface Projection {
   readonly names: readonly string[];
   /** Rows of each part. */
@@ -26,10 +24,10 @@ export interface DecoderLayer {
   /** Norms over each head of queries and of keys, before they are rotated. */
   readonly headNorms?: { readonly query: string; readonly key: string };
   readonly output: Projection;
-  /** A norm of what attention adds to the stream. */
+  /** A norm of the output of attention, before it is added to the stream. */
   readonly attentionEndNorm?: string;
   readonly feedForwardNorm: string;
-  /** What is activated, then what it is multiplied with. */
+  /** The gate, which is activated, and the factor that it is multiplied with. */
   readonly gateUp: Projection;
   readonly down: Projection;
   readonly feedForwardEndNorm?: string;
@@ -48,7 +46,7 @@ export interface Decoder extends Sizes {
   readonly attentionSoftcap: number;
   /** Logits become softcap x tanh(logits / softcap); 0 for none. */
   readonly logitSoftcap: number;
-  /** What embeddings are multiplied with. */
+  /** The factor of embeddings. */
   readonly embeddingScale: number;
   /** Added to the weights of every norm. */
   readonly normOffset: 0 | 1;

@@ -1,12 +1,13 @@
 import type { CacheShape } from "@ziggurat/cache";
 import type { Backend, Slice, WeightDType } from "@ziggurat/tensor";
-import type { Configuration } from "../files/checkpoint.js";
+import type { Configuration } from "../files/config.js";
+import type { GgufForm } from "../gguf/names.js";
 import type { WeightSource } from "../weights/source.js";
 
-// What a model family gives the runtime. The runtime knows layers, rows and attention; a family knows names of weights
-// and what happens between two attentions.
+// The interface between model families and the runtime. The runtime knows layers, rows and attention. A family knows
+// the names of weights and the computation between two attentions.
 
-/** Facts of one model that the runtime needs, whatever its family. */
+/** Facts of a model that the runtime needs. */
 export interface ModelFacts {
   /** As the configuration names it, for reports. */
   readonly architecture: string;
@@ -25,29 +26,24 @@ export interface ModelFacts {
 export interface Rope {
   /** float32 [rotary / 2]: angle j of position p is p x frequencies[j]. */
   readonly frequencies: Float32Array;
-  /** What cosines and sines are multiplied with. */
+  /** The factor of cosines and sines. */
   readonly factor: number;
-  /** Tokens that the scaling lets the model read, where that is more than the configuration says. */
+  /** Tokens that the scaling lets the model read, if they are more than the configuration says. */
   readonly contextLength?: number;
 }
 
-/**
- * One pass over rows of hidden states, made ready for a number of rows; its methods only enqueue, so they may be
- * recorded.
- */
+/** A pass over a number of rows of hidden states. Its methods only enqueue work, so they may be recorded. */
 export interface Forward {
   /** x [rows, hidden] from ids i32 [rows]. */
   embed(ids: Slice, x: Slice): void;
-  /**
-   * One layer, x in place. `attend` is called once, between the projections: it reads and rotates qkv and fills out.
-   */
+  /** Computes one layer, x in place. Calls `attend` once, between the projections: it rotates qkv and fills `out`. */
   layer(layer: number, x: Slice, attend: (qkv: Slice, out: Slice) => void): void;
   /** logits f32 [rows, vocabulary] from x. */
   head(x: Slice, logits: Slice): void;
-  /** Where `attend` is given qkv and out. */
+  /** The slices that `attend` is called with. */
   readonly qkv: Slice;
   readonly out: Slice;
-  /** Gives the workspace back. */
+  /** Frees the workspace. */
   free(): void;
 }
 
@@ -55,8 +51,13 @@ export interface Forward {
 export interface LoadedWeights {
   /** Bytes of all weights. */
   readonly bytes: number;
-  /** Makes a pass over `rows` rows ready, with a workspace of its own. */
+  /** Prepares a pass over `rows` rows, with a separate workspace. */
   forward(rows: number): Promise<Forward>;
+  /**
+   * Gram matrices of a layer's output projection, f32 [queryHeads, headSize, headSize]: W^T W, where W is the part that
+   * reads a query head's output. Called only for policies that use `through`.
+   */
+  outputGram(layer: number): Promise<Slice>;
   free(): void;
 }
 
@@ -67,20 +68,27 @@ export interface LoadWeightsOptions {
   readonly onProgress: ((done: number, total: number) => void) | undefined;
 }
 
-/** One model family: everything that depends on the architecture. */
+/**
+ * A model family: everything that depends on the architecture. `loadModel` takes a list of them. A family may be built
+ * on another, by object spread, or from the parts of `@ziggurat/runtime/families`.
+ */
 export interface Family {
-  /** As `architectures` in config.json names it. */
+  /** Names in `architectures` of config.json. */
   readonly architectures: readonly string[];
+  /** How GGUF files hold the family; without it, they are refused. */
+  readonly gguf?: GgufForm;
   /**
-   * Checks a configuration. `contextLength`: the most tokens that will be read, where that is less than the model can.
+   * Checks a configuration. `contextLength`: the most tokens that will be read, if that is less than the model can.
    * Throws a `ConfigError`.
    */
   readonly open: (configuration: Configuration, contextLength?: number) => OpenedModel;
 }
 
+/** A model whose configuration is checked and whose weights are not read. */
 export interface OpenedModel {
   readonly facts: ModelFacts;
-  /** Bytes that the weights will take in device memory. Throws where the files lack a tensor. */
+  /** Bytes that the weights will take in device memory. Throws a `FormatError` if the files lack a tensor. */
   weightBytes(source: WeightSource, dtype: WeightDType | undefined): number;
+  /** Reads the weights onto a backend. If that fails, what was allocated is freed. */
   load(source: WeightSource, options: LoadWeightsOptions): Promise<LoadedWeights>;
 }

@@ -1,14 +1,7 @@
+import { decoderModel } from "./decoder-model.js";
 import type { Family } from "./family.js";
-import {
-  checkActivation,
-  layersOf,
-  plainDecoder,
-  readCommon,
-  slidingLayers,
-  usualLayer,
-  withHeadNorms,
-} from "./layers.js";
-import { openDecoder } from "./open-decoder.js";
+import { llamaDecoder, llamaLayer, withHeadNorms } from "./llama-decoder.js";
+import { checkActivation, readConfig, slidingLayers } from "./model-config.js";
 import { readRope } from "./rope.js";
 
 /**
@@ -17,9 +10,27 @@ import { readRope } from "./rope.js";
  */
 export const gemma3: Family = {
   architectures: ["Gemma3ForCausalLM"],
+  gguf: {
+    architecture: "gemma3",
+    normOffset: 1,
+    tensors: {
+      post_attention_layernorm: "post_attention_norm",
+      pre_feedforward_layernorm: "ffn_norm",
+      post_feedforward_layernorm: "post_ffw_norm",
+    },
+    // What the metadata leave to the reader is as in llama.cpp (llama-model.cpp): one global layer in six, the local
+    // theta, and the 27B model's scale.
+    config: ({ get, layers, hiddenSize, queryHeads, headSize }) => ({
+      hidden_activation: "gelu_pytorch_tanh",
+      sliding_window_pattern: get("attention.sliding_window_pattern") ?? 6,
+      rope_local_base_freq: get("rope.freq_base_swa") ?? 10_000,
+      query_pre_attn_scalar: layers === 62 ? Number(hiddenSize) / Number(queryHeads) : headSize,
+      rope_theta: get("rope.freq_base") ?? 1_000_000,
+    }),
+  },
   open(configuration, contextLength) {
-    const opened = readCommon(configuration, contextLength, { headSize: 256 });
-    const { fields, sizes, longest } = opened;
+    const config = readConfig(configuration, contextLength, { headSize: 256 });
+    const { fields, sizes, longest } = config;
     checkActivation(fields, "hidden_activation", "gelu_pytorch_tanh");
     if (fields.flag("use_bidirectional_attention", false))
       fields.fail("use_bidirectional_attention", "false: only causal attention is computed");
@@ -35,25 +46,19 @@ export const gemma3: Family = {
       scaled: false,
     });
     const global = readRope(fields, context, { theta: 1_000_000, layerType: "full_attention" });
-    const layers = layersOf(sizes.layers, (index) => {
-      const slides = sliding[index]!;
-      const options = {
-        rope: slides ? local : global,
-        window: slides ? window : undefined,
-        qkvBias: bias,
-        outputBias: bias,
-      };
+    const layer = (index: number) => {
+      const place = sliding[index] ? { rope: local, window } : { rope: global };
       const at = (name: string) => `model.layers.${index}.${name}`;
       return {
-        ...withHeadNorms(usualLayer(sizes, index, options), index),
+        ...withHeadNorms(llamaLayer(sizes, index, { ...place, qkvBias: bias, outputBias: bias }), index),
         attentionEndNorm: at("post_attention_layernorm"),
         feedForwardNorm: at("pre_feedforward_layernorm"),
         feedForwardEndNorm: at("post_feedforward_layernorm"),
       };
-    });
+    };
     const cap = (field: string) => (fields.has(field) ? fields.number(field, 1e-3, 1e6) : 0);
-    return openDecoder({
-      ...plainDecoder(opened, layers, contextLength),
+    return decoderModel({
+      ...llamaDecoder(config, contextLength, layer),
       activation: "gelu",
       tiedEmbeddings: fields.flag("tie_word_embeddings", true),
       attentionScale: 1 / Math.sqrt(fields.number("query_pre_attn_scalar", 1e-3, 1e6, 256)),

@@ -1,19 +1,24 @@
+import { decoderModel } from "./decoder-model.js";
 import type { Family } from "./family.js";
-import { checkActivation, layersOf, oneRope, plainDecoder, readCommon, slidingWindow, usualLayer } from "./layers.js";
-import { openDecoder } from "./open-decoder.js";
+import { llamaDecoder, llamaLayer } from "./llama-decoder.js";
+import { checkActivation, oneRope, readConfig, slidingWindow } from "./model-config.js";
 
 /**
- * Mistral 7B and its kin (Jiang et al., 2023, arXiv 2310.06825): Llama with a sliding window in every layer, where the
- * configuration says one.
+ * Mistral 7B and models of its architecture (Jiang et al., 2023, arXiv 2310.06825): Llama with a sliding window in
+ * every layer, if the configuration has one.
  */
 export const mistral: Family = {
   architectures: ["MistralForCausalLM"],
+  gguf: {
+    architecture: "llama",
+    interleaved: true,
+    matches: ({ get }) => Boolean(get("attention.sliding_window")),
+  },
   open(configuration, contextLength) {
-    const opened = readCommon(configuration, contextLength);
-    const { fields, sizes } = opened;
+    const config = readConfig(configuration, contextLength);
+    const { fields, sizes } = config;
     checkActivation(fields, "hidden_act", "silu");
-    const options = { rope: oneRope(opened, 10_000), window: slidingWindow(fields) };
-    const layers = layersOf(sizes.layers, (index) => usualLayer(sizes, index, options));
-    return openDecoder(plainDecoder(opened, layers, contextLength));
+    const options = { rope: oneRope(config, 10_000), window: slidingWindow(fields) };
+    return decoderModel(llamaDecoder(config, contextLength, (index) => llamaLayer(sizes, index, options)));
   },
 };

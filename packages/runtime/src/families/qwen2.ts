@@ -1,19 +1,17 @@
+import { decoderModel } from "./decoder-model.js";
 import type { Family } from "./family.js";
+import { llamaDecoder, llamaLayer } from "./llama-decoder.js";
 import {
   checkActivation,
-  layersOf,
-  type Opened,
+  type ModelConfig,
   oneRope,
-  plainDecoder,
-  readCommon,
+  readConfig,
   slidingLayers,
   slidingWindow,
-  usualLayer,
-} from "./layers.js";
-import { openDecoder } from "./open-decoder.js";
+} from "./model-config.js";
 
-/** The window of each layer: where `use_sliding_window` says so, layers from `max_window_layers` on are sliding. */
-export function qwenWindows({ fields, sizes }: Opened): (number | undefined)[] {
+/** The window of each layer: with `use_sliding_window`, layers from `max_window_layers` on are sliding. */
+export function qwenWindows({ fields, sizes }: ModelConfig): (number | undefined)[] {
   const window = fields.flag("use_sliding_window", false) ? slidingWindow(fields) : undefined;
   const first = fields.whole("max_window_layers", 0, 2 ** 20, 28);
   const sliding = slidingLayers(fields, sizes.layers, (layer) => window !== undefined && layer >= first);
@@ -25,15 +23,17 @@ export function qwenWindows({ fields, sizes }: Opened): (number | undefined)[] {
 /** Qwen2 and Qwen2.5 (arXiv 2407.10671, 2412.15115): Llama with biases in queries, keys and values. */
 export const qwen2: Family = {
   architectures: ["Qwen2ForCausalLM"],
+  gguf: { architecture: "qwen2" },
   open(configuration, contextLength) {
-    const opened = readCommon(configuration, contextLength);
-    const { fields, sizes } = opened;
+    const config = readConfig(configuration, contextLength);
+    const { fields, sizes } = config;
     checkActivation(fields, "hidden_act", "silu");
-    const rope = oneRope(opened, 10_000);
-    const windows = qwenWindows(opened);
-    const layers = layersOf(sizes.layers, (index) =>
-      usualLayer(sizes, index, { rope, window: windows[index], qkvBias: true }),
+    const rope = oneRope(config, 10_000);
+    const windows = qwenWindows(config);
+    return decoderModel(
+      llamaDecoder(config, contextLength, (index) =>
+        llamaLayer(sizes, index, { rope, window: windows[index], qkvBias: true }),
+      ),
     );
-    return openDecoder(plainDecoder(opened, layers, contextLength));
   },
 };

@@ -1,7 +1,15 @@
 import { type Fields, fieldsOf } from "./fields.js";
 
-// Facts that every model's `config.json` and `generation_config.json` have, under names of our own. The files are
-// hostile until checked: every number is bounded.
+/** A model's configuration as parsed, unchecked JSON, with the names of its files for errors. */
+export interface Configuration {
+  readonly json: unknown;
+  readonly file: string;
+  readonly generation: unknown;
+  readonly generationFile: string;
+}
+
+// Facts that every model's `config.json` and `generation_config.json` have. The files are hostile until checked: every
+// number is bounded.
 
 /** Sizes are counts of numbers; heads are per layer. */
 export interface Sizes {
@@ -18,8 +26,8 @@ export interface Sizes {
 }
 
 /**
- * Throws a `ConfigError`, which names the field, its value and what would be right. `headSize`: what a family takes
- * where `head_dim` is absent.
+ * Reads and checks the sizes. `headSize` stands for an absent `head_dim`. Throws a `ConfigError` that names the field,
+ * its value and what would be right.
  */
 export function readSizes(
   { has, fail, whole, number }: Fields,
@@ -27,7 +35,8 @@ export function readSizes(
 ): Sizes {
   if (has("quantization_config"))
     fail("quantization_config", "absent: weights are read in F32, F16 or BF16, or from a GGUF file");
-  const hiddenSize = whole("hidden_size", 1, 2 ** 17);
+  const hiddenSize = whole("hidden_size", 2, 2 ** 17);
+  if (hiddenSize % 2 !== 0) fail("hidden_size", "even, since devices hold two 16-bit numbers in a word");
   const queryHeads = whole("num_attention_heads", 1, 2 ** 10);
   const kvHeads = whole("num_key_value_heads", 1, queryHeads, queryHeads);
   if (queryHeads % kvHeads !== 0) fail("num_key_value_heads", `a divisor of num_attention_heads, ${queryHeads}`);
@@ -46,11 +55,11 @@ export function readSizes(
   };
 }
 
-/** What `generation_config.json` says, and `config.json` where that is silent. */
+/** Facts of `generation_config.json`, or of `config.json` for fields that are absent there. */
 export interface GenerationConfig {
-  /** Tokens that end an answer; none where the files name none. */
+  /** Tokens that end an answer. */
   readonly stopIds: readonly number[];
-  /** The token that begins a text, where there is one. */
+  /** The token that begins a text, if the files name one. */
   readonly bosId: number | undefined;
 }
 

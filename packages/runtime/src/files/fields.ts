@@ -1,7 +1,7 @@
 import { ConfigError, show } from "../error.js";
 import { isRecord } from "./files.js";
 
-/** Reads fields of one JSON object; every error names the file and the field. */
+/** Readers of the fields of one JSON object. Every error names the file and the field. */
 export function fieldsOf(json: unknown, file: string) {
   if (!isRecord(json)) throw new ConfigError(`${file}: is ${show(json)}; it must be an object`);
   const fail = (field: string, right: string): never => {
@@ -11,7 +11,11 @@ export function fieldsOf(json: unknown, file: string) {
     json,
     file,
     fail,
-    /** Whether the field says anything: null counts as absent. */
+    /** Throws for a fault of several fields together. */
+    refuse: (why: string): never => {
+      throw new ConfigError(`${file}: ${why}`);
+    },
+    /** Whether the field is present: null counts as absent. */
     has: (field: string): boolean => json[field] !== undefined && json[field] !== null,
     /** A whole number from `least` to `most`. */
     whole(field: string, least: number, most: number, missing?: number): number {

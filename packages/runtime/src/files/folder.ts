@@ -59,5 +59,5 @@ export function folder(path: string): ModelFiles {
   };
 }
 
-/** A GGUF file on disk, with the other parts of its model where it is one of several. */
+/** A GGUF file on disk, together with the other parts of its model if it is one of several. */
 export const file = (path: string): ModelFiles => onlyParts(folder(dirname(path)), basename(path));

@@ -1,26 +1,29 @@
 import { FormatError, show } from "../error.js";
+import { checkCallback, checkSignal, knownOptions } from "../options.js";
 import { blobs, type ModelFiles } from "./files.js";
-import type { HubOptions } from "./hub.js";
-import { hubInPlace, hubNameOf } from "./hub-repository.js";
+import { type HubOptions, hubInPlace, hubNameOf, hubOptions } from "./hub-repository.js";
 import { remote, remoteEach, webUrl } from "./remote.js";
 
 /**
- * Where a model is. A text is a folder or a .gguf file on disk (in Node), a repository of the Hugging Face hub
- * ("owner/name", "owner/name@revision", "owner/name/file.gguf"), or the URL of a folder or of a .gguf file. A page has
- * URLs or `File` objects of all files, too; and files may be of any other kind.
+ * Where a model is. A string is a folder or a .gguf file on disk (in Node), a repository of the Hugging Face hub
+ * ("owner/name", "owner/name@revision", "owner/name/file.gguf"), or the URL of a folder or of a .gguf file. A page
+ * gives URLs or `File` objects of all files. Any other `ModelFiles` will do.
  */
 export type ModelSource = string | URL | ModelFiles | File | Iterable<string | URL> | Iterable<File>;
 
 /**
- * The part of this package that needs Node. The specifier is no literal, so that bundlers for browsers leave it alone.
+ * The part of this package that needs Node. It is no literal in `import()`, so bundlers for browsers leave it alone.
  */
 const forNode: string = "@ziggurat/runtime/node";
 
 /**
- * The files that a source means. `options` are for repositories of the hub. Rejects with a `FormatError` or a
- * `DownloadError` where it means none.
+ * The files that a source means. `options` are for repositories of the hub. Rejects with a `RequestError` for a wrong
+ * option, and with a `FormatError` or a `DownloadError` if the source is nothing of the kind.
  */
 export async function modelFiles(source: ModelSource, options: HubOptions = {}): Promise<ModelFiles> {
+  knownOptions("modelFiles", options, hubOptions);
+  checkCallback("onProgress", options.onProgress);
+  checkSignal(options.signal);
   if (typeof source === "string" || source instanceof URL) {
     const url = webUrl(source);
     const name = url ? hubNameOf(url, options) : (source as string);

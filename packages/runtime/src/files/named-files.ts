@@ -3,11 +3,12 @@ import { homedir } from "node:os";
 import { FormatError, show } from "../error.js";
 import type { ModelFiles } from "./files.js";
 import { file, folder } from "./folder.js";
-import { type HubOptions, hub } from "./hub.js";
+import { hub } from "./hub.js";
+import type { HubOptions } from "./hub-repository.js";
 
 /**
- * The files that a name means: a folder or a .gguf file on disk, where there is one; otherwise a repository of the hub,
- * see {@link hub}. Rejects with a `FormatError` or a `DownloadError` where it can be neither.
+ * The files that a name means: a folder or a .gguf file on disk if there is one, otherwise a repository of the hub (see
+ * {@link hub}). Rejects with a `FormatError` or a `DownloadError` if it can be neither.
  */
 export async function namedFiles(name: string, options: HubOptions = {}): Promise<ModelFiles> {
   const path = name.replace(/^~(?=$|[/\\])/, () => homedir());
@@ -17,7 +18,7 @@ export async function namedFiles(name: string, options: HubOptions = {}): Promis
   const right =
     "give a folder with config.json, tokenizer.json and *.safetensors, a .gguf file, or a repository of the hub as owner/name";
   if (info) throw new FormatError(`${show(name)} is a file and no .gguf file; ${right}`);
-  // Whoever writes ./a/b, a\b or only a word means their own disk.
+  // ./a/b, a\b and a single word are paths.
   if (
     !/^[\w-][\w.-]*\/[\w.-]+(\/[\w./-]+\.gguf)?(@|$)/i.test(name) ||
     (/\.gguf$/i.test(name) && name.split("/").length === 2)

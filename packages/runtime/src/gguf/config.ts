@@ -1,30 +1,31 @@
 import { ConfigError, show } from "../error.js";
 import { convert } from "../weights/convert.js";
 import { type Gguf, storedTensor } from "./gguf.js";
-import { architectures, type GgufArchitecture } from "./names.js";
+import type { GgufFacts, GgufFamily, GgufForm } from "./names.js";
 
 export interface GgufConfiguration {
-  /** As GGUF names it. */
-  readonly architecture: keyof typeof architectures;
+  readonly form: GgufForm;
   readonly headSize: number;
-  /** As transformers would write it into config.json, yet unchecked. */
+  /** What config.json would hold, unchecked. */
   readonly config: Readonly<Record<string, unknown>>;
   readonly generation: Readonly<Record<string, unknown>>;
 }
 
 /**
- * A model's configuration from its metadata (keys as in gguf-py's constants.py). Rejects with {@link ConfigError} where
- * the architecture is not supported.
+ * A model's configuration from its metadata (keys as in gguf-py's constants.py). Rejects with a {@link ConfigError} if
+ * the file holds something other than a model, or none of `families`.
  */
-export async function ggufConfig(gguf: Gguf): Promise<GgufConfiguration> {
+export async function ggufConfig(gguf: Gguf, families: readonly GgufFamily[]): Promise<GgufConfiguration> {
   const { file, metadata, tensors } = gguf;
+  checkKind(gguf);
   const architecture = metadata.get("general.architecture");
-  if (typeof architecture !== "string" || !Object.hasOwn(architectures, architecture)) {
-    throw new ConfigError(
-      `${file}: architecture ${show(architecture)} is not supported; supported are ${Object.keys(architectures).join(", ")}`,
-    );
+  const candidates = families.flatMap(({ architectures, gguf: form }) =>
+    form && form.architecture === architecture ? [{ name: architectures[0], form }] : [],
+  );
+  if (candidates.length === 0) {
+    const known = [...new Set(families.flatMap(({ gguf: form }) => form?.architecture ?? []))].join(", ");
+    throw new ConfigError(`${file}: architecture ${show(architecture)} is not supported; supported are ${known}`);
   }
-  const named = architecture as keyof typeof architectures;
   const get = (key: string) => metadata.get(`${architecture}.${key}`);
   const embedding = tensors.get("token_embd.weight");
   if (!embedding) throw new ConfigError(`${file}: has no tensor "token_embd.weight"`);
@@ -40,39 +41,57 @@ export async function ggufConfig(gguf: Gguf): Promise<GgufConfiguration> {
     );
   }
   const layers = get("block_count");
-  const { family }: GgufArchitecture = architectures[named];
+  const facts: GgufFacts = { get, layers, hiddenSize, queryHeads, headSize };
+  const { name, form } = candidates.find((family) => family.form.matches?.(facts) ?? true) ?? candidates[0]!;
   const slidingWindow = get("attention.sliding_window");
   const config = {
-    architectures: [named === "llama" && slidingWindow !== undefined ? "MistralForCausalLM" : family],
+    architectures: [name],
     hidden_size: hiddenSize,
     intermediate_size: one(gguf, `${architecture}.feed_forward_length`),
     num_hidden_layers: layers,
     num_attention_heads: queryHeads,
     num_key_value_heads: one(gguf, `${architecture}.attention.head_count_kv`) ?? queryHeads,
+    num_experts: get("expert_count"),
     head_dim: headSize,
     vocab_size: embedding.info.shape[0],
     max_position_embeddings: get("context_length"),
     rms_norm_eps: get("attention.layer_norm_rms_epsilon"),
     rope_theta: get("rope.freq_base") ?? 10_000,
-    rope_scaling: await ropeScaling(gguf, named),
+    rope_scaling: await ropeScaling(gguf, architecture as string),
     partial_rotary_factor: Number(get("rope.dimension_count") ?? headSize) / headSize,
     tie_word_embeddings: !tensors.has("output.weight"),
     attention_bias: tensors.has("blk.0.attn_q.bias"),
     ...(slidingWindow === undefined || slidingWindow === 0 ? {} : { sliding_window: slidingWindow }),
-    ...(named === "gemma3" ? gemma(get, Number(layers), headSize, Number(hiddenSize) / Number(queryHeads)) : {}),
-    ...(named === "phi3" ? { original_max_position_embeddings: get("rope.scaling.original_context_length") } : {}),
+    ...form.config?.(facts),
   };
-  const token = (name: string) => metadata.get(`tokenizer.ggml.${name}_token_id`);
-  const ends = ["eos", "eot", "eom"].flatMap((name) => token(name) ?? []);
-  return {
-    architecture: named,
-    headSize,
-    config,
-    generation: { eos_token_id: [...new Set(ends)], bos_token_id: token("bos") },
+  // An id outside of the vocabulary is none, as llama.cpp has it.
+  const token = (token: string) => {
+    const id = metadata.get(`tokenizer.ggml.${token}_token_id`);
+    return typeof id === "number" && id >= (embedding.info.shape[0] ?? 0) ? undefined : id;
   };
+  const ends = ["eos", "eot", "eom"].flatMap((end) => token(end) ?? []);
+  return { form, headSize, config, generation: { eos_token_id: [...new Set(ends)], bos_token_id: token("bos") } };
 }
 
-/** A number that some files give for every layer. Throws a {@link ConfigError} where layers differ. */
+/** Throws a {@link ConfigError} for files that hold something other than a language model (`general.type`). */
+function checkKind({ metadata, tensors, file }: Gguf): void {
+  const type = metadata.get("general.type") ?? "model";
+  const architecture = metadata.get("general.architecture");
+  // Older adapters have no type.
+  if (
+    type === "adapter" ||
+    metadata.has("adapter.type") ||
+    [...tensors.keys()].some((name) => /\.lora_[ab]$/.test(name))
+  )
+    throw new ConfigError(`${file}: is an adapter, not a model; merge it into its base model first`);
+  if (type === "mmproj" || type === "clip-vision" || architecture === "clip")
+    throw new ConfigError(
+      `${file}: is a model's encoder of images or sounds (mmproj), not a language model; give the model's own file`,
+    );
+  if (type !== "model") throw new ConfigError(`${file}: general.type is ${show(type)}; it must be "model"`);
+}
+
+/** A number that some files give for every layer. Throws a {@link ConfigError} if layers differ. */
 function one({ metadata, file }: Gguf, key: string): unknown {
   const value = metadata.get(key);
   if (!Array.isArray(value)) return value;
@@ -82,27 +101,10 @@ function one({ metadata, file }: Gguf, key: string): unknown {
 }
 
 /**
- * What Gemma 3's metadata leave to the reader, as llama.cpp fills it in (llama-model.cpp): one global layer in six, the
- * local theta, the 27B model's scale.
+ * Scaling of rotary frequencies, as transformers' `rope_scaling`. Factors that are stored for each frequency, as for
+ * Llama 3.1, become longrope.
  */
-function gemma(get: (key: string) => unknown, layers: number, headSize: number, hiddenPerHead: number) {
-  return {
-    hidden_activation: "gelu_pytorch_tanh",
-    sliding_window_pattern: get("attention.sliding_window_pattern") ?? 6,
-    rope_local_base_freq: get("rope.freq_base_swa") ?? 10_000,
-    query_pre_attn_scalar: layers === 62 ? hiddenPerHead : headSize,
-    rope_theta: get("rope.freq_base") ?? 1_000_000,
-  };
-}
-
-/**
- * Scaling of rotary frequencies. Factors that are stored one by one (Llama 3.1's too) are what transformers calls
- * longrope.
- */
-async function ropeScaling(
-  gguf: Gguf,
-  architecture: keyof typeof architectures,
-): Promise<Record<string, unknown> | null> {
+async function ropeScaling(gguf: Gguf, architecture: string): Promise<Record<string, unknown> | null> {
   const { metadata } = gguf;
   const get = (key: string) => metadata.get(`${architecture}.rope.scaling.${key}`);
   const factors = await vector(gguf, "rope_freqs.weight");
@@ -122,7 +124,7 @@ async function ropeScaling(
   };
 }
 
-/** The most numbers of a vector that belongs to the configuration. */
+/** The most numbers of a vector of the configuration. */
 const longest = 4096;
 
 async function vector(gguf: Gguf, name: string): Promise<number[] | undefined> {

@@ -3,10 +3,10 @@ import type { FileSource } from "../files/files.js";
 import { convert } from "../weights/convert.js";
 import { bytesByType, missingTensor, rowReader, type StoredTensor, type WeightSource } from "../weights/source.js";
 import { type GgufHeader, type MetadataValue, readHeader } from "./header.js";
-import { architectures, type GgufArchitecture, ggufName, isKey, isNorm, isQuery } from "./names.js";
+import { type GgufForm, ggufName, isKey, isNorm, isQuery } from "./names.js";
 import { type PlacedTensor, placeTensors } from "./tensors.js";
 
-/** A GGUF file, or several that are one model, headers read and checked; nothing of the tensors is in memory. */
+/** A GGUF file, or several that are one model. Headers have been read and checked, tensors have not been read. */
 export interface Gguf {
   /** For errors. */
   readonly file: string;
@@ -16,8 +16,8 @@ export interface Gguf {
 }
 
 /**
- * Rejects with {@link FormatError} where the header or the place of a tensor is wrong, and where the file is one part
- * of several.
+ * Reads and checks a header. `file` is the name for errors. Rejects with a {@link FormatError} if the header or the
+ * place of a tensor is wrong, or if the file is one part of several.
  */
 export async function readGguf(source: FileSource, file: string): Promise<Gguf> {
   const gguf = await readPart(source, file);
@@ -36,21 +36,19 @@ export async function readPart(source: FileSource, file: string): Promise<Gguf> 
   return { file, metadata: header.metadata, tensors: placeTensors(header, source, file) };
 }
 
-/** A tensor as the file has it. Throws {@link FormatError} where its element type cannot be read. */
+/** A tensor as it is in the file. Throws a {@link FormatError} if its element type is not supported. */
 export function storedTensor({ info, dtype, begin, bytes, source }: PlacedTensor, name = info.name): StoredTensor {
   return { name, dtype: dtype(), shape: info.shape, read: rowReader(source, begin, bytes, info.shape) };
 }
 
 /**
- * The weights under transformers' names and in transformers' conventions: rows of queries and keys in the order that
- * rotary embedding by halves wants, norms without what was added to them. `headSize` is that of queries and keys,
- * `rotary` how many of its numbers turn.
+ * The weights under transformers' names and in transformers' conventions: rows of queries and keys in the order for
+ * rotary embedding by halves, norms without their offset. `headSize` is that of queries and keys.
  */
-export function ggufWeights(gguf: Gguf, architecture: keyof typeof architectures, headSize: number): WeightSource {
-  const { file, tensors } = gguf;
-  const { interleaved, normOffset }: GgufArchitecture = architectures[architecture];
+export function ggufWeights({ file, tensors }: Gguf, form: GgufForm, headSize: number): WeightSource {
+  const { interleaved, normOffset } = form;
   const find = (name: string) => {
-    const stored = ggufName(name, architecture);
+    const stored = ggufName(name, form);
     return stored === undefined ? undefined : tensors.get(stored);
   };
   return {
@@ -60,7 +58,7 @@ export function ggufWeights(gguf: Gguf, architecture: keyof typeof architectures
     has: (name) => find(name) !== undefined,
     tensor(name) {
       const found = find(name);
-      if (!found) throw missingTensor(file, ggufName(name, architecture) ?? name, tensors);
+      if (!found) throw missingTensor(file, ggufName(name, form) ?? name, tensors);
       const stored = storedTensor(found, name);
       if (interleaved && (isQuery(name) || isKey(name))) return byHalves(stored, headSize);
       if (normOffset !== undefined && isNorm(name)) return withoutOffset(stored, normOffset);
@@ -70,8 +68,8 @@ export function ggufWeights(gguf: Gguf, architecture: keyof typeof architectures
 }
 
 /**
- * Rows of each head from (0, half), (1, half + 1), ... to 0, 1, ..., half, half + 1, .... A row of blocks is moved as
- * it is.
+ * Brings the rows of each head from the order (0, half), (1, half + 1), ... to 0, 1, ..., half, half + 1, .... A row of
+ * blocks is moved as a whole.
  */
 function byHalves(stored: StoredTensor, headSize: number): StoredTensor {
   const { shape, name } = stored;

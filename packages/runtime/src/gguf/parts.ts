@@ -4,9 +4,9 @@ import { type Gguf, readGguf, readPart } from "./gguf.js";
 import type { PlacedTensor } from "./tensors.js";
 
 // A model may be cut into several GGUF files, as llama.cpp's gguf-split does: x-00001-of-00003.gguf and so on. The
-// first holds all metadata, each its own tensors.
+// first part holds all metadata, and each part its own tensors.
 
-/** Names of all parts of the model that a GGUF file belongs to, in order; its own name alone where it is whole. */
+/** Names of all parts of the model that a GGUF file belongs to, in order. For a whole model, the name itself. */
 export function partsOf(name: string): string[] {
   const found = /^(.*)-(\d{5})-of-(\d{5})\.gguf$/i.exec(name);
   const count = Number(found?.[3] ?? 0);
@@ -19,7 +19,7 @@ export function partsOf(name: string): string[] {
 }
 const mostParts = 1000;
 
-/** Of `files`, the GGUF file of this name with the other parts of its model. */
+/** The GGUF file of this name and the other parts of its model, without the other files. */
 export function onlyParts(files: ModelFiles, name: string): ModelFiles {
   const parts = partsOf(name);
   return {
@@ -30,8 +30,8 @@ export function onlyParts(files: ModelFiles, name: string): ModelFiles {
 }
 
 /**
- * The one model that lies in GGUF files here. Rejects with a `ConfigError` where there is none or more than one, with
- * {@link FormatError} where parts are missing or disagree.
+ * Opens the one model in the GGUF files. Rejects with a `ConfigError` if there is none or more than one, and with a
+ * {@link FormatError} if parts are missing or disagree.
  */
 export async function openParts(files: ModelFiles): Promise<Gguf> {
   const names = ((await files.list?.()) ?? []).filter((name) => /\.gguf$/i.test(name));

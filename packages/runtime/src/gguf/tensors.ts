@@ -4,8 +4,8 @@ import type { StoredDType } from "../weights/source.js";
 import type { GgufHeader, TensorInfo } from "./header.js";
 
 /**
- * Element types by the format's number (enum ggml_type): name, weights of a block, bytes of a block, and what this
- * reader calls it where it reads it.
+ * Element types by the format's number (enum ggml_type): name, weights of a block, bytes of a block, and the stored
+ * dtype if it is supported.
  */
 const types: Readonly<Record<number, readonly [name: string, weights: number, bytes: number, dtype?: StoredDType]>> = {
   0: ["F32", 1, 4, "f32"],
@@ -43,12 +43,12 @@ const types: Readonly<Record<number, readonly [name: string, weights: number, by
 };
 const readable = Object.values(types).flatMap(([name, , , dtype]) => (dtype ? [name] : []));
 
-/** A tensor whose place is known to lie within the file. */
+/** A tensor whose bytes are known to be within the file. */
 export interface PlacedTensor {
   readonly info: TensorInfo;
   /** Its element type, as the format names it. */
   readonly type: string;
-  /** Throws {@link FormatError} where the type cannot be read. */
+  /** Throws a {@link FormatError} if the type is not supported. */
   readonly dtype: () => StoredDType;
   /** Bytes from the start of the file. */
   readonly begin: number;
@@ -58,8 +58,8 @@ export interface PlacedTensor {
 }
 
 /**
- * The tensors by name. Throws {@link FormatError} where a type is unknown, and where tensors are unaligned, overlap or
- * lie beyond the file.
+ * The tensors by name. Throws a {@link FormatError} if a type is unknown, or if tensors are unaligned, overlap or end
+ * beyond the file.
  */
 export function placeTensors(
   { metadata, tensors, end }: GgufHeader,

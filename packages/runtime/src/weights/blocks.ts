@@ -1,10 +1,10 @@
 import { halfTable } from "./halves.js";
 import { type BlockDType, blocks } from "./source.js";
 
-// GGUF's blocks as float32, with the arithmetic of the format's own implementation (dequantize_row_* in ggml-quants.c):
-// products of a scale and a quant are exact in float32, so that the only rounding is that of the sum.
+// GGUF's blocks as float32, with the arithmetic of the reference implementation (dequantize_row_* in ggml-quants.c). A
+// scale times a quant is exact in float32, so the sum alone is rounded.
 
-/** Floats of halves, by their bits. */
+/** The float32 value of each half, by its bits. */
 let floats: Float32Array | undefined;
 function half(bytes: Uint8Array, at: number): number {
   floats ??= new Float32Array(halfTable().buffer);
@@ -36,7 +36,7 @@ const q4_1: Dequantise = (bytes, at, out, to) => {
 const word = (bytes: Uint8Array, at: number) =>
   bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
 
-/** As q4_0, with the fifth bits in a word of their own: bit j for weight j. */
+/** As q4_0, with the fifth bits in a separate word: bit j for weight j. */
 const q5_0: Dequantise = (bytes, at, out, to) => {
   const scale = half(bytes, at);
   const high = word(bytes, at + 2);
@@ -88,7 +88,7 @@ const q4_K: Dequantise = (bytes, at, out, to) => {
   }
 };
 
-/** As q4_K, with the fifth bits in 32 bytes of their own: bit `run` of byte j. */
+/** As q4_K, with the fifth bits in 32 separate bytes: bit `run` of byte j. */
 const q5_K: Dequantise = (bytes, at, out, to) => {
   const scale = half(bytes, at);
   const minimum = half(bytes, at + 2);
@@ -123,9 +123,7 @@ const q6_K: Dequantise = (bytes, at, out, to) => {
 
 const byDType: Readonly<Record<BlockDType, Dequantise>> = { q4_0, q4_1, q5_0, q5_1, q8_0, q4_K, q5_K, q6_K };
 
-/**
- * Numbers `from` to `from + count` of stored blocks, as float32, into `out`; both are multiples of a block's weights.
- */
+/** Writes numbers `from` to `from + count` of stored blocks to `out`. Both are multiples of a block's weights. */
 export function dequantise(bytes: Uint8Array, dtype: BlockDType, from: number, count: number, out: Float32Array): void {
   const one = byDType[dtype];
   const size = blocks[dtype];

@@ -1,20 +1,33 @@
 import { elementBytes, isQuantised, type WeightDType } from "@ziggurat/tensor";
 import { FormatError } from "../error.js";
+import { knownOptions, type OptionNames } from "../options.js";
 import { brainBits, halfBits, toFloat32 } from "./float.js";
 import { quantise } from "./quantise.js";
 import { repackOf } from "./repack.js";
 import { blocks, isBlocked, type StoredDType, storedBytes } from "./source.js";
 
-/** Numbers turned at a time: what passes between two dtypes stays this small. */
+/** Numbers that are converted at a time, by way of float32. */
 const chunk = 1 << 16;
 
+/** Whether the conversion computes with every number, rather than moving bytes. */
+export const computes = (from: StoredDType, to: WeightDType): boolean =>
+  from !== to && !(isQuantised(to) && repackOf(from, to) !== undefined);
+
+export interface ConvertOptions {
+  /** Overwritten with the result if it is large enough and aligned. */
+  readonly into?: Uint8Array<ArrayBuffer>;
+  /** The row of the first number, for errors. Default 0. */
+  readonly row?: number;
+}
+
+const convertOptions: OptionNames<ConvertOptions> = { into: true, row: true };
+
 /**
- * A stored tensor's bytes in the dtype and layout that a backend takes. `shape` is [..., width]; quantised dtypes see
- * [out, width], with `out` the product of the other axes. Returns `bytes` itself where nothing has to change. Stored
- * blocks keep their quants where `to` can hold them and are quantised anew otherwise. Throws {@link FormatError} where
- * the byte count does not fit the shape, where a number is not finite and must be quantised, and where `width` does not
- * suit the blocks. `into` is used for the result where it is large enough, and loses what it held; `row` is that of the
- * first number, for errors.
+ * Converts a stored tensor's bytes to the dtype and layout that a backend takes. `shape` is [..., width]; quantised
+ * dtypes see [out, width], with `out` the product of the other axes. Returns `bytes` itself if nothing has to change.
+ * Stored blocks keep their quants if `to` can hold them, and are quantised anew otherwise. Throws a {@link FormatError}
+ * if the byte count does not fit the shape, if a number must be quantised and is not finite, or if `width` does not
+ * suit the blocks. It runs to its end: convert large tensors by rows.
  */
 export function convert(
   bytes: Uint8Array,
@@ -22,8 +35,10 @@ export function convert(
   to: WeightDType,
   shape: readonly number[],
   name = "tensor",
-  { into, row = 0 }: { readonly into?: Uint8Array<ArrayBuffer>; readonly row?: number } = {},
+  options: ConvertOptions = {},
 ): Uint8Array {
+  knownOptions("convert", options, convertOptions);
+  const { into, row = 0 } = options;
   const count = shape.reduce((a, b) => a * b, 1);
   const width = shape.at(-1) ?? 1;
   if (isBlocked(from) && width % blocks[from].weights !== 0) {

@@ -3,10 +3,10 @@ import { dequantise } from "./blocks.js";
 import { halfTable } from "./halves.js";
 import { isBlocked, type StoredDType } from "./source.js";
 
-// 16-bit floats in and out of float32, whole arrays at a time. Rounding is to nearest, ties to even. Numbers in files
-// and in memory are little-endian.
+// Conversions between float32 and 16-bit floats. Rounding is to nearest, ties to even. Numbers in files and in memory
+// are little-endian.
 
-/** The half nearest to the float32 whose bits are given. */
+/** The bits of the half nearest to a float32, given as bits. */
 export function halfBits(bits: number): number {
   const sign = (bits >>> 16) & 0x8000;
   const size = bits & 0x7fffffff;
@@ -22,11 +22,11 @@ export function halfBits(bits: number): number {
   return sign | (kept + (rest > middle || (rest === middle && (kept & 1) === 1) ? 1 : 0));
 }
 
-/** The bfloat16 nearest to the float32 whose bits are given. */
+/** The bits of the bfloat16 nearest to a float32, given as bits. */
 export const brainBits = (bits: number): number =>
   (bits & 0x7fffffff) > 0x7f800000 ? (bits >>> 16) | 0x40 : (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
 
-/** A view of `bytes` as words of 16 or 32 bits; copies where they do not lie at a multiple of that. */
+/** A view of `bytes` as words of 16 or 32 bits. Copies bytes that are not aligned to words. */
 function words(bytes: Uint8Array, size: 2): Uint16Array;
 function words(bytes: Uint8Array, size: 4): Uint32Array;
 function words(bytes: Uint8Array, size: 2 | 4): Uint16Array | Uint32Array {
@@ -37,7 +37,7 @@ function words(bytes: Uint8Array, size: 2 | 4): Uint16Array | Uint32Array {
     : new Uint32Array(aligned.buffer, aligned.byteOffset, count);
 }
 
-/** Numbers `from` to `from + count` of a stored tensor, as float32, into `out`; of blocks, whole ones. */
+/** Writes numbers `from` to `from + count` of a stored tensor to `out`: of blocks, whole ones. */
 export function toFloat32(bytes: Uint8Array, dtype: StoredDType, from: number, count: number, out: Float32Array): void {
   if (isBlocked(dtype)) {
     dequantise(bytes, dtype, from, count, out);

@@ -1,4 +1,4 @@
-/** The float32 value of each of the 65,536 halves, as bits; made on first use. */
+/** The bits of the float32 value of each of the 65,536 halves. Made on first use. */
 let halves: Uint32Array | undefined;
 export function halfTable(): Uint32Array {
   if (halves) return halves;

@@ -1,11 +1,10 @@
-import type { Buffers } from "@ziggurat/cache";
-import { bytesOf, isQuantised, type Slice, type WeightDType, weightLayout } from "@ziggurat/tensor";
+import { type Buffers, bytesOf, isQuantised, type Slice, type WeightDType, weightLayout } from "@ziggurat/tensor";
 import { FormatError } from "../error.js";
 import { convert } from "./convert.js";
 import type { Loader } from "./loader.js";
 import { isBlocked, type StoredDType, type WeightSource } from "./source.js";
 
-/** A matrix that is made of stored ones, stacked along `out`. */
+/** How a matrix is put together from stored ones, stacked along `out`. */
 export interface MatrixPlan {
   readonly names: readonly string[];
   /** Rows of each part. */
@@ -22,9 +21,9 @@ export interface Matrix {
 }
 
 /**
- * The plan of a matrix of these parts. `dtype` undefined leaves it as stored, or in what is nearest to that (see {@link
- * deviceDType}); a width that cannot be cut into blocks stays bf16. Throws a `FormatError` where a tensor is missing or
- * has another shape.
+ * The plan of a matrix of these parts. Without a `dtype` it stays as stored, or becomes the nearest that backends
+ * compute with (see {@link deviceDType}). A width that cannot be cut into blocks becomes bf16. Throws a `FormatError`
+ * if a tensor is missing or has another shape.
  */
 export function planMatrix(
   source: WeightSource,
@@ -47,9 +46,10 @@ export function planMatrix(
 }
 
 /**
- * What stored parts are held in together. Blocks that no backend computes with go to what keeps their numbers best:
- * q5_0 to q8_0, exactly; q4_K to q4_1, whose scales are halves; q5_1, q5_K and q6_K to q8_0, which adds at most 1/254
- * of the greatest weight in a block. Parts of different blocks go to q8_0, other mixtures to f32.
+ * The dtype that holds stored parts together. Blocks that no backend computes with become the dtype that keeps their
+ * numbers best: q5_0 becomes q8_0, exactly; q4_K becomes q4_1, whose scales are halves; q5_1, q5_K and q6_K become
+ * q8_0, with an error of at most 1/254 of the greatest weight in a block. Different blocks become q8_0, other mixtures
+ * f32.
  */
 function deviceDType(stored: readonly StoredDType[]): WeightDType {
   const [first] = stored;
@@ -63,7 +63,7 @@ const rowsOf = ({ parts }: MatrixPlan) => parts.reduce((a, b) => a + b, 0);
 /** Bytes of the matrix in device memory. */
 export const matrixBytes = (plan: MatrixPlan): number => bytesOf(plan.dtype, [rowsOf(plan), plan.width]);
 
-/** A matrix that the loader brings to the device, in one buffer. */
+/** Allocates a matrix in one buffer, and adds to the loader the work that fills it. */
 export function loadMatrix(loader: Loader, source: WeightSource, plan: MatrixPlan, buffers: Buffers): Matrix {
   const { names, parts, width, dtype } = plan;
   const out = rowsOf(plan);
@@ -72,7 +72,7 @@ export function loadMatrix(loader: Loader, source: WeightSource, plan: MatrixPla
   for (const [index, name] of names.entries()) {
     const stored = source.tensor(name);
     const above = first;
-    for (const { from, to } of loader.chunks(stored, parts[index]!)) {
+    for (const { from, to } of loader.chunks(stored, parts[index]!, dtype)) {
       loader.add(async ({ backend, stored: into, converted }) => {
         const data = convert(await stored.read({ from, to }, into), stored.dtype, dtype, [to - from, width], name, {
           into: converted,
@@ -89,7 +89,7 @@ export function loadMatrix(loader: Loader, source: WeightSource, plan: MatrixPla
   return { slice: { buffer, offset: 0 }, dtype, out, width };
 }
 
-/** Where the planes of `rows` rows go in a matrix of `out` rows, from row `row` on. */
+/** The places, in a matrix of `out` rows, of the planes of `rows` rows from row `row` on. */
 function pieces(
   dtype: WeightDType,
   out: number,
@@ -114,7 +114,7 @@ function pieces(
   return planes;
 }
 
-/** Reads vectors one after the other. Throws a `FormatError` where a shape is another. */
+/** Reads vectors, one after the other, into one. Throws a `FormatError` for another shape. */
 export async function readVector(
   source: WeightSource,
   names: readonly string[],

@@ -7,15 +7,20 @@ const single = "model.safetensors";
 const index = "model.safetensors.index.json";
 
 /**
- * The weights of a model: `model.safetensors`, or the shards that `model.safetensors.index.json` lists. Rejects with
+ * The weights of a model: `model.safetensors`, or the shards that `model.safetensors.index.json` lists. Rejects with a
  * {@link FormatError}.
  */
 export async function openWeights(files: ModelFiles): Promise<WeightSource> {
   const source = await files.open(single);
   if (source) return readSafetensors(source, `${files.name}/${single}`);
   const listed = await readJson(files, index);
-  if (listed === undefined) throw new FormatError(`${files.name}: has neither ${single} nor ${index}`);
-  return openShards(files, listed);
+  if (listed !== undefined) return openShards(files, listed);
+  const other = (await files.list?.())?.find((name) => /\.(bin|pth?|ckpt|h5|msgpack|onnx|npz)$/i.test(name));
+  throw new FormatError(
+    `${files.name}: has neither ${single} nor ${index}${
+      other === undefined ? "" : `; ${show(other)} is of another format: convert it to safetensors first`
+    }`,
+  );
 }
 
 async function openShards(files: ModelFiles, listed: unknown): Promise<WeightSource> {

@@ -3,19 +3,19 @@ import { FormatError } from "../error.js";
 import { halfBits, toFloat32 } from "./float.js";
 import type { StoredDType } from "./source.js";
 
-// Blocks of 32 weights with one scale, with the arithmetic of GGUF's reference quantisers (quantize_row_q8_0_ref and
-// quantize_row_q4_0_ref in ggml-quants.c), each step rounded to float32 as there, and laid out in planes (see
-// weightLayout).
+// Quantisation to blocks of 32 weights with one scale, with the arithmetic of GGUF's reference quantisers
+// (quantize_row_q8_0_ref and quantize_row_q4_0_ref in ggml-quants.c): each step is rounded to float32 as there. Blocks
+// are laid out in planes (see weightLayout).
 
-/** Weights whose blocks are made at a time. */
+/** Weights that are quantised at a time. */
 const chunk = 1 << 15;
 
 /**
- * A stored matrix [out, width] as blocks. `q8_0`: the scale is max|w| / 127, as f16; a weight becomes w / scale,
- * rounded half away from zero. `q4_0`: the scale is the weight of greatest size over -8; a weight becomes floor(w /
- * scale + 8.5), at most 15. Weights are divided by the scale before it is rounded to f16. `row` is that of the first
- * weight. Throws {@link FormatError} where `width` is no multiple of 32, where a weight is not finite, and where a
- * scale is beyond f16.
+ * Quantises a stored matrix [out, width]. `q8_0`: the scale is max|w| / 127, as f16, and a weight becomes w / scale,
+ * rounded half away from zero. `q4_0`: the scale is the weight of greatest size over -8, and a weight becomes
+ * floor(w / scale + 8.5), at most 15. Weights are divided by the scale before it is rounded to f16. `row` is that of
+ * the first weight, for errors. Throws a {@link FormatError} if `width` is not a multiple of 32, if a weight is not
+ * finite, or if a scale is beyond f16.
  */
 export function quantise(
   bytes: Uint8Array,

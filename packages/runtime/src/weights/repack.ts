@@ -4,9 +4,9 @@ import { halfBits } from "./float.js";
 import { halfTable } from "./halves.js";
 import type { StoredDType } from "./source.js";
 
-// Stored blocks as the planes that backends take (see weightLayout), quants unchanged. q5_0 becomes q8_0 without loss:
-// its quants are whole numbers from -16 to 15. q4_K becomes q4_1 with the scale and minimum of each 32 weights,
-// products of a half and a whole number below 64, rounded to halves: 2^-11 of either.
+// Stored blocks as the planes that backends take (see weightLayout), with the same quants. q5_0 becomes q8_0 without
+// loss: its quants are whole numbers from -16 to 15. q4_K becomes q4_1: the scale and the minimum of each 32 weights
+// are products of a half and a whole number below 64, rounded to halves, with a relative error of 2^-11.
 
 type Repack = (bytes: Uint8Array, out: number, width: number, into?: Uint8Array<ArrayBuffer>) => Uint8Array;
 
@@ -24,7 +24,7 @@ const planes = (dtype: "q8_0" | "q4_0" | "q4_1", out: number, width: number, int
   };
 };
 
-/** Bytes as halves or words; what is read from a file begins at the start of a buffer. */
+/** Bytes as halves or words. Bytes that were read from a file are aligned already. */
 const halvesOf = (bytes: Uint8Array) => {
   const aligned = bytes.byteOffset % 2 === 0 ? bytes : bytes.slice();
   return new Uint16Array(aligned.buffer, aligned.byteOffset, bytes.byteLength >> 1);
@@ -35,8 +35,8 @@ const wordsOf = (bytes: Uint8Array) => {
 };
 
 /**
- * Blocks of one scale and `size` words of quants. Two blocks are a whole number of words: the quants of the first lie
- * across them, those of the second do not.
+ * Blocks of one scale and `size` words of quants. Two blocks are a whole number of words: the quants of the first are
+ * not aligned to words, those of the second are.
  */
 const oneScale =
   (dtype: "q8_0" | "q4_0", size: number): Repack =>
@@ -121,7 +121,7 @@ const q4_K: Repack = (bytes, out, width, into) => {
   return result;
 };
 
-/** How stored blocks become planes of a dtype without going through numbers; undefined where they cannot. */
+/** Moves the quants of stored blocks to planes of a dtype. Undefined if that dtype cannot hold them. */
 export function repackOf(from: StoredDType, to: "q8_0" | "q4_0" | "q4_1"): Repack | undefined {
   const all: Readonly<Partial<Record<StoredDType, readonly [to: string, repack: Repack]>>> = {
     q8_0: ["q8_0", oneScale("q8_0", 8)],

@@ -3,8 +3,8 @@ import { type FileSource, isRecord } from "../files/files.js";
 import { bytesByType, missingTensor, rowReader, type StoredDType, type WeightSource } from "./source.js";
 
 // The safetensors format (https://huggingface.co/docs/safetensors): 8 bytes, the little-endian length of the header;
-// the header, JSON of { name: { dtype, shape, data_offsets: [begin, end] } } and perhaps __metadata__, strings by name;
-// then the tensors, each byte of them used exactly once.
+// the header, JSON of { name: { dtype, shape, data_offsets: [begin, end] } } and optionally __metadata__, strings by
+// name; then the tensors, in which each byte is used exactly once.
 
 const largestHeader = 100_000_000;
 
@@ -45,9 +45,9 @@ interface Entry {
 }
 
 /**
- * Reads the header of a safetensors file and checks all of it. Rejects with {@link FormatError} where the header is cut
- * short, malformed or larger than 100 MB, where a name repeats, where an element type is unknown or a shape overflows,
- * and where tensors overlap, leave holes, or are not of the size of their shape.
+ * Reads and checks the header of a safetensors file. Rejects with a {@link FormatError} if the header is cut short,
+ * malformed or larger than 100 MB, if a name repeats, if an element type is unknown or a shape overflows, or if tensors
+ * overlap, leave holes, or are not of the size of their shape.
  */
 export async function readSafetensors(source: FileSource, file: string): Promise<WeightSource> {
   const entries = new Map((await readHeader(source, file)).map((entry) => [entry.name, entry]));
@@ -153,10 +153,7 @@ function checkPlaces(entries: readonly Entry[], file: string, start: number, siz
   if (at !== size) throw new FormatError(`${file}: the tensors end at byte ${at}; the file has ${size}`);
 }
 
-/**
- * The first key of a JSON object's top level that is there twice; JSON.parse would quietly keep the last. `text` is
- * known to be JSON.
- */
+/** The first key that a JSON object has twice at its top level; JSON.parse would keep the last. `text` must be JSON. */
 function repeatedKey(text: string): string | undefined {
   const seen = new Set<string>();
   const colon = /\s*:/y;

@@ -2,13 +2,13 @@ import { elementBytes, type WeightDType } from "@ziggurat/tensor";
 import { FormatError } from "../error.js";
 import type { FileSource } from "../files/files.js";
 
-/** Block formats of GGUF that no backend computes with: they are turned into another dtype while loading. */
+/** Block formats of GGUF that no backend computes with. Loading converts them to another dtype. */
 export type LoadOnlyDType = "q5_0" | "q5_1" | "q4_K" | "q5_K" | "q6_K";
 
-/** What a weight tensor may be stored as; a reader turns its format's own names into these. */
+/** The dtypes of stored weights. */
 export type StoredDType = WeightDType | LoadOnlyDType;
 
-/** Stored as blocks, of GGUF's format of the same name. */
+/** The dtypes that are stored as blocks of GGUF's format of the same name. */
 export type BlockDType = Exclude<StoredDType, "f32" | "f16" | "bf16">;
 
 /** Rows of axis 0, `from` up to but without `to`. */
@@ -17,21 +17,21 @@ export interface RowRange {
   readonly to: number;
 }
 
-/** One tensor of a weight file. Nothing of it is in memory until it is read. */
+/** One tensor of a weight file, which is not in memory until it is read. */
 export interface StoredTensor {
   readonly name: string;
   readonly dtype: StoredDType;
   readonly shape: readonly number[];
-  /** Ranges of rows that are read begin at multiples of this, and end at them or at the last row. Not given: 1. */
+  /** Ranges of rows must begin at multiples of this, and end at multiples or at the last row. Default 1. */
   readonly group?: number;
   /**
-   * The numbers of these rows, or of all, row-major, little-endian; the blocks of a row one after the other. `into` as
-   * in {@link FileSource}. Rejects with {@link FormatError}.
+   * Reads the numbers of these rows, by default of all: row-major, little-endian, the blocks of a row one after the
+   * other. `into` is as in {@link FileSource}. Rejects with a {@link FormatError}.
    */
   read(rows?: RowRange, into?: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>>;
 }
 
-/** Where weights come from, whatever the format. */
+/** The weights of a model, in any format. */
 export interface WeightSource {
   /** For errors: the file or files. */
   readonly name: string;
@@ -39,10 +39,7 @@ export interface WeightSource {
   /** Bytes by element type, as the files name it: BF16, Q4_K. */
   readonly types: ReadonlyMap<string, number>;
   has(tensor: string): boolean;
-  /**
-   * Throws {@link FormatError} where there is no such tensor, or where it is of a dtype that no model here computes
-   * with.
-   */
+  /** Throws a {@link FormatError} if there is no such tensor, or if its dtype is not supported. */
   tensor(name: string): StoredTensor;
 }
 
@@ -64,7 +61,7 @@ export const isBlocked = (dtype: StoredDType): dtype is BlockDType => dtype in b
 export const storedBytes = (dtype: StoredDType, count: number): number =>
   isBlocked(dtype) ? (count / blocks[dtype].weights) * blocks[dtype].bytes : count * elementBytes[dtype];
 
-/** Reads a tensor of `shape` that takes `bytes` bytes of a file from byte `begin` on. */
+/** The `read` of a tensor of `shape` that takes `bytes` bytes of a file from byte `begin` on. */
 export function rowReader(
   source: FileSource,
   begin: number,

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { openWeights, type StoredTensor } from "@ziggurat/runtime";
+import { type GgufTensor, type Typed, writeGguf } from "@ziggurat/bench-kit/fixtures";
+import { openWeights, type StoredTensor } from "@ziggurat/runtime/formats";
 import { folder } from "@ziggurat/runtime/node";
-import { type GgufTensor, type Typed, writeGguf } from "./gguf.js";
 
 // Checkpoints of transformers as GGUF files, as llama.cpp's converter writes them.
 
@@ -129,6 +129,20 @@ export async function ggufOf(
 ): Promise<Uint8Array> {
   const { metadata, tensors } = await converted(name, architecture);
   return writeGguf({ ...metadata, ...more }, [...tensors, ...extra]);
+}
+
+/** A Llama as a GGUF file of another architecture, with other names of tensors. */
+export async function renamedGgufOf(
+  name: string,
+  architecture: string,
+  rename: (tensor: string) => string,
+): Promise<Uint8Array> {
+  const { metadata, tensors } = await converted(name, "llama");
+  const own = Object.entries(metadata).map(([key, value]) => [key.replace(/^llama\./, `${architecture}.`), value]);
+  return writeGguf(
+    { ...(Object.fromEntries(own) as typeof metadata), "general.architecture": ["string", architecture] },
+    tensors.map((tensor) => ({ ...tensor, name: rename(tensor.name) })),
+  );
 }
 
 /** The same cut into `count` files, as gguf-split does: the first has all metadata, and here no tensors. */

@@ -1,3 +1,4 @@
+import { type Checkpoint, checkpoint } from "@ziggurat/bench-kit/fixtures";
 import { cpu } from "@ziggurat/cpu";
 import { h2o } from "@ziggurat/h2o";
 import {
@@ -17,7 +18,6 @@ import { snapkv } from "@ziggurat/snapkv";
 import { streaming } from "@ziggurat/streaming";
 import { type Backend, type RowDType, reference } from "@ziggurat/tensor";
 import { afterAll } from "vitest";
-import { type Checkpoint, checkpoint } from "./checkpoint.js";
 
 export const backends = {
   reference: async (): Promise<Backend> => reference(),

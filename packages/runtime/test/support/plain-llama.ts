@@ -1,4 +1,4 @@
-import type { Checkpoint } from "./checkpoint.js";
+import type { Checkpoint } from "@ziggurat/bench-kit/fixtures";
 
 /**
  * Logits after every token of `ids`, computed the plain way in float64 with full attention: what LlamaForCausalLM means

@@ -1,8 +1,8 @@
+import { checkpoint, randomIds } from "@ziggurat/bench-kit/fixtures";
 import { h2o } from "@ziggurat/h2o";
 import { generate, loadModel, type Model } from "@ziggurat/runtime";
 import type { Backend } from "@ziggurat/tensor";
 import { expect } from "vitest";
-import { checkpoint, randomIds } from "./checkpoint.js";
 
 const prompt = randomIds(40, 1);
 

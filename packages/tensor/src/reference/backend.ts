@@ -10,14 +10,14 @@ import { meanings } from "./meanings.js";
 import { type View, view } from "./view.js";
 
 export interface ReferenceOptions {
-  /** Bytes that all buffers together may take; default Infinity. An allocation beyond fails as a device's would. */
+  /** Bytes that all buffers together may take; default Infinity. An allocation beyond it fails as a device's would. */
   readonly maxBytes?: number;
 }
 
 interface Held {
-  /** Undefined where there was no memory for it. */
+  /** Undefined if there was no memory for it. */
   readonly data: ArrayBuffer | undefined;
-  /** Why its bytes are not what they should be. */
+  /** Why its bytes are lost. */
   lost?: unknown;
 }
 
@@ -26,18 +26,18 @@ type Command = readonly [kernel: Kernel, operands: Given];
 
 /**
  * The float64 reference backend: the meaning of every op, computed one number at a time. Commands run when they are
- * enqueued, but what goes wrong in one is told where another backend would tell it: by the `read` of bytes that it
- * concerns, or the next `synchronise`.
+ * enqueued, but their errors surface where another backend's would: at a `read` of the lost bytes, or at the next
+ * `synchronise`.
  */
 export function reference({ maxBytes = Number.POSITIVE_INFINITY }: ReferenceOptions = {}): Backend {
   const buffers = new BufferTable<Held>();
   const programs = new ProgramTable<readonly Command[], Command[]>(buffers);
-  /** The first loss since somebody was told of one. */
-  let untold: unknown;
+  /** The first error that no `read` or `synchronise` has rejected with. */
+  let pending: unknown;
 
-  /** What could not be done is told to who reads the bytes that are not there, and by the next `synchronise`. */
+  /** Marks buffers lost; their next `read`, and the next `synchronise`, reject. */
   const lose = (error: unknown, bytes: readonly Held[]) => {
-    untold ??= error;
+    pending ??= error;
     for (const entry of bytes) entry.lost ??= error;
   };
   const run = ({ op, spec }: Kernel, operands: Given) => {
@@ -83,7 +83,7 @@ export function reference({ maxBytes = Number.POSITIVE_INFINITY }: ReferenceOpti
       programs.checkIdle("free");
       const { lost } = buffers.remove("free", buffer);
       // Freeing a lost buffer also clears its pending error.
-      if (lost !== undefined && lost === untold) untold = undefined;
+      if (lost !== undefined && lost === pending) pending = undefined;
     },
 
     write(target, data) {
@@ -97,7 +97,7 @@ export function reference({ maxBytes = Number.POSITIVE_INFINITY }: ReferenceOpti
       programs.checkIdle("read");
       const { data, lost } = buffers.range("read", source, bytes);
       if (lost !== undefined) {
-        untold = undefined;
+        pending = undefined;
         throw lost;
       }
       return new Uint8Array(data!.slice(source.offset, source.offset + bytes));
@@ -138,8 +138,8 @@ export function reference({ maxBytes = Number.POSITIVE_INFINITY }: ReferenceOpti
 
     async synchronise() {
       programs.checkIdle("synchronise");
-      const error = untold;
-      untold = undefined;
+      const error = pending;
+      pending = undefined;
       if (error !== undefined) throw error;
     },
 
@@ -154,7 +154,7 @@ export function reference({ maxBytes = Number.POSITIVE_INFINITY }: ReferenceOpti
   };
 }
 
-/** Zeroed bytes; undefined where the system has no more. */
+/** Zeroed bytes; undefined if the system has no memory. */
 function memory(bytes: number): ArrayBuffer | undefined {
   try {
     return new ArrayBuffer(bytes);

@@ -5,8 +5,8 @@ const indexIn = ([x, y, z]: Triple, i: number, j: number, k: number): number =>
   ((x === 1 ? 0 : i) * y + (y === 1 ? 0 : j)) * z + (z === 1 ? 0 : k);
 
 /**
- * Calls `each` for every element of `shape`, in order, with `at`, which gives the index of the operand element that
- * meets it.
+ * Calls `each` with every element of `shape`, in order, and with `at`, which gives the index of the operand's element
+ * for it.
  */
 export function broadcast([d0, d1, d2]: Triple, each: (out: number, at: (from: Triple) => number) => void): void {
   let out = 0;

@@ -1,8 +1,8 @@
 import { type Meaning, rowOf, setFrom } from "./view.js";
 
 /**
- * Which row each of the first places takes: where survivors may stay, those beyond fill the holes. Never a row before
- * its place.
+ * The row that moves into each of the first places. If survivors may stay, those beyond the places fill the holes. A
+ * row never moves to a higher place.
  */
 function sources(survivors: readonly number[], ordered: boolean): readonly number[] {
   if (ordered) return survivors;

@@ -1,7 +1,7 @@
 import { type Meaning, setFrom } from "./view.js";
 
-/** Below 0 where `a` is worth more than `b`. NaN is worth less than any number, -Infinity included. */
-function greatestFirst(a: number, b: number): number {
+/** Compares scores, greatest first. NaN comes after every number, -Infinity included. */
+export function greatestFirst(a: number, b: number): number {
   if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b));
   return a === b ? 0 : a > b ? -1 : 1;
 }

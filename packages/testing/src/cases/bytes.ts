@@ -17,7 +17,7 @@ const copy = casesOf(
   "copy",
   [1, 3, 17, 1025].map((words) => ({
     spec: { words },
-    // Any bits, those of NaN among them.
+    // Any bits, including those of NaN.
     inputs: (random: Random) => ({
       x: random.list(words, () => random.pick([random.int(2 ** 32) - 2 ** 31, 0x7f800001, 0x7fc01234, -1])),
     }),

@@ -3,7 +3,7 @@ import type { Random } from "../random.js";
 
 // Random data that several families of ops share.
 
-/** Weights [out, width]: numbers, or for quantised dtypes bytes with every quant there is. */
+/** Weights [out, width]: numbers, or for quantised dtypes bytes with every possible quant. */
 export function weights(random: Random, dtype: WeightDType, out: number, width: number): ArrayLike<number> {
   if (!isQuantised(dtype)) return random.normal(out * width);
   const { scales, bytes } = weightLayout(dtype, out, width);
@@ -71,7 +71,7 @@ export function dequantised(
   return numbers;
 }
 
-/** Makes NaN of what lies beyond each head's length in x [heads, capacity, size]: no op may let it through. */
+/** Sets x [heads, capacity, size] to NaN beyond each head's length: no op may use it. */
 export function poisoned(
   x: readonly number[],
   lengths: readonly number[],

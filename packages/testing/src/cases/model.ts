@@ -12,7 +12,7 @@ const embed = casesOf(
       return {
         spec: { tokens, vocabulary, width, weight, scale: [1, 8, -0.5][i]! },
         inputs: (random: Random) => ({
-          ids: [-1, vocabulary, vocabulary - 1, ...random.list(tokens, () => random.int(vocabulary))].slice(-tokens),
+          ids: [-1, vocabulary, vocabulary - 1, ...random.list(tokens, () => random.int(vocabulary))].slice(0, tokens),
           table: weights(random, weight, vocabulary, width),
         }),
       };
@@ -33,7 +33,7 @@ const rmsNorm = casesOf(
   ).map(([rows, width]) => ({
     spec: { rows, width, epsilon: 1e-5 },
     inputs: (random: Random) => ({
-      // Rows of very different sizes, one of them all zero.
+      // Rows of very different magnitudes, one of them zero.
       x: random.normal(rows * width).map((x, i) => x * [1, 100, 0, 0.01][Math.floor(i / width) % 4]!),
       weight: random.normal(width),
     }),
@@ -57,12 +57,16 @@ const linearShapes: readonly LinearShape[] = [
   { shape: [130, 96, 48], flags: { residual: true } },
   { shape: [64, 576, 192], flags: {} },
   { shape: [7, 544, 37], flags: {} },
-  // Wide enough for sums in parts; more outs than two tiles of 128.
+  // Wide enough that sums are split; more outputs than two tiles of 128.
   { shape: [12, 1184, 70], flags: { bias: true, residual: true }, inPlace: true },
   { shape: [30, 96, 260], flags: { bias: true } },
   { shape: [150, 608, 130], flags: { bias: true } },
   { shape: [144, 64, 72], flags: { bias: true, residual: true }, inPlace: true },
   { shape: [300, 96, 136], flags: { bias: true } },
+  // Odd numbers of blocks, per row and in total.
+  { shape: [1, 1056, 41], flags: { bias: true } },
+  { shape: [3, 352, 129], flags: {} },
+  { shape: [12, 1184, 69], flags: { residual: true } },
 ];
 const plainShapes: readonly LinearShape[] = [
   { shape: [3, 20, 17], flags: { residual: true }, inPlace: true },
@@ -81,7 +85,7 @@ const linear = casesOf(
         ...(inPlace ? { about: "in place", alias: { residual: "out" } } : {}),
         spec: { rows, width, out, weight, ...flags },
         inputs: (random) => {
-          // Peaky from block to block; even within one, as activations may be rounded to 8 bits a block.
+          // Peaky between blocks, even within one, because activations may be rounded to 8 bits per block.
           const sizes = random.list(Math.ceil((rows * width) / 32), () => 4 ** random.uniform(1, 1.5)[0]!);
           return {
             x: random.uniform(rows * width).map((x, i) => x * sizes[Math.floor(i / 32)]!),
@@ -119,7 +123,7 @@ const gatedActivation = casesOf(
       ] as const
     ).map(([rows, width]) => ({
       spec: { rows, width, kind },
-      // Far enough out for exp to overflow.
+      // Large enough that exp overflows.
       inputs: (random: Random) => ({ x: random.normal(2 * rows * width).map((x) => x * random.pick([1, 1, 4, 60])) }),
     })),
   ),
@@ -140,7 +144,7 @@ const rope = casesOf(
     inputs: (random: Random) => ({
       qkv: random.normal(shape.sequences * shape.tokens * (shape.queryHeads + 2 * shape.kvHeads) * shape.headSize),
       table: angles(random, 40, shape.rotary),
-      // A base for each KV head, before and beyond the table among them.
+      // A base for each KV head, some before and some beyond the table.
       base: random.list(shape.sequences * shape.kvHeads, () => random.pick([0, 5, 17, 39, 45, -2])),
     }),
   })),

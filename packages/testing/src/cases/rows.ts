@@ -56,6 +56,14 @@ const choices: readonly Choice[] = [
     capacity: 50,
     score: (random) => random.pick(odd),
   },
+  {
+    about: "zeros of both signs",
+    lengths: [40],
+    keep: [17],
+    most: 20,
+    capacity: 40,
+    score: (random) => random.pick([0, -0]),
+  },
   { about: "only NaN", lengths: [17], keep: [5], most: 17, capacity: 17, score: () => Number.NaN },
   {
     about: "protected rows",
@@ -79,6 +87,14 @@ const choices: readonly Choice[] = [
     keep: [0, 3, 1, 0],
     most: 4,
     capacity: 6,
+    score: (random) => random.next(),
+  },
+  {
+    about: "keep below 0",
+    lengths: [5, 9],
+    keep: [-1, -(2 ** 31)],
+    most: 4,
+    capacity: 9,
     score: (random) => random.next(),
   },
   { about: "one row", lengths: [1], keep: [1], most: 1, capacity: 1, score: () => -3 },
@@ -115,7 +131,7 @@ const topk = casesOf(
       about,
       spec: { heads: lengths.length, capacity, most, arenaRows },
       inputs: (random: Random) => ({
-        // The greatest scores of all lie beyond the lengths.
+        // The greatest scores are beyond the lengths.
         scores: random
           .list(lengths.length * capacity, () => score(random))
           .map((x, i) => (i % capacity < lengths[Math.floor(i / capacity)]! ? x : Number.POSITIVE_INFINITY)),
@@ -184,7 +200,7 @@ const gather = casesOf(
       const most = Math.max(...counts) + 2;
       return {
         about: `${counts.join(" ")} of ${lengths.join(" ")}`,
-        // Fewer angles than rows in places, so that positions are clamped.
+        // A table shorter than some heads, so that positions are clamped.
         spec: {
           heads,
           most,

@@ -202,7 +202,7 @@ const reduce = casesOf(
         ...(lengths ? { ragged: true } : {}),
       } satisfies Spec<"reduce">,
       inputs: (random: Random) => ({
-        // Of both signs where sums are short, so that no sum cancels below what f32 can tell.
+        // Positive if sums are long, so that no sum cancels to less than f32 can represent.
         x: poisoned(
           random.normal(size(d)).map((x) => (size(d) > 2000 ? Math.abs(x) : x)),
           ...([lengths ?? new Array<number>(d[0]).fill(d[1]), share, d[1], d[2]] as const),
@@ -224,17 +224,17 @@ const pool = casesOf(
         [[5, 0, 1], 1, 1, 3],
         [[3, 5], 1, 9, 21],
         [[300], 4, 310, 5],
-      ] as const
-    ).map(([lengths, share, capacity, kernel]) => ({
+        [[17, 0, 9], 2, 20, 5, 3],
+        [[70], 3, 71, 7, 32],
+      ] as readonly (readonly [readonly number[], number, number, number, number?])[]
+    ).map(([lengths, share, capacity, kernel, size = 1]) => ({
       about: `lengths ${lengths.join(" ")}`,
-      spec: { heads: lengths.length * share, capacity, kernel, share, kind } satisfies Spec<"pool">,
-      // Below 0 for the most part: a maximum must not count what is not there as 0.
+      spec: { heads: lengths.length * share, capacity, size, kernel, share, kind } satisfies Spec<"pool">,
+      // Mostly below 0: a maximum must not count missing entries as 0.
       inputs: (random: Random) => ({
         x: poisoned(
-          random.normal(lengths.length * share * capacity).map((x) => x - 3),
-          lengths,
-          share,
-          capacity,
+          random.normal(lengths.length * share * capacity * size).map((x) => x - 3),
+          ...([lengths, share, capacity, size] as const),
         ),
         length: lengths,
       }),

@@ -9,7 +9,7 @@ import {
 } from "@ziggurat/tensor";
 import { type Case, casesOf } from "../case.js";
 import type { Random } from "../random.js";
-import { type Decode, keyRows, queries, slotInputs, slotOf } from "./attention.js";
+import { type Decode, keyRows, queries, raiseKeys, raiseQueries, slotInputs, slotOf } from "./attention.js";
 import { regions, sum } from "./data.js";
 
 interface Watch extends Decode {
@@ -33,6 +33,7 @@ const watches: readonly Watch[] = [
   { heads: [2, 1, 64], tokens: 3, past: [10, 2], softcap: 6 },
   { heads: [2, 1, 64], tokens: 1, past: [40, 65, 3], ended: [0, 0, 1], rotary: 64 },
   { heads: [4, 2, 20], tokens: 17, past: [12, 3], rotary: 8, from: 1 },
+  { heads: [4, 2, 64], tokens: 17, past: [5, 40], raise: true },
 ];
 
 const stored: Record<RowDType, (x: number) => number> = {
@@ -52,7 +53,11 @@ function logSumExp(
   past: readonly number[],
   turn: Turn,
 ) {
-  const { sequences, tokens, queryHeads, kvHeads, headSize, kv, scale, softcap } = spec;
+  const { sequences, tokens, queryHeads, kvHeads, headSize, arenaRows, kv, scale, softcap } = spec;
+  // Once for all queries: rounding to 16 bits is slow.
+  const rows = Array.from({ length: arenaRows }, (_, row) =>
+    turn(keys.slice(row * headSize, (row + 1) * headSize).map(stored[kv]), row),
+  );
   return Array.from({ length: sequences * queryHeads * tokens }, (_, index) => {
     const head = Math.floor(index / tokens);
     const i = index % tokens;
@@ -61,8 +66,7 @@ function logSumExp(
     const query = ((s * tokens + i) * (queryHeads + 2 * kvHeads) + (head % queryHeads)) * headSize;
     let total = 0;
     for (let row = offset[h]!; row <= offset[h]! + past[h]! + i; row++) {
-      const key = turn(keys.slice(row * headSize, (row + 1) * headSize).map(stored[kv]), row);
-      const product = scale * key.reduce((all, k, n) => all + k * qkv[query + n]!, 0);
+      const product = scale * rows[row]!.reduce((all, k, n) => all + k * qkv[query + n]!, 0);
       total += Math.exp(softcap > 0 ? softcap * Math.tanh(product / softcap) : product);
     }
     return Math.log(total);
@@ -90,36 +94,46 @@ function turnBy(
   };
 }
 
+/** Every watch in every dtype: its spec, and its inputs without what is written. */
+export const watched = rowDTypes.flatMap((kv) =>
+  watches.map(({ heads, tokens, past, ended, softcap = 0, rotary, from, spare = 0, raise }) => {
+    const [queryHeads, kvHeads, headSize] = heads;
+    const sequences = past.length / kvHeads;
+    const sizes = past.map((rows) => rows + tokens);
+    const arenaRows = sum(sizes) + 2;
+    const spec: Spec<"watch"> = {
+      ...{ sequences, tokens, queryHeads, kvHeads, headSize, arenaRows, capacity: Math.max(...sizes) + spare, kv },
+      ...{ scale: headSize ** -0.5, softcap, ...(from ? { from } : {}), ...slotOf(rotary) },
+    };
+    return {
+      about: `past ${past.join(" ")}${raise ? ", large logits" : ""}`,
+      spec,
+      inputs: (random: Random) => {
+        const plainQkv = queries(random, sequences * tokens, heads, kv);
+        const plainKeys = keyRows(random, arenaRows, headSize, kv);
+        const qkv = raise ? raiseQueries(plainQkv, heads) : plainQkv;
+        const keys = raise ? raiseKeys(plainKeys, headSize) : plainKeys;
+        const offset = regions(random, sizes, arenaRows);
+        const slot = slotInputs(random, arenaRows, rotary);
+        const turn: Turn = slot.cells ? turnBy(spec, slot.cells, slot.table) : (key) => key;
+        return {
+          ...{ qkv, keys, offset, ...slot },
+          lse: logSumExp(spec, qkv, keys, offset, past, turn),
+          length: past,
+          ended: ended ?? new Array<number>(sequences).fill(0),
+        };
+      },
+    };
+  }),
+);
+
 export const watch: readonly Case[] = casesOf(
   "watch",
-  rowDTypes.flatMap((kv) =>
-    watches.map(({ heads, tokens, past, ended, softcap = 0, rotary, from, spare = 0 }) => {
-      const [queryHeads, kvHeads, headSize] = heads;
-      const sequences = past.length / kvHeads;
-      const sizes = past.map((rows) => rows + tokens);
-      const arenaRows = sum(sizes) + 2;
-      const spec: Spec<"watch"> = {
-        ...{ sequences, tokens, queryHeads, kvHeads, headSize, arenaRows, capacity: Math.max(...sizes) + spare, kv },
-        ...{ scale: headSize ** -0.5, softcap, ...(from ? { from } : {}), ...slotOf(rotary) },
-      };
-      return {
-        about: `past ${past.join(" ")}`,
-        spec,
-        inputs: (random: Random) => {
-          const qkv = queries(random, sequences * tokens, heads, kv);
-          const keys = keyRows(random, arenaRows, headSize, kv);
-          const offset = regions(random, sizes, arenaRows);
-          const slot = slotInputs(random, arenaRows, rotary);
-          const turn: Turn = slot.cells ? turnBy(spec, slot.cells, slot.table) : (key) => key;
-          return {
-            ...{ qkv, keys, offset, ...slot },
-            lse: logSumExp(spec, qkv, keys, offset, past, turn),
-            length: past,
-            ended: ended ?? new Array<number>(sequences).fill(0),
-            mass: random.uniform(sequences * queryHeads * spec.capacity),
-          };
-        },
-      };
+  watched.map(({ about, spec, inputs }) => ({
+    ...{ about, spec },
+    inputs: (random: Random) => ({
+      ...inputs(random),
+      mass: random.uniform(spec.sequences * spec.queryHeads * spec.capacity),
     }),
-  ),
+  })),
 );

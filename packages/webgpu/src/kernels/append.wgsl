@@ -1,5 +1,5 @@
-// append: a thread for each word of a new row, (head, token, word): it writes that word of the key, of the value, and of the cells.
-// 16-bit rows hold two numbers a word, so their size is even.
+// append: one thread for each word of a new row (head, token, word). It writes that word of the key, of the value and
+// of the cells. 16-bit rows hold two numbers a word, so their size is even.
 #include grid
 #include half
 fn packed(at: u32, word: u32) -> u32 {
@@ -16,7 +16,11 @@ fn packed(at: u32, word: u32) -> u32 {
 }
 
 @compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
   let item = item_of(group, groups, local);
   let heads = u.sequences * u.kv_heads;
   if item >= heads * u.tokens * u.words {
@@ -31,7 +35,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   }
   let length = $length[head];
   let row = $offset[head] + length + token;
-  let base = ((sequence * u.tokens + token) * (u.query_heads + 2u * u.kv_heads) + u.query_heads + head % u.kv_heads) * u.head_size;
+  let row_heads = u.query_heads + 2u * u.kv_heads;
+  let base = ((sequence * u.tokens + token) * row_heads + u.query_heads + head % u.kv_heads) * u.head_size;
 #if KEYS
   $keys[row * u.words + word] = packed(base, word);
 #endif

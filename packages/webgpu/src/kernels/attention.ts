@@ -5,10 +5,10 @@ import { bind, type OpKernel, type Traits } from "../stage.js";
 import text from "./attention.wgsl";
 import matrix from "./attention-matrix.wgsl";
 
-/** Bytes that the larger tile needs. */
+/** Workgroup memory of the larger tile, in bytes. */
 const largeTile = 16 * (2 * 64 * 5 + 64 * 17);
 
-/** The side of a workgroup of tiles over `tokens` queries. */
+/** The side of a workgroup for tiles over `tokens` queries. */
 export const sideOf = (tokens: number, { workgroupBytes }: Traits): 8 | 16 =>
   tokens <= 32 || workgroupBytes < largeTile ? 8 : 16;
 
@@ -20,16 +20,16 @@ export const attention: OpKernel<"attention"> = {
     const work =
       4 * tokens * queryHeads * headSize * Math.min(arenaRows / kvHeads, window || Number.POSITIVE_INFINITY) +
       elementBytes[kv] * arenaRows;
-    const matrices = tokens > 32 ? matrixRows(headSize, kv, traits, wide) : undefined;
+    const matrices = tokens > 32 ? matrixRows("attention", headSize, kv, traits, wide) : undefined;
     if (matrices) {
       const rows = { keys: "vec4<u32>", values: "vec4<u32>", offset: "i32", length: "i32" };
       return [
         {
           text: matrix,
-          settings: matrices.settings,
+          settings: { ...matrices.settings, CAPPED: softcap > 0 },
           bound: bind("attention", spec, { qkv: "vec4<f32>", ...rows, out: "f32", lse: "f32" }),
           uniforms: { tokens, query_heads: queryHeads, kv_heads: kvHeads, window, first_head: 0 },
-          floats: { scale, softcap },
+          floats: { scale: softcap > 0 ? scale : scale * Math.LOG2E, softcap },
           grid: [Math.ceil(tokens / matrices.rows), queryHeads, 1],
           work,
           cut: "first_head",

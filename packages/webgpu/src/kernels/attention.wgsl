@@ -1,13 +1,13 @@
-// attention: prefill of one sequence. A workgroup takes a tile of TILE queries of one query head and walks the tiles of keys that any of them sees, with a
-// running maximum and sum for each query (FlashAttention, arXiv 2205.14135): logits by lib/tile.wgsl, then the weighted values, a few rows staged at a
-// time. Thread (tx, ty) owns queries 4 ty + r and quads tx + SIDE c of the output.
-//
-// QUADS: quads of a row of K or V; COLUMNS = QUADS / SIDE, rounded up; VALUES_AT_ONCE x QUADS fit where tiles are staged.
+// attention: prefill of one sequence (FlashAttention, arXiv 2205.14135). A workgroup takes a tile of TILE queries of
+// one query head and visits the tiles of keys that any of them sees, with a running maximum and sum for each query. It
+// computes logits with lib/tile.wgsl, then adds the weighted values, a few staged rows at a time. Thread (tx, ty) has
+// queries 4 ty + r and quads tx + SIDE c of the output.
+// QUADS: quads of a row of K or V. COLUMNS: QUADS / SIDE, rounded up. VALUES_AT_ONCE x QUADS fit into `staged`.
 #include tile
 #include quad keys
 #include quad values
 #include infinity
-// The weights of a tile, [query, key / 4].
+// The weights of a tile: [query, key / 4].
 var<workgroup> weights: array<vec4f, TILE * (SIDE + 1u)>;
 
 fn query_quad(row: u32, q: u32) -> vec4f {
@@ -55,13 +55,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
           }
         }
         staged[line * STRIDE + i % 4u] = a;
-        // So that lane c of thread tx is key 4 tx + c, and its weights are stored as one quad.
+        // Lane c of thread tx is key 4 tx + c, so that its weights are stored as one quad.
         staged[RIGHT + (line % 4u * SIDE + line / 4u) * STRIDE + i % 4u] = b;
       }
       workgroupBarrier();
       multiply_staged(&logits, tx, ty);
     }
-    // The greatest logit of each query, over the threads that share its row.
+    // The greatest logit of each query, over the threads of its row.
     var greatest = vec4f(-infinity());
     for (var r = 0u; r < 4u; r++) {
       let position = length + first_query + 4u * ty + r;
@@ -86,7 +86,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
     }
     workgroupBarrier();
     let now = max(most, greatest);
-    // A query that has seen nothing yet has no maximum to count from.
+    // A query that has seen no key yet has no maximum.
     let base = select(now, vec4f(0.0), now == vec4f(-infinity()));
     let kept = exp(most - base);
     most = now;

@@ -4,7 +4,7 @@ import { bind, type OpKernel, type Stage, scratch } from "../stage.js";
 import text from "./decode-attention.wgsl";
 import merge from "./decode-merge.wgsl";
 
-/** Workgroups that keep a large GPU busy: with more, they take more rows each. */
+/** Workgroups that keep a large GPU busy. If there would be more, each takes more rows. */
 const busy = 512;
 const tile = 128;
 const powerOf2 = (n: number) => 2 ** Math.ceil(Math.log2(n));

@@ -1,11 +1,13 @@
-// decodeAttention: one query a sequence, in two dispatches (Flash-Decoding): `split`, whose workgroups take a few tiles of TILE rows of one KV head and HEADS of
-// the query heads that share it, and decode-merge.wgsl. The grid covers `capacity` rows; workgroups beyond a head's length leave at once. With one
-// split, `split` writes the result itself.
+// decodeAttention: one query a sequence, in two dispatches (Flash-Decoding). In `split`, the first, a workgroup takes a
+// few tiles of TILE rows of one KV head and HEADS of the query heads that share it; decode-merge.wgsl is the second.
+// The grid covers `capacity` rows; workgroups beyond a head's length return at once. If there is one split, `split`
+// writes the result itself.
 //
-// LANES threads, a team, read a row of K or V together, eight numbers each. Of a tile first the logits; then 32 threads for each query head find maximum and
-// weights; then every team adds up the values of its rows, under a maximum that may grow from tile to tile.
-// AHEAD: the next rows are on their way while those at hand are computed with.
-// SLOT: keys lie unrotated, and turn to their rank as they are read.
+// LANES threads, a team, read one row of K or V together, eight numbers each. For each tile the teams compute the
+// logits; 32 threads for each query head find their maximum and the weights; every team adds up the weighted values of
+// its rows. The maximum may grow from tile to tile, and the sums are scaled then.
+// AHEAD: the next rows are prefetched while the current ones are used.
+// SLOT: keys are stored unrotated, and are rotated to their ranks as they are read.
 //
 // Partial results are quads, [query head, split, 1 + 2 OCTS]: maximum and sum, then the sum of weighted values.
 #include infinity
@@ -22,10 +24,10 @@ struct Oct {
 const THREADS = 128u;
 const TEAMS = THREADS / LANES;
 const TILE = 128u;
-// Rows of a tile that one team reads, LOADS of them at once.
+// Loads of one team for a tile: it reads LOADS rows at once.
 const PASSES = TILE / TEAMS;
 #if SUBGROUP
-// Parts of a sum of values that meet in shared memory.
+// Partial sums of values that are added in shared memory.
 const SHARES = THREADS / 32u;
 #else
 const SHARES = TEAMS;
@@ -34,7 +36,7 @@ var<workgroup> reduced: array<f32, THREADS>;
 #endif
 var<workgroup> logits: array<f32, HEADS * TILE>;
 var<workgroup> weights: array<f32, HEADS * TILE>;
-// Of each query head: what older sums are worth under the new maximum; at the end the whole sum and the maximum.
+// For each query head: the scale of older sums under the new maximum; at the end the whole sum and the maximum.
 var<workgroup> kept: array<f32, HEADS>;
 var<workgroup> totals: array<vec2f, HEADS>;
 var<workgroup> gathered: array<vec4f, SHARES * LANES * 2u>;
@@ -75,7 +77,7 @@ fn capped(x: f32) -> f32 {
   return x;
 }
 
-// Over the 32 threads that have a query head.
+// The maximum over the 32 threads of a query head.
 fn max_of_head(x: f32, local: u32) -> f32 {
 #if SUBGROUP
   return subgroupMax(x);
@@ -120,7 +122,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
   let blocks = (share + HEADS - 1u) / HEADS;
   let sequence = group.z;
   let kv_head = sequence * u.kv_heads + group.y / blocks;
-  // Query heads of this workgroup: `heads` from `first_head` on.
+  // This workgroup has `heads` query heads from `first_head` on.
   let in_group = group.y % blocks * HEADS;
   let heads = min(HEADS, share - in_group);
   let first_head = group.y / blocks * share + in_group;
@@ -140,7 +142,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
   var sum{h}a = vec4f();
   var sum{h}b = vec4f();
 #end
-  // The 32 threads of a query head, or two such, know its maximum and sum.
+  // The maximum and sum of query head `own`; 32 threads, or twice as many, hold the same ones.
   let own = local / 32u % HEADS;
   var most = -infinity();
   var total = 0.0;
@@ -187,10 +189,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
 #end
 #if SUBGROUP
 #if PARTED
-        // Lanes part the heads among themselves, so that fewer numbers change hands.
+        // Lanes divide the heads among themselves, so that fewer numbers are exchanged.
 #if HEADS == 4
         let upper = (lane & 1u) == 1u;
-        let pair = select(vec2f(x0, x1), vec2f(x2, x3), upper) + subgroupShuffleXor(select(vec2f(x2, x3), vec2f(x0, x1), upper), 1u);
+        let sent = select(vec2f(x2, x3), vec2f(x0, x1), upper);
+        let pair = select(vec2f(x0, x1), vec2f(x2, x3), upper) + subgroupShuffleXor(sent, 1u);
         let odd = (lane & 2u) == 2u;
         var x = select(pair.x, pair.y, odd) + subgroupShuffleXor(select(pair.y, pair.x, odd), 2u);
         let head = (lane & 1u) * 2u + ((lane >> 1u) & 1u);

@@ -1,8 +1,9 @@
-// decodeAttention, its second dispatch: adds the splits of a query head up. A workgroup has 8 quads of the result; 32 threads share the splits of each.
+// decodeAttention, second dispatch: merges the splits of a query head. A workgroup computes 8 quads of the result; 32
+// threads share the splits of each.
 #include infinity
 const THREADS = 256u;
 #include reduce
-// There are no more splits: see decode-attention.ts.
+// The number of splits is at most this: see decode-attention.ts.
 var<workgroup> weights: array<f32, 1088>;
 var<workgroup> sums: array<vec4f, THREADS>;
 

@@ -1,9 +1,13 @@
-// embed: a thread for each number of out[tokens, width]; an id outside the table reads row 0. Of a table in parts a dispatch has `count` rows from `first` on, and writes
-// where an id is among them.
+// embed: one thread for each number of out[tokens, width]. An id outside the table reads row 0. If the table is split
+// into parts, a dispatch has the `count` rows from `first` on and writes only the tokens whose ids are among them.
 #include grid
 #include weight
 @compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
   let item = item_of(group, groups, local);
   if item >= u.tokens * u.width {
     return;

@@ -1,11 +1,12 @@
-// evict: a workgroup for each head. First ranks fall; then rows move: ORDERED in tiles, each loaded before any of it is stored (a row never moves up), else
-// the survivors beyond `count` into the holes below it, which are other places. Last the length. 16-bit rows are whole words.
+// evict: one workgroup for each head. It lowers the ranks, moves the rows, and stores the new length last.
+// ORDERED: rows move in tiles, and a tile is loaded before any of it is stored (a row never moves up). Otherwise the
+// survivors at or beyond `count` move into the holes below it, which are different places. 16-bit rows are whole words.
 const THREADS = 256u;
 var<workgroup> staged: array<u32, THREADS>;
 var<workgroup> facts: vec3u;
 var<private> head: u32;
 
-// The first of count survivors of at least `row`.
+// The index of the first of `count` survivors that is at least `row`.
 fn first_from(row: u32, count: u32) -> u32 {
   var low = 0u;
   var high = count;
@@ -20,7 +21,7 @@ fn first_from(row: u32, count: u32) -> u32 {
   return low;
 }
 
-// The i-th row, from 0 on, that is not among the first `stay` survivors.
+// The i-th row, counted from 0, that is not among the first `stay` survivors.
 fn hole(i: u32, stay: u32) -> u32 {
   var low = 0u;
   var high = stay;
@@ -35,7 +36,7 @@ fn hole(i: u32, stay: u32) -> u32 {
   return i + low;
 }
 
-// Word `w` of a row: of its key, then of its value, then of its cells.
+// Word `w` of a row. Words of the key come first, then those of the value, then those of the cells.
 fn load_word(row: u32, w: u32) -> u32 {
   if w < u.words {
     return $keys[row * u.words + w];
@@ -57,13 +58,17 @@ fn store_word(row: u32, w: u32, x: u32) {
 }
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
   let index = group.y * groups.x + group.x;
   if index >= u.heads {
     return;
   }
   head = index;
-  // Through shared memory, so that barriers below are seen to be met by all.
+  // The value goes through shared memory, which proves to the compiler that the barriers below are uniform.
   if local == 0u {
     let count = $count[head];
     let still = $ended[head / u.kv_heads] != 0u || count >= $length[head];
@@ -100,7 +105,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   storageBarrier();
 #endif
 #if ORDERED
-  // Rows before the first hole are in place.
+  // Rows before the first hole stay where they are.
   if local == 0u {
     facts.x = min(hole(0u, count), count);
   }

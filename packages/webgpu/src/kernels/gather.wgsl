@@ -1,12 +1,16 @@
-// gather: a thread for each word of a chosen row, (head, row i < most, word); it moves that word of the key and of the value, and cells. Heads with
-// fewer rows leave early. ROTATE computes the key's numbers anew, at position i.
+// gather: one thread for each word of a chosen row (head, row i < most, word). It copies that word of the key and of
+// the value, and the cells. Heads with fewer rows return early. ROTATE rotates the key's numbers to position i.
 #include grid
 #include half
 #if ROTATE
 #include rotation keys
 #endif
 @compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
   let item = item_of(group, groups, local);
   if item >= u.heads * u.most * u.words {
     return;

@@ -2,6 +2,7 @@ import type { OpName } from "@ziggurat/tensor";
 import type { OpKernel } from "../stage.js";
 import { advance } from "./advance.js";
 import { append } from "./append.js";
+import { apportion } from "./apportion.js";
 import { attention } from "./attention.js";
 import { binary } from "./binary.js";
 import { copy } from "./copy.js";
@@ -15,6 +16,7 @@ import { hash } from "./hash.js";
 import { linear } from "./linear.js";
 import { load } from "./load.js";
 import { logProbability } from "./log-probability.js";
+import { observe } from "./observe.js";
 import { order } from "./order.js";
 import { pool } from "./pool.js";
 import { reduce } from "./reduce.js";
@@ -22,6 +24,7 @@ import { rmsNorm } from "./rms-norm.js";
 import { rope } from "./rope.js";
 import { sample } from "./sample.js";
 import { store } from "./store.js";
+import { through } from "./through.js";
 import { topk } from "./topk.js";
 import { unary } from "./unary.js";
 import { watch } from "./watch.js";
@@ -31,8 +34,8 @@ type Kernels = { readonly [N in OpName]: OpKernel<N> };
 
 export const kernels: Kernels = {
   ...{ embed, rmsNorm, linear, gatedActivation, rope, logProbability, sample },
-  ...{ append, attention, decodeAttention, watch, advance },
-  ...{ topk, order, gather, evict },
-  ...{ load, store, unary, binary, where, reduce, pool, hash },
+  ...{ append, attention, decodeAttention, watch, observe, advance },
+  ...{ topk, apportion, order, gather, evict },
+  ...{ load, store, unary, binary, where, reduce, pool, through, hash },
   ...{ fill, copy },
 };

@@ -1,6 +1,7 @@
-// linear: few rows by quantised weights, in two dispatches. QUANTISE: x as bytes, 32 numbers at a time with one scale, a thread for each block: [row, block] of
-// 16 bytes of numbers, 16 more, and the scale and the scaled sum as f32. Then teams of threads multiply four bytes at a time (DP4A), a block and the one
-// LANES further on at once.
+// linear: few rows by quantised weights, in two dispatches. QUANTISE, the first, converts x to bytes, 32 numbers at a
+// time with one scale, a thread for each block. It stores 48 bytes for each [row, block]: 16 bytes of numbers, 16 more,
+// and the scale and the scaled sum as f32. In the second, teams of threads multiply four bytes at a time (DP4A), a
+// block and the one LANES further on at once. NORM: x is normalised (rmsNorm) first, by one workgroup for each row.
 #if QUANTISE
 fn quantise(block: u32, x: array<vec4f, 8>) {
   var most = vec4f();
@@ -60,7 +61,11 @@ fn dots(a: vec4<u32>, b: vec4<u32>) -> i32 {
 }
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
   let lane = local % LANES;
   let first = ((group.y * groups.x + group.x) * TEAMS + local / LANES) * OUTS;
   let first_row = group.z * FEW;

@@ -1,7 +1,7 @@
-// linear: many rows. A workgroup makes a tile of results, thread (tx, ty) quads ty + DOWN i of its rows by quads tx + ACROSS j of its columns; 16 numbers of
-// every row of x and of weights are staged at a time, transposed, so that a quad of rows is one load. Weights become f32 as they are staged.
-//
-// The tile has 4 ROW_QUADS DOWN rows and 4 OUT_QUADS ACROSS columns.
+// linear: many rows. A workgroup computes a tile of 4 ROW_QUADS DOWN rows and 4 OUT_QUADS ACROSS columns; thread (tx,
+// ty) has quads ty + DOWN i of its rows and quads tx + ACROSS j of its columns. Sixteen numbers of every row of x and
+// of weights are staged at a time, transposed, so that a quad of rows is one load. Weights are converted to f32 as they
+// are staged.
 #include weight-quad
 const THREADS = ACROSS * DOWN;
 const ROWS = ROW_QUADS * DOWN;
@@ -51,7 +51,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
     for (var i = local; i < 4u * ROWS; i += THREADS) {
       let row = first_row + i % ROWS * 4u;
       let column = i / ROWS;
-      let quads = transpose(mat4x4f(x_quad(row, q + column), x_quad(row + 1u, q + column), x_quad(row + 2u, q + column), x_quad(row + 3u, q + column)));
+      let quads = transpose(mat4x4f(
+        x_quad(row, q + column),
+        x_quad(row + 1u, q + column),
+        x_quad(row + 2u, q + column),
+        x_quad(row + 3u, q + column),
+      ));
 #repeat c 4
       staged_x[(4u * column + {c}u) * ROWS + i % ROWS] = quads[{c}];
 #end
@@ -59,7 +64,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
     for (var i = local; i < 4u * OUTS; i += THREADS) {
       let row = first_out + i % OUTS * 4u;
       let column = i / OUTS;
-      let quads = transpose(mat4x4f(w_quad(row, q + column), w_quad(row + 1u, q + column), w_quad(row + 2u, q + column), w_quad(row + 3u, q + column)));
+      let quads = transpose(mat4x4f(
+        w_quad(row, q + column),
+        w_quad(row + 1u, q + column),
+        w_quad(row + 2u, q + column),
+        w_quad(row + 3u, q + column),
+      ));
 #repeat c 4
       staged_weights[(4u * column + {c}u) * OUTS + i % OUTS] = quads[{c}];
 #end

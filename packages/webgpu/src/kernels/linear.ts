@@ -3,12 +3,12 @@ import { type Bound, bind, type Full, groupsOf, type OpKernel, type Stage, scrat
 import { bindWeight, type Part, partsOf } from "../weights.js";
 import text from "./linear.wgsl";
 import dots from "./linear-dots.wgsl";
-import matrix from "./linear-matrix.wgsl";
+import { matrixStages } from "./linear-matrix.js";
 import tile from "./linear-tile.wgsl";
 
-/** Weights in 16 bytes. */
+/** Weights in one load of 16 bytes. */
 const chunks = { f32: 4, f16: 8, bf16: 8, q8_0: 16, q4_0: 32, q4_1: 32 } as const;
-/** What four weights of a row are read as, by tiles. */
+/** The type as which tiles read four weights of a row. */
 const quadType = (weight: WeightDType) => (weight === "f32" ? "vec4<u32>" : isQuantised(weight) ? "u32" : "vec2<u32>");
 
 /** Workgroups that keep a large GPU busy. */
@@ -21,8 +21,8 @@ type Plan = Pick<Stage, "text" | "settings" | "grid"> & {
 };
 
 /**
- * Few rows: as many lanes as a row of weights keeps busy. In software threads take turns, and the fewer to a row, the
- * less is lost between them.
+ * Few rows. A team has as many lanes as a row of weights keeps busy. In software threads take turns, and fewer lanes
+ * lose less between turns.
  */
 function fewRows(
   { rows, width, weight }: Full<"linear">,
@@ -54,7 +54,7 @@ function fewRows(
   };
 }
 
-/** Few rows in bytes: one row of weights a team. */
+/** Few rows by bytes: a team reads one or two rows of weights. */
 function fewDots({ rows, weight }: Full<"linear">, out: number, { subgroup, software }: Traits, pairs: boolean): Plan {
   const few = Math.ceil(rows / Math.ceil(rows / 8));
   const lanes = software && subgroup > 0 ? subgroup : Math.max(32, subgroup);
@@ -69,7 +69,7 @@ function fewDots({ rows, weight }: Full<"linear">, out: number, { subgroup, soft
   };
 }
 
-/** Many rows: the larger tile loads less for each product, but has to keep the device busy. */
+/** Many rows. The larger tile loads less for each product, but needs enough tiles to keep the device busy. */
 function manyRows({ rows, weight }: Full<"linear">, out: number, { software }: Traits, wide: boolean): Plan {
   const large = !software && Math.ceil(rows / 128) * Math.ceil(out / 128) >= busy;
   const quads = large ? 2 : 1;
@@ -83,22 +83,9 @@ function manyRows({ rows, weight }: Full<"linear">, out: number, { software }: T
   };
 }
 
-function matrices({ rows, weight }: Full<"linear">, out: number): Plan {
-  const large = Math.ceil(rows / 128) * Math.ceil(out / 128) >= busy;
-  const side = large ? 128 : 64;
-  return {
-    text: matrix,
-    settings: { TILES: side / 32, MATRIX: true, SUBGROUP: 32 },
-    grid: [Math.ceil(out / side), Math.ceil(rows / side), 1],
-    weightType: isQuantised(weight) ? "u32" : "vec4<u32>",
-    xType: "vec4<f32>",
-    cut: true,
-  };
-}
-
 const nibbles = (weight: WeightDType) => weight === "q4_0" || weight === "q4_1";
 
-/** Whether a product is by bytes, its x in one more dispatch. */
+/** Whether x is converted to bytes, in one more dispatch. */
 const byBytes = ({ rows, width, weight }: Full<"linear">, traits: Traits, wide: boolean) =>
   wide && traits.dots && isQuantised(weight) && rows <= fewest(traits) && width % 32 === 0;
 const fewest = ({ software }: Traits) => (software ? 4 : 16);
@@ -108,17 +95,17 @@ export const linear: OpKernel<"linear"> = {
   stages: (spec, traits, wide) => stagesOf(spec, traits, wide),
 };
 
-/** What a product of few rows does besides. */
-export interface Joined {
-  /** x is normalised first, by `rmsNorm` with this epsilon: operand norm is its weight, normed its result. */
+/** The neighbours of a product of few rows that are fused with it. */
+interface Joined {
+  /** If set, x is normalised first by `rmsNorm` with this epsilon: operand norm is its weight, normed its result. */
   readonly epsilon?: number;
-  /** The result goes through `gatedActivation` of this kind: operand gated is its result. */
+  /** If set, the result goes through `gatedActivation` of this kind: operand gated is its result. */
   readonly kind?: "silu" | "gelu";
 }
 
 /**
- * `linear` of few rows with its neighbours, in no more dispatches than `linear` alone; undefined where there is no
- * kernel for it. All operands start at multiples of 16 bytes.
+ * Fuses `linear` of few rows with its neighbours, in no more dispatches than `linear` alone. Returns undefined if there
+ * is no kernel for it. All operands must start at multiples of 16 bytes.
  */
 export function joinedLinear(spec: Full<"linear">, joined: Joined, traits: Traits): readonly Stage[] | undefined {
   const { rows, width, out, weight, residual, bias } = spec;
@@ -142,15 +129,13 @@ function stagesOf(
   const few = rows <= fewest(traits);
   const whole = wide && width % (few ? chunks[weight] : 4) === 0;
   const bytes = byBytes(spec, traits, wide);
-  const matrix = !few && whole && traits.matrix && weight !== "f32" && width % 32 === 0;
+  if (!few && whole && traits.matrix && weight !== "f32" && width % 32 === 0) return matrixStages(spec, traits);
   const plan = (out: number) =>
     bytes
       ? fewDots(spec, out, traits, kind !== undefined)
       : few
         ? fewRows(spec, out, traits, whole)
-        : matrix
-          ? matrices(spec, out)
-          : manyRows(spec, out, traits, whole);
+        : manyRows(spec, out, traits, whole);
   const quantised = scratch("vec4<u32>", (rows * width * 48) / 32);
   const plane = (operand: string, count: number, written: boolean): Bound => ({
     type: "vec4<f32>",

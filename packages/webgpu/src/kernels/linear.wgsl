@@ -1,9 +1,10 @@
-// linear: out[rows, outs] = x[rows, width] . weight[outs, width]^T, plus bias and residual, of few rows: FEW at a time, and as often as there are workgroups
-// along z.
+// linear: out[rows, outs] = x[rows, width] . weight[outs, width]^T, plus bias and residual, for few rows: FEW at a
+// time, in each layer of workgroups along z.
 //
-// LANES threads, a team, walk OUTS rows of weights together, 16 bytes of each at a load, and the numbers of x that belong to them are loaded once for all;
-// lib/team-sums.wgsl adds up. A workgroup holds 128 / LANES teams.
-// NORM: x is normalised (rmsNorm) on its way: products with the norm's weights, divided by the root of the mean square at the end.
+// LANES threads, a team, read OUTS rows of weights together, 16 bytes of each a load, and load the matching numbers of
+// x once for all of them; lib/team-sums.wgsl adds up. A workgroup holds 128 / LANES teams.
+// NORM: x is normalised (rmsNorm) as it is read: it is multiplied by the norm's weights, and the result is divided by
+// the root of the mean square at the end.
 #include team-sums
 #if WIDE
 #include half
@@ -32,7 +33,11 @@ fn quad(bits: vec4<u32>, q: u32) -> vec4f {
 #endif
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
   let lane = local % LANES;
   let first = ((group.y * groups.x + group.x) * TEAMS + local / LANES) * OUTS;
   let first_row = group.z * FEW;
@@ -129,7 +134,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     local, first, first_row,
   );
 #if NORM
-  // One workgroup leaves the normalised x, too.
+  // One workgroup also stores the normalised x.
   if group.x == 0u && group.y == 0u {
     for (var i = local; i < FEW * u.width / 4u; i += THREADS) {
       let r = i / (u.width / 4u);

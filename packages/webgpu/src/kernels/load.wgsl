@@ -1,4 +1,4 @@
-// load: a thread for each number of out[heads, capacity, width]: its row's, or 0 beyond the head's length.
+// load: one thread for each number of out[heads, capacity, width]: the row's number, or 0 beyond the head's length.
 #include grid
 #if SOURCE == i32
 #else
@@ -9,7 +9,11 @@
 #endif
 #endif
 @compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
   let item = item_of(group, groups, local);
   if item >= u.heads * u.capacity * u.size {
     return;

@@ -1,8 +1,13 @@
-// logProbability: a workgroup for each row of logits: its greatest, the sum of exponentials below it, the logit of its id.
+// logProbability: one workgroup for each row of logits. It finds the maximum, then the sum of exponentials relative to
+// it, then the logit of the row's id.
 #include reduce
 #include infinity
 @compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
   let row = group.y * groups.x + group.x;
   if row >= u.rows {
     return;

@@ -11,7 +11,7 @@ export const order: OpKernel<"order"> = {
         bound: bind("order", spec, { positions: "i32", offset: "i32", length: "i32", rows: "i32", count: "i32" }),
         uniforms: { heads, capacity },
         grid: headGrid(Math.ceil(capacity / threads), heads),
-        work: 2 * heads * capacity * capacity,
+        work: (heads * capacity * capacity) / threads,
       },
     ];
   },

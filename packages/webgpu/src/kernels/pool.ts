@@ -3,15 +3,15 @@ import text from "./pool.wgsl";
 
 export const pool: OpKernel<"pool"> = {
   stages(spec) {
-    const { heads, capacity, kernel, share, kind } = spec;
+    const { heads, capacity, size, kernel, share, kind } = spec;
     return [
       {
         text,
         settings: { KIND: kind },
         bound: bind("pool", spec, { x: "f32", length: "i32", out: "f32" }),
-        uniforms: { heads, capacity, kernel, share },
-        grid: flat(heads * capacity),
-        work: 4 * heads * capacity * (kernel + 1),
+        uniforms: { heads, capacity, size, kernel, share },
+        grid: flat(heads * capacity * size),
+        work: 4 * heads * capacity * size * (kernel + 1),
       },
     ];
   },

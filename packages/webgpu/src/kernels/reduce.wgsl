@@ -1,5 +1,6 @@
-// reduce: along one axis of x[d0, d1, d2], seen as [outer, count, inner]. Short axes: a thread for each result, in ascending order. LONG: a workgroup
-// for each, whose threads take every 256th element and whose sums meet in a tree, the same every time.
+// reduce: along one axis of x[d0, d1, d2], seen as [outer, count, inner]. A short axis has one thread for each result,
+// which adds in ascending order. LONG: one workgroup for each result. Its threads take every 256th element, and their
+// sums are added in a fixed tree, so that the result is the same every time.
 #include grid
 #include infinity
 #if LONG
@@ -60,7 +61,11 @@ fn count_of(outer: u32) -> u32 {
 }
 
 @compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
 #if LONG
   let item = group.y * groups.x + group.x;
 #else

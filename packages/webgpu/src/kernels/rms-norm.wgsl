@@ -1,7 +1,11 @@
-// rmsNorm: a workgroup for each row: its mean square, then every number of it. WIDE: four numbers at a load.
+// rmsNorm: one workgroup for each row. It sums the squares, then scales every number. WIDE: four numbers a load.
 #include reduce
 @compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
   let row = group.y * groups.x + group.x;
   if row >= u.rows {
     return;

@@ -1,5 +1,6 @@
-// rope and append of one new token a sequence in one dispatch, for keys that are rotated whole. A thread has numbers 2 n, 2 n + 1 and those half a head further on, of a
-// query, key or value head; what it turned goes back into qkv, keys and values also behind their last row, with the row's cells.
+// rope and append of one new token a sequence in one dispatch, if keys are rotated whole. A thread has the numbers 2 n
+// and 2 n + 1, and those half a head further on, of a query, key or value head. It stores rotated numbers back in qkv,
+// and appends keys and values, with the cells of the row.
 #include half
 fn packed(pair: vec2f) -> u32 {
 #if KV == f16

@@ -1,7 +1,11 @@
-// rope: a thread for each pair of numbers that turns, in place in qkv: (token row, head, j < rotary / 2).
+// rope: one thread for each pair of numbers that is rotated, in place in qkv: (token row, head, j < rotary / 2).
 #include grid
 @compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
   let item = item_of(group, groups, local);
   let half = u.rotary / 2u;
   if item >= u.sequences * u.tokens * u.turned * half {

@@ -1,4 +1,5 @@
-// sample: the greatest logit of each of PARTS stretches of a sequence's tokens, and the lowest id that has it.
+// sample: the first dispatch finds the greatest logit of each of PARTS stretches of a sequence's tokens, and the lowest
+// id that has it.
 const THREADS = 256u;
 #include infinity
 #include logit

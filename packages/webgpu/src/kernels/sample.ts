@@ -2,7 +2,7 @@ import { bind, type OpKernel, scratch } from "../stage.js";
 import text from "./sample.wgsl";
 import greatest from "./sample-greatest.wgsl";
 
-/** Stretches of a sequence's tokens whose greatest logits are found side by side. */
+/** Stretches of a sequence's tokens whose greatest logits are found in parallel. */
 const parts = 64;
 
 export const sample: OpKernel<"sample"> = {

@@ -1,7 +1,10 @@
-// sample: sample-greatest.wgsl, then a workgroup for each sequence. The greatest logit; where the temperature is 0, done. Else thread t weighs the tokens of its own stretch of ids, so
-// that sums go up in order of id. top-k: a radix select finds the least logit that stays; of tokens with that very logit the first ids stay. top-p: the same,
-// found bit by bit by how much weight lies above; sums are trees, the same every time. min-p compares with the greatest. Then the stretch, and in it the
-// token, where the running sum passes u x total.
+// sample: the second dispatch has one workgroup for each sequence. It first finds the greatest logit, from the results
+// of sample-greatest.wgsl. If the temperature is 0, that is the token. Otherwise thread t weighs a stretch of
+// consecutive ids, so that sums run in order of id.
+// - top-k: a radix select finds the least logit that stays; of the tokens with exactly this logit, the lowest ids stay.
+// - top-p: the same, but the limit is found bit by bit from the weight above it. Sums are fixed trees.
+// - min-p: compares with the greatest logit.
+// Then it finds the stretch, and in it the token, at which the running sum exceeds u x total.
 #include scan
 #include select
 #include infinity
@@ -9,7 +12,7 @@
 #include logit
 const THREADS = 256u;
 #include reduce
-// Whether this sequence still writes, and whether its token is drawn.
+// Whether this sequence is still running, and whether its token is sampled (temperature above 0).
 var<workgroup> goes_on: u32;
 var<workgroup> draws: u32;
 var<workgroup> sums: array<f32, THREADS>;
@@ -18,7 +21,7 @@ var<private> last: u32;
 var<private> most: f32;
 var<private> temperature: f32;
 
-// Floats as u32 in their order; -0 as 0.
+// Maps a float to a u32 of the same order; -0 counts as 0.
 fn key_of(x: f32) -> u32 {
   let bits = select(bitcast<u32>(x), 0u, x == 0.0);
   return select(bits | 0x80000000u, ~bits, bits >= 0x80000000u);
@@ -37,7 +40,7 @@ fn tally(prefix: u32, shift: u32, local: u32) {
   }
 }
 
-// How many tokens of this thread's stretch have the key.
+// The number of tokens in this thread's stretch that have the key.
 fn equals(key: u32) -> u32 {
   var count = 0u;
   for (var id = first; id < last; id++) {
@@ -46,14 +49,15 @@ fn equals(key: u32) -> u32 {
   return count;
 }
 
-// A cut: tokens with a greater key stay, and of those with the key itself the first `ties`, `before` of which lie in earlier stretches.
+// A cut: tokens with a greater key stay, and the first `ties` of those with exactly this key, of which `before` are in
+// earlier stretches.
 struct Cut {
   key: u32,
   ties: u32,
   before: u32,
 }
 
-// The weight of the tokens of this thread's stretch that stay under the cut and whose keys are at least `key`.
+// The weight of the tokens in this thread's stretch that pass the cut and whose keys are at least `key`.
 fn weight_from(key: u32, cut: Cut) -> f32 {
   var sum = 0.0;
   var tied = cut.before;
@@ -81,7 +85,7 @@ fn greatest(sequence: u32, local: u32) -> u32 {
     best = $partial[part + 1u];
   }
   most = max_over_threads(x, local);
-  // The lowest id that has it; where all are -Infinity, 0.
+  // The lowest id that has it; 0 if all logits are -Infinity.
   let own = select(0u, 0xffffffffu - best, x == most && x > -infinity());
   let lowest = max_u32(own, local);
   return select(0xffffffffu - lowest, 0u, lowest == 0u);
@@ -108,7 +112,7 @@ fn draw(best: u32, sequence: u32, step: i32, local: u32) -> u32 {
   let stretch = (u.vocabulary + THREADS - 1u) / THREADS;
   first = min(local * stretch, u.vocabulary);
   last = min(first + stretch, u.vocabulary);
-  // Nothing is cut.
+  // No cut yet.
   var cut = Cut(0u, 0u, 0u);
   if top_k > 0u && top_k < u.vocabulary {
     let found = select_greatest(top_k, local);
@@ -116,7 +120,7 @@ fn draw(best: u32, sequence: u32, step: i32, local: u32) -> u32 {
   }
   if top_p < 1.0 {
     let aim = top_p * sum_over_threads(weight_from(0u, cut), local);
-    // The greatest key from which on the weight reaches the aim: all greater ones stay.
+    // The greatest key from which on the weight reaches the target: all greater ones stay.
     var key = 0u;
     for (var bit = 0x80000000u; bit > 0u; bit >>= 1u) {
       let sum = sum_over_threads(weight_from(key | bit, cut), local);
@@ -128,7 +132,7 @@ fn draw(best: u32, sequence: u32, step: i32, local: u32) -> u32 {
     let tied = equals(key);
     let place = before_and_all(tied, local);
     let one = weight(value_of(key));
-    // The likeliest stays whatever the aim.
+    // The most likely token always stays.
     var ties = u32(clamp(ceil((aim - above) / one), 1.0, 2e9));
     if key == cut.key {
       ties = min(ties, cut.ties);
@@ -169,10 +173,10 @@ fn draw(best: u32, sequence: u32, step: i32, local: u32) -> u32 {
         token = id;
       }
     }
-    // Rounding may keep the running sum below what the stretch's own sum promised.
+    // Rounding may keep the running sum below the stretch's sum.
     token = min(token, latest);
   }
-  // Where rounding makes that no stretch, the likeliest.
+  // If rounding leaves no stretch, choose the most likely token.
   let lowest = 0xffffffffu - max_u32(0xffffffffu - token, local);
   return select(lowest, best, lowest == 0xffffffffu);
 }
@@ -200,7 +204,7 @@ fn kept_weight(id: u32, cut: Cut, tied: ptr<function, u32>, least: f32) -> f32 {
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
   let sequence = group.x;
-  // Through shared memory, so that barriers below are seen to be met by all.
+  // The value goes through shared memory, which proves to the compiler that the barriers below are uniform.
   if local == 0u {
     goes_on = select(0u, 1u, $ended[sequence] == 0i);
   }

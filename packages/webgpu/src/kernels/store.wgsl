@@ -1,7 +1,11 @@
-// store: a thread for each number of x[heads, capacity]; those within the head's length go to its rows.
+// store: one thread for each number of x[heads, capacity]. Numbers within the head's length go to its rows.
 #include grid
 @compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
   let item = item_of(group, groups, local);
   if item >= u.sequences * u.kv_heads * u.capacity {
     return;

@@ -1,6 +1,7 @@
-// topk: a workgroup for each head. A radix select over the scores finds the least score that is kept; where more rows have it than may stay, a second
-// one over their positions finds the highest that is kept; then the rows are written in ascending order, 256 at a time.
-// Keys: floats as u32 in their order, -0 as 0; NaN 0, below all.
+// topk: one workgroup for each head. A radix select over the scores finds the least score that is kept. If more rows
+// have it than may stay, a second one over their positions finds the highest position that is kept. Then the rows are
+// written in ascending order, 256 at a time. Keys are floats mapped to u32 of the same order, -0 as 0; NaN is 0, below
+// all.
 #include scan
 #include select
 #include infinity
@@ -8,7 +9,7 @@ var<workgroup> facts: vec3u;
 var<private> head: u32;
 var<private> length: u32;
 var<private> start: u32;
-// Which keys are counted: 0 scores, 1 positions of rows whose score is `least`.
+// The keys that are counted: 0 for scores, 1 for positions of rows whose score is `least`.
 var<private> stage: u32;
 var<private> least: u32;
 
@@ -21,7 +22,7 @@ fn score_key(row: u32) -> u32 {
   return select(bits | 0x80000000u, ~bits, bits >= 0x80000000u);
 }
 
-// Greatest for the lowest position.
+// The key is greatest for the lowest position.
 fn position_key(row: u32) -> u32 {
   return ~(bitcast<u32>($positions[start + row]) ^ 0x80000000u);
 }
@@ -42,13 +43,17 @@ fn tally(prefix: u32, shift: u32, local: u32) {
 }
 
 @compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
   let index = group.y * groups.x + group.x;
   if index >= u.heads {
     return;
   }
   head = index;
-  // Through shared memory, so that barriers below are seen to be met by all.
+  // The value goes through shared memory, which proves to the compiler that the barriers below are uniform.
   if local == 0u {
     let rows = max($length[head], 0i);
     facts = vec3u(u32(rows), u32($offset[head]), min(u32(clamp($keep[head], 0i, rows)), u.most));

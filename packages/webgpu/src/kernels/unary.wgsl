@@ -1,7 +1,11 @@
-// unary: a thread for each element.
+// unary: one thread for each element.
 #include grid
 @compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
   let item = item_of(group, groups, local);
   if item >= u.elements {
     return;

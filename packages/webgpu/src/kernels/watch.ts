@@ -30,16 +30,16 @@ export const watch: OpKernel<"watch"> = {
     const matrices =
       slot || tokens - from <= 16 || sequences * queryHeads > 65535
         ? undefined
-        : matrixRows(headSize, kv, traits, wide);
+        : matrixRows("watch", headSize, kv, traits, wide);
     if (matrices) {
       const tables = { lse: "f32", offset: "i32", length: "i32", ended: "i32", mass: "f32" };
       return [
         {
           text: matrix,
-          settings: matrices.settings,
+          settings: { ...matrices.settings, CAPPED: softcap > 0 },
           bound: bind("watch", spec, { qkv: "vec4<f32>", keys: "vec4<u32>", ...tables }),
           uniforms: { tokens, query_heads: queryHeads, kv_heads: kvHeads, capacity, first: from, first_head: 0 },
-          floats: { scale, softcap },
+          floats: { scale: softcap > 0 ? scale : scale * Math.LOG2E, softcap },
           grid: [Math.ceil(capacity / matrices.rows), sequences * queryHeads, 1],
           work,
           cut: "first_head",

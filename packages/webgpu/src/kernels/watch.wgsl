@@ -1,8 +1,10 @@
-// watch: column sums of attention's weights, which follow from its log-sum-exp, in ascending order of queries and so the same every time.
+// watch: column sums of attention's weights, which follow from its log-sum-exp. Queries are added in ascending order,
+// so that the result is the same every time.
 //
-// FEW: a thread for each (query head, row), which walks the queries; for one or a few of them, or keys that turn as they are read.
-// Otherwise: a workgroup takes a tile of TILE rows and walks the tiles of queries that see any of them; see lib/tile.wgsl. Thread (tx, ty) has queries
-// 4 ty + r and rows tx + SIDE c; the sums over ty meet in order after each tile.
+// FEW: one thread for each (query head, row), which visits the queries: for a few of them, or if keys are rotated as
+// they are read. Otherwise a workgroup takes a tile of TILE rows and visits the tiles of queries that see any of them;
+// see lib/tile.wgsl. Thread (tx, ty) has queries 4 ty + r and rows tx + SIDE c; the sums over ty are added in order
+// after each tile.
 #if FEW
 #if SLOT
 #include rotation keys
@@ -90,7 +92,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
         var b = vec4f();
         if column < QUADS {
           if first + line < u.tokens {
-            a = query_quad((sequence * u.tokens + first + line) * (u.query_heads + 2u * u.kv_heads) + head % u.query_heads, column);
+            let token = sequence * u.tokens + first + line;
+            a = query_quad(token * (u.query_heads + 2u * u.kv_heads) + head % u.query_heads, column);
           }
           if first_row + line < rows {
             b = keys_quad(start + first_row + line, column);

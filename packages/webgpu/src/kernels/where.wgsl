@@ -1,8 +1,12 @@
-// where: a thread for each element of out[d0, d1, d2].
+// where: one thread for each element of out[d0, d1, d2].
 #include grid
 #include broadcast
 @compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
   let item = item_of(group, groups, local);
   if item >= u.d0 * u.d1 * u.d2 {
     return;

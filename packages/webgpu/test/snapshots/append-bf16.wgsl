@@ -22,14 +22,15 @@ struct Uniforms {
 @group(0) @binding(3) var<storage, read_write> values_data: array<u32>;
 @group(0) @binding(4) var<storage, read_write> cells_data: array<u32>;
 @group(0) @binding(5) var<storage, read> offset_data: array<u32>;
-// append: a thread for each word of a new row, (head, token, word): it writes that word of the key, of the value, and of the cells.
-// 16-bit rows hold two numbers a word, so their size is even.
-// Items beyond 65535 workgroups go on in the next row of workgroups.
+// append: one thread for each word of a new row (head, token, word). It writes that word of the key, of the value and
+// of the cells. 16-bit rows hold two numbers a word, so their size is even.
+// The number of a thread in a grid whose workgroups are in rows of at most 65535.
 fn item_of(group: vec3u, groups: vec3u, local: u32) -> u32 {
   return (group.y * groups.x + group.x) * 256u + local;
 }
 
-// 16-bit floats, two to a word, the even one in the low half. Rounding is to nearest, ties to even; beyond the range of f16 lies infinity.
+// 16-bit floats, two to a word, the even one in the low half. Rounding is to nearest, ties to even; numbers beyond the
+// range of f16 become infinity.
 fn f16_pair(word: u32) -> vec2f {
   return unpack2x16float(word);
 }
@@ -76,7 +77,11 @@ fn packed(at: u32, word: u32) -> u32 {
 }
 
 @compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
   let item = item_of(group, groups, local);
   let heads = u.sequences * u.kv_heads;
   if item >= heads * u.tokens * u.words {
@@ -91,7 +96,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   }
   let length = offset_data[u.length_at + head];
   let row = offset_data[u.offset_at + head] + length + token;
-  let base = ((sequence * u.tokens + token) * (u.query_heads + 2u * u.kv_heads) + u.query_heads + head % u.kv_heads) * u.head_size;
+  let row_heads = u.query_heads + 2u * u.kv_heads;
+  let base = ((sequence * u.tokens + token) * row_heads + u.query_heads + head % u.kv_heads) * u.head_size;
   keys_data[u.keys_at + row * u.words + word] = packed(base, word);
   values_data[u.values_at + row * u.words + word] = packed(base + u.kv_heads * u.head_size, word);
   for (var plane = word; plane < u.planes; plane += u.words) {

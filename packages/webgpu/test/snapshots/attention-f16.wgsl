@@ -26,20 +26,21 @@ struct Uniforms {
 @group(0) @binding(4) var<storage, read> offset_data: array<i32>;
 @group(0) @binding(5) var<storage, read_write> out_data: array<f32>;
 @group(0) @binding(6) var<storage, read_write> lse_data: array<f32>;
-// attention: prefill of one sequence. A workgroup takes a tile of TILE queries of one query head and walks the tiles of keys that any of them sees, with a
-// running maximum and sum for each query (FlashAttention, arXiv 2205.14135): logits by lib/tile.wgsl, then the weighted values, a few rows staged at a
-// time. Thread (tx, ty) owns queries 4 ty + r and quads tx + SIDE c of the output.
-//
-// QUADS: quads of a row of K or V; COLUMNS = QUADS / SIDE, rounded up; VALUES_AT_ONCE x QUADS fit where tiles are staged.
-// A tile of products left x right, both with rows of quads: SIDE x SIDE threads own 4 x 4 results each, rows 4 ty + r of left against rows tx + SIDE c of
-// right. Sixteen columns are staged at a time; a stride of 5 quads keeps the reads of neighbouring threads in different banks.
+// attention: prefill of one sequence (FlashAttention, arXiv 2205.14135). A workgroup takes a tile of TILE queries of
+// one query head and visits the tiles of keys that any of them sees, with a running maximum and sum for each query. It
+// computes logits with lib/tile.wgsl, then adds the weighted values, a few staged rows at a time. Thread (tx, ty) has
+// queries 4 ty + r and quads tx + SIDE c of the output.
+// QUADS: quads of a row of K or V. COLUMNS: QUADS / SIDE, rounded up. VALUES_AT_ONCE x QUADS fit into `staged`.
+// A tile of products left x right, both stored as rows of quads. SIDE x SIDE threads have 4 x 4 results each: rows 4 ty
+// + r of left by rows tx + SIDE c of right. Sixteen columns are staged at a time; the stride of 5 quads keeps the reads
+// of neighbouring threads in different banks.
 const STRIDE = 5u;
 const TILE = 4u * SIDE;
 const THREADS = SIDE * SIDE;
 const RIGHT = TILE * STRIDE;
 var<workgroup> staged: array<vec4f, 2u * TILE * STRIDE>;
 
-// Adds the products of the staged columns to sums[r], lane c.
+// Adds the products of the staged columns to lane c of sums[r].
 fn multiply_staged(sums: ptr<function, array<vec4f, 4>>, tx: u32, ty: u32) {
   for (var q = 0u; q < 4u; q++) {
     let b0 = staged[RIGHT + tx * STRIDE + q];
@@ -53,8 +54,9 @@ fn multiply_staged(sums: ptr<function, array<vec4f, 4>>, tx: u32, ty: u32) {
   }
 }
 
-// Four numbers of a row of keys, from number 4 q on; zeros past its end. WIDE: rows are whole quads and every load is one.
-// 16-bit floats, two to a word, the even one in the low half. Rounding is to nearest, ties to even; beyond the range of f16 lies infinity.
+// Four numbers of a row of keys, from number 4 q on; zeros past its end. WIDE: rows are whole quads, one load each.
+// 16-bit floats, two to a word, the even one in the low half. Rounding is to nearest, ties to even; numbers beyond the
+// range of f16 become infinity.
 fn f16_pair(word: u32) -> vec2f {
   return unpack2x16float(word);
 }
@@ -100,13 +102,14 @@ fn keys_quad(row: u32, q: u32) -> vec4f {
   return vec4f(f16_pair(bits.x), f16_pair(bits.y));
 }
 
-// Four numbers of a row of values, from number 4 q on; zeros past its end. WIDE: rows are whole quads and every load is one.
+// Four numbers of a row of values, from number 4 q on; zeros past its end. WIDE: rows are whole quads, one load each.
 fn values_quad(row: u32, q: u32) -> vec4f {
   let bits = values_data[u.values_at + row * (u.size / 4u) + q];
   return vec4f(f16_pair(bits.x), f16_pair(bits.y));
 }
 
-// WGSL has no literal for them, and a compiler must not see through.
+// Infinity and NaN. WGSL has no literals for them, and rejects constant expressions that yield them, so they are made
+// at run time.
 fn infinity() -> f32 {
   var bits = 0x7f800000u;
   return bitcast<f32>(bits);
@@ -116,7 +119,7 @@ fn is_nan(x: f32) -> bool {
   return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
 }
 
-// The weights of a tile, [query, key / 4].
+// The weights of a tile: [query, key / 4].
 var<workgroup> weights: array<vec4f, TILE * (SIDE + 1u)>;
 
 fn query_quad(row: u32, q: u32) -> vec4f {
@@ -164,13 +167,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
           }
         }
         staged[line * STRIDE + i % 4u] = a;
-        // So that lane c of thread tx is key 4 tx + c, and its weights are stored as one quad.
+        // Lane c of thread tx is key 4 tx + c, so that its weights are stored as one quad.
         staged[RIGHT + (line % 4u * SIDE + line / 4u) * STRIDE + i % 4u] = b;
       }
       workgroupBarrier();
       multiply_staged(&logits, tx, ty);
     }
-    // The greatest logit of each query, over the threads that share its row.
+    // The greatest logit of each query, over the threads of its row.
     var greatest = vec4f(-infinity());
     for (var r = 0u; r < 4u; r++) {
       let position = length + first_query + 4u * ty + r;
@@ -195,7 +198,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
     }
     workgroupBarrier();
     let now = max(most, greatest);
-    // A query that has seen nothing yet has no maximum to count from.
+    // A query that has seen no key yet has no maximum.
     let base = select(now, vec4f(0.0), now == vec4f(-infinity()));
     let kept = exp(most - base);
     most = now;

@@ -29,17 +29,20 @@ struct Uniforms {
 @group(0) @binding(3) var<storage, read> values_data: array<vec4<u32>>;
 @group(0) @binding(4) var<storage, read> offset_data: array<i32>;
 @group(0) @binding(5) var<storage, read_write> partial_data: array<vec4<f32>>;
-// decodeAttention: one query a sequence, in two dispatches (Flash-Decoding): `split`, whose workgroups take a few tiles of TILE rows of one KV head and HEADS of
-// the query heads that share it, and decode-merge.wgsl. The grid covers `capacity` rows; workgroups beyond a head's length leave at once. With one
-// split, `split` writes the result itself.
+// decodeAttention: one query a sequence, in two dispatches (Flash-Decoding). In `split`, the first, a workgroup takes a
+// few tiles of TILE rows of one KV head and HEADS of the query heads that share it; decode-merge.wgsl is the second.
+// The grid covers `capacity` rows; workgroups beyond a head's length return at once. If there is one split, `split`
+// writes the result itself.
 //
-// LANES threads, a team, read a row of K or V together, eight numbers each. Of a tile first the logits; then 32 threads for each query head find maximum and
-// weights; then every team adds up the values of its rows, under a maximum that may grow from tile to tile.
-// AHEAD: the next rows are on their way while those at hand are computed with.
-// SLOT: keys lie unrotated, and turn to their rank as they are read.
+// LANES threads, a team, read one row of K or V together, eight numbers each. For each tile the teams compute the
+// logits; 32 threads for each query head find their maximum and the weights; every team adds up the weighted values of
+// its rows. The maximum may grow from tile to tile, and the sums are scaled then.
+// AHEAD: the next rows are prefetched while the current ones are used.
+// SLOT: keys are stored unrotated, and are rotated to their ranks as they are read.
 //
 // Partial results are quads, [query head, split, 1 + 2 OCTS]: maximum and sum, then the sum of weighted values.
-// WGSL has no literal for them, and a compiler must not see through.
+// Infinity and NaN. WGSL has no literals for them, and rejects constant expressions that yield them, so they are made
+// at run time.
 fn infinity() -> f32 {
   var bits = 0x7f800000u;
   return bitcast<f32>(bits);
@@ -53,9 +56,11 @@ struct Oct {
   a: vec4f,
   b: vec4f,
 }
-// Eight numbers of a row of keys, from number 8 n on; zeros past its end. keys_raw is the load alone, so that several can be on their way. The kernel has struct Oct { a: vec4f, b: vec4f }. WIDE: rows are whole
-// octs, each one load in 16 bits and two in 32.
-// 16-bit floats, two to a word, the even one in the low half. Rounding is to nearest, ties to even; beyond the range of f16 lies infinity.
+// Eight numbers of a row of keys, from number 8 n on; zeros past its end. keys_raw is the load alone, so that a kernel
+// can issue several before it uses them. The kernel declares struct Oct { a: vec4f, b: vec4f }. WIDE: rows are whole
+// octs, each of which is one load of 16-bit numbers or two of 32-bit ones.
+// 16-bit floats, two to a word, the even one in the low half. Rounding is to nearest, ties to even; numbers beyond the
+// range of f16 become infinity.
 fn f16_pair(word: u32) -> vec2f {
   return unpack2x16float(word);
 }
@@ -103,8 +108,9 @@ fn keys_oct(bits: vec4<u32>) -> Oct {
   return Oct(vec4f(f16_pair(bits.x), f16_pair(bits.y)), vec4f(f16_pair(bits.z), f16_pair(bits.w)));
 }
 
-// Eight numbers of a row of values, from number 8 n on; zeros past its end. values_raw is the load alone, so that several can be on their way. The kernel has struct Oct { a: vec4f, b: vec4f }. WIDE: rows are whole
-// octs, each one load in 16 bits and two in 32.
+// Eight numbers of a row of values, from number 8 n on; zeros past its end. values_raw is the load alone, so that a kernel
+// can issue several before it uses them. The kernel declares struct Oct { a: vec4f, b: vec4f }. WIDE: rows are whole
+// octs, each of which is one load of 16-bit numbers or two of 32-bit ones.
 fn values_raw(row: u32, n: u32) -> vec4<u32> {
   return values_data[u.values_at + row * OCTS + min(n, OCTS - 1u)];
 }
@@ -115,13 +121,13 @@ fn values_oct(bits: vec4<u32>) -> Oct {
 const THREADS = 128u;
 const TEAMS = THREADS / LANES;
 const TILE = 128u;
-// Rows of a tile that one team reads, LOADS of them at once.
+// Loads of one team for a tile: it reads LOADS rows at once.
 const PASSES = TILE / TEAMS;
-// Parts of a sum of values that meet in shared memory.
+// Partial sums of values that are added in shared memory.
 const SHARES = THREADS / 32u;
 var<workgroup> logits: array<f32, HEADS * TILE>;
 var<workgroup> weights: array<f32, HEADS * TILE>;
-// Of each query head: what older sums are worth under the new maximum; at the end the whole sum and the maximum.
+// For each query head: the scale of older sums under the new maximum; at the end the whole sum and the maximum.
 var<workgroup> kept: array<f32, HEADS>;
 var<workgroup> totals: array<vec2f, HEADS>;
 var<workgroup> gathered: array<vec4f, SHARES * LANES * 2u>;
@@ -147,7 +153,7 @@ fn capped(x: f32) -> f32 {
   return x;
 }
 
-// Over the 32 threads that have a query head.
+// The maximum over the 32 threads of a query head.
 fn max_of_head(x: f32, local: u32) -> f32 {
   return subgroupMax(x);
 }
@@ -164,7 +170,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
   let blocks = (share + HEADS - 1u) / HEADS;
   let sequence = group.z;
   let kv_head = sequence * u.kv_heads + group.y / blocks;
-  // Query heads of this workgroup: `heads` from `first_head` on.
+  // This workgroup has `heads` query heads from `first_head` on.
   let in_group = group.y % blocks * HEADS;
   let heads = min(HEADS, share - in_group);
   let first_head = group.y / blocks * share + in_group;
@@ -189,7 +195,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
   let query3 = query_oct(qkv_row + 3u, lane, 3u < heads);
   var sum3a = vec4f();
   var sum3b = vec4f();
-  // The 32 threads of a query head, or two such, know its maximum and sum.
+  // The maximum and sum of query head `own`; 32 threads, or twice as many, hold the same ones.
   let own = local / 32u % HEADS;
   var most = -infinity();
   var total = 0.0;
@@ -225,9 +231,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
         var x1 = dot(query1.a, k.a) + dot(query1.b, k.b);
         var x2 = dot(query2.a, k.a) + dot(query2.b, k.b);
         var x3 = dot(query3.a, k.a) + dot(query3.b, k.b);
-        // Lanes part the heads among themselves, so that fewer numbers change hands.
+        // Lanes divide the heads among themselves, so that fewer numbers are exchanged.
         let upper = (lane & 1u) == 1u;
-        let pair = select(vec2f(x0, x1), vec2f(x2, x3), upper) + subgroupShuffleXor(select(vec2f(x2, x3), vec2f(x0, x1), upper), 1u);
+        let sent = select(vec2f(x2, x3), vec2f(x0, x1), upper);
+        let pair = select(vec2f(x0, x1), vec2f(x2, x3), upper) + subgroupShuffleXor(sent, 1u);
         let odd = (lane & 2u) == 2u;
         var x = select(pair.x, pair.y, odd) + subgroupShuffleXor(select(pair.y, pair.x, odd), 2u);
         let head = (lane & 1u) * 2u + ((lane >> 1u) & 1u);
@@ -243,9 +250,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
         var x1 = dot(query1.a, k.a) + dot(query1.b, k.b);
         var x2 = dot(query2.a, k.a) + dot(query2.b, k.b);
         var x3 = dot(query3.a, k.a) + dot(query3.b, k.b);
-        // Lanes part the heads among themselves, so that fewer numbers change hands.
+        // Lanes divide the heads among themselves, so that fewer numbers are exchanged.
         let upper = (lane & 1u) == 1u;
-        let pair = select(vec2f(x0, x1), vec2f(x2, x3), upper) + subgroupShuffleXor(select(vec2f(x2, x3), vec2f(x0, x1), upper), 1u);
+        let sent = select(vec2f(x2, x3), vec2f(x0, x1), upper);
+        let pair = select(vec2f(x0, x1), vec2f(x2, x3), upper) + subgroupShuffleXor(sent, 1u);
         let odd = (lane & 2u) == 2u;
         var x = select(pair.x, pair.y, odd) + subgroupShuffleXor(select(pair.y, pair.x, odd), 2u);
         let head = (lane & 1u) * 2u + ((lane >> 1u) & 1u);
@@ -261,9 +269,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
         var x1 = dot(query1.a, k.a) + dot(query1.b, k.b);
         var x2 = dot(query2.a, k.a) + dot(query2.b, k.b);
         var x3 = dot(query3.a, k.a) + dot(query3.b, k.b);
-        // Lanes part the heads among themselves, so that fewer numbers change hands.
+        // Lanes divide the heads among themselves, so that fewer numbers are exchanged.
         let upper = (lane & 1u) == 1u;
-        let pair = select(vec2f(x0, x1), vec2f(x2, x3), upper) + subgroupShuffleXor(select(vec2f(x2, x3), vec2f(x0, x1), upper), 1u);
+        let sent = select(vec2f(x2, x3), vec2f(x0, x1), upper);
+        let pair = select(vec2f(x0, x1), vec2f(x2, x3), upper) + subgroupShuffleXor(sent, 1u);
         let odd = (lane & 2u) == 2u;
         var x = select(pair.x, pair.y, odd) + subgroupShuffleXor(select(pair.y, pair.x, odd), 2u);
         let head = (lane & 1u) * 2u + ((lane >> 1u) & 1u);
@@ -279,9 +288,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
         var x1 = dot(query1.a, k.a) + dot(query1.b, k.b);
         var x2 = dot(query2.a, k.a) + dot(query2.b, k.b);
         var x3 = dot(query3.a, k.a) + dot(query3.b, k.b);
-        // Lanes part the heads among themselves, so that fewer numbers change hands.
+        // Lanes divide the heads among themselves, so that fewer numbers are exchanged.
         let upper = (lane & 1u) == 1u;
-        let pair = select(vec2f(x0, x1), vec2f(x2, x3), upper) + subgroupShuffleXor(select(vec2f(x2, x3), vec2f(x0, x1), upper), 1u);
+        let sent = select(vec2f(x2, x3), vec2f(x0, x1), upper);
+        let pair = select(vec2f(x0, x1), vec2f(x2, x3), upper) + subgroupShuffleXor(sent, 1u);
         let odd = (lane & 2u) == 2u;
         var x = select(pair.x, pair.y, odd) + subgroupShuffleXor(select(pair.y, pair.x, odd), 2u);
         let head = (lane & 1u) * 2u + ((lane >> 1u) & 1u);
@@ -552,8 +562,10 @@ struct Uniforms {
 @group(0) @binding(2) var<storage, read> length_data: array<i32>;
 @group(0) @binding(3) var<storage, read_write> out_data: array<f32>;
 @group(0) @binding(4) var<storage, read_write> lse_data: array<f32>;
-// decodeAttention, its second dispatch: adds the splits of a query head up. A workgroup has 8 quads of the result; 32 threads share the splits of each.
-// WGSL has no literal for them, and a compiler must not see through.
+// decodeAttention, second dispatch: merges the splits of a query head. A workgroup computes 8 quads of the result; 32
+// threads share the splits of each.
+// Infinity and NaN. WGSL has no literals for them, and rejects constant expressions that yield them, so they are made
+// at run time.
 fn infinity() -> f32 {
   var bits = 0x7f800000u;
   return bitcast<f32>(bits);
@@ -595,7 +607,7 @@ fn max_over_threads(x: f32, local: u32) -> f32 {
   return most;
 }
 
-// There are no more splits: see decode-attention.ts.
+// The number of splits is at most this: see decode-attention.ts.
 var<workgroup> weights: array<f32, 1088>;
 var<workgroup> sums: array<vec4f, THREADS>;
 

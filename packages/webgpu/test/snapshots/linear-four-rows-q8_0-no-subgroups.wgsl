@@ -23,15 +23,17 @@ struct Uniforms {
 @group(0) @binding(3) var<storage, read_write> out_data: array<f32>;
 @group(0) @binding(4) var<storage, read> weight_data: array<vec4<u32>>;
 @group(0) @binding(5) var<storage, read> scales_data: array<u32>;
-// linear: out[rows, outs] = x[rows, width] . weight[outs, width]^T, plus bias and residual, of few rows: FEW at a time, and as often as there are workgroups
-// along z.
+// linear: out[rows, outs] = x[rows, width] . weight[outs, width]^T, plus bias and residual, for few rows: FEW at a
+// time, in each layer of workgroups along z.
 //
-// LANES threads, a team, walk OUTS rows of weights together, 16 bytes of each at a load, and the numbers of x that belong to them are loaded once for all;
-// lib/team-sums.wgsl adds up. A workgroup holds 128 / LANES teams.
-// NORM: x is normalised (rmsNorm) on its way: products with the norm's weights, divided by the root of the mean square at the end.
-// The end of a product of few rows: a workgroup of teams of LANES threads, each with partial SUMS of OUTS rows of weights by FEW rows of x, which meet by
-// subgroup where its size is known, else in a tree.
-// GATED: a team has one row of gates and, u.outs / 2 further on, the row that it opens: OUTS is 2, and the activation's result is left, too.
+// LANES threads, a team, read OUTS rows of weights together, 16 bytes of each a load, and load the matching numbers of
+// x once for all of them; lib/team-sums.wgsl adds up. A workgroup holds 128 / LANES teams.
+// NORM: x is normalised (rmsNorm) as it is read: it is multiplied by the norm's weights, and the result is divided by
+// the root of the mean square at the end.
+// The end of a product of few rows. A workgroup has teams of LANES threads, and each thread has partial SUMS of OUTS
+// rows of weights by FEW rows of x. They are added by subgroup if its size is known, else in a tree.
+// GATED: a team has one row of gates and the row that it gates, u.outs / 2 further on. OUTS is 2, and the result of the
+// activation is stored as well.
 const THREADS = 128u;
 const TEAMS = THREADS / LANES;
 const COLUMNS = THREADS;
@@ -40,13 +42,13 @@ var<workgroup> partial: array<f32, SUMS * COLUMNS>;
 
 
 
-// Row number n of the team whose first is `first`, and whether there is one.
+// Row n of weights of the team whose first row is `first`.
 fn row_of(first: u32, n: u32) -> u32 {
   return min(first + n, u.outs - 1u);
 }
 
-// A sum of this thread's team.
-fn met(k: u32, local: u32) -> f32 {
+// Sum k of this thread's team.
+fn team_sum(k: u32, local: u32) -> f32 {
   var sum = 0.0;
   for (var share = 0u; share < SHARES; share++) {
     sum += partial[k * COLUMNS + local / LANES * (COLUMNS / TEAMS) + share];
@@ -54,7 +56,8 @@ fn met(k: u32, local: u32) -> f32 {
   return sum;
 }
 
-// Every thread must call. `first`: the team's first row of weights; `first_row`: the first row of x.
+// Adds the sums and stores the results. Every thread must call. `first`: the team's first row of weights; `first_row`:
+// the first row of x.
 fn finish(sums: array<f32, SUMS>, local: u32, first: u32, first_row: u32) {
   let lane = local % LANES;
   partial[0u * COLUMNS + local] = sums[0];
@@ -78,7 +81,7 @@ fn finish(sums: array<f32, SUMS>, local: u32, first: u32, first_row: u32) {
     let o = row_of(first, k / FEW);
     let r = first_row + k % FEW;
     if first + k / FEW < u.outs && r < u.rows {
-      var sum = met(k, local);
+      var sum = team_sum(k, local);
       let at = r * u.stride + u.first_out + o;
       sum += bias_data[u.bias_at + u.first_out + o];
       out_data[u.out_at + at] = sum;
@@ -86,7 +89,8 @@ fn finish(sums: array<f32, SUMS>, local: u32, first: u32, first_row: u32) {
   }
 }
 
-// 16-bit floats, two to a word, the even one in the low half. Rounding is to nearest, ties to even; beyond the range of f16 lies infinity.
+// 16-bit floats, two to a word, the even one in the low half. Rounding is to nearest, ties to even; numbers beyond the
+// range of f16 become infinity.
 fn f16_pair(word: u32) -> vec2f {
   return unpack2x16float(word);
 }
@@ -134,7 +138,11 @@ fn quad(bits: vec4<u32>, q: u32) -> vec4f {
 }
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
   let lane = local % LANES;
   let first = ((group.y * groups.x + group.x) * TEAMS + local / LANES) * OUTS;
   let first_row = group.z * FEW;

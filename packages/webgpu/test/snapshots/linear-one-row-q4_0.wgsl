@@ -6,9 +6,10 @@ struct Uniforms {
 @group(0) @binding(0) var<uniform> u: Uniforms;
 @group(0) @binding(1) var<storage, read> x_data: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> bytes_data: array<vec4<u32>>;
-// linear: few rows by quantised weights, in two dispatches. QUANTISE: x as bytes, 32 numbers at a time with one scale, a thread for each block: [row, block] of
-// 16 bytes of numbers, 16 more, and the scale and the scaled sum as f32. Then teams of threads multiply four bytes at a time (DP4A), a block and the one
-// LANES further on at once.
+// linear: few rows by quantised weights, in two dispatches. QUANTISE, the first, converts x to bytes, 32 numbers at a
+// time with one scale, a thread for each block. It stores 48 bytes for each [row, block]: 16 bytes of numbers, 16 more,
+// and the scale and the scaled sum as f32. In the second, teams of threads multiply four bytes at a time (DP4A), a
+// block and the one LANES further on at once. NORM: x is normalised (rmsNorm) first, by one workgroup for each row.
 fn quantise(block: u32, x: array<vec4f, 8>) {
   var most = vec4f();
   most = max(most, abs(x[0]));
@@ -84,12 +85,14 @@ struct Uniforms {
 @group(0) @binding(2) var<storage, read_write> out_data: array<f32>;
 @group(0) @binding(3) var<storage, read> weight_data: array<vec4<u32>>;
 @group(0) @binding(4) var<storage, read> scales_data: array<u32>;
-// linear: few rows by quantised weights, in two dispatches. QUANTISE: x as bytes, 32 numbers at a time with one scale, a thread for each block: [row, block] of
-// 16 bytes of numbers, 16 more, and the scale and the scaled sum as f32. Then teams of threads multiply four bytes at a time (DP4A), a block and the one
-// LANES further on at once.
-// The end of a product of few rows: a workgroup of teams of LANES threads, each with partial SUMS of OUTS rows of weights by FEW rows of x, which meet by
-// subgroup where its size is known, else in a tree.
-// GATED: a team has one row of gates and, u.outs / 2 further on, the row that it opens: OUTS is 2, and the activation's result is left, too.
+// linear: few rows by quantised weights, in two dispatches. QUANTISE, the first, converts x to bytes, 32 numbers at a
+// time with one scale, a thread for each block. It stores 48 bytes for each [row, block]: 16 bytes of numbers, 16 more,
+// and the scale and the scaled sum as f32. In the second, teams of threads multiply four bytes at a time (DP4A), a
+// block and the one LANES further on at once. NORM: x is normalised (rmsNorm) first, by one workgroup for each row.
+// The end of a product of few rows. A workgroup has teams of LANES threads, and each thread has partial SUMS of OUTS
+// rows of weights by FEW rows of x. They are added by subgroup if its size is known, else in a tree.
+// GATED: a team has one row of gates and the row that it gates, u.outs / 2 further on. OUTS is 2, and the result of the
+// activation is stored as well.
 const THREADS = 128u;
 const TEAMS = THREADS / LANES;
 const COLUMNS = THREADS / SUBGROUP;
@@ -98,13 +101,13 @@ var<workgroup> partial: array<f32, SUMS * COLUMNS>;
 
 
 
-// Row number n of the team whose first is `first`, and whether there is one.
+// Row n of weights of the team whose first row is `first`.
 fn row_of(first: u32, n: u32) -> u32 {
   return min(first + n, u.outs - 1u);
 }
 
-// A sum of this thread's team.
-fn met(k: u32, local: u32) -> f32 {
+// Sum k of this thread's team.
+fn team_sum(k: u32, local: u32) -> f32 {
   var sum = 0.0;
   for (var share = 0u; share < SHARES; share++) {
     sum += partial[k * COLUMNS + local / LANES * (COLUMNS / TEAMS) + share];
@@ -112,7 +115,8 @@ fn met(k: u32, local: u32) -> f32 {
   return sum;
 }
 
-// Every thread must call. `first`: the team's first row of weights; `first_row`: the first row of x.
+// Adds the sums and stores the results. Every thread must call. `first`: the team's first row of weights; `first_row`:
+// the first row of x.
 fn finish(sums: array<f32, SUMS>, local: u32, first: u32, first_row: u32) {
   let lane = local % LANES;
   let sum0 = subgroupAdd(sums[0]);
@@ -124,14 +128,15 @@ fn finish(sums: array<f32, SUMS>, local: u32, first: u32, first_row: u32) {
     let o = row_of(first, k / FEW);
     let r = first_row + k % FEW;
     if first + k / FEW < u.outs && r < u.rows {
-      var sum = met(k, local);
+      var sum = team_sum(k, local);
       let at = r * u.stride + u.first_out + o;
       out_data[u.out_at + at] = sum;
     }
   }
 }
 
-// 16-bit floats, two to a word, the even one in the low half. Rounding is to nearest, ties to even; beyond the range of f16 lies infinity.
+// 16-bit floats, two to a word, the even one in the low half. Rounding is to nearest, ties to even; numbers beyond the
+// range of f16 become infinity.
 fn f16_pair(word: u32) -> vec2f {
   return unpack2x16float(word);
 }
@@ -177,7 +182,11 @@ fn dots(a: vec4<u32>, b: vec4<u32>) -> i32 {
 }
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
   let lane = local % LANES;
   let first = ((group.y * groups.x + group.x) * TEAMS + local / LANES) * OUTS;
   let first_row = group.z * FEW;

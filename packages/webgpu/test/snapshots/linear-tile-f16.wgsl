@@ -17,12 +17,14 @@ struct Uniforms {
 @group(0) @binding(1) var<storage, read> x_data: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> out_data: array<f32>;
 @group(0) @binding(3) var<storage, read> weight_data: array<vec2<u32>>;
-// linear: many rows. A workgroup makes a tile of results, thread (tx, ty) quads ty + DOWN i of its rows by quads tx + ACROSS j of its columns; 16 numbers of
-// every row of x and of weights are staged at a time, transposed, so that a quad of rows is one load. Weights become f32 as they are staged.
-//
-// The tile has 4 ROW_QUADS DOWN rows and 4 OUT_QUADS ACROSS columns.
-// Four weights of a row, from column 4 q on. WIDE: rows are whole quads, each read as one or two words or, f32, four.
-// 16-bit floats, two to a word, the even one in the low half. Rounding is to nearest, ties to even; beyond the range of f16 lies infinity.
+// linear: many rows. A workgroup computes a tile of 4 ROW_QUADS DOWN rows and 4 OUT_QUADS ACROSS columns; thread (tx,
+// ty) has quads ty + DOWN i of its rows and quads tx + ACROSS j of its columns. Sixteen numbers of every row of x and
+// of weights are staged at a time, transposed, so that a quad of rows is one load. Weights are converted to f32 as they
+// are staged.
+// Four weights of a row, from column 4 q on. WIDE: rows are whole quads, each loaded as one or two words, or as four if
+// they are f32.
+// 16-bit floats, two to a word, the even one in the low half. Rounding is to nearest, ties to even; numbers beyond the
+// range of f16 become infinity.
 fn f16_pair(word: u32) -> vec2f {
   return unpack2x16float(word);
 }
@@ -116,7 +118,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
     for (var i = local; i < 4u * ROWS; i += THREADS) {
       let row = first_row + i % ROWS * 4u;
       let column = i / ROWS;
-      let quads = transpose(mat4x4f(x_quad(row, q + column), x_quad(row + 1u, q + column), x_quad(row + 2u, q + column), x_quad(row + 3u, q + column)));
+      let quads = transpose(mat4x4f(
+        x_quad(row, q + column),
+        x_quad(row + 1u, q + column),
+        x_quad(row + 2u, q + column),
+        x_quad(row + 3u, q + column),
+      ));
       staged_x[(4u * column + 0u) * ROWS + i % ROWS] = quads[0];
       staged_x[(4u * column + 1u) * ROWS + i % ROWS] = quads[1];
       staged_x[(4u * column + 2u) * ROWS + i % ROWS] = quads[2];
@@ -125,7 +132,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
     for (var i = local; i < 4u * OUTS; i += THREADS) {
       let row = first_out + i % OUTS * 4u;
       let column = i / OUTS;
-      let quads = transpose(mat4x4f(w_quad(row, q + column), w_quad(row + 1u, q + column), w_quad(row + 2u, q + column), w_quad(row + 3u, q + column)));
+      let quads = transpose(mat4x4f(
+        w_quad(row, q + column),
+        w_quad(row + 1u, q + column),
+        w_quad(row + 2u, q + column),
+        w_quad(row + 3u, q + column),
+      ));
       staged_weights[(4u * column + 0u) * OUTS + i % OUTS] = quads[0];
       staged_weights[(4u * column + 1u) * OUTS + i % OUTS] = quads[1];
       staged_weights[(4u * column + 2u) * OUTS + i % OUTS] = quads[2];
@@ -182,7 +194,8 @@ fn store(row: u32, first: u32, sums: vec4f) {
   store_one(row, first + 2u, sums[2]);
   store_one(row, first + 3u, sums[3]);
 }
-// One result of a product, with what is added to it. Row o of the weights at hand is row u.first_out + o of them all.
+// One result of a product, plus bias and residual. Row o of this dispatch's weights is row u.first_out + o of the
+// matrix.
 fn store_one(row: u32, o: u32, product: f32) {
   if o >= u.outs {
     return;

@@ -11,9 +11,11 @@ struct Uniforms {
 @group(0) @binding(2) var<storage, read> params_data: array<f32>;
 @group(0) @binding(3) var<storage, read> history_data: array<i32>;
 @group(0) @binding(4) var<storage, read_write> partial_data: array<u32>;
-// sample: the greatest logit of each of PARTS stretches of a sequence's tokens, and the lowest id that has it.
+// sample: the first dispatch finds the greatest logit of each of PARTS stretches of a sequence's tokens, and the lowest
+// id that has it.
 const THREADS = 256u;
-// WGSL has no literal for them, and a compiler must not see through.
+// Infinity and NaN. WGSL has no literals for them, and rejects constant expressions that yield them, so they are made
+// at run time.
 fn infinity() -> f32 {
   var bits = 0x7f800000u;
   return bitcast<f32>(bits);
@@ -23,7 +25,7 @@ fn is_nan(x: f32) -> bool {
   return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
 }
 
-// A logit as sampling sees it, of the sequence whose logits start at `row`.
+// A logit as sampling uses it, of the sequence whose logits start at `row`.
 var<private> row: u32;
 var<private> penalty: f32;
 
@@ -105,11 +107,14 @@ struct Uniforms {
 @group(0) @binding(8) var<storage, read_write> tokens_data: array<i32>;
 @group(0) @binding(9) var<storage, read_write> ids_data: array<i32>;
 @group(0) @binding(10) var<storage, read> partial_data: array<u32>;
-// sample: sample-greatest.wgsl, then a workgroup for each sequence. The greatest logit; where the temperature is 0, done. Else thread t weighs the tokens of its own stretch of ids, so
-// that sums go up in order of id. top-k: a radix select finds the least logit that stays; of tokens with that very logit the first ids stay. top-p: the same,
-// found bit by bit by how much weight lies above; sums are trees, the same every time. min-p compares with the greatest. Then the stretch, and in it the
-// token, where the running sum passes u x total.
-// How many of what the threads before this one counted, and all of it. Every thread must call.
+// sample: the second dispatch has one workgroup for each sequence. It first finds the greatest logit, from the results
+// of sample-greatest.wgsl. If the temperature is 0, that is the token. Otherwise thread t weighs a stretch of
+// consecutive ids, so that sums run in order of id.
+// - top-k: a radix select finds the least logit that stays; of the tokens with exactly this logit, the lowest ids stay.
+// - top-p: the same, but the limit is found bit by bit from the weight above it. Sums are fixed trees.
+// - min-p: compares with the greatest logit.
+// Then it finds the stretch, and in it the token, at which the running sum exceeds u x total.
+// The sum over the threads before this one, and the sum over all threads. Every thread must call.
 var<workgroup> scanned: array<u32, 256>;
 fn before_and_all(x: u32, local: u32) -> vec2u {
   scanned[local] = x;
@@ -128,9 +133,10 @@ fn before_and_all(x: u32, local: u32) -> vec2u {
   return result;
 }
 
-// Radix select: the key of the `rank`-th greatest of what `tally` counts, 8 bits at a time, from histograms in shared memory. Integers only, so the outcome
-// is the same every time. The kernel defines `fn tally(prefix: u32, shift: u32, local: u32)`, which counts every key whose bits above shift + 8 are those
-// of prefix by `count_digit((key >> shift) & 255u)`.
+// Radix select: the key of the `rank`-th greatest of the keys that `tally` counts, 8 bits at a time, from histograms in
+// shared memory. It counts integers, so the result is the same every time. The kernel defines `fn tally(prefix: u32,
+// shift: u32, local: u32)`, which calls `count_digit((key >> shift) & 255u)` for every key whose bits above shift + 8
+// equal those of prefix.
 var<workgroup> histogram: array<atomic<u32>, 256>;
 var<workgroup> found: vec2u;
 
@@ -138,12 +144,12 @@ fn count_digit(digit: u32) {
   atomicAdd(&histogram[digit], 1u);
 }
 
-// Whether the bits of a key above the 8 at `shift` are those of prefix.
+// Whether the bits of a key above the 8 at `shift` equal those of prefix.
 fn under(key: u32, prefix: u32, shift: u32) -> bool {
   return shift == 24u || (key >> (shift + 8u)) == (prefix >> (shift + 8u));
 }
 
-// x: the key; y: how many keys equal to it are among the `rank` greatest. rank is at least 1 and at most the number of keys.
+// x: the key. y: how many keys equal to it are among the `rank` greatest. rank is from 1 to the number of keys.
 fn select_greatest(rank: u32, local: u32) -> vec2u {
   var prefix = 0u;
   var left = rank;
@@ -153,7 +159,7 @@ fn select_greatest(rank: u32, local: u32) -> vec2u {
     workgroupBarrier();
     tally(prefix, shift, local);
     workgroupBarrier();
-    // The thread whose digit holds the rank: those of greater digits come first.
+    // The thread whose digit contains the rank; keys of greater digits come before it.
     let own = atomicLoad(&histogram[255u - local]);
     let above = before_and_all(own, local).x;
     if above < left && left <= above + own {
@@ -166,7 +172,8 @@ fn select_greatest(rank: u32, local: u32) -> vec2u {
   return vec2u(prefix, left);
 }
 
-// WGSL has no literal for them, and a compiler must not see through.
+// Infinity and NaN. WGSL has no literals for them, and rejects constant expressions that yield them, so they are made
+// at run time.
 fn infinity() -> f32 {
   var bits = 0x7f800000u;
   return bitcast<f32>(bits);
@@ -176,7 +183,7 @@ fn is_nan(x: f32) -> bool {
   return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
 }
 
-// uniform(seed, counter) in [0, 1), the same bit for bit on every backend; "lowbias32" of Chris Wellons' hash-prospector.
+// uniform(seed, counter) in [0, 1), the same bits on every backend: "lowbias32" of Chris Wellons' hash-prospector.
 fn mix32(x: u32) -> u32 {
   var h = x;
   h = (h ^ (h >> 16u)) * 0x7feb352du;
@@ -188,7 +195,7 @@ fn uniform_of(seed: u32, counter: u32) -> f32 {
   return f32(mix32(counter ^ mix32(seed + 0x9e3779b9u)) >> 8u) * (1.0 / 16777216.0);
 }
 
-// A logit as sampling sees it, of the sequence whose logits start at `row`.
+// A logit as sampling uses it, of the sequence whose logits start at `row`.
 var<private> row: u32;
 var<private> penalty: f32;
 
@@ -235,7 +242,7 @@ fn max_over_threads(x: f32, local: u32) -> f32 {
   return most;
 }
 
-// Whether this sequence still writes, and whether its token is drawn.
+// Whether this sequence is still running, and whether its token is sampled (temperature above 0).
 var<workgroup> goes_on: u32;
 var<workgroup> draws: u32;
 var<workgroup> sums: array<f32, THREADS>;
@@ -244,7 +251,7 @@ var<private> last: u32;
 var<private> most: f32;
 var<private> temperature: f32;
 
-// Floats as u32 in their order; -0 as 0.
+// Maps a float to a u32 of the same order; -0 counts as 0.
 fn key_of(x: f32) -> u32 {
   let bits = select(bitcast<u32>(x), 0u, x == 0.0);
   return select(bits | 0x80000000u, ~bits, bits >= 0x80000000u);
@@ -263,7 +270,7 @@ fn tally(prefix: u32, shift: u32, local: u32) {
   }
 }
 
-// How many tokens of this thread's stretch have the key.
+// The number of tokens in this thread's stretch that have the key.
 fn equals(key: u32) -> u32 {
   var count = 0u;
   for (var id = first; id < last; id++) {
@@ -272,14 +279,15 @@ fn equals(key: u32) -> u32 {
   return count;
 }
 
-// A cut: tokens with a greater key stay, and of those with the key itself the first `ties`, `before` of which lie in earlier stretches.
+// A cut: tokens with a greater key stay, and the first `ties` of those with exactly this key, of which `before` are in
+// earlier stretches.
 struct Cut {
   key: u32,
   ties: u32,
   before: u32,
 }
 
-// The weight of the tokens of this thread's stretch that stay under the cut and whose keys are at least `key`.
+// The weight of the tokens in this thread's stretch that pass the cut and whose keys are at least `key`.
 fn weight_from(key: u32, cut: Cut) -> f32 {
   var sum = 0.0;
   var tied = cut.before;
@@ -307,7 +315,7 @@ fn greatest(sequence: u32, local: u32) -> u32 {
     best = partial_data[u.partial_at + part + 1u];
   }
   most = max_over_threads(x, local);
-  // The lowest id that has it; where all are -Infinity, 0.
+  // The lowest id that has it; 0 if all logits are -Infinity.
   let own = select(0u, 0xffffffffu - best, x == most && x > -infinity());
   let lowest = max_u32(own, local);
   return select(0xffffffffu - lowest, 0u, lowest == 0u);
@@ -334,7 +342,7 @@ fn draw(best: u32, sequence: u32, step: i32, local: u32) -> u32 {
   let stretch = (u.vocabulary + THREADS - 1u) / THREADS;
   first = min(local * stretch, u.vocabulary);
   last = min(first + stretch, u.vocabulary);
-  // Nothing is cut.
+  // No cut yet.
   var cut = Cut(0u, 0u, 0u);
   if top_k > 0u && top_k < u.vocabulary {
     let found = select_greatest(top_k, local);
@@ -342,7 +350,7 @@ fn draw(best: u32, sequence: u32, step: i32, local: u32) -> u32 {
   }
   if top_p < 1.0 {
     let aim = top_p * sum_over_threads(weight_from(0u, cut), local);
-    // The greatest key from which on the weight reaches the aim: all greater ones stay.
+    // The greatest key from which on the weight reaches the target: all greater ones stay.
     var key = 0u;
     for (var bit = 0x80000000u; bit > 0u; bit >>= 1u) {
       let sum = sum_over_threads(weight_from(key | bit, cut), local);
@@ -354,7 +362,7 @@ fn draw(best: u32, sequence: u32, step: i32, local: u32) -> u32 {
     let tied = equals(key);
     let place = before_and_all(tied, local);
     let one = weight(value_of(key));
-    // The likeliest stays whatever the aim.
+    // The most likely token always stays.
     var ties = u32(clamp(ceil((aim - above) / one), 1.0, 2e9));
     if key == cut.key {
       ties = min(ties, cut.ties);
@@ -395,10 +403,10 @@ fn draw(best: u32, sequence: u32, step: i32, local: u32) -> u32 {
         token = id;
       }
     }
-    // Rounding may keep the running sum below what the stretch's own sum promised.
+    // Rounding may keep the running sum below the stretch's sum.
     token = min(token, latest);
   }
-  // Where rounding makes that no stretch, the likeliest.
+  // If rounding leaves no stretch, choose the most likely token.
   let lowest = 0xffffffffu - max_u32(0xffffffffu - token, local);
   return select(lowest, best, lowest == 0xffffffffu);
 }
@@ -426,7 +434,7 @@ fn kept_weight(id: u32, cut: Cut, tied: ptr<function, u32>, least: f32) -> f32 {
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
   let sequence = group.x;
-  // Through shared memory, so that barriers below are seen to be met by all.
+  // The value goes through shared memory, which proves to the compiler that the barriers below are uniform.
   if local == 0u {
     goes_on = select(0u, 1u, ended_data[u.ended_at + sequence] == 0i);
   }

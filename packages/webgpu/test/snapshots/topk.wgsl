@@ -16,10 +16,11 @@ struct Uniforms {
 @group(0) @binding(3) var<storage, read> offset_data: array<i32>;
 @group(0) @binding(4) var<storage, read_write> rows_data: array<i32>;
 @group(0) @binding(5) var<storage, read_write> count_data: array<i32>;
-// topk: a workgroup for each head. A radix select over the scores finds the least score that is kept; where more rows have it than may stay, a second
-// one over their positions finds the highest that is kept; then the rows are written in ascending order, 256 at a time.
-// Keys: floats as u32 in their order, -0 as 0; NaN 0, below all.
-// How many of what the threads before this one counted, and all of it. Every thread must call.
+// topk: one workgroup for each head. A radix select over the scores finds the least score that is kept. If more rows
+// have it than may stay, a second one over their positions finds the highest position that is kept. Then the rows are
+// written in ascending order, 256 at a time. Keys are floats mapped to u32 of the same order, -0 as 0; NaN is 0, below
+// all.
+// The sum over the threads before this one, and the sum over all threads. Every thread must call.
 var<workgroup> scanned: array<u32, 256>;
 fn before_and_all(x: u32, local: u32) -> vec2u {
   scanned[local] = x;
@@ -38,9 +39,10 @@ fn before_and_all(x: u32, local: u32) -> vec2u {
   return result;
 }
 
-// Radix select: the key of the `rank`-th greatest of what `tally` counts, 8 bits at a time, from histograms in shared memory. Integers only, so the outcome
-// is the same every time. The kernel defines `fn tally(prefix: u32, shift: u32, local: u32)`, which counts every key whose bits above shift + 8 are those
-// of prefix by `count_digit((key >> shift) & 255u)`.
+// Radix select: the key of the `rank`-th greatest of the keys that `tally` counts, 8 bits at a time, from histograms in
+// shared memory. It counts integers, so the result is the same every time. The kernel defines `fn tally(prefix: u32,
+// shift: u32, local: u32)`, which calls `count_digit((key >> shift) & 255u)` for every key whose bits above shift + 8
+// equal those of prefix.
 var<workgroup> histogram: array<atomic<u32>, 256>;
 var<workgroup> found: vec2u;
 
@@ -48,12 +50,12 @@ fn count_digit(digit: u32) {
   atomicAdd(&histogram[digit], 1u);
 }
 
-// Whether the bits of a key above the 8 at `shift` are those of prefix.
+// Whether the bits of a key above the 8 at `shift` equal those of prefix.
 fn under(key: u32, prefix: u32, shift: u32) -> bool {
   return shift == 24u || (key >> (shift + 8u)) == (prefix >> (shift + 8u));
 }
 
-// x: the key; y: how many keys equal to it are among the `rank` greatest. rank is at least 1 and at most the number of keys.
+// x: the key. y: how many keys equal to it are among the `rank` greatest. rank is from 1 to the number of keys.
 fn select_greatest(rank: u32, local: u32) -> vec2u {
   var prefix = 0u;
   var left = rank;
@@ -63,7 +65,7 @@ fn select_greatest(rank: u32, local: u32) -> vec2u {
     workgroupBarrier();
     tally(prefix, shift, local);
     workgroupBarrier();
-    // The thread whose digit holds the rank: those of greater digits come first.
+    // The thread whose digit contains the rank; keys of greater digits come before it.
     let own = atomicLoad(&histogram[255u - local]);
     let above = before_and_all(own, local).x;
     if above < left && left <= above + own {
@@ -76,7 +78,8 @@ fn select_greatest(rank: u32, local: u32) -> vec2u {
   return vec2u(prefix, left);
 }
 
-// WGSL has no literal for them, and a compiler must not see through.
+// Infinity and NaN. WGSL has no literals for them, and rejects constant expressions that yield them, so they are made
+// at run time.
 fn infinity() -> f32 {
   var bits = 0x7f800000u;
   return bitcast<f32>(bits);
@@ -90,7 +93,7 @@ var<workgroup> facts: vec3u;
 var<private> head: u32;
 var<private> length: u32;
 var<private> start: u32;
-// Which keys are counted: 0 scores, 1 positions of rows whose score is `least`.
+// The keys that are counted: 0 for scores, 1 for positions of rows whose score is `least`.
 var<private> stage: u32;
 var<private> least: u32;
 
@@ -103,7 +106,7 @@ fn score_key(row: u32) -> u32 {
   return select(bits | 0x80000000u, ~bits, bits >= 0x80000000u);
 }
 
-// Greatest for the lowest position.
+// The key is greatest for the lowest position.
 fn position_key(row: u32) -> u32 {
   return ~(bitcast<u32>(positions_data[u.positions_at + start + row]) ^ 0x80000000u);
 }
@@ -124,13 +127,17 @@ fn tally(prefix: u32, shift: u32, local: u32) {
 }
 
 @compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) local: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
   let index = group.y * groups.x + group.x;
   if index >= u.heads {
     return;
   }
   head = index;
-  // Through shared memory, so that barriers below are seen to be met by all.
+  // The value goes through shared memory, which proves to the compiler that the barriers below are uniform.
   if local == 0u {
     let rows = max(offset_data[u.length_at + head], 0i);
     facts = vec3u(u32(rows), u32(offset_data[u.offset_at + head]), min(u32(clamp(offset_data[u.keep_at + head], 0i, rows)), u.most));

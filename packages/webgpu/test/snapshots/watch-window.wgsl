@@ -25,20 +25,23 @@ struct Uniforms {
 @group(0) @binding(3) var<storage, read> lse_data: array<f32>;
 @group(0) @binding(4) var<storage, read> offset_data: array<i32>;
 @group(0) @binding(5) var<storage, read_write> mass_data: array<f32>;
-// watch: column sums of attention's weights, which follow from its log-sum-exp, in ascending order of queries and so the same every time.
+// watch: column sums of attention's weights, which follow from its log-sum-exp. Queries are added in ascending order,
+// so that the result is the same every time.
 //
-// FEW: a thread for each (query head, row), which walks the queries; for one or a few of them, or keys that turn as they are read.
-// Otherwise: a workgroup takes a tile of TILE rows and walks the tiles of queries that see any of them; see lib/tile.wgsl. Thread (tx, ty) has queries
-// 4 ty + r and rows tx + SIDE c; the sums over ty meet in order after each tile.
-// A tile of products left x right, both with rows of quads: SIDE x SIDE threads own 4 x 4 results each, rows 4 ty + r of left against rows tx + SIDE c of
-// right. Sixteen columns are staged at a time; a stride of 5 quads keeps the reads of neighbouring threads in different banks.
+// FEW: one thread for each (query head, row), which visits the queries: for a few of them, or if keys are rotated as
+// they are read. Otherwise a workgroup takes a tile of TILE rows and visits the tiles of queries that see any of them;
+// see lib/tile.wgsl. Thread (tx, ty) has queries 4 ty + r and rows tx + SIDE c; the sums over ty are added in order
+// after each tile.
+// A tile of products left x right, both stored as rows of quads. SIDE x SIDE threads have 4 x 4 results each: rows 4 ty
+// + r of left by rows tx + SIDE c of right. Sixteen columns are staged at a time; the stride of 5 quads keeps the reads
+// of neighbouring threads in different banks.
 const STRIDE = 5u;
 const TILE = 4u * SIDE;
 const THREADS = SIDE * SIDE;
 const RIGHT = TILE * STRIDE;
 var<workgroup> staged: array<vec4f, 2u * TILE * STRIDE>;
 
-// Adds the products of the staged columns to sums[r], lane c.
+// Adds the products of the staged columns to lane c of sums[r].
 fn multiply_staged(sums: ptr<function, array<vec4f, 4>>, tx: u32, ty: u32) {
   for (var q = 0u; q < 4u; q++) {
     let b0 = staged[RIGHT + tx * STRIDE + q];
@@ -52,8 +55,9 @@ fn multiply_staged(sums: ptr<function, array<vec4f, 4>>, tx: u32, ty: u32) {
   }
 }
 
-// Four numbers of a row of keys, from number 4 q on; zeros past its end. WIDE: rows are whole quads and every load is one.
-// 16-bit floats, two to a word, the even one in the low half. Rounding is to nearest, ties to even; beyond the range of f16 lies infinity.
+// Four numbers of a row of keys, from number 4 q on; zeros past its end. WIDE: rows are whole quads, one load each.
+// 16-bit floats, two to a word, the even one in the low half. Rounding is to nearest, ties to even; numbers beyond the
+// range of f16 become infinity.
 fn f16_pair(word: u32) -> vec2f {
   return unpack2x16float(word);
 }
@@ -140,7 +144,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
         var b = vec4f();
         if column < QUADS {
           if first + line < u.tokens {
-            a = query_quad((sequence * u.tokens + first + line) * (u.query_heads + 2u * u.kv_heads) + head % u.query_heads, column);
+            let token = sequence * u.tokens + first + line;
+            a = query_quad(token * (u.query_heads + 2u * u.kv_heads) + head % u.query_heads, column);
           }
           if first_row + line < rows {
             b = keys_quad(start + first_row + line, column);

@@ -26,8 +26,8 @@ async function questions(): Promise<readonly string[]> {
 }
 
 /**
- * What one generation left, and how near the two likeliest tokens were whenever it chose, relative to the larger logit;
- * 1 where not asked for.
+ * The result of one generation. `gaps` has the difference of the two largest logits at every choice, relative to the
+ * larger; it is empty if not requested.
  */
 export interface Answer {
   readonly policy: string;
@@ -36,7 +36,7 @@ export interface Answer {
   readonly text: string;
   readonly kept: GenerateResult["cache"]["kept"];
   readonly bytes: number;
-  /** With the prefill's scratch. */
+  /** Bytes including the scratch memory of the prefill. */
   readonly peakBytes: number;
   readonly gaps: readonly number[];
 }
@@ -80,8 +80,8 @@ async function together(model: Model): Promise<Answer[]> {
 }
 
 /**
- * What Pebble writes under each policy, from which rows and in how many bytes, then two sequences together. The backend
- * is disposed of.
+ * The answers of Pebble under each policy, with kept rows and bytes, then those of two sequences in a batch. Disposes
+ * of the backend.
  */
 export async function answers(backend: Backend, prompt: string, { gaps = false } = {}): Promise<Answer[]> {
   const model = await loadModel(pebble(), { backend, rows: "f32" });
@@ -97,7 +97,7 @@ export async function answers(backend: Backend, prompt: string, { gaps = false }
 const tie = 1e-4;
 
 /**
- * Says where answers differ that should not: tokens after a choice between logits nearer than 1e-4 may, which is
+ * Describes the answers that differ. Tokens may differ after a choice between logits closer than 1e-4, which is
  * printed; rows and bytes may not.
  */
 export function differences(expected: readonly Answer[], got: readonly Answer[]): string[] {

@@ -2,7 +2,7 @@ import type { Backend } from "@ziggurat/tensor";
 import { type WebGpuOptions, webgpu } from "../../src/index.js";
 import { gpu } from "../gpu.js";
 
-/** A backend and the device under it, to do to that what a backend never does. */
+/** A backend and its device, for tests that act on the device directly. */
 export async function opened(options: WebGpuOptions = {}): Promise<{ backend: Backend; device: GPUDevice }> {
   let device: GPUDevice | undefined;
   const requestAdapter = async (wanted?: GPURequestAdapterOptions) => {

@@ -1,4 +1,5 @@
-// WGSL has no literal for them, and a compiler must not see through.
+// Infinity and NaN. WGSL has no literals for them, and rejects constant expressions that yield them, so they are made
+// at run time.
 fn infinity() -> f32 {
   var bits = 0x7f800000u;
   return bitcast<f32>(bits);

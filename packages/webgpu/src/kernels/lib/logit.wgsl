@@ -1,4 +1,4 @@
-// A logit as sampling sees it, of the sequence whose logits start at `row`.
+// A logit as sampling uses it, of the sequence whose logits start at `row`.
 var<private> row: u32;
 var<private> penalty: f32;
 

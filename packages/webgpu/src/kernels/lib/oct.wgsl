@@ -1,5 +1,6 @@
-// Eight numbers of a row of ROWS, from number 8 n on; zeros past its end. ROWS_raw is the load alone, so that several can be on their way. The kernel has struct Oct { a: vec4f, b: vec4f }. WIDE: rows are whole
-// octs, each one load in 16 bits and two in 32.
+// Eight numbers of a row of ROWS, from number 8 n on; zeros past its end. ROWS_raw is the load alone, so that a kernel
+// can issue several before it uses them. The kernel declares struct Oct { a: vec4f, b: vec4f }. WIDE: rows are whole
+// octs, each of which is one load of 16-bit numbers or two of 32-bit ones.
 #include half
 #if WIDE
 #if KV == f32

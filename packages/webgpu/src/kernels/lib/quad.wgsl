@@ -1,4 +1,4 @@
-// Four numbers of a row of ROWS, from number 4 q on; zeros past its end. WIDE: rows are whole quads and every load is one.
+// Four numbers of a row of ROWS, from number 4 q on; zeros past its end. WIDE: rows are whole quads, one load each.
 #include half
 #if WIDE
 fn ROWS_quad(row: u32, q: u32) -> vec4f {

@@ -1,4 +1,4 @@
-// uniform(seed, counter) in [0, 1), the same bit for bit on every backend; "lowbias32" of Chris Wellons' hash-prospector.
+// uniform(seed, counter) in [0, 1), the same bits on every backend: "lowbias32" of Chris Wellons' hash-prospector.
 fn mix32(x: u32) -> u32 {
   var h = x;
   h = (h ^ (h >> 16u)) * 0x7feb352du;

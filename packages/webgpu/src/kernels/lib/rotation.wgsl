@@ -1,4 +1,5 @@
-// RoPE of one number of a row of ROWS: number j pairs with j + rotary / 2, numbers from `rotary` on stay; positions are clamped to the table.
+// RoPE of one number of a row of ROWS. Number j pairs with j + rotary / 2; numbers from `rotary` on are not rotated.
+// Positions are clamped to the table.
 #include element ROWS
 fn ROWS_turned(row: u32, j: u32, position: i32) -> f32 {
   let x = ROWS_element(row, j);

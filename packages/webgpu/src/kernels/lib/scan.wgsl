@@ -1,4 +1,4 @@
-// How many of what the threads before this one counted, and all of it. Every thread must call.
+// The sum over the threads before this one, and the sum over all threads. Every thread must call.
 var<workgroup> scanned: array<u32, 256>;
 fn before_and_all(x: u32, local: u32) -> vec2u {
   scanned[local] = x;

@@ -1,4 +1,5 @@
-// One result of a product, with what is added to it. Row o of the weights at hand is row u.first_out + o of them all.
+// One result of a product, plus bias and residual. Row o of this dispatch's weights is row u.first_out + o of the
+// matrix.
 fn store_one(row: u32, o: u32, product: f32) {
   if o >= u.outs {
     return;

@@ -1,6 +1,7 @@
-// The end of a product of few rows: a workgroup of teams of LANES threads, each with partial SUMS of OUTS rows of weights by FEW rows of x, which meet by
-// subgroup where its size is known, else in a tree.
-// GATED: a team has one row of gates and, u.outs / 2 further on, the row that it opens: OUTS is 2, and the activation's result is left, too.
+// The end of a product of few rows. A workgroup has teams of LANES threads, and each thread has partial SUMS of OUTS
+// rows of weights by FEW rows of x. They are added by subgroup if its size is known, else in a tree.
+// GATED: a team has one row of gates and the row that it gates, u.outs / 2 further on. OUTS is 2, and the result of the
+// activation is stored as well.
 const THREADS = 128u;
 const TEAMS = THREADS / LANES;
 #if SUBGROUP
@@ -13,9 +14,9 @@ const SHARES = 1u;
 var<workgroup> partial: array<f32, SUMS * COLUMNS>;
 
 #if NORM
-// What a row of x is multiplied with, once sums have met: the last FEW of them are of its squares.
+// The scale of a row of x, after the sums were added: the last FEW of them are sums of squares.
 fn scale_of(r: u32, local: u32) -> f32 {
-  return 1.0 / sqrt(met(OUTS * FEW + r, local) / f32(u.width) + u.epsilon);
+  return 1.0 / sqrt(team_sum(OUTS * FEW + r, local) / f32(u.width) + u.epsilon);
 }
 #endif
 
@@ -23,7 +24,7 @@ fn scale_of(r: u32, local: u32) -> f32 {
 #include gate
 #endif
 
-// Row number n of the team whose first is `first`, and whether there is one.
+// Row n of weights of the team whose first row is `first`.
 fn row_of(first: u32, n: u32) -> u32 {
 #if GATED
   return min(first / 2u, u.outs / 2u - 1u) + n * (u.outs / 2u);
@@ -32,8 +33,8 @@ fn row_of(first: u32, n: u32) -> u32 {
 #endif
 }
 
-// A sum of this thread's team.
-fn met(k: u32, local: u32) -> f32 {
+// Sum k of this thread's team.
+fn team_sum(k: u32, local: u32) -> f32 {
   var sum = 0.0;
   for (var share = 0u; share < SHARES; share++) {
     sum += partial[k * COLUMNS + local / LANES * (COLUMNS / TEAMS) + share];
@@ -41,7 +42,8 @@ fn met(k: u32, local: u32) -> f32 {
   return sum;
 }
 
-// Every thread must call. `first`: the team's first row of weights; `first_row`: the first row of x.
+// Adds the sums and stores the results. Every thread must call. `first`: the team's first row of weights; `first_row`:
+// the first row of x.
 fn finish(sums: array<f32, SUMS>, local: u32, first: u32, first_row: u32) {
   let lane = local % LANES;
 #if SUBGROUP
@@ -72,7 +74,7 @@ fn finish(sums: array<f32, SUMS>, local: u32, first: u32, first_row: u32) {
     let o = row_of(first, k / FEW);
     let r = first_row + k % FEW;
     if first + k / FEW < u.outs && r < u.rows {
-      var sum = met(k, local);
+      var sum = team_sum(k, local);
 #if NORM
       sum *= scale_of(k % FEW, local);
 #endif
@@ -88,8 +90,8 @@ fn finish(sums: array<f32, SUMS>, local: u32, first: u32, first_row: u32) {
   }
 #if GATED
   if lane < FEW && first < u.outs && first_row + lane < u.rows {
-    var gate = met(lane, local);
-    var value = met(FEW + lane, local);
+    var gate = team_sum(lane, local);
+    var value = team_sum(FEW + lane, local);
 #if NORM
     let scale = scale_of(lane, local);
     gate *= scale;

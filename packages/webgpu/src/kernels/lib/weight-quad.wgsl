@@ -1,4 +1,5 @@
-// Four weights of a row, from column 4 q on. WIDE: rows are whole quads, each read as one or two words or, f32, four.
+// Four weights of a row, from column 4 q on. WIDE: rows are whole quads, each loaded as one or two words, or as four if
+// they are f32.
 #include half
 #if WIDE
 fn weight_quad(row: u32, q: u32) -> vec4f {
@@ -21,7 +22,8 @@ fn weight_quad(row: u32, q: u32) -> vec4f {
   let word = $weight[index];
   return scale * vec4f(vec4i(bitcast<vec4i>(vec4u(word << 24u, word << 16u, word << 8u, word)) >> vec4u(24u)));
 #else
-  let quants = vec4f((vec4u($weight[block * 4u + (index & 3u)] >> (index & 4u)) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(15u));
+  let word = $weight[block * 4u + (index & 3u)] >> (index & 4u);
+  let quants = vec4f((vec4u(word) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(15u));
 #if WEIGHT == q4_0
   return scale * (quants - 8.0);
 #else

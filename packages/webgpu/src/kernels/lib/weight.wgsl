@@ -1,4 +1,5 @@
-// One weight of a matrix of u.width columns, as a number: f32, two halves to a word, or the planes of a quantised matrix (blocks of 32 along the columns).
+// One weight of a matrix of u.width columns as an f32. Matrices are f32, pairs of 16-bit floats, or the planes of a
+// quantised matrix with blocks of 32 along the columns.
 #include half
 fn weight_element(row: u32, column: u32) -> f32 {
   let index = row * u.width + column;
@@ -18,7 +19,7 @@ fn weight_element(row: u32, column: u32) -> f32 {
   let word = $weight[index / 4u];
   return scale * f32(bitcast<i32>(word << (24u - 8u * (index & 3u))) >> 24u);
 #else
-  // Byte j of a block holds number j in its low and number j + 16 in its high half.
+  // Byte j of a block has number j in its low and number j + 16 in its high half.
   let j = index & 15u;
   let word = $weight[block * 4u + j / 4u];
   let quant = f32((word >> (8u * (j & 3u) + (index & 16u) / 4u)) & 15u);
