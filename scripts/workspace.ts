@@ -61,7 +61,9 @@ export const binaries: readonly string[] = ["cuda-linux-x64"];
 export const policyList = "policies";
 /** What the benches and tests of several packages share; private. */
 export const benchKit = "bench-kit";
-const core = ["tensor", "policy", "cache", "runtime", "testing", "pebble", policyList, benchKit];
+/** Statistics, metrics, records and reports of evaluations; private until it has a command of its own. */
+export const evaluation = "eval";
+const core = ["tensor", "policy", "cache", "runtime", "testing", "pebble", policyList, benchKit, evaluation];
 /** Every package that is neither core nor a backend is a policy. */
 export const policies: readonly Workspace[] = packages.filter(
   ({ folder }) => ![...core, ...backends, ...binaries].includes(folder),

@@ -7,6 +7,7 @@ import {
   benchKit,
   binaries,
   dependencyFields,
+  evaluation,
   filesUnder,
   packages,
   policies,
@@ -76,6 +77,7 @@ const allowed = (folder: string): { values: readonly string[]; types?: readonly 
   if (folder === "cache") return { values: ["tensor", "policy"] };
   if (folder === "runtime" || folder === "testing") return { values: ["tensor", "policy", "cache"] };
   if (folder === benchKit) return { values: ["runtime"] };
+  if (folder === evaluation) return { values: [] };
   if (folder === policyList) return { values: ["policy", ...policyNames] };
   if (binaries.includes(folder)) return { values: [] };
   if (backends.includes(folder))

@@ -27,7 +27,13 @@ export function scorePlot(table: Table): string {
     height: 380,
     marginLeft: 48,
     marginRight: 130,
-    x: { type: "log", inset: 8, label: "bytes of the cache", tickFormat: (bytes: number) => showBytes(bytes), ticks: 5 },
+    x: {
+      type: "log",
+      inset: 8,
+      label: "bytes of the cache",
+      tickFormat: (bytes: number) => showBytes(bytes),
+      ticks: 5,
+    },
     y: { label: factor === 100 ? "score, %" : "score", grid: true, nice: true },
     marks: [
       Plot.ruleX(points, { ...shared, y1: "low", y2: "high", strokeWidth: 1.5, strokeOpacity: 0.6 }),
