@@ -2,7 +2,7 @@
 
 // @ziggurat/tensor
 
-export type Axis = "rows" | "size";
+export type Axis = "rows" | "size" | "queries";
 
 export interface Backend {
   readonly info: BackendInfo;
@@ -63,6 +63,18 @@ export class Buffers {
 }
 
 export type DType = "f32" | "f16" | "bf16" | "i32" | "q8_0" | "q4_0" | "q4_1";
+
+export interface Dispatch {
+  readonly kernel: Kernel;
+  readonly operands: Readonly<Record<string, Slice | undefined>>;
+}
+
+export type Fusion = keyof typeof patterns | "advances";
+
+export interface Group<D extends Dispatch> {
+  readonly fusion: Fusion | undefined;
+  readonly dispatches: readonly D[];
+}
 
 export interface Kernel<N extends OpName = OpName> {
   readonly op: N;
@@ -174,6 +186,8 @@ export interface Tensor {
   min(axis: Axis): Tensor;
   norm(axis: Axis): Tensor;
   group(kind: Reduction): Tensor;
+  ungroup(): Tensor;
+  acrossHeads(kind: Reduction): Tensor;
   avgPool(kernel: number): Tensor;
   maxPool(kernel: number): Tensor;
   hash(seed: number): Tensor;
@@ -200,10 +214,12 @@ export const catalogue: {
   // where
   // reduce
   // pool
+  // through
   // hash
   // fill
   // copy
   // topk
+  // apportion
   // order
   // gather
   // evict
@@ -211,6 +227,7 @@ export const catalogue: {
   // attention
   // decodeAttention
   // watch
+  // observe
   // advance
   // embed
   // rmsNorm
@@ -236,7 +253,14 @@ export function fromBFloat16(bits: number): number;
 
 export function fromFloat16(bits: number): number;
 
+export function fuse<D extends Dispatch>(
+  dispatches: readonly D[],
+  accepts?: (fusion: keyof typeof patterns, dispatches: readonly D[]) => boolean,
+): readonly Group<D>[];
+
 export const isQuantised: (dtype: DType) => dtype is "q8_0" | "q4_0" | "q4_1";
+
+export function joinedAdvances(dispatches: readonly Dispatch[]): Kernel<"advance">["spec"];
 
 export function labelsOf(bytes: number, label: string | Labels): Labels;
 
@@ -266,6 +290,8 @@ export interface Allocator {
   allocate(bytes: number): Buffer;
   free(buffer: Buffer): void;
 }
+
+export type Axes = readonly ["heads", ...Axis[]];
 
 export interface Bindings {
   readonly inputs: Readonly<Record<string, Slice>>;
@@ -317,6 +343,8 @@ export class Node implements Tensor {
   min(axis: Axis): Node;
   norm(axis: Axis): Node;
   group(kind: Reduction): Node;
+  ungroup(): Node;
+  acrossHeads(kind: Reduction): Node;
   avgPool(kernel: number): Node;
   maxPool(kernel: number): Node;
   hash(seed: number): Node;
@@ -351,6 +379,19 @@ export type NodeOp =
       readonly kind: Reduction;
     }
   | {
+      readonly op: "ungroup";
+    }
+  | {
+      readonly op: "heads";
+      readonly kind: Reduction;
+    }
+  | {
+      readonly op: "spread";
+    }
+  | {
+      readonly op: "through";
+    }
+  | {
       readonly op: "pool";
       readonly kind: "avg" | "max";
       readonly kernel: number;
@@ -369,8 +410,10 @@ export function compile(
   allocator: Allocator,
 ): Promise<Compiled>;
 
-export function input(name: string, shape: readonly number[], counts: HeadCounts): Node;
+export function input(name: string, shape: readonly number[], counts: HeadCounts, axes?: Axes | undefined): Node;
 
 export const inputsOf: (outputs: readonly Node[]) => ReadonlySet<string>;
 
 export const needsTextOrder: (outputs: readonly Node[]) => boolean;
+
+export function through(x: Node, gram: Node): Node;
