@@ -106,7 +106,10 @@ export interface DecodeStepOptions {
   readonly qkv: Slice;
   readonly out: Slice;
   readonly rope: RopeOf;
+  readonly gram: GramOf;
 }
+
+export type GramOf = (layer: number) => Promise<Slice>;
 
 export type Keep = readonly (readonly number[] | undefined)[];
 
@@ -121,7 +124,12 @@ export interface PlannedSequence {
 
 export class Prefill {
   readonly tiles: readonly Tile[];
-  static prepare(targets: readonly [Target, ...Target[]], tokens: number, tile: number, rope: RopeOf): Promise<Prefill>;
+  static prepare(
+    targets: readonly [Target, ...Target[]],
+    tokens: number,
+    tile: number,
+    tables: PrefillTables,
+  ): Promise<Prefill>;
   begin(layer: number): Promise<void>;
   attend(layer: number, { first, tokens }: Tile, qkv: Slice, out: Slice): void;
   finish(layer: number, target: number): Promise<void>;
@@ -164,6 +172,7 @@ export interface TurnPlan extends ReservedRows {
 export interface ViewFacts extends Pick<LayerView, "layer" | "layerCount" | "kvHeads" | "queryHeads" | "headSize"> {
   readonly sequences: number;
   readonly rows: number;
+  readonly queries: number;
 }
 
 export function cacheBytes(shape: CacheShape, dtype: RowDType, sequences: readonly PlannedSequence[]): CacheBytes;

@@ -45,6 +45,9 @@ export interface LayerView<C extends string = never> {
   readonly positions: Tensor;
   readonly age: Tensor;
   readonly mass: Tensor;
+  readonly observed: Tensor;
+  readonly queryAge: Tensor;
+  through(x: Tensor): Tensor;
   readonly columns: Readonly<Record<C, Tensor>>;
 }
 
@@ -95,6 +98,7 @@ export type Schedule = (step: Step) => boolean;
 
 export interface Scorer<C extends string = never> {
   readonly watch?: number;
+  readonly watchEach?: number;
   readonly columns?: readonly C[];
   observe?(view: LayerView<C>): Readonly<Record<C, Tensor>>;
   score(view: LayerView<C>): Tensor;

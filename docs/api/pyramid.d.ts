@@ -2,7 +2,7 @@
 
 // @ziggurat/pyramid
 
-export type PyramidKVOptions = OptionsOf<typeof pyramidkvOptions>;
+export interface PyramidKVOptions extends Given<typeof budget>, ObservationWindowOptions, PyramidOptions {}
 
 export type PyramidOptions = OptionsOf<typeof pyramidOptions>;
 

@@ -15,12 +15,41 @@ export class CeilingError extends Error {
   readonly name = "CeilingError";
 }
 
+export interface Chat {
+  prompt(messages: readonly Message[], options?: ChatOptions): number[];
+  promptAsync(
+    messages: readonly Message[],
+    options?: ChatOptions & {
+      readonly signal?: AbortSignal | undefined;
+    },
+  ): Promise<number[]>;
+  render(
+    messages: readonly Message[],
+    options?: ChatOptions & {
+      readonly taken?: string;
+    },
+  ): Rendering;
+  quote(text: string, mark: string): string;
+}
+
+export interface ChatOptions {
+  readonly generationPrompt?: boolean;
+  readonly continueFinal?: boolean;
+  readonly variables?: Readonly<Record<string, unknown>> | undefined;
+}
+
 export class ConfigError extends Error {
   readonly name = "ConfigError";
 }
 
 export class DownloadError extends Error {
   readonly name = "DownloadError";
+}
+
+export interface EncodeOptions {
+  readonly special?: boolean;
+  readonly ignore?: string;
+  readonly addSpecialTokens?: boolean;
 }
 
 export interface FileSource {
@@ -65,6 +94,7 @@ export type GeneratePiece = Omit<Piece, "sequence">;
 export interface GenerateRequest extends SamplingOptions {
   readonly policy: Policy;
   readonly prompt: Prompt;
+  readonly templateVariables?: Readonly<Record<string, unknown>>;
   readonly maxTokens?: number;
   readonly stop?: readonly string[];
   readonly stopTokens?: readonly number[];
@@ -118,7 +148,8 @@ export interface LoadOptions extends OpenOptions {
 
 export interface Message {
   readonly role: string;
-  readonly content: string;
+  readonly content?: string | readonly TextPart[] | null;
+  readonly [field: string]: unknown;
 }
 
 export class Model {
@@ -140,6 +171,7 @@ export class Model {
     chat?: Chat,
   );
   forward(rows: number): Promise<Forward>;
+  readonly outputGram: (layer: number) => Promise<Slice>;
   free(): void;
 }
 
@@ -181,6 +213,11 @@ export interface RemoteOptions {
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
   readonly name?: string;
+}
+
+export interface Rendering {
+  readonly text: string;
+  readonly mark: string;
 }
 
 export class RequestError extends Error {
@@ -227,22 +264,41 @@ export interface SessionOrigin {
 export interface SessionReadOptions {
   readonly chunk?: number;
   readonly signal?: AbortSignal;
+  readonly templateVariables?: Readonly<Record<string, unknown>>;
 }
 
 export class TemplateError extends Error {
   readonly name = "TemplateError";
 }
 
+export interface TextPart {
+  readonly type: "text";
+  readonly text: string;
+  readonly [field: string]: unknown;
+}
+
+export interface TokenDecodeOptions {
+  readonly skipSpecial?: boolean;
+}
+
 export interface Tokenizer {
   readonly vocabularySize: number;
   readonly named: Readonly<Record<string, string>>;
   readonly chatTemplate: string | undefined;
+  readonly chatTemplates: Readonly<Record<string, string>>;
   encode(text: string, options?: EncodeOptions): number[];
-  decode(ids: readonly number[], options?: DecodeOptions): string;
-  stream(options?: DecodeOptions): TextStream;
+  encodeAsync(
+    text: string,
+    options?: EncodeOptions & {
+      readonly signal?: AbortSignal | undefined;
+    },
+  ): Promise<number[]>;
+  decode(ids: readonly number[], options?: TokenDecodeOptions): string;
+  stream(options?: TokenDecodeOptions): TextStream;
   idOf(token: string): number | undefined;
   readonly specialTokens: readonly string[];
   isSpecial(id: number): boolean;
+  readonly endTokens: readonly number[];
 }
 
 export class TokenizerError extends Error {
@@ -304,6 +360,7 @@ export interface LogProbabilitiesEachOptions {
   readonly model: Model;
   readonly policies: readonly Policy[];
   readonly prompt: Prompt;
+  readonly templateVariables?: Readonly<Record<string, unknown>>;
   readonly ids: readonly number[];
   readonly signal?: AbortSignal;
   readonly onProgress?: (done: number) => void;
@@ -320,6 +377,11 @@ export function logProbabilities(
 export function logProbabilitiesEach(options: LogProbabilitiesEachOptions): AsyncGenerator<EachLogProbabilities>;
 
 // @ziggurat/runtime/formats
+
+export interface ConvertOptions {
+  readonly into?: Uint8Array<ArrayBuffer>;
+  readonly row?: number;
+}
 
 export interface Gguf {
   readonly file: string;
@@ -351,13 +413,7 @@ export function convert(
   to: WeightDType,
   shape: readonly number[],
   name?: string,
-  {
-    into,
-    row,
-  }?: {
-    readonly into?: Uint8Array<ArrayBuffer>;
-    readonly row?: number;
-  },
+  options?: ConvertOptions,
 ): Uint8Array;
 
 export function openWeights(files: ModelFiles): Promise<WeightSource>;
@@ -454,6 +510,7 @@ export interface LoadWeightsOptions {
 export interface LoadedWeights {
   readonly bytes: number;
   forward(rows: number): Promise<Forward>;
+  outputGram(layer: number): Promise<Slice>;
   free(): void;
 }
 
@@ -487,6 +544,10 @@ export function decoderModel(decoder: Decoder): OpenedModel;
 
 export const families: readonly Family[];
 
+export const gemma3: Family;
+
+export const llama: Family;
+
 export function llamaDecoder(
   { fields, sizes, generation }: ModelConfig,
   contextLength: number | undefined,
@@ -499,7 +560,15 @@ export function llamaLayer(
   { rope, window, qkvBias, outputBias, feedForwardBias }: LayerOptions,
 ): DecoderLayer;
 
+export const mistral: Family;
+
 export const oneRope: ({ fields, sizes: { headSize, contextLength }, longest }: ModelConfig, theta: number) => Rope;
+
+export const phi3: Family;
+
+export const qwen2: Family;
+
+export const qwen3: Family;
 
 export function readConfig(
   { json, file, generation, generationFile }: Configuration,

@@ -4,7 +4,7 @@
 
 export type ObservationWindowOptions = OptionsOf<typeof observationWindowOptions>;
 
-export type SnapKVOptions = OptionsOf<typeof snapkvOptions>;
+export interface SnapKVOptions extends Given<typeof budget>, ObservationWindowOptions {}
 
 export function observationWindow(options?: ObservationWindowOptions): Scorer;
 

@@ -30,6 +30,16 @@ export interface PolicyOutcome {
   readonly outputs: readonly Float32Array[];
 }
 
+export interface PolicyTurn {
+  readonly layers?: readonly RawLayer[];
+  readonly steps?: readonly (readonly RawLayer[])[];
+}
+
+export interface PolicyTurnResult {
+  readonly prefill: PolicyOutcome | undefined;
+  readonly steps: readonly PolicyOutcome[];
+}
+
 export interface RawLayer {
   readonly q: Float32Array;
   readonly k: Float32Array;
@@ -48,7 +58,10 @@ export interface RunPolicyOptions {
   readonly headSize: number;
   readonly layers: readonly RawLayer[];
   readonly steps?: readonly (readonly RawLayer[])[];
+  readonly turns?: readonly PolicyTurn[];
+  readonly fork?: boolean;
   readonly ropeTheta?: number;
+  readonly output?: readonly Float32Array[];
   readonly dtype?: RowDType;
   readonly tile?: number;
   readonly replay?: boolean;
@@ -57,6 +70,7 @@ export interface RunPolicyOptions {
 export interface RunPolicyResult {
   readonly prefill: PolicyOutcome;
   readonly steps: readonly PolicyOutcome[];
+  readonly turns: readonly PolicyTurnResult[];
 }
 
 export interface ScorerRows {
@@ -66,6 +80,7 @@ export interface ScorerRows {
   readonly positions: readonly (readonly number[])[];
   readonly newest?: number;
   readonly mass?: readonly (readonly number[])[];
+  readonly observed?: readonly (readonly (readonly number[])[])[];
   readonly columns?: Readonly<Record<string, readonly (readonly number[])[]>>;
   readonly keys?: readonly (readonly number[])[];
   readonly values?: readonly (readonly number[])[];

@@ -10,7 +10,8 @@ const help = `ziggurat-bench COMMAND [--threads 2] [--runs 3] [--tokens 8192] [-
 
   bytes     measured bytes of every policy's cache beside the arithmetic, at 8,192 tokens; bytes left after --runs generations
   cost      what each policy adds to prefill
-  accuracy  how many of --runs documents of --tokens tokens Pebble answers rightly with its full cache; --quantise: with weights of 8 bits
+  accuracy  how many of --runs documents of --tokens tokens Pebble answers rightly with its full cache;
+            --quantise: with weights of 8 bits
   decode    decode speed with 12 % of the cache beside the full one
   peers     speed and loading beside node-llama-cpp and wllama, which are installed into .bench/ at the workspace's root, on SmolLM2-135M in Q8_0
             [--model FILE.gguf] [--text FILE] [--rounds 3] [--only native|browser|load] [--resume]

@@ -74,20 +74,28 @@ export interface EncodeFlags {
   readonly raw?: boolean | undefined;
   /** How many tokens of the text are read, at most. Default: all. */
   readonly tokens?: number | undefined;
+  /** Variables of the chat template. */
+  readonly variables?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /**
  * One user message: the text, a newline and the question, in the model's template. Without the template if the model
  * has none, or with `raw`. What comes before the question is what the ids share with those of the text alone.
  */
-export function encodeDocument(model: Model, document: Document, { raw, tokens }: EncodeFlags = {}): EncodedDocument {
+export function encodeDocument(
+  model: Model,
+  document: Document,
+  { raw, tokens, variables }: EncodeFlags = {},
+): EncodedDocument {
   const { chat, tokenizer } = model;
   if (!tokenizer) throw new UsageError(`--model: ${model.name} has no tokenizer.json, and so reads no text`);
   const { question } = document;
   const text = tokens === undefined ? document.text : firstTokens(tokenizer, document.text, tokens);
   const whole = question === undefined ? text : `${text}\n${question}`;
   const encode = (content: string): number[] =>
-    chat && !raw ? chat.prompt([{ role: "user", content }]) : tokenizer.encode(content, { addSpecialTokens: true });
+    chat && !raw
+      ? chat.prompt([{ role: "user", content }], { variables })
+      : tokenizer.encode(content, { addSpecialTokens: true });
   const ids = encode(whole);
   return { ...document, text, ids, before: Math.min(shared(encode(text), ids), ids.length - 1) };
 }

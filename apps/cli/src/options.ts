@@ -160,6 +160,10 @@ function tokenOf({ name, tokenizer, facts }: Model, text: string): number {
   throw new UsageError(`${flag}, which is ${ids.length} tokens of ${name}; name one token, or use --stop`);
 }
 
+export interface TemplateFlags {
+  readonly templateVar?: Readonly<Record<string, unknown>>;
+}
+
 /** Variables of the chat template. */
 export const addTemplate = (command: Command): Command =>
   command

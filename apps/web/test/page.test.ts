@@ -18,7 +18,9 @@ const kvOf60Rows = bytes(16 * 60 * 2 * (2 * 64 * 2 + 4) + 4 * (3 * 16 * 2 + 2 + 
 /** On the page: keeps the newest device where a test can destroy it. */
 const rememberDevice = `if (globalThis.GPUAdapter) {
   const request = GPUAdapter.prototype.requestDevice;
-  GPUAdapter.prototype.requestDevice = async function (...given) { return (globalThis.newestDevice = await request.apply(this, given)); };
+  GPUAdapter.prototype.requestDevice = async function (...given) {
+    return (globalThis.newestDevice = await request.apply(this, given));
+  };
 }`;
 const story = [line, line, "Clara lives in Vienna.", line, line].join("\n");
 

@@ -89,8 +89,8 @@ export class Account {
   }
 
   /**
-   * The account after `tokens` more tokens: the schedule decides for each layer whether it is compressed, the budget how
-   * many rows its heads keep. Throws a `PolicyError` if the policy's numbers are not valid.
+   * The account after `tokens` more tokens: the schedule decides for each layer whether it is compressed, the budget
+   * how many rows its heads keep. Throws a `PolicyError` if the policy's numbers are not valid.
    */
   feed(tokens: number, phase: "prefill" | "decode"): { readonly account: Account; readonly keep: Keep } {
     const { policy, shape } = this;
@@ -199,6 +199,9 @@ function equal(a: readonly number[], b: readonly number[]): boolean {
   return true;
 }
 
-/** A query of a sliding layer sees `window` rows, its own among them, so `window` - 1 rows stay for the next query. */
+/**
+ * Gives the rows that stay for the next query, by KV head. A query of a sliding layer sees `window` rows, its own among
+ * them. With a window of 1 none stays.
+ */
 const slidingRows = ({ kvHeads }: CacheShape, window: number): readonly number[] =>
-  new Array<number>(kvHeads).fill(Math.max(1, window - 1));
+  new Array<number>(kvHeads).fill(window - 1);

@@ -33,8 +33,8 @@ const everything = 2 ** 30;
 /**
  * The KV cache of one or many sequences. Prefill fills it, decode steps append to it and evict from it.
  *
- * Each layer has an arena: one buffer of K, one of V, one of cells. An arena is cut into regions, one for each KV head of
- * each sequence. Two sequences with two KV heads, one of them decoding:
+ * Each layer has an arena: one buffer of K, one of V, one of cells. An arena is cut into regions, one for each KV head
+ * of each sequence. Two sequences with two KV heads:
  *
  *     sequence            0                   0                   1                   1
  *     KV head             0                   1                   0                   1

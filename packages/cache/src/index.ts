@@ -19,6 +19,7 @@ export {
   CacheError,
   type CacheLayer,
   type CacheShape,
+  type GramOf,
   planesOf,
   type RopeOf,
   type RopeTable,

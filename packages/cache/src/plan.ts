@@ -47,8 +47,9 @@ export function* planSteps(
   messages: readonly number[],
   steps: number,
 ): Generator<undefined, TurnPlan, undefined> {
-  // Reading a message replaces every arena, so what was held before needs no place in the new one.
-  const capacity = messages.length > 0 ? start.rows.map((heads) => heads.map(() => 0)) : start.rows;
+  // Reading a message replaces every arena, so what was held before needs no place in the new one. An arena has room
+  // for a row of each head, even if its layer holds none (a sliding window of 1).
+  const capacity = messages.length > 0 ? start.rows.map((heads) => heads.map(() => 1)) : start.rows;
   const raise = (layer: number, rows: readonly number[], extra: number) => {
     const most = capacity[layer]!;
     for (let head = 0; head < rows.length; head++) most[head] = Math.max(most[head]!, rows[head]! + extra);
@@ -146,8 +147,8 @@ export function scratchBytes(
 
 /**
  * The most bytes that cache and prefill scratch take together in a turn, exactly. `before`: bytes of each layer's arena
- * when the turn starts; left out for a new cache. While the first message is read, each layer's arena is replaced by one
- * of the planned size. In a turn without a message, rows move from the old arena to the new one, layer by layer.
+ * when the turn starts; left out for a new cache. While the first message is read, each layer's arena is replaced by
+ * one of the planned size. In a turn without a message, rows move from the old arena to the new one, layer by layer.
  */
 export function peakBytes(
   shape: CacheShape,

@@ -230,8 +230,8 @@ export class Prefill {
   }
 
   /**
-   * Attention of one tile. qkv: f32 [tokens, (queryHeads + 2 kvHeads) x headSize], unrotated, rotated in place; out: f32
-   * [tokens, queryHeads x headSize]. `begin(layer)` and the tiles before this one come first. Only enqueues.
+   * Attention of one tile. qkv: f32 [tokens, (queryHeads + 2 kvHeads) x headSize], unrotated, rotated in place; out:
+   * f32 [tokens, queryHeads x headSize]. `begin(layer)` and the tiles before this one come first. Only enqueues.
    */
   attend(layer: number, { first, tokens }: Tile, qkv: Slice, out: Slice): void {
     const backend = this.#backend;
@@ -288,7 +288,7 @@ export class Prefill {
     const { offset, length } = moment;
     const keep = keeps[layer];
     if (keep) tables.write(tables.keep(0), keep);
-    const compression = keep && { keep: tables.keep(0), most: Math.max(...keep) };
+    const compression = keep && { keep: tables.keep(0), most: Math.max(1, ...keep) };
     const work = await decide(before.policy, this.#shape.layers[layer]!, moment, compression);
     work.run();
     const positions = moment.plane(0);

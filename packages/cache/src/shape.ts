@@ -33,8 +33,8 @@ export interface RopeTable {
 
 /** Returns the table that a layer rotates with; undefined if the layer does not rotate. */
 /**
- * Gives a layer's Gram matrices of the output projection, f32 [query heads, size, size]: W^T W, where W is the part that
- * reads a query head's output. Asked for only if a policy uses `through`.
+ * Gives a layer's Gram matrices of the output projection, f32 [query heads, size, size]: W^T W, where W is the part
+ * that reads a query head's output. Asked for only if a policy uses `through`.
  */
 export type GramOf = (layer: number) => Promise<Slice>;
 

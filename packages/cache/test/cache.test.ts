@@ -96,7 +96,7 @@ describe("the order inside a cache", () => {
     ]);
   });
 
-  it("is not seen from outside: each sequence has its own rows and account", async () => {
+  it("is not visible outside: each sequence has its own rows and account", async () => {
     const [a, b] = [keeping(3), keeping(4)];
     const cache = newCache(reference(), b, a, b);
     const lengths = [9, 7, 5];
@@ -116,7 +116,7 @@ describe("the order inside a cache", () => {
 });
 
 describe("Cache", () => {
-  it("allocates nothing for what is no policy", () => {
+  it("allocates nothing if a policy is not a policy", () => {
     const backend = reference();
     expect(() => newCache(backend, { name: "x" } as never)).toThrow(PolicyError);
     expect(backend.memory().peak).toBe(0);
@@ -127,7 +127,7 @@ describe("Cache", () => {
     expect(() => cache.arena(0)).toThrow(/layer 0 holds no rows yet/);
   });
 
-  it("counts its bytes by label, and gives all of them back, twice if asked", async () => {
+  it("counts its bytes by label, and frees all of them, twice if asked", async () => {
     const backend = reference();
     const cache = newCache(backend, keeping(5));
     await fill(cache, 0, 11, 3);
@@ -228,7 +228,7 @@ describe("Prefill", () => {
 });
 
 describe("rotation tables", () => {
-  it("hold cosines and sines of positions, and refuse what is no frequency", async () => {
+  it("hold cosines and sines of positions, and refuse frequencies that are not valid", async () => {
     const backend = reference();
     const frequencies = rotaryFrequencies(100, 4);
     expect([...frequencies]).toEqual([1, Math.fround(0.1)]);

@@ -141,7 +141,7 @@ describe("Account", () => {
 });
 
 describe("planTurn", () => {
-  it("finds room for the most rows that are ever held, and leaves the start as it was", () => {
+  it("reserves room for the most rows ever held, and does not change the start", () => {
     const start = Account.empty(global, keeping(10, every(3)));
     expect(planTurn(start, [30], 8)).toEqual({
       // The first token compresses, since 31 were read; two more gather before every next one.
@@ -158,7 +158,7 @@ describe("planTurn", () => {
     expect(start.seen).toBe(0);
   });
 
-  it("counts ranks where positions are slots", () => {
+  it("counts ranks if positions are slots", () => {
     const slots: Policy = { ...keeping(10), positions: "slot" };
     expect(planTurn(Account.empty(global, slots), [30, 5], 8)).toMatchObject({
       positions: 30,
@@ -168,14 +168,14 @@ describe("planTurn", () => {
     expect(planTurn(Account.empty(global, slots), [6], 100)).toMatchObject({ positions: 11, scratchRows: 6 });
   });
 
-  it("of a turn without a message keeps the room that there is", () => {
+  it("keeps the rows that are held in a turn without a message", () => {
     const start = Account.empty(global, full()).feed(12, "prefill").account;
     expect(planTurn(start, [], 5)).toMatchObject({ scratchRows: 0, messageRows: [], positions: 17, evicted: 0 });
     expect(planTurn(start, [], 5).capacity.flat()).toEqual([17, 17, 17, 17]);
     expect(planTurn(start, [], 5).held.flat()).toEqual([12, 12, 12, 12]);
   });
 
-  it("is what a run of the same steps holds, for any policy (seeds 1 to 30)", () => {
+  it("equals a run of the same steps, for any policy (seeds 1 to 30)", () => {
     for (let seed = 1; seed <= 30; seed++) {
       let state = seed;
       const next = (below: number) => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) % below;
@@ -252,7 +252,10 @@ describe("bytes", () => {
   it("at the peak are scratch and arenas, while old arenas give way to new ones", () => {
     const row = rowBytes(8, "bf16", 1);
     // biome-ignore format: rows
-    const plan = (rows: number, ...messageRows: number[]) => ({ policy: full(), plan: { held: [], capacity: [[rows, rows], [rows, rows]], messageRows } });
+    const plan = (rows: number, ...messageRows: number[]) => {
+      const capacity = [0, 1].map(() => [rows, rows]);
+      return { policy: full(), plan: { held: [], capacity, messageRows } };
+    };
     const scratch = (rows: number) => scratchBytes(global, "bf16", rows, [{ planes: 1, slot: false }]);
     const tables = tableBytes(global, 1);
     // A new cache: all arenas and the largest scratch.

@@ -52,7 +52,8 @@ function unit(a: usize, h: i32, first: i32, last: i32): void {
   if (held > first) {
     const gram = Through.gram(a) + ((<usize>(h % Through.share(a)) * size * size) << 2);
     memory.fill(matrix, 0, ((<usize>padded * padded) << 2) + (<usize>padded << 4));
-    for (let i = 0; i < size; i++) memory.copy(matrix + ((<usize>i * padded) << 2), gram + ((<usize>i * size) << 2), <usize>size << 2);
+    for (let i = 0; i < size; i++)
+      memory.copy(matrix + ((<usize>i * padded) << 2), gram + ((<usize>i * size) << 2), <usize>size << 2);
   }
   const x = Through.x(a) + ((<usize>(h / Through.repeat(a)) * capacity * size) << 2);
   for (let row = first; row < held; row += 4) {

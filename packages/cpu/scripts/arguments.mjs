@@ -9,7 +9,7 @@ const capital = (name) => name[0].toUpperCase() + name.slice(1);
 /** The AssemblyScript source of assembly/lib/arguments.ts. */
 export function argumentsSource(catalogue) {
   const lines = [
-    "// Made by scripts/arguments.mjs from the catalogue of @ziggurat/tensor: how each kernel reads its arguments. Do not edit.",
+    "// Made by scripts/arguments.mjs from the catalogue of @ziggurat/tensor: each kernel's arguments. Do not edit.",
     "",
     "export enum DType {",
     ...dtypes.map((name) => `  ${name.toUpperCase()},`),

@@ -8,8 +8,8 @@ import type { Waiting } from "./waiting.js";
 const pageBytes = 65536;
 
 /**
- * Workers on one shared memory. Batches of commands are in that memory, each pointing to the next. The host increments a
- * counter and wakes the workers, so that no message is needed to start. They send a message when a batch is done that
+ * Workers on one shared memory. Batches of commands are in that memory, each pointing to the next. The host increments
+ * a counter and wakes the workers, so that no message is needed to start. They send a message when a batch is done that
  * the host waits for.
  */
 export class SharedDevice implements Device {

@@ -60,8 +60,8 @@ const prefillTokens = 2048;
 
 /**
  * Opens the CUDA backend: an NVIDIA GPU of compute capability 8.0 or higher, in Node on Linux. It needs only the
- * driver. The caller's thread never waits for the device. Rejects with a {@link CudaError} if an option is invalid, or if there
- * is no driver, no such device or no binaries for this machine.
+ * driver. The caller's thread never waits for the device. Rejects with a {@link CudaError} if an option is invalid, or
+ * if there is no driver, no such device or no binaries for this machine.
  */
 export async function cuda(options: CudaOptions = {}): Promise<Backend> {
   const { device = 0, maxBytes, cublasLt = "" } = options;

@@ -59,13 +59,15 @@ test("summaries are one line without a full stop, and names are distinct", () =>
     for (const { doc } of Object.values(options.declared)) expect(doc).toMatch(/^[a-z][^\n|.]+$/);
 });
 
-describe("an editor shows what an option means", () => {
+// As this repository sees a package, and as a user who installs it does.
+describe.each([["@ziggurat/source"], []])("an editor shows what an option means, condition %s", (...conditions) => {
   // The options of each factory, as TypeScript sees them through its parameter.
   const factories = policies.filter(({ name }) => name !== "full").map(({ package: pack, options }) => [pack, options.policy] as const); // biome-ignore format: pairs
   const file = join(root, "packages/policies/test/editor.ts");
   const code = factories.map(([pack, name]) => `import { ${name} } from "${pack}"; export const of_${name}: Parameters<typeof ${name}>[0] = null!;`).join("\n"); // biome-ignore format: a template
   const { config } = ts.readConfigFile(join(root, "tsconfig.json"), ts.sys.readFile);
-  const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, root);
+  const compilerOptions = { ...config.compilerOptions, customConditions: conditions };
+  const { options } = ts.convertCompilerOptionsFromJson(compilerOptions, root);
   const host = ts.createCompilerHost(options);
   const { fileExists, getSourceFile } = host;
   host.fileExists = (path) => path === file || fileExists(path);

@@ -16,16 +16,19 @@ const section = readText("CONTRIBUTING.md").split("\n## Add a policy\n")[1]!.spl
 const places = [...section.matchAll(/^\d+\. `([^`]+)`/gm)].map(([, place]) => place!);
 
 describe.each(policies)("the list, for $path", ({ folder, manifest }) => {
-  const policy = listed.find((one) => one.package === manifest.name)!.name;
-  const files = places
-    .filter((place) => !place.includes("<words>"))
-    .map((place) => place.replaceAll("<name>", folder).replaceAll("<policy>", policy));
+  const names = listed.filter((one) => one.package === manifest.name).map(({ name }) => name);
+  const files = names.flatMap((policy) =>
+    places
+      .filter((place) => !place.includes("<words>"))
+      .map((place) => place.replaceAll("<name>", folder).replaceAll("<policy>", policy)),
+  );
 
   test("names places that exist, and that name the policy", () => {
+    expect(names).not.toEqual([]);
     for (const file of files) {
       if (!file.includes("/test/")) expect(existsSync(join(root, file)), file).toBe(true);
       if (!file.startsWith(`packages/${folder}/`))
-        expect(readText(file), file).toMatch(new RegExp(`\\b(${folder}|${policy})\\b`));
+        expect(readText(file), file).toMatch(new RegExp(`\\b(${[folder, ...names].join("|")})\\b`));
     }
     expect(filesUnder(`packages/${folder}/test`).filter((file) => file.endsWith(".test.ts"))).not.toEqual([]);
   });
@@ -99,6 +102,7 @@ export function halves(options: HalvesOptions): Policy {
       layers: [raw(8)],
       steps: [[raw(1)]],
     });
-    expect([prefill.kept[0]![0], steps[0]!.kept[0]![0]]).toEqual([[0, 6, 7], [0, 7, 8]]); // biome-ignore format: two lists
+    // biome-ignore format: two lists
+    expect([prefill.kept[0]![0], steps[0]!.kept[0]![0]]).toEqual([[0, 6, 7], [0, 7, 8]]);
   });
 });

@@ -79,7 +79,7 @@ describe("a policy", () => {
   });
 
   it.each([
-    ["snap", 'there is no policy "snap"; there are full, streaming, h2o, snapkv, pyramidkv, restkv, tova, keydiff, knorm, random, sinks'],
+    ["snap", `there is no policy "snap"; there are ${policies.map(({ name }) => name).join(", ")}`],
     ["toString", "there is no policy"],
     ["", "there is no policy"],
     ["snapkv:windw=3", 'snapkv: no option is called "windw"; there are keep, window, kernel, pooling, reduce'],

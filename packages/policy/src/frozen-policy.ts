@@ -2,7 +2,8 @@ import { checkPolicy } from "./check.js";
 import { PolicyError } from "./error.js";
 import type { Policy } from "./policy.js";
 
-// Policies come from outside. An engine reads each one once, and whatever its functions throw is an error of the policy.
+// Policies come from outside. An engine reads each one once, and whatever its functions throw is an error of the
+// policy.
 
 const messageOf = (error: unknown): string => {
   try {

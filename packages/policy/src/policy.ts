@@ -146,7 +146,7 @@ export interface Policy {
 }
 
 /**
- * The ranking of a layer's rows, [heads, rows]: its scores, with Infinity for rows that the mask protects. Higher stays.
- * This is the one place where scores meet a mask.
+ * The ranking of a layer's rows, [heads, rows]: its scores, with Infinity for rows that the mask protects. Higher
+ * stays. This is the one place where scores meet a mask.
  */
 export const ranking = (score: Tensor, mask: Tensor): Tensor => mask.where(Number.POSITIVE_INFINITY, score);

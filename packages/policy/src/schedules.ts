@@ -14,8 +14,8 @@ export const whenOver =
     excess > 0;
 
 /**
- * Compresses at a generated token, once `n` or more tokens were read since the layer was last compressed. `n`: whole, at
- * least 1.
+ * Compresses at a generated token, once `n` or more tokens were read since the layer was last compressed. `n`: whole,
+ * at least 1.
  */
 export function every(n: number): Schedule {
   checkWhole("every", "n", n, 1);

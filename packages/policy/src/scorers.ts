@@ -32,9 +32,9 @@ export function randomScore(seed: number): Scorer {
 type Columns<C extends string> = Readonly<Record<C, Tensor>>;
 
 /**
- * (1 - weight) x a + weight x b. `weight`: from 0 to 1. Scores are not brought to one scale first. Each scorer keeps its
- * own columns, named `a.` or `b.` and its name for them. Throws a PolicyError if both watch, but not the same number of
- * queries: a view holds one sum of attention.
+ * (1 - weight) x a + weight x b. `weight`: from 0 to 1. Scores are not brought to one scale first. Each scorer keeps
+ * its own columns, named `a.` or `b.` and its name for them. Throws a PolicyError if both watch, but not the same
+ * number of queries: a view holds one sum of attention.
  */
 export function blend<A extends string, B extends string>(
   a: Scorer<A>,

@@ -8,8 +8,8 @@ export const pyramidOptions = options("pyramid", {
    */
   beta: real({ min: 1, default: 20, doc: "how steep the budget falls; 1 is flat" }),
   /**
-   * How budgets become whole numbers: with "exact" (default) the layers together keep layers x keep rows; "released" gives the
-   * numbers of the authors' code, which keep a few per cent more.
+   * How budgets become whole numbers: with "exact" (default) the layers together keep layers x keep rows; "released"
+   * gives the numbers of the authors' code, which keep a few per cent more.
    */
   rounding: oneOf(["exact", "released"], { default: "exact", doc: "how budgets become whole numbers" }),
 });
@@ -67,8 +67,9 @@ function released({ layers, free, beta }: Ramp, { seen, protectedRows }: BudgetI
 
 /**
  * `keep` rows per layer on average, protected ones included: most in the lowest layer, falling in a straight line like
- * the steps of a ziggurat. Every layer keeps at least the protected rows and at most the rows that were read. A single layer, a
- * text of up to `keep` tokens, and a `keep` that leaves nothing beside the protected rows have no pyramid: `keep` each.
+ * the steps of a ziggurat. Every layer keeps at least the protected rows and at most the rows that were read. A single
+ * layer, a text of up to `keep` tokens, and a `keep` that leaves nothing beside the protected rows have no pyramid:
+ * `keep` each.
  *
  * Cai et al., 2024, https://arxiv.org/abs/2406.02069, section 3.2. Throws a PolicyError for options out of range.
  */

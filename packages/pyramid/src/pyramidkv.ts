@@ -1,16 +1,20 @@
-import { type OptionsOf, options, type Policy, whole } from "@ziggurat/policy";
-import { snapkv, snapkvOptions } from "@ziggurat/snapkv";
-import { pyramid, pyramidOptions } from "./pyramid.js";
+import { type Given, options, type Policy, whole } from "@ziggurat/policy";
+import { type ObservationWindowOptions, snapkv, snapkvOptions } from "@ziggurat/snapkv";
+import { type PyramidOptions, pyramid, pyramidOptions } from "./pyramid.js";
+
+const budget = {
+  /** Rows that a layer keeps on average, window included: `max_capacity_prompt`. More than `window`. */
+  keep: whole({ min: 1, moreThan: "window", doc: "rows that a layer keeps on average, window included" }),
+};
 
 /** The options of {@link pyramidkv}, declared: those of SnapKV and of the pyramid. */
 export const pyramidkvOptions = options("pyramidkv", {
   ...snapkvOptions.declared,
-  /** Rows that a layer keeps on average, window included: `max_capacity_prompt`. More than `window`. */
-  keep: whole({ min: 1, moreThan: "window", doc: "rows that a layer keeps on average, window included" }),
+  ...budget,
   ...pyramidOptions.declared,
 });
 
-export type PyramidKVOptions = OptionsOf<typeof pyramidkvOptions>;
+export interface PyramidKVOptions extends Given<typeof budget>, ObservationWindowOptions, PyramidOptions {}
 
 /**
  * PyramidKV: SnapKV with a budget that falls from layer to layer, since lower layers read the text widely and upper

@@ -15,7 +15,9 @@ export const outputChangeOptions = options("outputChange", {
 
 export type OutputChangeOptions = OptionsOf<typeof outputChangeOptions>;
 
-/** The exponential moving average over the watched queries. The oldest starts it, and so has all weight that is left. */
+/**
+ * The exponential moving average over the watched queries. The oldest starts it, and so has all weight that is left.
+ */
 function moving(observed: Tensor, queryAge: Tensor, alpha: number): Tensor {
   const left = queryAge.mul(Math.log(1 - alpha)).exp();
   const weights = queryAge.lt(queryAge.max("queries")).where(left.mul(alpha), left);
@@ -24,12 +26,12 @@ function moving(observed: Tensor, queryAge: Tensor, alpha: number): Tensor {
 
 /**
  * Scores a row by how much a layer's output changes if the row is lost and its attention goes to the others in
- * proportion: a / (1 - a) x ||W (o - v)||, where a is the row's attention averaged over the window with weights that fall
- * by 1 - alpha a query, o the head's output from the rows before the window, v the row's value, and W the output
+ * proportion: a / (1 - a) x ||W (o - v)||, where a is the row's attention averaged over the window with weights that
+ * fall by 1 - alpha a query, o the head's output from the rows before the window, v the row's value, and W the output
  * projection. Scores are averaged over neighbours, then over the query heads of a KV head.
  *
- * An et al., 2026, https://arxiv.org/abs/2605.08840; the authors' code is an-yongqi/rest-kv at a8bb112, `RestKVCluster.update_kv`. Throws a
- * PolicyError for options out of range.
+ * An et al., 2026, https://arxiv.org/abs/2605.08840; the authors' code is an-yongqi/rest-kv at a8bb112,
+ * `RestKVCluster.update_kv`. Throws a PolicyError for options out of range.
  */
 export function outputChange(given: OutputChangeOptions = {}): Scorer {
   const { window, kernel, average, alpha } = outputChangeOptions.read(given);

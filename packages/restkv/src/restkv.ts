@@ -12,8 +12,8 @@ export type RestKVOptions = OptionsOf<typeof restkvOptions>;
 
 /**
  * ReST-KV: after every message, the rows whose loss would change the layer's output most, as the last `window` queries
- * see it, and those queries' own rows. See {@link outputChange}. The published pooling, whose size follows from the data,
- * is replaced by a fixed `kernel`.
+ * see it, and those queries' own rows. See {@link outputChange}. The published pooling, whose size follows from the
+ * data, is replaced by a fixed `kernel`.
  *
  * An et al., 2026, https://arxiv.org/abs/2605.08840. Throws a PolicyError for options out of range.
  */

@@ -106,7 +106,8 @@ async function* answerAll(
   const accounts = policies.map((policy) => Account.empty(facts.cache, policy));
   const members: TurnMember[] = [];
   for (const [sequence, request] of requests.entries()) {
-    const ids = encodePrompt(model, request.prompt);
+    const { prompt, templateVariables } = request;
+    const ids = await encodePrompt(model, prompt, { templateVariables, signal: options.signal });
     members.push(await planMember(model, accounts[sequence]!, ids, request, options.signal));
   }
   const plans = members.map(({ plan }) => plan);

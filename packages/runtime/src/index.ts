@@ -34,6 +34,7 @@ export {
   type SessionReadOptions,
   type TurnRequest,
 } from "./session.js";
-export type { Message } from "./text/chat.js";
+export type { Chat, ChatOptions, Rendering } from "./text/chat.js";
+export type { Message, TextPart } from "./text/messages.js";
 export type { Prompt } from "./text/prompt.js";
-export type { Tokenizer } from "./text/tokenizer.js";
+export type { EncodeOptions, TokenDecodeOptions, Tokenizer } from "./text/tokenizer.js";

@@ -11,6 +11,7 @@ import type { HubOptions } from "./files/hub-repository.js";
 import { type ModelSource, modelFiles } from "./files/model-files.js";
 import { checkCallback, checkSignal, knownOptions, type OptionNames } from "./options.js";
 import { type Chat, chatOf } from "./text/chat.js";
+import { endTokensOf } from "./text/end-of-turn.js";
 import type { Tokenizer } from "./text/tokenizer.js";
 
 export interface OpenOptions {
@@ -182,12 +183,9 @@ export async function loadModel(source: ModelSource, options: LoadOptions): Prom
   }
   const opened = await open(source, options);
   const tokenizer = await opened.tokenizer();
-  const chat = tokenizer?.chatTemplate === undefined ? undefined : chatOf(tokenizer);
-  if (tokenizer && tokenizer.vocabularySize > opened.facts.vocabularySize) {
-    throw new ConfigError(
-      `${opened.name}: the tokenizer has ${tokenizer.vocabularySize} tokens, the embedding ${opened.facts.vocabularySize}; they must agree`,
-    );
-  }
+  const chat = tokenizer && Object.keys(tokenizer.chatTemplates).length > 0 ? chatOf(tokenizer) : undefined;
+  const { endTokens: named, vocabularySize } = opened.facts;
+  const facts = { ...opened.facts, endTokens: endTokensOf(named, vocabularySize, tokenizer, chat) };
   const stored = await opened.weights();
   const bytes = opened.weightBytes(stored, dtype);
   const free = backend.info.maxBytes - backend.memory().live;
@@ -200,7 +198,7 @@ export async function loadModel(source: ModelSource, options: LoadOptions): Prom
     options.onProgress?.(done, total);
   };
   const weights = await opened.load(stored, { backend, dtype, onProgress });
-  return new Model(opened.name, opened.facts, weights, options, tokenizer, chat);
+  return new Model(opened.name, facts, weights, options, tokenizer, chat);
 }
 
 function checkBackend(backend: unknown): void {

@@ -13,7 +13,7 @@ import { Generation } from "./generation.js";
 import { checkModel, type Model } from "./model.js";
 import { checkCallback, checkSignal, knownOptions, type OptionNames } from "./options.js";
 import { encodePrompt, type Prompt } from "./text/prompt.js";
-import { Transcript } from "./text/transcript.js";
+import { Transcript, type Turn } from "./text/transcript.js";
 
 export interface SessionOptions {
   readonly model: Model;
@@ -38,9 +38,11 @@ export interface SessionReadOptions {
   /** Reads the message `chunk` tokens at a time, evicting after each chunk. */
   readonly chunk?: number;
   readonly signal?: AbortSignal;
+  /** Variables for the chat template; JSON. */
+  readonly templateVariables?: Readonly<Record<string, unknown>>;
 }
 
-const readNames: OptionNames<SessionReadOptions> = { chunk: true, signal: true };
+const readNames: OptionNames<SessionReadOptions> = { chunk: true, signal: true, templateVariables: true };
 const feedNames: OptionNames<LogProbabilityOptions> = { signal: true, onLogits: true };
 
 /** Which queries chose the rows that a session holds. */
@@ -56,14 +58,16 @@ export interface SessionOrigin {
 
 /**
  * A conversation that goes on inside its compressed cache: after every message the policy keeps what it chooses of all
- * that was read. Does one piece of work at a time. Close it to free its memory. If reading fails or is aborted midway,
+ * that was read. The tokens of a chat are those of its template over all messages: if the template writes earlier
+ * messages differently once more follow, as some leave out reasoning, the turn reads the whole conversation anew. Does
+ * one piece of work at a time. Close it to free its memory. If reading fails or is aborted midway,
  * its layers no longer agree, and the session is closed.
  */
 export class Session {
   readonly model: Model;
   readonly policy: Policy;
   readonly #maxCacheBytes: number | undefined;
-  readonly #cache: Cache;
+  #cache: Cache;
   #transcript: Transcript;
   /** f32 [vocabulary], after the last token read. */
   readonly #logits: Slice;
@@ -129,17 +133,15 @@ export class Session {
     knownOptions("generate", request, turnRequestNames);
     checkTurn(request);
     this.#begin();
-    const cache = this.#cache;
-    const { evicted, seen } = cache.account(0);
     let damaged = false;
     try {
-      const fresh = this.#transcript.encode(request.prompt, true);
-      const due = [...this.#unread, ...fresh];
-      const member = {
-        ...(await planMember(this.model, cache.account(0), due, request, request.signal)),
-        earlier: this.#transcript.ids.slice(0, seen),
-      };
-      this.#check(member.plan);
+      const turn = await this.#transcript.turn(request.prompt, this.seen, { ...request, answer: true });
+      const member = await this.#planned(turn, async () => ({
+        ...(await planMember(this.model, this.#cache.account(0), turn.ids, request, request.signal)),
+        earlier: this.#transcript.ids.slice(0, this.seen),
+      }));
+      const cache = this.#cache;
+      const { evicted, seen } = cache.account(0);
       const pieces = runTurn(this.model, cache, [member], request);
       try {
         while (true) {
@@ -153,35 +155,61 @@ export class Session {
       } catch (error) {
         // An answer is aborted between two tokens; only an unfinished prefill leaves layers that disagree.
         if (request.signal?.aborted && error === request.signal.reason)
-          damaged = cache.account(0).seen < seen + due.length;
+          damaged = cache.account(0).seen < seen + turn.ids.length;
         throw error;
       } finally {
         await pieces.return(undefined as never);
-        this.#transcript.add(request.prompt, fresh, member.writer.ids, member.writer.text);
+        this.#transcript.add(turn, seen, member.writer.ids, member.writer.text);
       }
     } finally {
       this.#end(damaged);
     }
   }
 
+  /**
+   * Plans a turn against the cache that it will use: an empty one if the conversation is read anew. The old one stays
+   * if the plan is refused.
+   */
+  async #planned<Planned extends { readonly plan: TurnPlan }>(
+    { isAnew }: Turn,
+    plan: () => Promise<Planned>,
+  ): Promise<Planned> {
+    const before = this.#cache;
+    if (isAnew) this.#cache = this.#newCache();
+    try {
+      const planned = await plan();
+      this.#check(planned.plan);
+      if (isAnew) before.free();
+      return planned;
+    } catch (error) {
+      if (isAnew) {
+        this.#cache.free();
+        this.#cache = before;
+      }
+      throw error;
+    }
+  }
+
   /** Reads without answering; `logProbabilities` and later turns go on from here. */
   async read(prompt: Prompt, options: SessionReadOptions = {}): Promise<void> {
     knownOptions("read", options, readNames);
-    const { chunk, signal } = options;
+    const { chunk, signal, templateVariables } = options;
     checkSignal(signal);
     this.#begin();
     let damaged = false;
     try {
       signal?.throwIfAborted();
-      const fresh = this.#transcript.encode(prompt, false);
-      const ids = Int32Array.from([...this.#unread, ...fresh]);
+      const turn = await this.#transcript.turn(prompt, this.seen, { answer: false, templateVariables, signal });
+      const ids = Int32Array.from(turn.ids);
       const messages = chunks(ids.length, chunk);
-      const { plan } = await planWithin(this.model, this.#cache.account(0), messages, 1, signal);
-      this.#check(plan);
+      const { plan } = await this.#planned(turn, () =>
+        planWithin(this.model, this.#cache.account(0), messages, 1, signal),
+      );
+      const { seen } = this;
       damaged = true;
       await this.#read(plan, cut(ids, messages), signal);
       damaged = false;
-      this.#transcript.add(prompt, fresh, [], undefined);
+      this.#transcript.add(turn, seen);
     } finally {
       this.#end(damaged);
     }
@@ -215,7 +243,7 @@ export class Session {
     let damaged = false;
     try {
       options.signal?.throwIfAborted();
-      const fresh = encodePrompt(this.model, ids, { first: false });
+      const fresh = await encodePrompt(this.model, ids, { first: false });
       if (this.#transcript.ids.length === 0)
         throw new RequestError("score: nothing comes before the first token; read at least one token first");
       if (this.#unread.length === 0 && this.#logitsAt !== this.seen) {
@@ -224,6 +252,7 @@ export class Session {
         );
       }
       const unread = this.#unread;
+      const { seen } = this;
       const fed = [...unread, ...fresh];
       const account = this.#cache.account(0);
       const { plan, most } = await planWithin(this.model, account, [], fed.length + 1, options.signal);
@@ -240,7 +269,7 @@ export class Session {
         const found = await feedTokens(this.model, this.#cache, this.#logits, fed, { ...options, rope: lease.rope });
         damaged = false;
         this.#logitsAt = this.seen;
-        this.#transcript.add([], fresh, [], undefined);
+        this.#transcript.add({ ids: fed, isAnew: false, chat: undefined, isContinued: false }, seen);
         return found.slice(unread.length);
       } finally {
         lease.release();
@@ -251,7 +280,8 @@ export class Session {
   }
 
   /**
-   * A second session that goes on from here, so that one compressed text serves several questions. Its `origin` says so.
+   * A second session that goes on from here, so that one compressed text serves several questions. Its `origin` says
+   * so.
    */
   fork(): Promise<Session> {
     return this.#work(async () => {

@@ -77,7 +77,7 @@ describe("prompt", () => {
     const long = "word ".repeat(60_000);
     expect(chat.prompt([user(long)]).length).toBeGreaterThan(60_000);
     const many = Array.from({ length: 2000 }, (_, i) => (i % 2 ? assistant("b") : user("a")));
-    expect(chat.prompt(many).filter(pebble.isSpecial).length).toBe(4002);
+    expect(chat.prompt(many, { generationPrompt: true }).filter(pebble.isSpecial).length).toBe(4002);
   });
   it("gives the template the named tokens, a date and its globals", () => {
     const chat = chatOf(
@@ -91,9 +91,12 @@ describe("prompt", () => {
     [[], /messages: \[\]; there must be one at least/],
     ["hello", /messages: "hello"/],
     [[user("a"), { role: "user" }], /messages: number 1 has the content undefined; it must be a string/],
-    [[{ role: "user", content: [{ type: "text" }] }], /number 0 has the content \[\{"type":"text"\}\]/],
+    [
+      [{ role: "user", content: [{ type: "text" }] }],
+      /number 0 has the part \{"type":"text"\} as number 0 of its content/,
+    ],
     [[{ role: "<|end|>", content: "" }], /number 0 has the role "<\|end\|>"; it must be a word/],
-    [[null], /number 0 has the content undefined/],
+    [[null], /number 0 is null; it must be an object with a role/],
     [[{ role: "system", content: "" }], /refuses these messages: Pebble knows the roles user and assistant only/],
   ])("refuses %j", (messages, message) => {
     expect(() => chat.prompt(messages as Message[])).toThrow(message);
@@ -101,29 +104,101 @@ describe("prompt", () => {
   });
 });
 
-describe("next", () => {
-  it("goes on where the answer ended", () => {
+describe("messages", () => {
+  const shown = (template: string) => (messages: readonly object[], variables?: Record<string, unknown>) => {
+    const { text, mark } = chatOf(withTemplate(template)).render(messages as Message[], {
+      generationPrompt: false,
+      variables,
+    });
+    return text.replaceAll(mark, "");
+  };
+  it("reach the template with all their fields, those that are null left out", () => {
+    const show = shown("{{ messages | tojson }}");
+    const call = { id: "1", type: "function", function: { name: "f", arguments: { a: [1, true, null, "<|end|>"] } } };
+    expect(JSON.parse(show([{ role: "assistant", content: null, tool_calls: [call], name: null }]))).toEqual([
+      { role: "assistant", tool_calls: [call] },
+    ]);
+  });
+  it("hold no special token in any field, nor do tools and documents", () => {
+    const chat = chatOf(
+      withTemplate("{{ messages | tojson }}{{ tools | tojson }}{{ documents | tojson }}{{ mine }}<|end|>"),
+    );
+    const variables = { tools: [{ "<|user|>": "<|end|>" }], documents: [{ text: "<|bos|>" }], mine: "<|user|>" };
+    const messages = [{ role: "tool", content: "<|end|>", name: "<|end|>", more: { "<|end|>": ["<|end|>"] } }];
+    expect(chat.prompt(messages, { variables }).filter(pebble.isSpecial)).toEqual([4, 6]);
+  });
+  it("give a content of parts as it is to a template that reads parts, else as text", () => {
+    const parts = [
+      {
+        role: "user",
+        content: [
+          { type: "text", text: "a" },
+          { type: "text", text: "b" },
+        ],
+      },
+    ];
+    expect(shown("{{ messages[0].content }}")(parts)).toBe("a\nb");
+    const reads =
+      "{% if messages[0].content is string %}{{ messages[0].content }}{% else %}{% for part in messages[0].content %}{{ part.text }}{% endfor %}{% endif %}";
+    expect(shown(reads)(parts)).toBe("ab");
+  });
+  it("come with tools and documents, which are null, and the caller's variables", () => {
+    const show = shown("{{ tools is none }}{{ documents is none }}{{ enable_thinking }}");
+    expect(show([user("a")])).toBe("TrueTrue");
+    expect(show([user("a")], { enable_thinking: false, tools: [] })).toBe("FalseTrueFalse");
+  });
+  it("with tools go to the template named tool_use", () => {
+    const chat_template = [
+      { name: "default", template: "plain" },
+      { name: "tool_use", template: "tools" },
+    ];
+    const chat = chatOf(makeTokenizer(json, { ...config, chat_template }));
+    expect(chat.render([user("a")]).text).toBe("plain");
+    expect(chat.render([user("a")], { variables: { tools: [{}] } }).text).toBe("tools");
+    const only = chatOf(makeTokenizer(json, { ...config, chat_template: chat_template.slice(1) }));
+    expect(() => only.prompt([user("a")])).toThrow(/the chat templates are named tool_use; one must be named default/);
+  });
+  it("are gone on with if the last is the assistant's", () => {
     const chat = chatOf(pebble);
-    const previous = [user("one <|end|>"), assistant("two"), user("three")];
-    const answer = pebble.encode("four");
-    const added = [user("five <|end|> six")];
-    const whole = chat.prompt([...previous, assistant("four"), ...added]);
-    expect([...chat.prompt(previous), ...answer, ...chat.next(previous, added)]).toEqual(whole);
-    expect(chat.next(previous, added)[0]).toBe(6);
+    const begun = [user("a"), assistant("b ")];
+    expect(pebble.decode(chat.prompt(begun))).toBe("<|bos|><|user|>\na<|end|>\n<|assistant|>\nb ");
+    expect(pebble.decode(chat.prompt(begun, { generationPrompt: true }))).toMatch(/b <\|end\|>\n<\|assistant\|>\n$/);
+    expect(() => chat.prompt(begun, { generationPrompt: true, continueFinal: true })).toThrow(/both true/);
+    const drops = chatOf(withTemplate("{{ messages[0].content }}"));
+    expect(() => drops.prompt(begun)).toThrow(/leaves out the end of the last message/);
   });
-  it("refuses templates that write the past in another way", () => {
-    const last = chatOf(
-      withTemplate("{% for m in messages %}{% if loop.last %}!{% endif %}{{ m.content }}{% endfor %}"),
+  it.each([
+    [{ messages: [] }, /templateVariables has messages, which is set by the runtime/],
+    [{ "a b": 1 }, /templateVariables has the name "a b"/],
+    [{ a: () => 1 }, /templateVariables holds .*, which is no JSON/],
+    [[], /templateVariables is \[\]; it must be an object/],
+  ])("refuse the variables %j", (variables, message) => {
+    expect(() => chatOf(pebble).prompt([user("a")], { variables: variables as Record<string, unknown> })).toThrow(
+      message,
     );
-    expect(() => last.next([user("a")], [user("b")])).toThrow(
-      /writes earlier messages in another way when messages follow them/,
-    );
-    const drops = chatOf(withTemplate("{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}"));
-    expect(() => drops.next([user("a")], [user("b")])).toThrow(/does not write an answer just once/);
-    const twice = chatOf(withTemplate("{% for m in messages %}{{ m.content }}{{ m.content }}{% endfor %}"));
-    expect(() => twice.next([user("a")], [user("b")])).toThrow(/does not write an answer just once/);
-    expect(() => chatOf(pebble).next([user("a")], [])).toThrow(/added messages: \[\]/);
   });
+  it("nested without end are refused", () => {
+    let nested: unknown = 1;
+    for (let i = 0; i < 5000; i++) nested = [nested];
+    expect(() => chatOf(pebble).prompt([{ ...user("a"), nested }])).toThrow(/more than 64 levels/);
+  });
+});
+
+it("a template that cannot be parsed blocks chatting alone", () => {
+  const tokenizer = withTemplate("{% if %}");
+  const chat = chatOf(tokenizer);
+  expect(tokenizer.encode("a")).toEqual(pebble.encode("a"));
+  expect(() => chat.prompt([user("a")])).toThrow(/cannot be parsed/);
+});
+
+it("templates are read whatever ends their lines, and with a byte order mark", () => {
+  const lines = ["\ufeff{% if true %}", "a", "{% endif %}", "b"];
+  const write = (end: string) => chatOf(withTemplate(lines.join(end))).render([user("x")]).text;
+  for (const end of ["\n", "\r\n", "\r"]) expect(write(end)).toBe("a\nb");
+});
+
+it.each(["1e5", "[1 e5]", "1_000"])("the number %s is refused", (number) => {
+  expect(() => chatOf(withTemplate(`{{ ${number} }}`)).prompt([user("a")])).toThrow(/cannot be parsed: the number/);
 });
 
 describe("hostile templates", () => {
@@ -137,7 +212,7 @@ describe("hostile templates", () => {
     ["deep nesting", "{{ ".concat("(".repeat(30_000), "1", ")".repeat(30_000), " }}"), /cannot be parsed|failed/],
     ["raises", "{{ raise_exception('no') }}", /refuses these messages: no/],
     ["raises no text", "{{ raise_exception(messages) }}", /refuses these messages/],
-    ["unknown filter", "{{ 'a' | frobnicate }}", /failed: Unknown StringValue filter: frobnicate/],
+    ["unknown filter", "{{ 'a' | frobnicate }}", /failed: the filter "frobnicate" is not supported/],
     ["calls what is no function", "{{ messages() }}", /failed/],
     [
       "asks for a huge range",

@@ -2,8 +2,8 @@ import { checkpoint, randomIds } from "@ziggurat/bench-kit/fixtures";
 import { cpu } from "@ziggurat/cpu";
 import { h2o } from "@ziggurat/h2o";
 import { full, type Policy, PolicyError } from "@ziggurat/policy";
-import { generate, generateBatch, loadModel, RequestError, Session } from "@ziggurat/runtime";
-import { generateEach } from "@ziggurat/runtime/evaluate";
+import { fit, generate, generateBatch, loadModel, RequestError, Session } from "@ziggurat/runtime";
+import { generateEach, logProbabilities } from "@ziggurat/runtime/evaluate";
 import { snapkv } from "@ziggurat/snapkv";
 import { streaming } from "@ziggurat/streaming";
 import { BufferError, reference } from "@ziggurat/tensor";
@@ -285,7 +285,7 @@ describe("bad input", () => {
       [{ prompt: randomIds(513, 1) }, /513 tokens; .* reads 512/],
       [{ maxTokens: 0 }, /maxTokens is 0/],
       [{ maxTokens: Number.NaN }, /maxTokens is NaN/],
-      [{ maxTokens: "4" }, /maxTokens is 4/],
+      [{ maxTokens: "4" }, /maxTokens is "4"/],
       [{ chunk: 0 }, /chunk is 0/],
       [{ chunk: Number.NaN }, /chunk is NaN/],
       [{ readEvery: 0 }, /readEvery is 0/],
@@ -305,6 +305,18 @@ describe("bad input", () => {
       [{ stop: "x" }, /stop is "x"/],
       [{ stop: [""] }, /none of them empty/],
       [{ maxCacheBytes: Number.NaN }, /maxCacheBytes is NaN/],
+      [{ maxTokens: null }, /maxTokens is null/],
+      [{ temperature: Symbol("t") }, /temperature is Symbol\(t\)/],
+      [{ chunk: Object.create(null) }, /chunk is \{\}/],
+      [{ readEvery: 5n }, /readEvery is 5n/],
+      [{ logits: "yes" }, /logits is "yes"; it must be true or false/],
+      [{ kept: 1 }, /kept is 1; it must be true or false/],
+      [{ ignoreEnd: "no" }, /ignoreEnd is "no"; it must be true or false/],
+      [{ signal: {} }, /signal is \{\}; it must be an AbortSignal/],
+      [{ signal: null }, /signal is null; it must be an AbortSignal/],
+      [{ onProgress: 5 }, /onProgress is 5; it must be a function/],
+      [{ onEvent: "x" }, /onEvent is "x"; it must be a function/],
+      [{ maxToken: 5 }, /generate: no option is called "maxToken"; there are .*maxTokens/],
       [
         { policy: streaming({ keep: 20 }), maxTokens: 1e12 },
         /maxTokens is 1000000000000; one turn may write 1048576 tokens/,
@@ -314,21 +326,38 @@ describe("bad input", () => {
     ];
     for (const [change, message] of requests) {
       const attempt = generate({ model, policy, prompt, ...change } as never).result;
-      await expect(attempt, JSON.stringify(change)).rejects.toThrow(message);
+      await expect(attempt, message.source).rejects.toThrow(message);
       await expect(attempt).rejects.toBeInstanceOf(RequestError);
       // A session names it too, and stays open.
       // What a session is made with is no matter of its turns.
       if ("maxCacheBytes" in change || "model" in change || "policy" in change) continue;
       const session = new Session({ model, policy });
-      await expect(session.generate({ prompt, ...change } as never).result, JSON.stringify(change)).rejects.toThrow(
-        message,
-      );
+      await expect(session.generate({ prompt, ...change } as never).result, message.source).rejects.toThrow(message);
+      expect(session.closed).toBe(false);
       session.close();
     }
     await expect(generateBatch({ model, requests: [] }).result).rejects.toThrow(/at least one/);
     await expect(generateEach({ model, policies: [], prompt }).next()).rejects.toThrow(/at least one/);
     const chunked = { model, policies: [policy], prompt, chunk: 10 };
     await expect(generateEach(chunked).next()).rejects.toThrow(/chunk cannot be had here/);
+    for (const requests of [5, [null], [5], new Array(1)] as never[])
+      await expect(generateBatch({ model, requests }).result).rejects.toBeInstanceOf(RequestError);
+    await expect(
+      generateBatch({ model, requests: [{ policy, prompt, stops: ["x"] } as never] }).result,
+    ).rejects.toThrow(/requests\[0\]: no option is called "stops"/);
+    await expect(generateBatch({ model, requests: [{} as never] }).result).rejects.toBeInstanceOf(PolicyError);
+    for (const nothing of [undefined, null, 5, {}] as never[]) {
+      await expect(generate(nothing).result).rejects.toBeInstanceOf(RequestError);
+      await expect(generateBatch(nothing).result).rejects.toBeInstanceOf(RequestError);
+      await expect(generateEach(nothing).next()).rejects.toBeInstanceOf(RequestError);
+      await expect(fit(nothing)).rejects.toBeInstanceOf(RequestError);
+      expect(() => new Session(nothing)).toThrow(RequestError);
+    }
+    await expect(logProbabilities(model, prompt, {} as never)).rejects.toThrow(/signal is/);
+    expect(() => new Session({ model, policy, maxCacheByte: 1 } as never)).toThrow(
+      /no option is called "maxCacheByte"/,
+    );
+    expect(() => new Session({ model, policy, maxCacheBytes: Number.NaN })).toThrow(/maxCacheBytes is NaN/);
     expect(model.backend.memory().live).toBe(before);
     await expect(loadModel(checkpoint().files, { backend: model.backend, rows: "f64" as never })).rejects.toThrow(
       /rows is "f64"; it must be f32, f16, bf16/,
@@ -344,6 +373,12 @@ describe("bad input", () => {
     await session.read([1, 2]);
     await expect(session.generate({ prompt: [1, 2], readEvery: 0 }).result).rejects.toThrow(/readEvery/);
     await expect(session.read([99])).rejects.toThrow(/token 99/);
+    await expect(session.read([1], null as never)).rejects.toThrow(/read: the options are null/);
+    await expect(session.read([1], { signal: {} as never })).rejects.toThrow(/signal is/);
+    await expect(session.read([1], { chunks: 5 } as never)).rejects.toThrow(/read: no option is called "chunks"/);
+    await expect(session.logProbabilities([1], { onLogits: 5 as never })).rejects.toThrow(/onLogits is 5/);
+    await expect(session.generate(undefined as never).result).rejects.toBeInstanceOf(RequestError);
+    expect(session.closed).toBe(false);
     expect((await session.generate({ prompt: [3], maxTokens: 2 }).result).ids.length).toBe(2);
     session.close();
   });

@@ -174,32 +174,25 @@ describe("malformed files", () => {
     ],
     ["an absurd id", () => ({ ...base(), model: { type: "BPE", vocab: { a: 4e9 }, merges: [] } }), /the id 4000000000/],
     ["merges that are no list", () => ({ ...base(), model: { ...base().model, merges: 4 } }), /model\.merges is 4/],
-    ["merges of numbers", () => ({ ...base(), model: { ...base().model, merges: [4] } }), /cannot be used/],
+    [
+      "merges of numbers",
+      () => ({ ...base(), model: { ...base().model, merges: [4] } }),
+      /model\.merges\[0\] is 4; it must be a pair/,
+    ],
     [
       "an unknown model",
       () => ({ ...base(), model: { ...base().model, type: "Magic" } }),
-      /model\.type is "Magic"; supported: BPE, Unigram, WordPiece/,
+      /model\.type is "Magic"; supported are BPE, Unigram, WordPiece, WordLevel/,
     ],
     [
       "an unknown pre-tokenizer",
       () => ({ ...base(), pre_tokenizer: { type: "Magic" } }),
-      /cannot be used: Unknown PreTokenizer type: Magic/,
-    ],
-    [
-      "a pattern that takes time without end",
-      () => ({
-        ...base(),
-        pre_tokenizer: {
-          type: "Sequence",
-          pretokenizers: [{ type: "Split", pattern: { Regex: "(a+)+$" }, behavior: "Isolated" }],
-        },
-      }),
-      /pre_tokenizer has the pattern "\(a\+\)\+\$", which repeats what repeats/,
+      /pre_tokenizer has the type "Magic"; supported are /,
     ],
     [
       "a broken pattern",
       () => ({ ...base(), pre_tokenizer: { type: "Split", pattern: { Regex: "(" }, behavior: "Isolated" } }),
-      /cannot be used/,
+      /pre_tokenizer has the pattern "\(", which is not supported: a group is not closed at 1/,
     ],
     [
       "an added token without content",
@@ -207,7 +200,7 @@ describe("malformed files", () => {
       /added_tokens\[0\] is \{"id":1\}/,
     ],
     ["added tokens that are no list", () => ({ ...base(), added_tokens: { a: 1 } }), /added_tokens is/],
-    ["nesting without end", () => ({ ...base(), pre_tokenizer: nest(20_000) }), /cannot be used|nested/],
+    ["nesting without end", () => ({ ...base(), pre_tokenizer: nest(20_000) }), /nested more than 32 deep/],
   ])("%s", (_, make, message) => {
     expect(() => makeTokenizer(make())).toThrow(message);
     expect(() => makeTokenizer(make())).toThrow(TokenizerError);

@@ -1,14 +1,15 @@
-import { afterPrefill, last, type OptionsOf, options, type Policy, uniform, whole } from "@ziggurat/policy";
-import { observationWindow, observationWindowOptions } from "./observation-window.js";
+import { afterPrefill, type Given, last, options, type Policy, uniform, whole } from "@ziggurat/policy";
+import { type ObservationWindowOptions, observationWindow, observationWindowOptions } from "./observation-window.js";
 
-/** The options of {@link snapkv}, declared. */
-export const snapkvOptions = options("snapkv", {
+const budget = {
   /** Rows that each layer keeps, window included: `max_capacity_prompt` of the authors' code. More than `window`. */
   keep: whole({ min: 1, moreThan: "window", doc: "rows that each layer keeps, window included" }),
-  ...observationWindowOptions.declared,
-});
+};
 
-export type SnapKVOptions = OptionsOf<typeof snapkvOptions>;
+/** The options of {@link snapkv}, declared. */
+export const snapkvOptions = options("snapkv", { ...budget, ...observationWindowOptions.declared });
+
+export interface SnapKVOptions extends Given<typeof budget>, ObservationWindowOptions {}
 
 /**
  * SnapKV: after every message, the rows that its last `window` queries looked at, and those queries' own rows. Nothing

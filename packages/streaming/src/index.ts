@@ -13,9 +13,13 @@ import {
 
 /** The options of {@link streaming}, declared. */
 export const streamingOptions = options("streaming", {
-  /** Rows that each layer keeps, sinks included: `start_size` + `recent_size` of the authors' code. More than `sinks`. */
+  /**
+   * Rows that each layer keeps, sinks included: `start_size` + `recent_size` of the authors' code. More than `sinks`.
+   */
   keep: whole({ min: 1, moreThan: "sinks", doc: "rows that each layer keeps, sinks included" }),
-  /** First tokens of the text that stay, attention sinks: `start_size`. 0 is a plain window. Default 4, as published. */
+  /**
+   * First tokens of the text that stay, attention sinks: `start_size`. 0 is a plain window. Default 4, as published.
+   */
   sinks: whole({ min: 0, default: 4, doc: "first tokens of the text that stay" }),
 });
 

@@ -6,11 +6,11 @@ export type { Buffer, Slice };
 // What a device must offer. A backend knows nothing of models or policies: it holds bytes and runs the ops of the
 // catalogue. Everything that only enqueues is synchronous; commands run in the order in which they were enqueued.
 //
-// Enqueuing throws if the call itself is wrong. Failures of the device (such as running out of memory) surface later: the
-// buffer is marked lost, and so is everything computed from it. A `read` of a lost buffer rejects with the error, and so
-// does the next `synchronise`, unless the buffer was freed by then. Callers that share a backend should therefore wait by
-// reading a buffer of their own. A device that cannot say which buffers are lost rejects the next `read`, whoever calls
-// it.
+// Enqueuing throws if the call itself is wrong. Failures of the device (such as running out of memory) surface later:
+// the buffer is marked lost, and so is everything computed from it. A `read` of a lost buffer rejects with the error,
+// and so does the next `synchronise`, unless the buffer was freed by then. Callers that share a backend should
+// therefore wait by reading a buffer of their own. A device that cannot say which buffers are lost rejects the next
+// `read`, whoever calls it.
 
 /** An op compiled for a spec. Cheap to prepare again: backends keep what is costly. */
 export interface Kernel<N extends OpName = OpName> {
@@ -67,8 +67,8 @@ export interface Backend {
   /** The bytes as they are after everything enqueued before. Rejects if they are lost. */
   read(source: Slice, bytes: number): Promise<Uint8Array<ArrayBuffer>>;
   /**
-   * Rejects with an `OpError` if the spec breaks the catalogue, and with an `OutOfMemoryError` if there is no memory for
-   * the scratch that the kernel needs.
+   * Rejects with an `OpError` if the spec breaks the catalogue, and with an `OutOfMemoryError` if there is no memory
+   * for the scratch that the kernel needs.
    */
   prepare<N extends OpName>(op: N, spec: Spec<N>): Promise<Kernel<N>>;
   /** Throws an `OpError` if operands are missing, freed or too small. */

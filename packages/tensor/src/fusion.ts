@@ -164,7 +164,8 @@ export function fuse<D extends Dispatch>(
 }
 
 /**
- * The count of dispatches of `advance` from `first` on that are one `advance` with another `repeat` or more sequences, see
+ * The count of dispatches of `advance` from `first` on that are one `advance` with another `repeat` or more sequences,
+ * see
  * {@link joinedAdvances}; at least 1.
  */
 function advancesFrom(dispatches: readonly Dispatch[], first: number): number {

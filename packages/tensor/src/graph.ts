@@ -267,8 +267,8 @@ export function input(name: string, shape: readonly number[], counts: HeadCounts
 }
 
 /**
- * [query heads, rows]: sqrt(x . G x) for every row of x, [KV heads, rows, size] or [query heads, rows, size]. `gram`: an
- * input of shape [query heads of one sequence, size, size]. Throws a {@link ShapeError} if x does not fit.
+ * [query heads, rows]: sqrt(x . G x) for every row of x, [KV heads, rows, size] or [query heads, rows, size]. `gram`:
+ * an input of shape [query heads of one sequence, size, size]. Throws a {@link ShapeError} if x does not fit.
  */
 export function through(x: Node, gram: Node): Node {
   const { heads, group } = x.counts;

@@ -8,10 +8,10 @@ export type Axis = "rows" | "size" | "queries";
  * Numbers on the device, as a policy sees them: an expression, not values. There is no way to read one, so policy code
  * cannot wait for the device.
  *
- * Shapes are [heads, rows], [heads, rows, size] or [heads, rows, queries]. Axis "heads" counts (sequence, head). Axis "rows" counts rows of the
- * cache up to a capacity that the host knows; the first `length` of each head are real, and ops that combine rows
- * (`sum("rows")`, pools) use those alone. Axis "size" counts the numbers of a key or value, axis "queries" the watched
- * queries, oldest first. Any axis may have length 1.
+ * Shapes are [heads, rows], [heads, rows, size] or [heads, rows, queries]. Axis "heads" counts (sequence, head). Axis
+ * "rows" counts rows of the cache up to a capacity that the host knows; the first `length` of each head are real, and
+ * ops that combine rows (`sum("rows")`, pools) use those alone. Axis "size" counts the numbers of a key or value, axis
+ * "queries" the watched queries, oldest first. Any axis may have length 1.
  *
  * Elementwise ops broadcast axes of length 1, and [heads, rows] against [heads, rows, size]. Everything is f32; masks
  * are 0 and 1. Every method throws a {@link ShapeError} that names the shapes if they do not fit.
@@ -60,12 +60,13 @@ export interface Tensor {
    */
   ungroup(): Tensor;
   /**
-   * [heads, rows] or [query heads, rows] to [KV heads, rows]: combines all heads of a sequence; each of its KV heads gets
-   * the result. Row j of every head must be the same token, as at the end of a message before anything is evicted.
+   * [heads, rows] or [query heads, rows] to [KV heads, rows]: combines all heads of a sequence; each of its KV heads
+   * gets the result. Row j of every head must be the same token, as at the end of a message before anything is evicted.
    */
   acrossHeads(kind: Reduction): Tensor;
   /**
-   * [heads, rows, ...]: moving average over `kernel` (odd) neighbours in text order. Past the ends are zeros, which count.
+   * [heads, rows, ...]: moving average over `kernel` (odd) neighbours in text order. Past the ends are zeros, which
+   * count.
    */
   avgPool(kernel: number): Tensor;
   /** [heads, rows, ...]: moving maximum over `kernel` (odd) neighbours in text order. */

@@ -6,6 +6,8 @@ export { nullBackend, ReadRefusedError } from "./null-backend.js";
 export { ConformanceError, runCase } from "./run-case.js";
 export {
   type PolicyOutcome,
+  type PolicyTurn,
+  type PolicyTurnResult,
   type RawLayer,
   type RunPolicyOptions,
   type RunPolicyResult,

@@ -12,7 +12,7 @@ import {
 import type { Case } from "./case.js";
 import type { Random } from "./random.js";
 
-/** One operand of a case: where it lies. */
+/** Where one operand of a case is. */
 export interface Placed {
   readonly name: string;
   readonly dtype: DType;
@@ -23,13 +23,13 @@ export interface Placed {
   readonly bytes: number;
 }
 
-/** The operands of a case as bytes: what every buffer holds at first, guards of noise around the operands included. */
+/** The operands of a case as bytes: what every buffer holds first, with guards of noise around the operands. */
 export interface Placement {
   readonly operands: readonly Placed[];
   readonly images: Readonly<Record<string, Uint8Array<ArrayBuffer>>>;
 }
 
-/** Tables in device memory that a cache keeps in one buffer, those that an op writes included. */
+/** Tables in device memory that a cache keeps in one buffer, also those that an op writes. */
 const tables = ["offset", "length", "seen", "ended", "keep", "counter", "base", "targetOffset", "targetLength"];
 
 const pad = (bytes: number, to: number) => Math.ceil(bytes / to) * to;
@@ -42,7 +42,7 @@ export function place(
 ): Placement {
   const dims = spec as Readonly<Record<string, number>>;
   const dtypes = spec as Readonly<Record<string, DType>>;
-  // Half of all cases start where vector loads are aligned, half do not, unless it is said.
+  // Half of all cases start where vector loads are aligned, half do not, unless `alignment` says.
   const chance = random.int(2) === 0;
   const aligned = alignment ?? chance;
   const sizes: Record<string, number> = {};
@@ -72,7 +72,7 @@ export function place(
 const optionsOf = (op: Case["op"]) =>
   Object.fromEntries(((catalogue[op] as { options?: readonly string[] }).options ?? []).map((name) => [name, 0]));
 
-/** Numbers of ordinary size, whatever they are read as. */
+/** Random bytes that are numbers of ordinary size in every dtype. */
 function noise(random: Random, bytes: number): Uint8Array<ArrayBuffer> {
   const words = Uint32Array.from(random.list(bytes / 4, () => (0x40000000 | random.int(2 ** 24)) >>> 0));
   return new Uint8Array(words.buffer);

@@ -1,7 +1,6 @@
 import type { RawLayer } from "./run-policy.js";
 
-// Attention the plain way, in float64, over rows that are named one by one: what the cache must give whatever it did to
-// its rows.
+// Attention in float64 over rows that are given one by one: what the cache must compute whatever it did to its rows.
 
 export interface AttentionShape {
   readonly queryHeads: number;
@@ -18,12 +17,12 @@ export interface PlainToken {
   readonly tokens: number;
 }
 
-/** A token and what its query or key is rotated to. */
+/** A token and the position that its query or key is rotated to. */
 export interface PlainRow extends PlainToken {
   readonly position: number;
 }
 
-/** One head's numbers of a token. */
+/** A token's numbers of one head. */
 export const headOf = (
   part: "q" | "k" | "v",
   { raw, token, tokens }: PlainToken,

@@ -1,16 +1,23 @@
 import { columnInput, viewOf } from "@ziggurat/cache";
 import { layerBudgets, type Policy, ranking } from "@ziggurat/policy";
 import { evaluateTensors } from "./evaluate-scorer.js";
-import { type AttentionShape, attentionShares, headOf, type PlainRow, rotated } from "./plain-attention.js";
+import {
+  type AttentionShape,
+  attentionShares,
+  headOf,
+  type PlainRow,
+  type PlainToken,
+  rotated,
+} from "./plain-attention.js";
 import { ConformanceError } from "./run-case.js";
-import type { RawLayer, RunPolicyResult } from "./run-policy.js";
+import type { PolicyOutcome, PolicyTurn, PolicyTurnResult, RawLayer, RunPolicyResult } from "./run-policy.js";
 
 /** What went into a run and what came out. */
 export interface PolicyRun extends AttentionShape {
   readonly policy: Policy;
-  readonly tokens: number;
   readonly layers: readonly RawLayer[];
   readonly steps: readonly (readonly RawLayer[])[];
+  readonly turns?: readonly PolicyTurn[];
   readonly result: RunPolicyResult;
 }
 
@@ -21,6 +28,8 @@ const scoreTolerance = 1e-4;
 
 /** One layer as a cache that does nothing clever would hold it: rows in the order of the text, in plain lists. */
 class PlainLayer {
+  /** Every token read so far, by position. */
+  readonly text: PlainToken[] = [];
   /** Positions in the text, ascending, [KV head]. */
   rows: number[][];
   /** [column][KV head][row] */
@@ -33,39 +42,57 @@ class PlainLayer {
   }
 }
 
+/** A message or a decode step, and what came of it. */
+interface Event {
+  readonly name: string;
+  readonly phase: "prefill" | "decode";
+  readonly raws: readonly RawLayer[];
+  readonly outcome: PolicyOutcome;
+}
+
+/** All messages and steps of a run, in order. */
+function eventsOf({ layers, steps, turns = [], result }: PolicyRun): Event[] {
+  const events: Event[] = [];
+  const add = (turn: PolicyTurn, { prefill, steps: outcomes }: PolicyTurnResult, message: string, after: string) => {
+    if (turn.layers) events.push({ name: message, phase: "prefill", raws: turn.layers, outcome: prefill! });
+    turn.steps?.forEach((raws, step) => {
+      events.push({ name: `step ${step + 1}${after}`, phase: "decode", raws, outcome: outcomes[step]! });
+    });
+  };
+  add({ layers, steps }, result, "prompt", "");
+  turns.forEach((turn, index) => add(turn, result.turns[index]!, `turn ${index + 2}`, ` of turn ${index + 2}`));
+  return events;
+}
+
 /**
- * Holds what a cache did against a cache that is as plain as can be: after the prompt and after every step, attention
- * is over just the rows that were held; the schedule and the budget say how many rows stay, and the score says which,
- * protected ones first. Throws a `ConformanceError` that says where they part.
+ * Holds what a cache did against a cache that is as simple as possible. After every message and every step, attention
+ * is over just the rows that were held, by their positions in the text or their ranks; the schedule and the budget say
+ * how many rows stay, and the score says which, protected ones first. Throws a `ConformanceError` that says where they
+ * part.
  */
 export async function checkRun(run: PolicyRun): Promise<void> {
   const plain = run.layers.map(() => new PlainLayer(run));
-  for (const [step, { kept, outputs }] of [run.result.prefill, ...run.result.steps].entries()) {
-    for (const [layer, state] of plain.entries())
-      await checkLayer(run, state, { step, layer, kept: kept[layer]!, output: outputs[layer]! });
-  }
+  for (const event of eventsOf(run))
+    for (const [layer, state] of plain.entries()) await checkLayer(run, state, layer, event);
 }
 
-interface Outcome {
-  /** 0 is the prompt. */
-  readonly step: number;
-  readonly layer: number;
-  readonly kept: readonly (readonly number[])[];
-  readonly output: Float32Array;
-}
-
-async function checkLayer(run: PolicyRun, state: PlainLayer, { step, layer, kept, output }: Outcome): Promise<void> {
-  const { policy, tokens, kvHeads } = run;
+async function checkLayer(run: PolicyRun, state: PlainLayer, layer: number, event: Event): Promise<void> {
+  const { policy, kvHeads, queryHeads, headSize } = run;
+  const { name, phase, raws, outcome } = event;
+  const kept = outcome.kept[layer]!;
+  const output = outcome.outputs[layer]!;
   const fail = (what: string): never => {
-    throw new ConformanceError(`${policy.name}: ${step === 0 ? "prompt" : `step ${step}`}, layer ${layer}: ${what}`);
+    throw new ConformanceError(`${policy.name}: ${name}, layer ${layer}: ${what}`);
   };
-  const seen = tokens + step;
-  const fresh = step === 0 ? Array.from({ length: tokens }, (_, position) => position) : [seen - 1];
+  const raw = raws[layer]!;
+  const tokens = raw.q.length / (queryHeads * headSize);
+  const fresh = Array.from({ length: tokens }, (_, token) => state.text.length + token);
+  for (let token = 0; token < tokens; token++) state.text.push({ raw, token, tokens });
+  const seen = state.text.length;
   const held = state.rows.map((rows) => [...rows, ...fresh]);
   const rowsOf = (head: number): PlainRow[] =>
     held[head]!.map((position, rank) => ({
-      raw: position < tokens ? run.layers[layer]! : run.steps[position - tokens]![layer]!,
-      ...(position < tokens ? { token: position, tokens } : { token: 0, tokens: 1 }),
+      ...state.text[position]!,
       position: policy.positions === "slot" ? rank : position,
     }));
   const rows = held.map((_, head) => rowsOf(head));
@@ -76,7 +103,6 @@ async function checkLayer(run: PolicyRun, state: PlainLayer, { step, layer, kept
   const excess = Math.max(0, ...held.map((list, head) => list.length - budget[head]!));
   state.since += fresh.length;
   const most = Math.max(...held.map(({ length }) => length));
-  const phase = step === 0 ? "prefill" : "decode";
   const compresses = policy.schedule({ phase, layer, seen, rows: most, excess, sinceCompressed: state.since });
   if (compresses) state.since = 0;
   const { columns, scores, masks } = await decide(run, layer, {
@@ -164,6 +190,7 @@ function checkAttention(
   });
 }
 
+/** One layer's rows when the policy decides about them. */
 interface Moment {
   readonly held: readonly (readonly number[])[];
   readonly rows: readonly (readonly PlainRow[])[];
@@ -175,7 +202,7 @@ interface Moment {
 }
 
 /**
- * What the policy says of one layer, evaluated on the reference: columns after the step, scores with protected rows at
+ * Evaluates what the policy says of one layer on the reference: columns after the step, scores with protected rows at
  * Infinity, and the mask.
  */
 async function decide(run: PolicyRun, layer: number, { held, rows, mass, columns, newest }: Moment) {

@@ -9,8 +9,8 @@ export interface Random {
   /** Numbers that `make` draws one by one. */
   list(count: number, make: () => number): number[];
   /**
-   * Normal numbers of the given standard deviation. Logits with a deviation of several units make softmax peaky, so that
-   * a wrong row is noticed.
+   * Normal numbers of the given standard deviation. Logits with a deviation of several units make softmax peaky, so
+   * that a wrong row is noticed.
    */
   normal(count: number, spread?: number): number[];
   /** Numbers in [-size, size). */

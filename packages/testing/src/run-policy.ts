@@ -3,6 +3,7 @@ import {
   CacheError,
   type CacheShape,
   DecodeStep,
+  type DecodeStepOptions,
   type OwnedRopeTable,
   Prefill,
   planTurn,
@@ -11,7 +12,7 @@ import {
   stepPattern,
 } from "@ziggurat/cache";
 import type { Policy } from "@ziggurat/policy";
-import type { Backend, Buffer, RowDType, Slice } from "@ziggurat/tensor";
+import { type Backend, Buffers, type RowDType, type Slice } from "@ziggurat/tensor";
 
 /**
  * One layer's raw tensors, row-major: q [queryHeads, tokens, headSize], k and v [kvHeads, tokens, headSize]; for a
@@ -23,6 +24,14 @@ export interface RawLayer {
   readonly v: Float32Array;
 }
 
+/** A message and the decode steps after it. */
+export interface PolicyTurn {
+  /** The message, per layer. Left out for a turn that goes on decoding after the last one. */
+  readonly layers?: readonly RawLayer[];
+  /** Decode steps: per step, per layer. */
+  readonly steps?: readonly (readonly RawLayer[])[];
+}
+
 export interface RunPolicyOptions {
   readonly policy: Policy;
   readonly backend: Backend;
@@ -31,20 +40,24 @@ export interface RunPolicyOptions {
   readonly headSize: number;
   /** The prompt, per layer. Rotated, unless `ropeTheta` is given. */
   readonly layers: readonly RawLayer[];
-  /** Decode steps: per step, per layer. */
+  /** Decode steps after the prompt: per step, per layer. */
   readonly steps?: readonly (readonly RawLayer[])[];
+  /** What follows: more messages and more steps. Messages without steps between them are chunks of one text. */
+  readonly turns?: readonly PolicyTurn[];
+  /** Goes on in a copy of the cache at every turn, as a forked session does. Default false. */
+  readonly fork?: boolean;
   /**
    * Rotates q and k here, by position in the text or by slot as the policy says. Policies with slot positions need it.
    */
   readonly ropeTheta?: number;
   /**
-   * The output projection, per layer, row-major [queryHeads, headSize, hidden]: what a query head's output is multiplied
-   * with. Policies that use `through` need it.
+   * The output projection, per layer, row-major [queryHeads, headSize, hidden]: what a query head's output is
+   * multiplied with. Policies that use `through` need it.
    */
   readonly output?: readonly Float32Array[];
   /** What the cache stores rows in. Default f32. */
   readonly dtype?: RowDType;
-  /** Tokens of the prompt that are attended at once. Default 64. */
+  /** Tokens of a message that are attended at once. Default 64. */
   readonly tile?: number;
   /**
    * Records each kind of step once and replays it, as generation does. Default false: every step is prepared and
@@ -53,49 +66,60 @@ export interface RunPolicyOptions {
   readonly replay?: boolean;
 }
 
-/** What a policy held and gave after the prompt or a step. */
+/** What a policy kept after a message or a step, and the attention before that. */
 export interface PolicyOutcome {
   /** Positions in the text of the rows that are kept, ascending, [layer][KV head]. */
   readonly kept: readonly (readonly (readonly number[])[])[];
-  /** Attention per layer, [queryHeads, tokens or 1, headSize]; computed before anything is evicted. */
+  /** Attention per layer, [queryHeads, tokens, headSize]; computed before anything is evicted. */
   readonly outputs: readonly Float32Array[];
+}
+
+export interface PolicyTurnResult {
+  /** After the message; undefined for a turn without one. */
+  readonly prefill: PolicyOutcome | undefined;
+  readonly steps: readonly PolicyOutcome[];
 }
 
 export interface RunPolicyResult {
   readonly prefill: PolicyOutcome;
   readonly steps: readonly PolicyOutcome[];
+  readonly turns: readonly PolicyTurnResult[];
+}
+
+/** Tokens in a layer's raw tensors. */
+const tokensOf = (raw: RawLayer | undefined, { queryHeads, headSize }: RunPolicyOptions): number =>
+  (raw?.q.length ?? 0) / (queryHeads * headSize);
+
+/** Throws a `CacheError` unless the tensors of every turn have the sizes that the options say. */
+function checkTurns(options: RunPolicyOptions, turns: readonly PolicyTurn[]): void {
+  const { policy, queryHeads, headSize, layers, ropeTheta, tile = 64 } = options;
+  for (const turn of turns) {
+    const tokens = tokensOf(turn.layers?.[0], options);
+    if (turn.layers && (!Number.isSafeInteger(tokens) || tokens < 1))
+      throw new CacheError(
+        `q of layer 0 has ${turn.layers[0]?.q.length ?? 0} numbers; it must be [${queryHeads}, tokens, ${headSize}]`,
+      );
+    if (turn.layers && turn.layers.length !== layers.length)
+      throw new CacheError(`a message has ${turn.layers.length} layers; the prompt has ${layers.length}`);
+    const { steps = [] } = turn;
+    const odd = steps.findIndex((raws) => raws.length !== layers.length);
+    if (odd >= 0) throw new CacheError(`step ${odd} has ${steps[odd]!.length} layers; the prompt has ${layers.length}`);
+  }
+  if (policy.positions === "slot" && ropeTheta === undefined)
+    throw new CacheError(`${policy.name}: slot positions need unrotated rows; give q and k unrotated, and ropeTheta`);
+  if (!Number.isSafeInteger(tile) || tile < 1)
+    throw new CacheError(`tile is ${String(tile)}; it must be a whole number of tokens, at least 1`);
 }
 
 /**
- * Feeds raw tensors through the real cache, so that a policy can be held against another implementation of it. Throws a
- * `CacheError` for tensors of the wrong size and whatever the policy throws.
+ * Feeds raw tensors through the real cache, so that a policy can be held against another implementation of it. Rejects
+ * with a `CacheError` for tensors of the wrong size, with a `PolicyError` if the policy is at fault.
  */
 export async function runPolicy(options: RunPolicyOptions): Promise<RunPolicyResult> {
-  const {
-    policy,
-    backend,
-    queryHeads,
-    kvHeads,
-    headSize,
-    layers,
-    steps = [],
-    ropeTheta,
-    dtype = "f32",
-    tile = 64,
-    replay = false,
-  } = options;
-  const tokens = (layers[0]?.q.length ?? 0) / (queryHeads * headSize);
-  if (!Number.isSafeInteger(tokens) || tokens < 1)
-    throw new CacheError(
-      `q of layer 0 has ${layers[0]?.q.length ?? 0} numbers; it must be [${queryHeads}, tokens, ${headSize}]`,
-    );
-  if (policy.positions === "slot" && ropeTheta === undefined) {
-    throw new CacheError(`${policy.name}: slot positions need unrotated rows; give q and k unrotated, and ropeTheta`);
-  }
-  const odd = steps.findIndex((raws) => raws.length !== layers.length);
-  if (odd >= 0) throw new CacheError(`step ${odd} has ${steps[odd]!.length} layers; the prompt has ${layers.length}`);
-  if (!Number.isSafeInteger(tile) || tile < 1)
-    throw new CacheError(`tile is ${String(tile)}; it must be a whole number of tokens, at least 1`);
+  const { policy, backend, queryHeads, kvHeads, headSize, layers, steps = [], turns = [], ropeTheta } = options;
+  const { fork = false, dtype = "f32" } = options;
+  const all: PolicyTurn[] = [{ layers, steps }, ...turns];
+  checkTurns(options, all);
   const shape: CacheShape = {
     layers: layers.map(() => ({ kind: "global" })),
     queryHeads,
@@ -104,32 +128,81 @@ export async function runPolicy(options: RunPolicyOptions): Promise<RunPolicyRes
     scale: 1 / Math.sqrt(headSize),
     softcap: 0,
   };
+  const buffers = new Buffers(backend);
   let table: OwnedRopeTable | undefined;
   const rope = () => table;
   const gram = async (layer: number): Promise<Slice> => {
     const output = options.output?.[layer];
     if (!output) throw new CacheError(`${policy.name}: \`through\` needs the output projection of layer ${layer}`);
-    const slice = allocate(queryHeads * headSize * headSize);
+    const slice = buffers.allocate(4 * queryHeads * headSize * headSize, "workspace");
     backend.write(slice, gramOf(output, queryHeads, headSize));
     return slice;
   };
-  const cache = new Cache({ backend, shape, dtype, policies: [policy] });
-  const buffers: Buffer[] = [];
-  const allocate = (words: number): Slice => {
-    buffers.push(backend.allocate(4 * words, "workspace"));
-    return { buffer: buffers.at(-1)!, offset: 0 };
-  };
-  let prefill: Prefill | undefined;
-  const prepared = new Map<string, Runnable>();
+  const newCache = () => new Cache({ backend, shape, dtype, policies: [policy] });
+  let cache = newCache();
   try {
-    const plan = planTurn(cache.account(0), [tokens], steps.length);
-    cache.reserve([plan]);
-    if (ropeTheta !== undefined) table = ropeTable(backend, rotaryFrequencies(ropeTheta, headSize), plan.positions);
-    const width = (queryHeads + 2 * kvHeads) * headSize;
-    const qkv = allocate(tokens * width);
-    const out = allocate(tokens * queryHeads * headSize);
+    const lengths = all.map((turn) => tokensOf(turn.layers?.[0], options));
+    const read = all.reduce((sum, turn, index) => sum + lengths[index]! + (turn.steps?.length ?? 0), 0);
+    if (ropeTheta !== undefined) table = ropeTable(backend, rotaryFrequencies(ropeTheta, headSize), read);
+    const most = Math.max(...lengths);
+    const workspace = {
+      qkv: buffers.allocate(4 * most * (queryHeads + 2 * kvHeads) * headSize, "workspace"),
+      out: buffers.allocate(4 * most * queryHeads * headSize, "workspace"),
+      model: { rope, gram },
+    };
+    const results: PolicyTurnResult[] = [];
+    for (const [index, turn] of all.entries()) {
+      if (fork && index > 0) {
+        const copy = newCache();
+        const old = cache;
+        cache = copy;
+        try {
+          await copy.copyFrom(old);
+        } finally {
+          old.free();
+        }
+      }
+      results.push(await runTurn(options, cache, turn, workspace));
+    }
+    const [first, ...more] = results;
+    return { prefill: first!.prefill!, steps: first!.steps, turns: more };
+  } finally {
+    buffers.free();
+    table?.free();
+    cache.free();
+  }
+}
 
-    prefill = await Prefill.prepare([{ cache, sequence: 0 }], tokens, tile, { rope, gram });
+interface Workspace {
+  readonly qkv: Slice;
+  readonly out: Slice;
+  readonly model: Pick<DecodeStepOptions, "rope" | "gram">;
+}
+
+async function runTurn(
+  options: RunPolicyOptions,
+  cache: Cache,
+  turn: PolicyTurn,
+  workspace: Workspace,
+): Promise<PolicyTurnResult> {
+  const { layers, steps = [] } = turn;
+  cache.reserve([planTurn(cache.account(0), layers ? [tokensOf(layers[0], options)] : [], steps.length)]);
+  const prefill = layers && (await readMessage(options, cache, layers, workspace));
+  if (!layers) await cache.grow();
+  return { prefill, steps: await decode(options, cache, steps, workspace) };
+}
+
+async function readMessage(
+  options: RunPolicyOptions,
+  cache: Cache,
+  layers: readonly RawLayer[],
+  { qkv, out, model }: Workspace,
+): Promise<PolicyOutcome> {
+  const { backend, queryHeads, kvHeads, headSize, tile = 64 } = options;
+  const tokens = tokensOf(layers[0], options);
+  const width = (queryHeads + 2 * kvHeads) * headSize;
+  const prefill = await Prefill.prepare([{ cache, sequence: 0 }], tokens, tile, model);
+  try {
     const outputs: Float32Array[] = [];
     for (const [layer, raw] of layers.entries()) {
       backend.write(qkv, interleave(raw, layer, tokens, options));
@@ -139,39 +212,48 @@ export async function runPolicy(options: RunPolicyOptions): Promise<RunPolicyRes
         prefill.attend(layer, one, at(qkv, width), at(out, queryHeads * headSize));
       }
       await prefill.finish(layer, 0);
-      outputs.push(
-        headsFirst(await readFloats(backend, out, tokens * queryHeads * headSize), tokens, queryHeads, headSize),
-      );
+      const numbers = await readFloats(backend, out, tokens * queryHeads * headSize);
+      outputs.push(headsFirst(numbers, tokens, queryHeads, headSize));
     }
     prefill.commit();
-    const result = { prefill: { kept: await cache.kept(0), outputs }, steps: [] as PolicyOutcome[] };
+    return { kept: await cache.kept(0), outputs };
+  } finally {
+    prefill.free();
+  }
+}
 
+async function decode(
+  options: RunPolicyOptions,
+  cache: Cache,
+  steps: readonly (readonly RawLayer[])[],
+  { qkv, out, model }: Workspace,
+): Promise<PolicyOutcome[]> {
+  const { backend, queryHeads, headSize, replay = false } = options;
+  const prepared = new Map<string, Runnable>();
+  const outcomes: PolicyOutcome[] = [];
+  try {
     for (const [index, raws] of steps.entries()) {
       const keeps = cache.feed([0]);
       const pattern = stepPattern(cache, keeps);
-      // A fresh step asks the policy anew.
+      // Without `replay`, a fresh step asks the policy anew.
       const key = replay ? JSON.stringify(pattern) : `step ${index}`;
       const step =
         prepared.get(key) ??
-        runnable(await DecodeStep.prepare(cache, { pattern, qkv, out, rope, gram }), backend, layers.length, replay);
+        runnable(await DecodeStep.prepare(cache, { pattern, qkv, out, ...model }), backend, raws.length, replay);
       prepared.set(key, step);
       cache.setKeep(keeps);
-      const stepOutputs: Float32Array[] = [];
+      const outputs: Float32Array[] = [];
       for (const [layer, raw] of raws.entries()) {
         backend.write(qkv, interleave(raw, layer, 1, options));
         step.attend(layer);
-        stepOutputs.push(await readFloats(backend, out, queryHeads * headSize));
+        outputs.push(await readFloats(backend, out, queryHeads * headSize));
       }
       step.end();
-      result.steps.push({ kept: await cache.kept(0), outputs: stepOutputs });
+      outcomes.push({ kept: await cache.kept(0), outputs });
     }
-    return result;
+    return outcomes;
   } finally {
     for (const step of prepared.values()) step.free();
-    prefill?.free();
-    for (const buffer of buffers) backend.free(buffer);
-    table?.free();
-    cache.free();
   }
 }
 
@@ -181,7 +263,7 @@ interface Runnable {
   free(): void;
 }
 
-/** A step as it is, or recorded layer by layer. */
+/** A step that is dispatched each time, or recorded layer by layer. */
 function runnable(step: DecodeStep, backend: Backend, layers: number, replay: boolean): Runnable {
   if (!replay) return step;
   const programs = Array.from({ length: layers }, (_, layer) => backend.record(() => step.attend(layer)));

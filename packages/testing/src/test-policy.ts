@@ -3,15 +3,12 @@ import { type Backend, reference } from "@ziggurat/tensor";
 import { describe, expect, test } from "vitest";
 import { checkRun } from "./plain-cache.js";
 import { randomFrom } from "./random.js";
-import { type PolicyOutcome, type RawLayer, type RunPolicyResult, runPolicy } from "./run-policy.js";
+import { type PolicyOutcome, type PolicyTurn, type RawLayer, type RunPolicyResult, runPolicy } from "./run-policy.js";
 
 export interface TestPolicyOptions {
-  /** Backends to hold against the float64 reference. */
+  /** Backends to compare with the float64 reference. */
   readonly backends?: readonly { readonly name: string; create(): Promise<Backend> }[];
-  /**
-   * Whether the policy is meant to evict. Default true: a run in which nothing was evicted fails, for it would prove
-   * nothing.
-   */
+  /** Whether the policy is meant to evict. Default true: a run that evicts nothing fails, since it proves nothing. */
   readonly evicts?: boolean;
   /** Tokens of the prompt. Default 96; it must be longer than what the policy keeps. */
   readonly tokens?: number;
@@ -21,20 +18,31 @@ export interface TestPolicyOptions {
 
 const layers = 3;
 const steps = 6;
+/**
+ * What follows the prompt and its steps: a second message with steps, a third that is read in two chunks, and steps
+ * after a turn without a message.
+ */
+const later: readonly { readonly message?: number; readonly steps?: number }[] = [
+  { message: 24, steps: 2 },
+  { message: 9 },
+  { message: 14 },
+  { steps: 2 },
+];
 const headSize = 8;
 const ropeTheta = 10_000;
 
-/** Heads of one run: grouped queries, and a KV head of its own for every query head. */
+/** Heads of one run: query heads that share KV heads, and one KV head for every query head. */
 const shapes = [
   { queryHeads: 4, kvHeads: 2 },
   { queryHeads: 3, kvHeads: 3 },
 ] as const;
 
 /**
- * What every policy owes its users, as vitest tests: after the prompt and after every step the cache holds the rows
- * that the policy's budget, schedule, score and protection call for, worked out by a cache as plain as can be, and
- * attends to just those; no more rows are protected than `count` says, and they stay; a recorded step does what a fresh
- * one does; two runs side by side never meet; and every backend keeps the rows that the float64 reference keeps.
+ * What every policy owes its users, as vitest tests. After every message and every step of a conversation the cache
+ * holds the rows that the policy's budget, schedule, score and protection call for, worked out by a cache that is as
+ * simple as possible, and attends to just those. No more rows are protected than `count` says, and they stay. A
+ * recorded step does what a fresh one does; a conversation that goes on in copies of the cache is the same; runs side
+ * by side do not affect each other; and every backend keeps the rows that the float64 reference keeps.
  */
 export function testPolicy(
   policy: Policy,
@@ -50,8 +58,8 @@ export function testPolicy(
 
       test("keeps what its budget, schedule, score and protection say, and attends to it", async () => {
         const result = await alone();
-        await checkRun({ policy, queryHeads, kvHeads, headSize, ropeTheta, tokens, ...data, result });
-        const held = outcomes(result).at(-1)!.kept.flat();
+        await checkRun({ policy, queryHeads, kvHeads, headSize, ropeTheta, ...data, result });
+        const held = [result.prefill, ...result.steps].at(-1)!.kept.flat();
         const evicted = held.reduce((sum, rows) => sum + tokens + steps - rows.length, 0);
         expect(evicted > 0, `${evicted} rows were evicted over ${tokens} tokens and ${steps} steps`).toBe(evicts);
       });
@@ -61,7 +69,11 @@ export function testPolicy(
         expect(replayed).toEqual(await alone());
       });
 
-      test("two runs on one backend never meet, and leave nothing behind", async () => {
+      test("a conversation in copies of the cache is the same", async () => {
+        expect(await run(reference(), { fork: true })).toEqual(await alone());
+      });
+
+      test("two runs on one backend do not affect each other, and leave nothing behind", async () => {
         const backend = reference();
         const both = await Promise.all([run(backend), run(backend)]);
         expect(both[0]).toEqual(await alone());
@@ -75,7 +87,7 @@ export function testPolicy(
           try {
             const result = await run(backend);
             expect(outcomes(result).map(({ kept }) => kept)).toEqual(outcomes(await alone()).map(({ kept }) => kept));
-            await checkRun({ policy, queryHeads, kvHeads, headSize, ropeTheta, tokens, ...data, result });
+            await checkRun({ policy, queryHeads, kvHeads, headSize, ropeTheta, ...data, result });
           } finally {
             await backend.dispose();
           }
@@ -85,15 +97,19 @@ export function testPolicy(
   });
 }
 
-const outcomes = ({ prefill, steps: after }: RunPolicyResult): PolicyOutcome[] => [prefill, ...after];
+const outcomes = ({ prefill, steps: after, turns }: RunPolicyResult): PolicyOutcome[] => [
+  prefill,
+  ...after,
+  ...turns.flatMap((turn) => [...(turn.prefill ? [turn.prefill] : []), ...turn.steps]),
+];
 
-/** Peaky rows: a few keys meet most queries, so that policies have something to find and broken gathers show. */
+/** Peaky rows: a few keys get most attention, so that policies have something to find and broken gathers show. */
 function rawData(
   seed: number,
   queryHeads: number,
   kvHeads: number,
   tokens: number,
-): { layers: RawLayer[]; steps: RawLayer[][] } {
+): { layers: RawLayer[]; steps: RawLayer[][]; turns: PolicyTurn[] } {
   const { next: random } = randomFrom(seed);
   const numbers = (length: number, scale: number) => Float32Array.from({ length }, () => (2 * random() - 1) * scale);
   const raw = (count: number): RawLayer => {
@@ -103,8 +119,14 @@ function rawData(
     }
     return { q: numbers(queryHeads * count * headSize, 3), k, v: numbers(kvHeads * count * headSize, 1) };
   };
+  const message = (count: number) => Array.from({ length: layers }, () => raw(count));
+  const stepsOf = (count: number) => Array.from({ length: count }, () => message(1));
   return {
-    layers: Array.from({ length: layers }, () => raw(tokens)),
-    steps: Array.from({ length: steps }, () => Array.from({ length: layers }, () => raw(1))),
+    layers: message(tokens),
+    steps: stepsOf(steps),
+    turns: later.map((turn) => ({
+      ...(turn.message ? { layers: message(turn.message) } : {}),
+      steps: stepsOf(turn.steps ?? 0),
+    })),
   };
 }

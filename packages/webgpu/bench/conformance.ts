@@ -3,8 +3,8 @@ import type { Backend } from "@ziggurat/tensor";
 import { cases, runCase } from "@ziggurat/testing/cases";
 
 /**
- * Runs every case of `ops`, or of all ops, once, whose name contains one of `parts`, if any are given. Prints and counts
- * the failures.
+ * Runs every case of `ops`, or of all ops, once, whose name contains one of `parts`, if any are given. Prints and
+ * counts the failures.
  */
 export async function conformance(
   name: string,

@@ -7,7 +7,9 @@ import { snapkv } from "@ziggurat/snapkv";
 import type { Backend, WeightDType } from "@ziggurat/tensor";
 import { load } from "./decode.js";
 
-/** Measures prefills under each policy in turn, and the bytes of their caches. Random weights: only speed has meaning. */
+/**
+ * Measures prefills under each policy in turn, and the bytes of their caches. Random weights: only speed has meaning.
+ */
 export async function cost(
   backend: Backend,
   shape: string,
@@ -42,7 +44,11 @@ export async function cost(
     const time = median(all);
     const range = `${(1000 * Math.min(...all)).toFixed(1)} to ${(1000 * Math.max(...all)).toFixed(1)}`;
     console.log(
-      `  ${name.padEnd(10)} prefill ${(1000 * time).toFixed(1)} ms (${range}), ${(tokens / time).toFixed(0)} tokens/s, ${(time / base).toFixed(3)} of full; ${bytes[index]} bytes of cache`,
+      [
+        `  ${name.padEnd(10)} prefill ${(1000 * time).toFixed(1)} ms (${range})`,
+        `${(tokens / time).toFixed(0)} tokens/s, ${(time / base).toFixed(3)} of full`,
+        `${bytes[index]} bytes of cache`,
+      ].join("; "),
     );
   }
   model.free();

@@ -34,21 +34,21 @@ export async function load(backend: Backend, shape: string, weights: WeightDType
 export interface Beside {
   /** Bytes a second of a plain loop. */
   readonly bandwidth: number;
-  /** Tokens a second of another program with the full cache. */
-  readonly peer: { readonly prefill: number; readonly decode: number } | undefined;
+  /** Tokens a second of another program with the full cache, for a prompt of `tokens`. */
+  readonly peer: (tokens: number) => { readonly prefill: number; readonly decode: number } | undefined;
   readonly rounds: number;
   readonly layers: number | undefined;
 }
 
 /**
- * Measures prefill and decode with the full cache and with 12 % of it, in turn, and prints medians. Random weights: only
- * speed has meaning.
+ * Measures prefill and decode with the full cache and with 12 % of it, in turn, and prints medians. Random weights:
+ * only speed has meaning.
  */
 export async function decode(
   backend: Backend,
   shape: string,
   weights: WeightDType,
-  tokens: number,
+  lengths: readonly number[],
   { bandwidth, peer, rounds, layers }: Beside,
 ): Promise<void> {
   let dispatches = 0;
@@ -60,48 +60,48 @@ export async function decode(
       return program;
     },
   };
-  const { model, prompt, what } = await load(watched, shape, weights, tokens, layers);
-  const run = async (policy: Policy) => {
-    const generation = generate({
-      model,
-      policy,
-      prompt,
-      maxTokens: all,
-      ignoreEnd: true,
-      temperature: 0,
-      readEvery: every,
-    });
-    let seen = 0;
-    let begun = 0;
-    for await (const { ids } of generation) {
-      seen += ids.length;
-      if (seen >= warm) begun ||= performance.now();
+  const { model, prompt, what } = await load(watched, shape, weights, Math.max(...lengths), layers);
+  for (const tokens of lengths) {
+    const run = async (policy: Policy) => {
+      const generation = generate({
+        ...{ model, policy, prompt: prompt.slice(0, tokens), maxTokens: all },
+        ...{ ignoreEnd: true, temperature: 0, readEvery: every },
+      });
+      let seen = 0;
+      let begun = 0;
+      for await (const { ids } of generation) {
+        seen += ids.length;
+        if (seen >= warm) begun ||= performance.now();
+      }
+      const decodeSpeed = (1000 * (all - warm)) / (performance.now() - begun);
+      const { timings, cache } = await generation.result;
+      return { prefillSpeed: timings.prefillTokensPerSecond, decodeSpeed, bytes: model.weightBytes + cache.bytes };
+    };
+    const policies = [full(), snapkv({ keep: Math.ceil(0.12 * tokens), window: 32 })];
+    // The first runs compile pipelines and raise the clocks.
+    for (const policy of policies) await run(policy);
+    const runs = policies.map((): Awaited<ReturnType<typeof run>>[] => []);
+    for (let round = 0; round < rounds; round++)
+      for (const [index, policy] of policies.entries()) runs[index]!.push(await run(policy));
+    const other = peer(tokens);
+    for (const [index, { name }] of policies.entries()) {
+      const prefillSpeed = median(runs[index]!.map((run) => run.prefillSpeed));
+      const decodeSpeed = median(runs[index]!.map((run) => run.decodeSpeed));
+      const speed = runs[index]![0]!.bytes * decodeSpeed;
+      const operations = (prefillOperations(what, tokens) * prefillSpeed) / tokens;
+      const ratio = (ours: number, theirs: number | undefined, what: string) =>
+        theirs === undefined ? "" : `, ${(ours / theirs).toFixed(2)} x ${what}`;
+      const share = `${((100 * speed) / bandwidth).toFixed(0)} % of ${(bandwidth / 1e9).toFixed(0)}`;
+      console.log(
+        [
+          `  ${tokens} tokens, ${name}: prefill ${prefillSpeed.toFixed(0)} tokens/s`,
+          `${(operations / 1e12).toFixed(1)} TFLOP/s${ratio(prefillSpeed, other?.prefill, "the peer")}`,
+          `decode ${decodeSpeed.toFixed(1)} tokens/s${ratio(decodeSpeed, other?.decode, "the peer with the full cache")}`,
+          `${(speed / 1e9).toFixed(0)} GB/s of weights and cache, ${share}`,
+          `${dispatches} dispatches of ${(1e6 / decodeSpeed / dispatches).toFixed(1)} us`,
+        ].join("; "),
+      );
     }
-    const decodeSpeed = (1000 * (all - warm)) / (performance.now() - begun);
-    const { timings, cache } = await generation.result;
-    return { prefillSpeed: timings.prefillTokensPerSecond, decodeSpeed, bytes: model.weightBytes + cache.bytes };
-  };
-  const policies = [full(), snapkv({ keep: Math.ceil(0.12 * tokens), window: 32 })];
-  // The first runs compile pipelines and raise the clocks.
-  for (const policy of policies) await run(policy);
-  const runs = policies.map((): Awaited<ReturnType<typeof run>>[] => []);
-  for (let round = 0; round < rounds; round++)
-    for (const [index, policy] of policies.entries()) runs[index]!.push(await run(policy));
-  for (const [index, { name }] of policies.entries()) {
-    const [prefillSpeed, decodeSpeed] = [
-      median(runs[index]!.map((run) => run.prefillSpeed)),
-      median(runs[index]!.map((run) => run.decodeSpeed)),
-    ];
-    const speed = runs[index]![0]!.bytes * decodeSpeed;
-    const operations = (prefillOperations(what, tokens) * prefillSpeed) / tokens;
-    console.log(
-      [
-        `  ${name}: prefill ${prefillSpeed.toFixed(0)} tokens/s, ${(operations / 1e12).toFixed(1)} TFLOP/s${peer ? `, ${(prefillSpeed / peer.prefill).toFixed(2)} x the peer` : ""}`,
-        `decode ${decodeSpeed.toFixed(1)} tokens/s${peer ? `, ${(decodeSpeed / peer.decode).toFixed(2)} x the peer with the full cache` : ""}`,
-        `${(speed / 1e9).toFixed(0)} GB/s of weights and cache, ${((100 * speed) / bandwidth).toFixed(0)} % of ${(bandwidth / 1e9).toFixed(0)}`,
-        `${dispatches} dispatches of ${(1e6 / decodeSpeed / dispatches).toFixed(1)} us`,
-      ].join("; "),
-    );
   }
   model.free();
 }

@@ -12,7 +12,7 @@ import { attentionOfTile, productsAlone } from "./prefill.js";
 import { profileModel } from "./profile.js";
 
 const help = `node bench.mjs COMMAND... [--webgpu FOLDER] [--dawn FLAG]... [--op NAME]... [--case PART]...
-  [--shape pebble|smol|1b|8b] [--weights bf16] [--layers N] [--tokens 8192] [--rounds 3]
+  [--shape pebble|smol|1b|8b] [--weights bf16] [--layers N] [--tokens 8192[,N]] [--rounds 3]
 
   conformance  every op against the float64 reference, with each optional feature masked in turn
   matrix       matrix products alone
@@ -51,7 +51,7 @@ const { create } = (await import(
   values.webgpu ? new URL(`file://${values.webgpu}/index.js`).href : "webgpu"
 )) as typeof import("webgpu");
 const gpu = create(values.dawn);
-const tokens = Number(values.tokens);
+const tokens = Number(values.tokens.split(",")[0]);
 const layers = values.layers === undefined ? undefined : Number(values.layers);
 let failed = 0;
 if (positionals.length === 0) console.log(help);
@@ -95,10 +95,10 @@ for (const command of positionals) {
   } else if (command === "cost") {
     await cost(backend, values.shape, values.weights as WeightDType, tokens, Number(values.rounds), layers);
   } else if (command === "decode") {
-    const peer = peerOf(values.peer, values.shape, values.weights, tokens);
-    await decode(backend, values.shape, values.weights as WeightDType, tokens, {
+    const lengths = values.tokens.split(",").map(Number);
+    await decode(backend, values.shape, values.weights as WeightDType, lengths, {
       bandwidth: await bandwidth(gpu),
-      peer,
+      peer: (tokens) => peerOf(values.peer, values.shape, values.weights, tokens),
       rounds: Number(values.rounds),
       layers,
     });

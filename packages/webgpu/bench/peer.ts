@@ -9,8 +9,8 @@ interface Line {
 }
 
 /**
- * The best speeds of the other program for a shape, weights and depth, from a file of JSON lines. The names of its model
- * files contain SHAPE-WEIGHTS.
+ * The best speeds of the other program for a shape, weights and depth, from a file of JSON lines. The names of its
+ * model files contain SHAPE-WEIGHTS.
  */
 export function peerOf(
   path: string | undefined,

@@ -51,8 +51,8 @@ function print(timings: readonly Timing[], steps: number): void {
   for (const { op, dispatches, microseconds } of [...timings, all]) {
     if (microseconds < 0.002 * all.microseconds) continue;
     const each = (microseconds / dispatches).toFixed(1).padStart(9);
-    console.log(
-      `    ${op.padEnd(16)} ${(dispatches / steps).toFixed(0).padStart(6)} dispatches of ${each} us  ${(microseconds / steps).toFixed(0).padStart(9)} us`,
-    );
+    const count = (dispatches / steps).toFixed(0).padStart(6);
+    const step = (microseconds / steps).toFixed(0).padStart(9);
+    console.log(`    ${op.padEnd(16)} ${count} dispatches of ${each} us  ${step} us`);
   }
 }

@@ -12,8 +12,8 @@ export interface Call {
 }
 
 /**
- * Fuses neighbouring dispatches of a program, because their number limits the speed of a decode step. Every operand that
- * the dispatches write is still written.
+ * Fuses neighbouring dispatches of a program, because their number limits the speed of a decode step. Every operand
+ * that the dispatches write is still written.
  */
 export function fuse(calls: readonly Call[], traits: Traits): readonly Call[] {
   const fused: Call[] = [];

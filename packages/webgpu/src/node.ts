@@ -5,8 +5,8 @@ import type { Gpu } from "./options.js";
 /** The software Vulkan driver of Debian's chromium package. */
 const swiftShader = "/usr/lib/chromium/vk_swiftshader_icd.json";
 
-// SwiftShader compiles the clearing of workgroup memory word by word, which takes seconds a kernel. It is not needed: no
-// kernel here reads workgroup memory that it has not written.
+// SwiftShader compiles the clearing of workgroup memory word by word, which takes seconds a kernel. It is not needed:
+// no kernel here reads workgroup memory that it has not written.
 const flags = ["enable-dawn-features=disable_workgroup_init"];
 
 /** The instance of Dawn. It must outlive its devices, and they hold no reference to it. */

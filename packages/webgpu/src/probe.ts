@@ -6,7 +6,11 @@ const text = `
 enable subgroups;
 @group(0) @binding(0) var<storage, read_write> seen: array<vec2u>;
 @compute @workgroup_size(${threads})
-fn main(@builtin(local_invocation_index) local: u32, @builtin(subgroup_size) size: u32, @builtin(subgroup_invocation_id) lane: u32) {
+fn main(
+  @builtin(local_invocation_index) local: u32,
+  @builtin(subgroup_size) size: u32,
+  @builtin(subgroup_invocation_id) lane: u32,
+) {
   seen[local] = vec2u(size, lane);
 }`;
 

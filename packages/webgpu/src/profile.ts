@@ -12,9 +12,9 @@ const most = 1024;
 const queryResolve = 512;
 
 /**
- * The time that a device spends on each op: pass one to `webgpu({ profile })`. Every dispatch runs in a separate pass, so
- * the total is longer than without a profile. It stays empty if the adapter has no timestamp queries. Dawn rounds them
- * to 100 us unless started with disable-dawn-features=timestamp_quantization.
+ * The time that a device spends on each op: pass one to `webgpu({ profile })`. Every dispatch runs in a separate pass,
+ * so the total is longer than without a profile. It stays empty if the adapter has no timestamp queries. Dawn rounds
+ * them to 100 us unless started with disable-dawn-features=timestamp_quantization.
  */
 export class GpuProfile {
   readonly #totals = new Map<string, { dispatches: number; microseconds: number }>();

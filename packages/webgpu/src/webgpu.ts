@@ -24,9 +24,9 @@ const prefillTokens = { large: 2048, hardware: 512, software: 128 } as const;
 const worthSubmitting = 32;
 
 /**
- * Opens the WebGPU backend: WGSL kernels for browsers, Node (with the npm package `webgpu`), Deno and Bun. Rejects with a
- * `WebGpuError` if there is no adapter or an option is invalid. If the device is lost, `synchronise` and `read` reject
- * with a `DeviceLostError` from then on.
+ * Opens the WebGPU backend: WGSL kernels for browsers, Node (with the npm package `webgpu`), Deno and Bun. Rejects with
+ * a `WebGpuError` if there is no adapter or an option is invalid. If the device is lost, `synchronise` and `read`
+ * reject with a `DeviceLostError` from then on.
  */
 export async function webgpu(options: WebGpuOptions = {}): Promise<Backend> {
   return backendOf(await start(options), options.profile);

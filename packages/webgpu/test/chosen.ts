@@ -5,8 +5,8 @@ import { testWith } from "../../../scripts/requirements.js";
 import { adapterThere } from "./gpu.js";
 
 /**
- * Runs the conformance cases whose names start with `names`, one each, on a backend from `open`. `look` is called before
- * each, to assert that the case tests what it was chosen for.
+ * Runs the conformance cases whose names start with `names`, one each, on a backend from `open`. `look` is called
+ * before each, to assert that the case tests what it was chosen for.
  */
 export function chosenCases(
   title: string,

@@ -65,7 +65,7 @@ testWith(
   },
 );
 
-// In software x is converted to bytes in one more dispatch; on hardware every workgroup converts it.
+// Software and hardware have teams of different sizes.
 for (const [device, open] of [
   ["software", () => webgpu({ gpu })],
   ["hardware", () => webgpu({ gpu: asHardware(gpu) })],

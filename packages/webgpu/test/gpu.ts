@@ -7,8 +7,8 @@ import { type Requirement, vulkan } from "../../../scripts/requirements.js";
 if (vulkan.path !== undefined) process.env.VK_DRIVER_FILES = vulkan.path;
 process.env.XDG_RUNTIME_DIR ??= "/tmp";
 
-// SwiftShader compiles the clearing of workgroup memory word by word, which takes seconds a kernel. It is not needed: no
-// kernel reads workgroup memory that it has not written.
+// SwiftShader compiles the clearing of workgroup memory word by word, which takes seconds a kernel. It is not needed:
+// no kernel reads workgroup memory that it has not written.
 export const gpu: GPU = create(["enable-dawn-features=disable_workgroup_init"]);
 
 const adapter = vulkan.path === undefined ? null : await gpu.requestAdapter();

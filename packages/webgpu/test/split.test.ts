@@ -100,7 +100,7 @@ testWith(
     const numbers = 2 ** 20;
     const copy = await backend.prepare("copy", { words: numbers });
     expect(() => backend.dispatch(copy, { x: put(4 * numbers), out: put(4 * numbers) })).toThrow(
-      /copy: its operands lie in 512 places \(of 16384 bytes at most: x in 256; out in 256\), and this device binds \d+/,
+      /its operands lie in 512 places \(of 16384 bytes at most: x in 256; out in 256\), and this device binds \d+/,
     );
     await backend.dispose();
   },

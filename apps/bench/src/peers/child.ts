@@ -1,8 +1,8 @@
 import { type ChildProcess, fork } from "node:child_process";
 
 /**
- * A separate process that answers one question at a time. Between questions it is stopped, so that it takes no time from
- * another one.
+ * A separate process that answers one question at a time. Between questions it is stopped, so that it takes no time
+ * from another one.
  */
 export class Child {
   readonly #process: ChildProcess;

@@ -54,7 +54,9 @@ export function printRows(samples: Samples, { devices, path, threads, packages }
   const [read, first, peak, node] = [value("load.read"), value("load.first"), value("load.peak"), value("load.node")];
   const held = value("load.weights") + value("load.cache");
   console.log(`
-first token of 8, fresh process: ${first.toFixed(3)} s; a plain read of the file ${read.toFixed(3)} s; asked ${(2 * read + 0.6).toFixed(3)} s (2 x read + 0.6 s)
-peak memory, Node included: ${megabytes(peak)}; weights + cache ${megabytes(held)}; over them ${megabytes(peak - held)}, asked 150 MB; a bare Node process takes ${megabytes(node)}
+first token of 8, fresh process: ${first.toFixed(3)} s; a plain read of the file ${read.toFixed(3)} s;
+  asked ${(2 * read + 0.6).toFixed(3)} s (2 x read + 0.6 s)
+peak memory, Node included: ${megabytes(peak)}; weights + cache ${megabytes(held)};
+  over them ${megabytes(peak - held)}, asked 150 MB; a bare Node process takes ${megabytes(node)}
 medians of ${samples.count("load.first")} rounds`);
 }

@@ -12,15 +12,17 @@ import {
   addOutput,
   addPolicies,
   addSampling,
+  addTemplate,
   type CommonFlags,
   type SamplingFlags,
   sampling,
+  type TemplateFlags,
 } from "../options.js";
 import { onePolicy, type PolicyFlags, withCeiling } from "../policies.js";
 import { progress } from "../progress.js";
 import { signal } from "../signal.js";
 
-interface ChatFlags extends CommonFlags, SamplingFlags, PolicyFlags {
+interface ChatFlags extends CommonFlags, SamplingFlags, TemplateFlags, PolicyFlags {
   readonly tokens?: number;
   readonly system?: string;
   readonly maxCacheMb?: number;
@@ -47,7 +49,7 @@ export function addChat(program: Command): void {
     .summary("a conversation in one session")
     .description("Answers line after line in one session, inside the cache that a policy keeps.")
     .option("--system <text>", "a system prompt, if the model's template knows one");
-  addPolicies(addSampling(command), {
+  addPolicies(addTemplate(addSampling(command)), {
     policy: "the cache policy, such as streaming:keep=512 (default: full)",
     keep: "rows per layer, or a share of --tokens",
     tokens: "tokens of a turn that a share of rows or --max-cache-mb is worked out for (default: context / 4)",
@@ -71,7 +73,7 @@ async function run(flags: ChatFlags): Promise<void> {
     bar.end();
     const { maxTokens, chunk, maxCacheMb } = flags;
     const opening: Message[] = flags.system === undefined ? [] : [{ role: "system", content: flags.system }];
-    const pinned = opening.length === 0 ? 0 : openingTokens(model, opening);
+    const pinned = opening.length === 0 ? 0 : openingTokens(model, opening, flags.templateVar);
     const maxCacheBytes = maxCacheMb === undefined ? undefined : Math.floor(1e6 * maxCacheMb);
     const limits = {
       maxTokens,
@@ -100,6 +102,7 @@ async function run(flags: ChatFlags): Promise<void> {
             maxTokens,
             ...(chunk === undefined ? {} : { chunk }),
             ...sampling(model, flags),
+            ...(flags.templateVar ? { templateVariables: flags.templateVar } : {}),
             signal: stop,
           });
           for await (const { text } of generation) if (!flags.json) process.stdout.write(text);
@@ -161,12 +164,16 @@ const isOpen = (session: Session): Promise<boolean> =>
   );
 
 /** How many tokens every conversation starts with. Throws a `UsageError` if the template knows no system prompt. */
-function openingTokens(model: Model, opening: readonly Message[]): number {
+function openingTokens(
+  model: Model,
+  opening: readonly Message[],
+  variables: Readonly<Record<string, unknown>> | undefined,
+): number {
   const { chat } = model;
   if (!chat) throw new UsageError(`--system: ${model.name} has no chat template`);
   const ids = (content: string) => {
     try {
-      return chat.prompt([...opening, { role: "user", content }]);
+      return chat.prompt([...opening, { role: "user", content }], { variables });
     } catch (error) {
       throw new UsageError(`--system: ${(error as Error).message}; leave it out`);
     }

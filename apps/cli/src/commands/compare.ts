@@ -6,13 +6,21 @@ import { UsageError } from "../error.js";
 import { json, terminalWidth } from "../format.js";
 import { haystack, material, type Task, tasks } from "../haystack/index.js";
 import { withModel } from "../load.js";
-import { addModel, addOutput, addPolicies, type CommonFlags, whole } from "../options.js";
+import {
+  addModel,
+  addOutput,
+  addPolicies,
+  addTemplate,
+  type CommonFlags,
+  type TemplateFlags,
+  whole,
+} from "../options.js";
 import { type PolicyFlags, policiesOf } from "../policies.js";
 import { progress } from "../progress.js";
 import { type Comparison, enoughTokens, report, summarise } from "../report.js";
 import { signal } from "../signal.js";
 
-interface CompareFlags extends CommonFlags, PolicyFlags {
+interface CompareFlags extends CommonFlags, PolicyFlags, TemplateFlags {
   readonly demo?: boolean;
   readonly text?: string;
   readonly task?: Task;
@@ -27,18 +35,16 @@ interface CompareFlags extends CommonFlags, PolicyFlags {
   readonly repeat: number;
 }
 
-/** Every policy at a share of the prompt. */
-const usual = { policy: policies.map(({ name }) => name).join(","), keep: "12%" };
+/** Policies that a comparison runs by default: few enough to wait for. */
+const published = "streaming,h2o,snapkv,pyramidkv";
+const usual = { policy: `full,${published},random,sinks`, keep: "12%" };
 
 /** What --demo stands for: one generated document, and the published policies at a second budget. */
 const demo = {
   task: "needles" as const,
   tokens: 4096,
   ...usual,
-  policy: [
-    usual.policy,
-    ...policies.filter(({ paper }) => paper !== undefined).map(({ name }) => `${name}:keep=128`),
-  ].join(","),
+  policy: [usual.policy, ...published.split(",").map((name) => `${name}:keep=128`)].join(","),
 };
 
 const help = `
@@ -87,11 +93,13 @@ export function addCompare(program: Command): void {
     )
     .option("--max-tokens <n>", "the longest answer; decode speed is measured over as many", whole(1), enoughTokens);
   addPolicies(command, {
-    policy: "policies to compare, between commas (default: all)",
+    policy: `policies to compare, between commas (default: ${usual.policy})`,
     keep: `rows per layer, or a share of the prompt; several between commas (default: ${usual.keep})`,
     tokens: "how much of --text to read, or how long a document to generate (default 4096)",
   });
-  addOutput(addModel(command)).addHelpText("after", help).action(run);
+  addOutput(addModel(addTemplate(command)))
+    .addHelpText("after", help)
+    .action(run);
 }
 
 async function run(flags: CompareFlags): Promise<void> {
@@ -114,7 +122,10 @@ async function run(flags: CompareFlags): Promise<void> {
       const stretch = given && given.question === undefined;
       const document = stretch
         ? encodeStretch(model, given.text, flags)
-        : encodeDocument(model, given ?? generated!(seed), given ? { tokens: flags.tokens } : {});
+        : encodeDocument(model, given ?? generated!(seed), {
+            variables: flags.templateVar,
+            ...(given ? { tokens: flags.tokens } : {}),
+          });
       if (!first) await warmUp(model, (first = document), signal);
       const onProgress = (done: number, what: string) =>
         bar.update(

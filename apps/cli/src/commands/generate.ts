@@ -11,15 +11,17 @@ import {
   addOutput,
   addPolicies,
   addSampling,
+  addTemplate,
   type CommonFlags,
   type SamplingFlags,
   sampling,
+  type TemplateFlags,
 } from "../options.js";
 import { onePolicy, type PolicyFlags, withCeiling } from "../policies.js";
 import { progress } from "../progress.js";
 import { signal } from "../signal.js";
 
-interface GenerateFlags extends CommonFlags, SamplingFlags, PolicyFlags {
+interface GenerateFlags extends CommonFlags, SamplingFlags, TemplateFlags, PolicyFlags {
   readonly text?: string;
   readonly messages?: string;
   readonly raw?: boolean;
@@ -50,7 +52,7 @@ export function addGenerate(program: Command): void {
     .option("--text <file>", "a text to read before the prompt; - for stdin")
     .option("--messages <file>", "chat messages as JSON, instead of a prompt")
     .option("--raw", "give the model the text as it is, without its chat template");
-  addPolicies(addSampling(command), {
+  addPolicies(addTemplate(addSampling(command)), {
     policy: "the cache policy, such as snapkv:keep=256,window=16 (default: full)",
     keep: "rows per layer, or a share of the prompt, such as 12%",
     tokens: "how much of --text to read (default: all)",
@@ -134,7 +136,7 @@ async function run(prompt: string | undefined, flags: GenerateFlags): Promise<vo
 /** Reads the files that the flags name, and returns what encodes them for a model. Rejects with a `UsageError`. */
 async function reader(
   prompt: string | undefined,
-  { text, messages, raw, tokens }: GenerateFlags,
+  { text, messages, raw, tokens, templateVar: variables }: GenerateFlags,
 ): Promise<(model: Model) => readonly number[]> {
   if (tokens !== undefined && text === undefined)
     throw new UsageError("--tokens is how much of --text to read; give --text FILE as well");
@@ -144,7 +146,7 @@ async function reader(
     const read = parseMessages(messages, await readText("--messages", messages));
     return ({ chat, name }) => {
       if (!chat) throw new UsageError(`--messages: ${name} has no chat template; give it text`);
-      return chat.prompt(read);
+      return chat.prompt(read, { variables });
     };
   }
   if (prompt === undefined && text === undefined)
@@ -157,7 +159,7 @@ async function reader(
     text === undefined
       ? { text: question! }
       : { text: await readText("--text", text), ...(question === undefined ? {} : { question }) };
-  return (model) => encodeDocument(model, whole, { raw, tokens }).ids;
+  return (model) => encodeDocument(model, whole, { raw, tokens, variables }).ids;
 }
 
 function parseMessages(path: string, text: string): Message[] {
@@ -170,13 +172,6 @@ function parseMessages(path: string, text: string): Message[] {
     throw wrong(`is no JSON: ${(error as Error).message}`);
   }
   if (!Array.isArray(value) || value.length === 0) throw wrong("is no array with a message in it");
-  const isMessage = (entry: unknown): entry is Message =>
-    typeof entry === "object" &&
-    entry !== null &&
-    "role" in entry &&
-    "content" in entry &&
-    [entry.role, entry.content].every((x) => typeof x === "string");
-  const bad = value.findIndex((entry) => !isMessage(entry));
-  if (bad >= 0) throw wrong(`has something else as number ${bad}`);
+  // What a message may hold is checked with the template.
   return value as Message[];
 }

@@ -1,5 +1,5 @@
 import { cacheBytes, peakBytes, planesOf, rowBytes, scratchBytes } from "@ziggurat/cache";
-import { makePolicy, policies } from "@ziggurat/policies";
+import { makePolicy } from "@ziggurat/policies";
 import { openModel } from "@ziggurat/runtime";
 import { rowDTypes } from "@ziggurat/tensor";
 import { type Command, Option } from "commander";
@@ -17,8 +17,7 @@ interface InspectFlags extends Pick<LoadFlags, "model" | "rows" | "weights">, Po
   readonly json?: boolean;
 }
 
-const published = policies.filter(({ name, paper }) => name === "full" || paper !== undefined);
-const usual = { policy: published.map(({ name }) => name).join(","), keep: "12%" };
+const usual = { policy: "full,streaming,h2o,snapkv,pyramidkv", keep: "12%" };
 
 const help = `
 No weights are loaded and nothing runs: the numbers are arithmetic on the model's configuration,

@@ -51,7 +51,9 @@ function gemv(
   };
 }
 
-/** A product on tensor cores after `first`, which rounds x in place of `linear`; undefined if `linear` rounds nothing. */
+/**
+ * A product on tensor cores after `first`, which rounds x in place of `linear`; undefined if `linear` rounds nothing.
+ */
 function product(spec: FusedSpec, place: Place, first: Launch): Work | undefined {
   const { launches, ...rest } = linear(spec as unknown as Required<Spec<"linear">>, place);
   const [round, ...others] = launches;

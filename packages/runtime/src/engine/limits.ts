@@ -48,7 +48,8 @@ export function* cut(ids: Int32Array, lengths: readonly number[]): Generator<Int
 
 /**
  * Looks ahead over a turn that reads messages of these lengths. Rejects with a `RequestError` if it would leave the
- * model's context, with a `PolicyError` if the policy's numbers are not valid, with the signal's reason if it is aborted.
+ * model's context, with a `PolicyError` if the policy's numbers are not valid, with the signal's reason if it is
+ * aborted.
  */
 export async function planWithin(
   model: Model,

@@ -3,6 +3,7 @@ import type { Policy } from "@ziggurat/policy";
 import { RequestError, show } from "../error.js";
 import type { Model } from "../model.js";
 import { checkFlag, type OptionNames } from "../options.js";
+import { stopIdsOf } from "../text/end-of-turn.js";
 import type { Prompt } from "../text/prompt.js";
 import { checkMaxTokens, chunks, planWithin } from "./limits.js";
 import { checkSampling, type Sampling, type SamplingOptions } from "./sampling.js";
@@ -11,10 +12,13 @@ import { type FinishReason, Writer } from "./writer.js";
 /** A request for one answer. */
 export interface GenerateRequest extends SamplingOptions {
   readonly policy: Policy;
+  /** A chat that ends with the assistant's message is gone on with. */
   readonly prompt: Prompt;
+  /** Variables for the chat template, such as `enable_thinking`, `tools` or `documents`; JSON. */
+  readonly templateVariables?: Readonly<Record<string, unknown>>;
   /** The most tokens to write. Default 256; the model's context may allow fewer. */
   readonly maxTokens?: number;
-  /** Texts that end the answer; they are not part of it. */
+  /** Texts that end the answer; they are not part of it. One that is a special token ends it at that token. */
   readonly stop?: readonly string[];
   /** Tokens that end the answer, beside the model's own. */
   readonly stopTokens?: readonly number[];
@@ -33,7 +37,16 @@ export interface GenerateRequest extends SamplingOptions {
 
 /** The names of a request's options. */
 export const requestNames: OptionNames<GenerateRequest> = {
-  ...{ policy: true, prompt: true, maxTokens: true, stop: true, stopTokens: true, ignoreEnd: true, chunk: true },
+  ...{
+    policy: true,
+    prompt: true,
+    templateVariables: true,
+    maxTokens: true,
+    stop: true,
+    stopTokens: true,
+    ignoreEnd: true,
+    chunk: true,
+  },
   ...{ temperature: true, topK: true, topP: true, minP: true, repetitionPenalty: true, seed: true },
 };
 
@@ -129,7 +142,6 @@ export async function planMember(
       `stopTokens is ${show(given)}; it must be a list of token ids, from 0 to ${vocabularySize - 1}`,
     );
   }
-  const stopTokens = [...new Set([...(request.ignoreEnd ? [] : endTokens), ...(given as number[])])];
   const stopStrings: unknown = request.stop === undefined ? [] : request.stop;
   if (
     !Array.isArray(stopStrings) ||
@@ -139,6 +151,8 @@ export async function planMember(
   }
   if (stopStrings.length > 0 && !model.tokenizer)
     throw new RequestError(`${model.name} has no tokenizer and so no text to stop at; use stopTokens`);
+  const stopIds = stopIdsOf(model.tokenizer, stopStrings as string[], vocabularySize);
+  const stopTokens = [...new Set([...(request.ignoreEnd ? [] : endTokens), ...(given as number[]), ...stopIds])];
   const { plan, most, mostReason } = await planWithin(model, account, messages, maxTokens, signal);
   const writer = new Writer({ tokenizer: model.tokenizer, stopTokens, stopStrings, most, mostReason });
   return { plan, ids: Int32Array.from(ids), messages, sampling, stopTokens, writer };

@@ -40,8 +40,8 @@ export interface ReadResult {
 }
 
 /**
- * Reads one message layer by layer over all its tokens; every target keeps what its policy chooses. Attention within the
- * message, and to the rows held before, is exact. Prefills of one model run one after the other.
+ * Reads one message layer by layer over all its tokens; every target keeps what its policy chooses. Attention within
+ * the message, and to the rows held before, is exact. Prefills of one model run one after the other.
  */
 export function readMessage(
   model: Model,

@@ -59,7 +59,8 @@ export async function* generateEach(options: GenerateEachOptions): AsyncGenerato
   }
   signal?.throwIfAborted();
   const { backend, facts } = model;
-  const ids = Int32Array.from(encodePrompt(model, request.prompt));
+  const { templateVariables } = request;
+  const ids = Int32Array.from(await encodePrompt(model, request.prompt, { templateVariables, signal }));
   const members: TurnMember[] = [];
   const read = await readForPolicies(
     model,

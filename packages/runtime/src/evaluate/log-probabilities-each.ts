@@ -13,6 +13,8 @@ export interface LogProbabilitiesEachOptions {
   readonly model: Model;
   readonly policies: readonly Policy[];
   readonly prompt: Prompt;
+  /** Variables for the chat template; JSON. */
+  readonly templateVariables?: Readonly<Record<string, unknown>>;
   /** Token ids that follow the prompt; at least one. */
   readonly ids: readonly number[];
   readonly signal?: AbortSignal;
@@ -21,7 +23,7 @@ export interface LogProbabilitiesEachOptions {
 }
 
 const names: OptionNames<LogProbabilitiesEachOptions> = {
-  ...{ model: true, policies: true, prompt: true, ids: true, signal: true, onProgress: true },
+  ...{ model: true, policies: true, prompt: true, templateVariables: true, ids: true, signal: true, onProgress: true },
 };
 
 /**
@@ -45,12 +47,12 @@ export async function* logProbabilitiesEach(
   options: LogProbabilitiesEachOptions,
 ): AsyncGenerator<EachLogProbabilities> {
   knownOptions("logProbabilitiesEach", options, names);
-  const { model, policies, prompt, ids, signal, onProgress } = options;
+  const { model, policies, prompt, templateVariables, ids, signal, onProgress } = options;
   checkForPolicies(options);
   signal?.throwIfAborted();
   const { backend, facts } = model;
-  const tokens = Int32Array.from(encodePrompt(model, prompt));
-  const following = encodePrompt(model, ids, { first: false });
+  const tokens = Int32Array.from(await encodePrompt(model, prompt, { templateVariables, signal }));
+  const following = await encodePrompt(model, ids, { first: false });
   const read = await readForPolicies(
     model,
     policies,

@@ -24,7 +24,7 @@ export async function logProbabilities(
 ): Promise<Float32Array> {
   checkModel(model);
   checkSignal(signal);
-  const tokens = Int32Array.from(encodePrompt(model, ids));
+  const tokens = Int32Array.from(await encodePrompt(model, ids));
   const count = tokens.length - 1;
   if (count < 1) throw new RequestError("one token has nothing before it; give at least two");
   const { backend, facts } = model;

@@ -52,8 +52,8 @@ export function checkForPolicies({
 
 /**
  * Reads one text once for several policies: its attention is exact and so the same for all, and every policy keeps what
- * it chooses. `plan` is called with the empty account of each policy and resolves to what its turn needs. If anything fails,
- * everything is freed.
+ * it chooses. `plan` is called with the empty account of each policy and resolves to what its turn needs. If anything
+ * fails, everything is freed.
  */
 export async function readForPolicies(
   model: Model,

@@ -31,8 +31,8 @@ export interface DecoderWeights {
   readonly norm: Slice;
   readonly layers: readonly LoadedLayer[];
   /**
-   * If a layer has norms over heads: `ones`, f32 [headSize], and `mask`, f32 [heads of a row], 1 for queries and keys, 0
-   * for values.
+   * If a layer has norms over heads: `ones`, f32 [headSize], and `mask`, f32 [heads of a row], 1 for queries and keys,
+   * 0 for values.
    */
   readonly headNorms: { readonly ones: Slice; readonly mask: Slice } | undefined;
 }

@@ -4,8 +4,8 @@ import type { Configuration } from "../files/config.js";
 import type { GgufForm } from "../gguf/names.js";
 import type { WeightSource } from "../weights/source.js";
 
-// The interface between model families and the runtime. The runtime knows layers, rows and attention. A family knows the
-// names of weights and the computation between two attentions.
+// The interface between model families and the runtime. The runtime knows layers, rows and attention. A family knows
+// the names of weights and the computation between two attentions.
 
 /** Facts of a model that the runtime needs. */
 export interface ModelFacts {

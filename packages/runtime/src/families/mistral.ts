@@ -4,8 +4,8 @@ import { llamaDecoder, llamaLayer } from "./llama-decoder.js";
 import { checkActivation, oneRope, readConfig, slidingWindow } from "./model-config.js";
 
 /**
- * Mistral 7B and models of its architecture (Jiang et al., 2023, arXiv 2310.06825): Llama with a sliding window in every
- * layer, if the configuration has one.
+ * Mistral 7B and models of its architecture (Jiang et al., 2023, arXiv 2310.06825): Llama with a sliding window in
+ * every layer, if the configuration has one.
  */
 export const mistral: Family = {
   architectures: ["MistralForCausalLM"],

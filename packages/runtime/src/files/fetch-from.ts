@@ -3,8 +3,8 @@ const mostRedirects = 10;
 
 /**
  * As `fetch`, with `secrets` as further headers for the URL's own origin alone: a redirect to another host goes without
- * them. `fetch` itself would pass on every header but `authorization`. Browsers hide where a redirect leads, so there it
- * is followed by `fetch`.
+ * them. `fetch` itself would pass on every header but `authorization`. Browsers hide where a redirect leads, so there
+ * it is followed by `fetch`.
  */
 export async function fetchFrom(
   url: URL,

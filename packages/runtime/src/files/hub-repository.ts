@@ -113,7 +113,9 @@ function hubUrlOf({ url = environment().HF_ENDPOINT || "https://huggingface.co" 
   return `${parsed.origin}${parsed.pathname}`.replace(/\/+$/, "");
 }
 
-/** The name, for {@link repositoryOf}, of the repository or file that a URL of the hub shows; undefined for other URLs. */
+/**
+ * The name, for {@link repositoryOf}, of the repository or file that a URL of the hub shows; undefined for other URLs.
+ */
 export function hubNameOf({ origin, pathname }: URL, options: RepositoryOptions = {}): string | undefined {
   if (origin !== new URL(hubUrlOf(options)).origin) return undefined;
   const [, name, revision, file] =
@@ -243,7 +245,9 @@ export async function openInPlace(
 export const sizeError = (file: string, has: number | undefined, listed: number): DownloadError =>
   new DownloadError(`${file}: the hub has ${has ?? "no"} bytes; it listed ${listed}`);
 
-/** The files of a repository, read in place: nothing is kept. For pages, which have no disk; in Node, `hub` downloads. */
+/**
+ * The files of a repository, read in place: nothing is kept. For pages, which have no disk; in Node, `hub` downloads.
+ */
 export function hubInPlace(given: string, options: RepositoryOptions = {}): ModelFiles {
   const repository = repositoryOf(given, options);
   let listing: Promise<Listing> | undefined;

@@ -6,12 +6,14 @@ import { remote, remoteEach, webUrl } from "./remote.js";
 
 /**
  * Where a model is. A string is a folder or a .gguf file on disk (in Node), a repository of the Hugging Face hub
- * ("owner/name", "owner/name@revision", "owner/name/file.gguf"), or the URL of a folder or of a .gguf file. A page gives
- * URLs or `File` objects of all files. Any other `ModelFiles` will do.
+ * ("owner/name", "owner/name@revision", "owner/name/file.gguf"), or the URL of a folder or of a .gguf file. A page
+ * gives URLs or `File` objects of all files. Any other `ModelFiles` will do.
  */
 export type ModelSource = string | URL | ModelFiles | File | Iterable<string | URL> | Iterable<File>;
 
-/** The part of this package that needs Node. It is no literal in `import()`, so bundlers for browsers leave it alone. */
+/**
+ * The part of this package that needs Node. It is no literal in `import()`, so bundlers for browsers leave it alone.
+ */
 const forNode: string = "@ziggurat/runtime/node";
 
 /**

@@ -24,8 +24,8 @@ const largestWhole = 2 ** 31;
 
 /**
  * The files below a URL, such as `https://host/models/tiny/`, or the one GGUF file that it names, with the other parts
- * of its model. Methods reject with a {@link DownloadError}, also if a file has changed since it was opened. If a server
- * does not answer ranges, `open` fetches the whole file, up to 2 GiB.
+ * of its model. Methods reject with a {@link DownloadError}, also if a file has changed since it was opened. If a
+ * server does not answer ranges, `open` fetches the whole file, up to 2 GiB.
  */
 export function remote(url: string | URL, options: RemoteOptions = {}): ModelFiles {
   knownOptions("remote", options, remoteOptions);
@@ -89,8 +89,8 @@ export async function openRemote(
     }
   };
   /**
-   * How requests use the browser's cache. After an answer that does not fit, they go past it: it may hold the whole file
-   * as the server compressed it, and answer ranges and sizes from that.
+   * How requests use the browser's cache. After an answer that does not fit, they go past it: it may hold the whole
+   * file as the server compressed it, and answer ranges and sizes from that.
    */
   let cache: RequestCache = "default";
   let first = await get("bytes=0-0", cache);
@@ -233,8 +233,8 @@ const refused = (file: string, url: URL, status: number): DownloadError =>
   );
 
 /**
- * A URL of the web, given as text or as a URL; undefined for any other text. Throws a {@link DownloadError} for a URL of
- * another scheme.
+ * A URL of the web, given as text or as a URL; undefined for any other text. Throws a {@link DownloadError} for a URL
+ * of another scheme.
  */
 export function webUrl(what: string | URL): URL | undefined {
   if (typeof what === "string" && !/^[a-z][a-z\d+.-]+:\/\//i.test(what)) return undefined;

@@ -64,7 +64,11 @@ export async function ggufConfig(gguf: Gguf, families: readonly GgufFamily[]): P
     ...(slidingWindow === undefined || slidingWindow === 0 ? {} : { sliding_window: slidingWindow }),
     ...form.config?.(facts),
   };
-  const token = (token: string) => metadata.get(`tokenizer.ggml.${token}_token_id`);
+  // An id outside of the vocabulary is none, as llama.cpp has it.
+  const token = (token: string) => {
+    const id = metadata.get(`tokenizer.ggml.${token}_token_id`);
+    return typeof id === "number" && id >= (embedding.info.shape[0] ?? 0) ? undefined : id;
+  };
   const ends = ["eos", "eot", "eom"].flatMap((end) => token(end) ?? []);
   return { form, headSize, config, generation: { eos_token_id: [...new Set(ends)], bos_token_id: token("bos") } };
 }

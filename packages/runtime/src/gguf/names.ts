@@ -24,8 +24,8 @@ export interface GgufForm {
   /** Names of a layer's tensors by transformers' names, in addition to Llama's and in their place. */
   readonly tensors?: Readonly<Record<string, string>>;
   /**
-   * Rows of query and key matrices are stored in pairs that rotate together, (0, half), (1, half + 1) and so on, instead
-   * of first and second halves.
+   * Rows of query and key matrices are stored in pairs that rotate together, (0, half), (1, half + 1) and so on,
+   * instead of first and second halves.
    */
   readonly interleaved?: boolean;
   /** Norms are stored with this added. */

@@ -1,4 +1,5 @@
 import { show, TokenizerError } from "../error.js";
+import { endOfTurnNames } from "../text/end-of-turn.js";
 import { makeTokenizer, type Tokenizer } from "../text/tokenizer.js";
 import type { MetadataValue } from "./header.js";
 import { type PreTokenizer, preTokenizers } from "./pre-tokenizers.js";
@@ -24,21 +25,27 @@ export function ggufTokenizer(metadata: Metadata, file: string): Tokenizer | und
     : tokens.map(() => kind.normal);
   if (kinds.length !== tokens.length)
     throw new TokenizerError(`${file}: has ${tokens.length} tokens and ${kinds.length} token types`);
-  const ids = new Map(tokens.map((token, id) => [token, id]));
-  if (ids.size !== tokens.length) {
-    const twice = tokens.find((token, id) => ids.get(token) !== id);
-    throw new TokenizerError(`${file}: tokenizer.ggml.tokens has ${show(twice)} twice`);
-  }
+  // Of a token that the list has twice, the first id is written; both can be read.
+  const ids = new Map<string, number>();
+  tokens.forEach((token, id) => {
+    if (!ids.has(token)) ids.set(token, id);
+  });
   const json = model === "gpt2" ? byteLevel(metadata, file, ids) : sentencePiece(metadata, file, tokens, kinds, ids);
+  // Some files say that an end of turn is the user's, or a normal token; one that merges make is a word like others.
+  const made = new Set(
+    (json.model.merges as readonly unknown[]).map((merge) => [merge].flat().join("").replace(" ", "")),
+  );
+  const isEnd = (token: string, id: number) =>
+    endOfTurnNames.includes(token) && (kinds[id] !== kind.normal || !made.has(token));
   const isAdded = (id: number) =>
     kinds[id] === kind.control || kinds[id] === kind.userDefined || (model === "llama" && kinds[id] === kind.unknown);
   const added: object[] = [];
   tokens.forEach((content, id) => {
-    if (content === "" || !isAdded(id)) return;
+    if (content === "" || ids.get(content) !== id || !(isAdded(id) || isEnd(content, id))) return;
     added.push({
       id,
       content,
-      special: kinds[id] !== kind.userDefined,
+      special: kinds[id] !== kind.userDefined || isEnd(content, id),
       normalized: false,
       lstrip: false,
       rstrip: false,
@@ -58,15 +65,25 @@ export function ggufTokenizer(metadata: Metadata, file: string): Tokenizer | und
       return token === undefined ? [] : [[name!, token]];
     }),
   ) as Record<string, string>;
-  const template = metadata.get("tokenizer.chat_template");
   return makeTokenizer(
     {
       ...json,
       added_tokens: added,
       post_processor: postProcessor(metadata, model === "llama" || ruleOf(metadata, file).bos === true, named, ids),
     },
-    { ...named, ...(template === undefined ? {} : { chat_template: template }) },
+    { ...named, chat_template: templatesOf(metadata) },
     file,
+    { spellings: tokens, endNames: endOfTurnNames.filter((token) => isEnd(token, ids.get(token) ?? -1)) },
+  );
+}
+
+/** Chat templates by name, as tokenizer_config.json lists them. */
+function templatesOf(metadata: Metadata): object[] {
+  const key = "tokenizer.chat_template";
+  return [...metadata].flatMap(([name, template]) =>
+    name === key || (name.startsWith(`${key}.`) && typeof template === "string")
+      ? [{ name: name === key ? "default" : name.slice(key.length + 1), template }]
+      : [],
   );
 }
 
@@ -96,7 +113,14 @@ function ruleOf(metadata: Metadata, file: string): PreTokenizer {
 
 function byteLevel(metadata: Metadata, file: string, ids: ReadonlyMap<string, number>) {
   const rule = ruleOf(metadata, file);
-  const merges = list(metadata, "merges", file, (value) => typeof value === "string", "strings") as readonly string[];
+  const listed = list(metadata, "merges", file, (value) => typeof value === "string", "strings") as readonly string[];
+  // llama.cpp writes the parts of a merge whose outcome is no token.
+  const merges = listed.filter((merge) => {
+    const space = merge.indexOf(" ", 1);
+    return [merge.slice(0, space), merge.slice(space + 1), merge.slice(0, space) + merge.slice(space + 1)].every(
+      (token) => ids.has(token),
+    );
+  });
   const splits = rule.patterns.map((Regex) => ({
     type: "Split",
     pattern: { Regex },

@@ -1,121 +1,180 @@
-import { show, TemplateError } from "../error.js";
-import { compileTemplate } from "./template.js";
+import { TemplateError } from "../error.js";
+import {
+  asPassed,
+  checkMessages,
+  checkVariables,
+  type Message,
+  mapStrings,
+  type TextPart,
+  textOf,
+  unusedCharacter,
+} from "./messages.js";
+import { quoterOf } from "./quote.js";
+import { compileTemplate, type Template } from "./template.js";
 import type { Tokenizer } from "./tokenizer.js";
 
-// Chat messages to token ids. What a message says is text whatever it looks like; special tokens come from the template
-// alone.
+// Chat messages to token ids, as transformers' apply_chat_template gives them, except that what a message says is text
+// whatever it looks like: special tokens come from the template alone.
 
-export interface Message {
-  /** Whom the template knows, as a rule "system", "user" and "assistant". */
-  readonly role: string;
-  readonly content: string;
+export interface ChatOptions {
+  /**
+   * Whether the assistant's next message is begun (transformers' `add_generation_prompt`). Default true, or, if the
+   * last message is the assistant's, false.
+   */
+  readonly generationPrompt?: boolean;
+  /**
+   * Whether the last message is left open, so that the model goes on with it (transformers' `continue_final_message`).
+   * Default true if the last message is the assistant's and `generationPrompt` is left out.
+   */
+  readonly continueFinal?: boolean;
+  /**
+   * Variables for the template, such as `enable_thinking`, `tools` or `documents`; JSON. Strings in tools and documents
+   * are text, as messages are; in others, special tokens count.
+   */
+  readonly variables?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** What a template wrote. */
+export interface Rendering {
+  /** With `mark` in what would otherwise be a special token and is text. */
+  readonly text: string;
+  readonly mark: string;
 }
 
 export interface Chat {
+  /** The ids of a whole conversation. Throws {@link TemplateError}, or a `RequestError` for the variables. */
+  prompt(messages: readonly Message[], options?: ChatOptions): number[];
+  /** As `prompt`, but encodes in slices of a few milliseconds. Rejects with the signal's reason once it is aborted. */
+  promptAsync(
+    messages: readonly Message[],
+    options?: ChatOptions & { readonly signal?: AbortSignal | undefined },
+  ): Promise<number[]>;
   /**
-   * The ids of a whole conversation, up to where the assistant's next message starts unless `generationPrompt` is
-   * false. Throws {@link TemplateError}.
+   * The text of a conversation before it is encoded. `taken`: text that was rendered before; its mark is used again if
+   * no message holds it.
    */
-  prompt(messages: readonly Message[], options?: { generationPrompt?: boolean }): number[];
-  /**
-   * What a model that was prompted with `previous` and then answered must read before it answers again: the end of its
-   * own message, `added`, and the start of its next one. Begins where the text of the answer ends, so that its first id
-   * is as a rule the token that ended the answer: drop that one if the model has read it. Throws {@link TemplateError}
-   * where the template would write `previous` in another way once more messages follow.
-   */
-  next(previous: readonly Message[], added: readonly Message[]): number[];
+  render(messages: readonly Message[], options?: ChatOptions & { readonly taken?: string }): Rendering;
+  /** A text as a message would hold it, marked. */
+  quote(text: string, mark: string): string;
 }
 
 /**
- * The chat format of a tokenizer. Throws {@link TemplateError} where it has no chat template, or one that cannot be
- * parsed.
+ * The chat format of a tokenizer. Its templates are compiled when they are first used. Throws {@link TemplateError} if
+ * there is none.
  */
 export function chatOf(tokenizer: Tokenizer): Chat {
-  if (tokenizer.chatTemplate === undefined)
+  const { chatTemplates } = tokenizer;
+  const names = Object.keys(chatTemplates);
+  if (names.length === 0)
     throw new TemplateError("the tokenizer has no chat template; prompt the model with text or token ids");
-  const template = compileTemplate(tokenizer.chatTemplate);
-  const render = (messages: readonly Message[], mark: string, generationPrompt: boolean): string =>
+  const compiled = new Map<string, Template>();
+  const readsParts = new Map<Template, boolean>();
+  const { quote } = quoterOf(tokenizer.specialTokens);
+
+  /** The template for a conversation: transformers takes one named tool_use if there are tools. */
+  function templateFor(tools: unknown): Template {
+    const name = tools !== null && names.includes("tool_use") ? "tool_use" : "default";
+    const source = chatTemplates[name];
+    if (source === undefined)
+      throw new TemplateError(`the chat templates are named ${names.join(", ")}; one must be named default`);
+    let template = compiled.get(name);
+    if (!template) {
+      template = compileTemplate(source);
+      compiled.set(name, template);
+    }
+    return template;
+  }
+
+  const run = (
+    template: Template,
+    messages: readonly unknown[],
+    generationPrompt: boolean,
+    variables: Readonly<Record<string, unknown>> = {},
+  ): string =>
     template.render({
       ...tokenizer.named,
-      messages: messages.map(({ role, content }) => ({
-        role,
-        content: breakSpecials(content, tokenizer.specialTokens, mark),
-      })),
+      tools: null,
+      documents: null,
+      ...variables,
+      messages,
       add_generation_prompt: generationPrompt,
     });
-  const encode = (text: string, mark: string): number[] => tokenizer.encode(text, { special: true, ignore: mark });
+
+  /** Whether a template writes a content of text parts as it writes the text. */
+  function takesParts(template: Template): boolean {
+    let takes = readsParts.get(template);
+    if (takes === undefined) {
+      const ask = (content: string | TextPart[]) => run(template, [{ role: "user", content }], false);
+      try {
+        takes = ask([{ type: "text", text: "a text" }]) === ask("a text");
+      } catch {
+        takes = false;
+      }
+      readsParts.set(template, takes);
+    }
+    return takes;
+  }
+
+  const render: Chat["render"] = (messages, { generationPrompt, continueFinal, variables = {}, taken } = {}) => {
+    checkMessages(messages, "messages");
+    checkVariables(variables);
+    const isAnswer = messages.at(-1)!.role === "assistant";
+    const isContinued = continueFinal ?? (generationPrompt === undefined && isAnswer);
+    const isPrompted = generationPrompt ?? !isContinued;
+    if (isContinued && isPrompted)
+      throw new TemplateError(
+        "generationPrompt and continueFinal are both true; one message can be begun or left open",
+      );
+    const values = [messages, variables];
+    const mark = taken !== undefined && !JSON.stringify(values).includes(taken) ? taken : unusedCharacter(values);
+    const quoted = (value: unknown) => mapStrings(value, (text) => quote(text, mark));
+    const tools = variables.tools ?? null;
+    const template = templateFor(tools);
+    const contentOf = (message: Message): unknown =>
+      Array.isArray(message.content) && takesParts(template) ? quoted(message.content) : quote(textOf(message), mark);
+    // Fields keep their order, which a template may write.
+    const passed = messages.map((message): { content?: unknown } =>
+      Object.fromEntries(
+        Object.entries(asPassed(message)).map(([field, value]) => {
+          if (field === "content") return [field, contentOf(message)];
+          return [field, field === "role" ? value : quoted(value)];
+        }),
+      ),
+    );
+    const all = { ...variables, tools: quoted(tools), documents: quoted(variables.documents ?? null) };
+    if (!isContinued) return { text: run(template, passed, isPrompted, all), mark };
+    const tag = unusedCharacter(values, [mark]);
+    const text = run(template, [...passed.slice(0, -1), withTag(passed.at(-1)!, `${tag} `)], false, all);
+    const at = text.lastIndexOf(tag);
+    const last = passed.at(-1)!.content;
+    const said = typeof last === "string" ? last : ((last ?? []) as TextPart[]).at(-1)!.text;
+    // transformers refuses these as well.
+    if (at < 0 || !text.includes(said.trim()) || !template.source.includes("content"))
+      throw new TemplateError("the chat template leaves out the end of the last message, so it cannot be gone on with");
+    // A template that trims takes the space behind the tag.
+    return { text: text[at + 1] === " " ? text.slice(0, at) : text.slice(0, at).trimEnd(), mark };
+  };
+
   return {
-    prompt(messages, { generationPrompt = true } = {}) {
-      checkMessages(messages, "messages");
-      const mark = unused(messages);
-      return encode(render(messages, mark, generationPrompt), mark);
+    render,
+    quote,
+    prompt(messages, options) {
+      const { text, mark } = render(messages, options);
+      return tokenizer.encode(text, { special: true, ignore: mark });
     },
-    next(previous, added) {
-      checkMessages(previous, "previous messages");
-      checkMessages(added, "added messages");
-      const mark = unused([...previous, ...added]);
-      // A word that no message holds stands for the answer, so that its place can be found.
-      const answer = { role: "assistant", content: `answer${unused([...previous, ...added], mark)}` };
-      const before = render(previous, mark, false);
-      const after = render([...previous, answer, ...added], mark, true);
-      const at = after.indexOf(answer.content);
-      if (at < 0 || after.indexOf(answer.content, at + 1) >= 0) {
-        throw new TemplateError(
-          "the chat template does not write an answer just once when messages follow it; start a new session with all messages",
-        );
-      }
-      if (!after.slice(0, at).startsWith(before)) {
-        throw new TemplateError(
-          "the chat template writes earlier messages in another way when messages follow them; start a new session with all messages",
-        );
-      }
-      return encode(after.slice(at + answer.content.length), mark);
+    async promptAsync(messages, { signal, ...options } = {}) {
+      const { text, mark } = render(messages, options);
+      return tokenizer.encodeAsync(text, { special: true, ignore: mark, signal });
     },
   };
 }
 
-function checkMessages(messages: readonly Message[], what: string): void {
-  if (!Array.isArray(messages) || messages.length === 0)
-    throw new TemplateError(`${what}: ${show(messages)}; there must be one at least`);
-  for (const [i, message] of (messages as readonly (Message | undefined)[]).entries()) {
-    const at = `${what}: number ${i}`;
-    if (typeof message?.content !== "string")
-      throw new TemplateError(`${at} has the content ${show(message?.content)}; it must be a string`);
-    // The role is written by the template as it stands.
-    if (typeof message.role !== "string" || !/^[\w .-]{1,64}$/.test(message.role)) {
-      throw new TemplateError(`${at} has the role ${show(message.role)}; it must be a word such as "user"`);
-    }
-  }
-}
-
-/** A private-use character that no message holds, other than `taken`. */
-function unused(messages: readonly Message[], taken?: string): string {
-  for (let code = 0xf8ff; code >= 0xe000; code--) {
-    const character = String.fromCharCode(code);
-    if (character !== taken && !messages.some(({ content }) => content.includes(character))) return character;
-  }
-  throw new TemplateError("the messages hold every private-use character; two must be free");
-}
-
-/**
- * A text with `mark` in every special token that it holds, and at its start or end where that could make a special
- * token with what the template writes there. Where a text has white space around it, the mark is within, so that a
- * template may trim.
- */
-function breakSpecials(content: string, specials: readonly string[], mark: string): string {
-  let text = content;
-  for (const special of specials) {
-    if (special.length === 1) text = text.replaceAll(special, () => mark + special + mark);
-    else while (text.includes(special)) text = text.replaceAll(special, () => special[0] + mark + special.slice(1));
-  }
-  const inner = text.trim();
-  if (inner === "") return text;
-  const joins = (test: (special: string, length: number) => boolean) =>
-    specials.some((special) =>
-      Array.from({ length: special.length - 1 }, (_, i) => i + 1).some((length) => test(special, length)),
-    );
-  const start = joins((special, length) => inner.startsWith(special.slice(-length))) ? mark : "";
-  const end = joins((special, length) => inner.endsWith(special.slice(0, length))) ? mark : "";
-  const at = text.indexOf(inner);
-  return text.slice(0, at) + start + inner + end + text.slice(at + inner.length);
+/** A message with a tag behind its content. */
+function withTag(message: object, tag: string): object {
+  const { content } = message as { content?: unknown };
+  if (typeof content === "string") return { ...message, content: content + tag };
+  const parts = (content ?? []) as TextPart[];
+  const last = parts.at(-1);
+  if (!last) throw new TemplateError("the last message has no content to go on with");
+  return { ...message, content: [...parts.slice(0, -1), { ...last, text: last.text + tag }] };
 }

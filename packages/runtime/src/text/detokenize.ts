@@ -1,27 +1,19 @@
+import { byteOfCharacter } from "./tokenizers/unicode.js";
+
 // Token ids to text, one at a time, never a part of a character.
 
-/** A decoder that is fed token ids one by one. */
+/** A decoder that takes token ids one by one. */
 export interface TextStream {
-  /** The text that is certain now: often a token's own, "" while a character is incomplete. */
+  /** Takes the next id; returns the text that is certain by now, "" while a character is incomplete. */
   push(id: number): string;
-  /** What is left at the end: U+FFFD for a character that stayed incomplete. The stream then starts anew. */
+  /** Returns the rest of the text, U+FFFD for a character that stayed incomplete, and starts anew. */
   end(): string;
 }
 
-/** GPT-2's table of a printable character for every byte, turned round (bytes_to_unicode in its encoder.py). */
-const byteOf = new Map<string, number>();
-{
-  let other = 256;
-  for (let byte = 0; byte < 256; byte++) {
-    const printable = (byte > 32 && byte < 127) || (byte > 160 && byte !== 173);
-    byteOf.set(String.fromCodePoint(printable ? byte : other++), byte);
-  }
-}
-
 /**
- * For byte-level vocabularies, whose tokens spell bytes. `lookUp` gives a token's spelling and whether it is left out.
- * A token with a character that spells no byte stands for itself. Bytes that are no UTF-8 become U+FFFD, as they do
- * when the whole is decoded at once.
+ * The stream of a byte-level vocabulary, whose tokens spell bytes. `lookUp` gives a token's spelling and whether it is
+ * left out. A token with a character that spells no byte stands for itself. Bytes that are no UTF-8 become U+FFFD, as
+ * they do when the whole is decoded at once.
  */
 export function byteStream(lookUp: (id: number) => { text: string; skipped: boolean }): TextStream {
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -30,7 +22,7 @@ export function byteStream(lookUp: (id: number) => { text: string; skipped: bool
     push(id) {
       const { text, skipped } = lookUp(id);
       if (skipped) return "";
-      const spelt = Array.from(text, (character) => byteOf.get(character));
+      const spelt = Array.from(text, (character) => byteOfCharacter.get(character));
       const bytes = spelt.includes(undefined) ? encoder.encode(text) : Uint8Array.from(spelt as number[]);
       return decoder.decode(bytes, { stream: true });
     },
@@ -39,8 +31,8 @@ export function byteStream(lookUp: (id: number) => { text: string; skipped: bool
 }
 
 /**
- * For SentencePiece's vocabularies, whose pieces write spaces as U+2581 and single bytes as `<0x0A>`. Bytes that are no
- * UTF-8 become U+FFFD, as sentencepiece itself has it. `strip`: the first space is no part of the text.
+ * The stream of a SentencePiece vocabulary, whose pieces write spaces as U+2581 and single bytes as `<0x0A>`. Bytes
+ * that are no UTF-8 become U+FFFD, as sentencepiece itself has it. `strip`: the first space is no part of the text.
  */
 export function pieceStream(lookUp: (id: number) => { text: string; skipped: boolean }, strip: boolean): TextStream {
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -68,14 +60,14 @@ export function pieceStream(lookUp: (id: number) => { text: string; skipped: boo
   };
 }
 
-/** Ids whose text is awaited at most: a character has at most four bytes, each its own token at worst. */
+/** The most ids whose text is held back: a character has at most four bytes, each a token at worst. */
 const patience = 4;
 /** Ids decoded together with new ones, since a decoder may join tokens or treat the first one apart. */
 const context = 6;
 
 /**
- * For any other vocabulary: decodes the newest ids with a few before them and gives what came on top. Text that ends in
- * U+FFFD may be a character in the making and is held back for up to four tokens.
+ * The stream of any other vocabulary: decodes the newest ids with a few before them and gives what came on top. Text
+ * that ends in U+FFFD may be a character in the making and is held back for up to four tokens.
  */
 export function textStream(decode: (ids: readonly number[]) => string, skipped: (id: number) => boolean): TextStream {
   let before: number[] = [];

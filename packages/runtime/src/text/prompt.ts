@@ -1,6 +1,6 @@
 import { RequestError, show } from "../error.js";
 import type { Model } from "../model.js";
-import type { Message } from "./chat.js";
+import type { Message } from "./messages.js";
 
 /** What a model is given to read: text as it is, chat messages (put into the model's template), or token ids. */
 export type Prompt = string | readonly Message[] | readonly number[] | Int32Array;
@@ -11,30 +11,51 @@ const isIds = (prompt: Prompt): prompt is readonly number[] | Int32Array =>
 /** Whether a prompt is chat messages. */
 export const isChat = (prompt: Prompt): prompt is readonly Message[] => Array.isArray(prompt) && !isIds(prompt);
 
+export interface EncodePromptOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Whether nothing was read before, so that a text begins with what the tokenizer puts there. Default true. */
+  readonly first?: boolean;
+  /** Variables for the chat template. */
+  readonly templateVariables?: Readonly<Record<string, unknown>> | undefined;
+}
+
 /**
- * A prompt's token ids. Text and message contents never become special tokens. Throws a `RequestError`,
- * `TokenizerError` or `TemplateError`.
+ * Encodes a prompt in slices of a few milliseconds, between which the thread is free. Text and message contents never
+ * become special tokens. Rejects with a `RequestError`, `TokenizerError` or `TemplateError`.
  */
-export function encodePrompt(model: Model, prompt: Prompt, { first = true } = {}): number[] {
-  const ids = toIds(model, prompt, first);
+export async function encodePrompt(
+  model: Model,
+  prompt: Prompt,
+  options: EncodePromptOptions = {},
+): Promise<readonly number[]> {
+  const ids = await toIds(model, prompt, options);
   if (ids.length === 0) throw new RequestError("the prompt is empty; it must have at least one token");
+  checkIds(model, ids);
+  return ids;
+}
+
+/** Throws a `RequestError` for an id that the model's embedding lacks, as that of a token that was added later. */
+export function checkIds(model: Model, ids: readonly number[]): void {
   const { vocabularySize } = model.facts;
   const at = ids.findIndex((id) => !Number.isSafeInteger(id) || id < 0 || id >= vocabularySize);
   if (at >= 0)
     throw new RequestError(
       `the prompt holds token ${show(ids[at])} at ${at}; ${model.name} has tokens 0 to ${vocabularySize - 1}`,
     );
-  return ids;
 }
 
-function toIds(model: Model, prompt: Prompt, first: boolean): number[] {
+async function toIds(
+  model: Model,
+  prompt: Prompt,
+  { first = true, templateVariables: variables, signal }: EncodePromptOptions,
+): Promise<readonly number[]> {
   if (typeof prompt !== "string" && !Array.isArray(prompt) && !(prompt instanceof Int32Array)) {
     throw new RequestError(`the prompt is ${show(prompt)}; it must be text, chat messages or token ids`);
   }
   if (prompt.length === 0) return [];
   if (isIds(prompt)) return [...prompt];
   if (!model.tokenizer) throw new RequestError(`${model.name} has no tokenizer; give the prompt as token ids`);
-  if (typeof prompt === "string") return model.tokenizer.encode(prompt, { addSpecialTokens: first });
+  if (typeof prompt === "string") return model.tokenizer.encodeAsync(prompt, { addSpecialTokens: first, signal });
   if (!model.chat) throw new RequestError(`${model.name} has no chat template; give the prompt as text or token ids`);
-  return model.chat.prompt(prompt);
+  return model.chat.promptAsync(prompt, { variables, signal });
 }

@@ -1,146 +1,98 @@
 import { show, TokenizerError } from "../error.js";
 import { isRecord } from "../files/files.js";
-import { repeatsRepeats } from "./backtracking.js";
+import { type AddedToken, readAddedToken, readAddedTokens } from "./tokenizers/added-tokens.js";
+import { type Decoder, readDecoder } from "./tokenizers/decoders.js";
+import { readModel, type TokenModel } from "./tokenizers/models.js";
+import type { Normalizer } from "./tokenizers/normalizer.js";
+import { readNormalizer } from "./tokenizers/normalizers.js";
+import { type Frame, readPostProcessor } from "./tokenizers/post-processors.js";
+import { type PreTokenizer, readPreTokenizer } from "./tokenizers/pre-tokenizers.js";
 
-// What a tokenizer needs of tokenizer.json and tokenizer_config.json, checked.
-
-export interface AddedToken {
-  readonly id: number;
-  readonly content: string;
-  readonly special: boolean;
-  /** The token as the file has it. */
-  readonly entry: Readonly<Record<string, unknown>>;
-}
-
+/** What tokenizer.json and tokenizer_config.json say, checked. */
 export interface TokenizerFile {
-  readonly json: Readonly<Record<string, unknown>> & { readonly model: Readonly<Record<string, unknown>> };
-  readonly config: Readonly<Record<string, unknown>>;
-  /** Every token by id, added ones included. */
-  readonly vocabulary: ReadonlyMap<number, string>;
+  readonly model: TokenModel;
+  readonly normalizer: Normalizer;
+  readonly preTokenizer: PreTokenizer;
+  readonly decoder: Decoder | undefined;
+  /** The decoder as the file has it. */
+  readonly decoderJson: unknown;
+  readonly frame: Frame;
   readonly added: readonly AddedToken[];
   /** Tokens that the configuration names: `bos_token` and so on. */
   readonly named: Readonly<Record<string, string>>;
-  readonly template: string | undefined;
+  /** Chat templates by name; a model with one has it as "default". */
+  readonly templates: Readonly<Record<string, string>>;
 }
-
-const models = ["BPE", "Unigram", "WordPiece"];
-
-/** Largest token id taken: vocabularies known have fewer than 2^19. */
-const largestId = 2 ** 24;
 
 /** Throws {@link TokenizerError}. `name` stands before the files' names in errors. */
 export function readTokenizer(json: unknown, config: unknown, name: string): TokenizerFile {
-  const file = `${name}/tokenizer.json`;
+  const where = `${name}/tokenizer.json`;
   if (!isRecord(json) || !isRecord(json.model))
-    throw new TokenizerError(`${file}: is ${show(json)}; it must be an object with a model`);
+    throw new TokenizerError(`${where}: is ${show(json)}; it must be an object with a model`);
   if (!isRecord(config))
     throw new TokenizerError(`${name}/tokenizer_config.json: is ${show(config)}; it must be an object`);
-  const { model } = json;
-  if (!models.includes(String(model.type))) {
-    throw new TokenizerError(`${file}: model.type is ${show(model.type)}; supported: ${models.join(", ")}`);
-  }
-  for (const part of ["normalizer", "pre_tokenizer", "decoder"]) checkPatterns(json[part], `${file}: ${part}`);
-  const vocabulary = readVocabulary(model, file);
-  const added = readAdded(json.added_tokens, file);
-  for (const { id, content } of added) vocabulary.set(id, content);
+  const named = namedTokens(config);
+  const given = addedTokens(json, config, where, named);
+  const special = new Set(given.filter((token) => token.special).map(({ content }) => content));
+  const model = readModel({ json: json.model, where, isSpecial: (token) => special.has(token) });
   return {
-    json: { ...json, model },
-    config,
-    vocabulary,
-    added,
-    named: namedTokens(config),
-    template: chatTemplate(config, name),
+    model,
+    normalizer: readNormalizer(json.normalizer, `${where}: normalizer`),
+    preTokenizer: readPreTokenizer(json.pre_tokenizer, `${where}: pre_tokenizer`),
+    decoder: readDecoder(json.decoder, `${where}: decoder`),
+    decoderJson: json.decoder,
+    frame: readPostProcessor(json.post_processor, `${where}: post_processor`),
+    added: placed(given, model),
+    named,
+    templates: chatTemplates(config, name),
   };
 }
 
-function readVocabulary(model: Record<string, unknown>, file: string): Map<number, string> {
-  const { vocab } = model;
-  const byId = new Map<number, string>();
-  if (Array.isArray(vocab)) {
-    vocab.forEach((entry: unknown, id) => {
-      if (!Array.isArray(entry) || typeof entry[0] !== "string" || typeof entry[1] !== "number") {
-        throw new TokenizerError(
-          `${file}: model.vocab[${id}] is ${show(entry)}; it must be a pair of a piece and its score`,
-        );
-      }
-      byId.set(id, entry[0]);
-    });
-  } else if (vocab instanceof Map || isRecord(vocab)) {
-    eachToken(vocab, (token, id) => {
-      if (!isId(id))
-        throw new TokenizerError(
-          `${file}: model.vocab has the id ${show(id)} for ${show(token)}; it must be a whole number from 0 to ${largestId}`,
-        );
-      if (byId.has(id))
-        throw new TokenizerError(
-          `${file}: model.vocab has the id ${id} twice, for ${show(byId.get(id))} and ${show(token)}`,
-        );
-      byId.set(id, token);
-    });
-  } else
-    throw new TokenizerError(`${file}: model.vocab is ${show(vocab)}; it must be an object of ids or a list of pieces`);
-  if (byId.size === 0) throw new TokenizerError(`${file}: model.vocab is empty`);
-  if (model.merges !== undefined && !Array.isArray(model.merges))
-    throw new TokenizerError(`${file}: model.merges is ${show(model.merges)}; it must be a list`);
-  return byId;
-}
+/** Ids of tokens that the configuration alone names are not known before the vocabulary is. */
+const unplaced = -1;
 
-/**
- * The tokens of a vocabulary with their ids, as the file has them. Not by entries: a pair for each of some hundred
- * thousand tokens is memory.
- */
-export function eachToken(
-  vocab: ReadonlyMap<string, unknown> | Readonly<Record<string, unknown>>,
-  visit: (token: string, id: unknown) => void,
-): void {
-  if (vocab instanceof Map) vocab.forEach((id, token: string) => visit(token, id));
-  else for (const token of Object.keys(vocab)) visit(token, (vocab as Record<string, unknown>)[token]);
-}
-
-const isId = (id: unknown): id is number =>
-  Number.isSafeInteger(id) && (id as number) >= 0 && (id as number) <= largestId;
-
-function readAdded(list: unknown, file: string): AddedToken[] {
-  if (list === undefined || list === null) return [];
-  if (!Array.isArray(list)) throw new TokenizerError(`${file}: added_tokens is ${show(list)}; it must be a list`);
-  return list.map((entry: unknown, i) => {
-    if (!isRecord(entry) || !isId(entry.id) || typeof entry.content !== "string" || entry.content === "") {
-      throw new TokenizerError(
-        `${file}: added_tokens[${i}] is ${show(entry)}; it must be an object with an id and a content`,
+/** Added tokens of both files, as transformers puts them together: those of the configuration come after. */
+function addedTokens(
+  json: Readonly<Record<string, unknown>>,
+  config: Readonly<Record<string, unknown>>,
+  where: string,
+  named: Readonly<Record<string, string>>,
+): AddedToken[] {
+  const isNamed = new Set(Object.values(named));
+  const tokens = new Map<string, AddedToken>();
+  const add = (token: AddedToken): void => {
+    if (!tokens.has(token.content))
+      tokens.set(token.content, isNamed.has(token.content) ? { ...token, special: true } : token);
+  };
+  for (const token of readAddedTokens(json.added_tokens, where)) add(token);
+  if (isRecord(config.added_tokens_decoder)) {
+    const entries = Object.entries(config.added_tokens_decoder).sort(([a], [b]) => Number(a) - Number(b));
+    for (const [id, entry] of entries)
+      add(
+        readAddedToken(
+          entry,
+          `${where.replace("tokenizer.json", "tokenizer_config.json")}: added_tokens_decoder`,
+          Number(id),
+        ),
       );
-    }
-    return { id: entry.id, content: entry.content, special: entry.special === true, entry };
+  }
+  const flags = { special: true, singleWord: false, lstrip: false, rstrip: false, normalized: false };
+  for (const content of isNamed) add({ id: unplaced, content, ...flags });
+  return [...tokens.values()];
+}
+
+/** Gives every added token its id: the vocabulary's if it has the token, else its own, else the next that is free. */
+function placed(tokens: readonly AddedToken[], { ids, tokens: known }: TokenModel): AddedToken[] {
+  let next = known.length;
+  for (const { id } of tokens) next = Math.max(next, id + 1);
+  return tokens.map((token) => {
+    const id = ids.get(token.content) ?? (token.id === unplaced ? next++ : token.id);
+    return id === token.id ? token : { ...token, id };
   });
 }
 
-/**
- * The library passes over a pattern that it does not know; the text would then vanish. One that backtracks without end
- * would hang.
- */
-function checkPatterns(value: unknown, where: string): void {
-  // Not by recursion, since files may nest without end.
-  const rest: unknown[] = [value];
-  for (let item = rest.pop(); item !== undefined; item = rest.pop()) {
-    if (!isRecord(item)) continue;
-    const { pattern, type } = item;
-    const wanted = pattern !== undefined || type === "Split" || type === "Replace";
-    if (wanted && !(isRecord(pattern) && (typeof pattern.Regex === "string" || typeof pattern.String === "string"))) {
-      throw new TokenizerError(
-        `${where} has the pattern ${show(pattern)}; it must be an object with a Regex or a String`,
-      );
-    }
-    if (isRecord(pattern) && typeof pattern.Regex === "string" && repeatsRepeats(pattern.Regex)) {
-      throw new TokenizerError(
-        `${where} has the pattern ${show(pattern.Regex)}, which repeats what repeats and may take time without end; it must not`,
-      );
-    }
-    for (const list of [item.normalizers, item.pretokenizers, item.decoders])
-      if (Array.isArray(list)) for (const part of list) rest.push(part);
-  }
-}
-
 /** `bos_token`, `eos_token` and the like, as text, whether written as a string or as an object with a content. */
-function namedTokens(config: Record<string, unknown>): Record<string, string> {
+function namedTokens(config: Readonly<Record<string, unknown>>): Record<string, string> {
   const named: Record<string, string> = {};
   for (const key of ["bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token", "mask_token"]) {
     const value = config[key];
@@ -150,12 +102,18 @@ function namedTokens(config: Record<string, unknown>): Record<string, string> {
   return named;
 }
 
-function chatTemplate(config: Record<string, unknown>, name: string): string | undefined {
-  let template = config.chat_template;
-  if (Array.isArray(template))
-    template = template.find((entry) => isRecord(entry) && entry.name === "default")?.template;
-  if (template === undefined || template === null) return undefined;
-  if (typeof template !== "string")
-    throw new TokenizerError(`${name}/tokenizer_config.json: chat_template is ${show(template)}; it must be a string`);
-  return template;
+function chatTemplates(config: Readonly<Record<string, unknown>>, name: string): Record<string, string> {
+  const { chat_template: given } = config;
+  if (given === undefined || given === null) return {};
+  if (typeof given === "string") return { default: given };
+  const list: readonly unknown[] = Array.isArray(given) ? given : [given];
+  return Object.fromEntries(
+    list.map((entry) => {
+      if (!isRecord(entry) || typeof entry.name !== "string" || typeof entry.template !== "string")
+        throw new TokenizerError(
+          `${name}/tokenizer_config.json: chat_template is ${show(given)}; it must be a string, or a list of templates with names`,
+        );
+      return [entry.name, entry.template];
+    }),
+  );
 }

@@ -1,14 +1,10 @@
-import { Tokenizer as Library } from "@huggingface/tokenizers";
-import { reason, show, TokenizerError } from "../error.js";
+import { inSlices } from "../engine/in-slices.js";
+import { show, TokenizerError } from "../error.js";
 import { isRecord, type ModelFiles, readJson, readText } from "../files/files.js";
-import { fillBpe } from "./bpe.js";
 import { byteStream, pieceStream, type TextStream, textStream } from "./detokenize.js";
-import { eachToken, readTokenizer, type TokenizerFile } from "./tokenizer-file.js";
-import { normalizerLikeReference, preTokenizerLikeReference } from "./tokenizer-parts.js";
-
-// tokenizer.json and tokenizer_config.json, by @huggingface/tokenizers. The library looks for special tokens in every
-// text. So that text which only looks like one stays text, the library is told aliases that no text can hold; a special
-// token is then encoded where, and only where, its alias is put.
+import { readTokenizer } from "./tokenizer-file.js";
+import { AddedTokens } from "./tokenizers/added-tokens.js";
+import { drain } from "./tokenizers/field.js";
 
 export interface EncodeOptions {
   /**
@@ -24,39 +20,44 @@ export interface EncodeOptions {
   readonly addSpecialTokens?: boolean;
 }
 
-export interface DecodeOptions {
+export interface TokenDecodeOptions {
   /** Whether special tokens are left out of the text. Default false: they are written out. */
   readonly skipSpecial?: boolean;
 }
 
 /** Text to token ids and back. */
 export interface Tokenizer {
-  /** One more than the greatest token id. */
+  /** One more than the greatest token id. May be more, or less, than the model's embedding has rows. */
   readonly vocabularySize: number;
   /** Special tokens that the configuration names, as text: `bos_token`, `eos_token` and so on. */
   readonly named: Readonly<Record<string, string>>;
-  /** The chat template, where there is one. */
+  /** The default chat template; undefined if there is none. */
   readonly chatTemplate: string | undefined;
+  /** Chat templates by name, `default` among them. */
+  readonly chatTemplates: Readonly<Record<string, string>>;
+  /** Encodes a text at once, in time that grows with it like n log n. Throws {@link TokenizerError}. */
   encode(text: string, options?: EncodeOptions): number[];
+  /**
+   * Encodes a text in slices of a few milliseconds, between which the thread is free. Rejects with
+   * {@link TokenizerError}, or with the signal's reason once it is aborted.
+   */
+  encodeAsync(text: string, options?: EncodeOptions & { readonly signal?: AbortSignal | undefined }): Promise<number[]>;
   /** Throws {@link TokenizerError} for an id outside the vocabulary. */
-  decode(ids: readonly number[], options?: DecodeOptions): string;
-  /** A decoder that is fed one id at a time and never gives a part of a character. */
-  stream(options?: DecodeOptions): TextStream;
+  decode(ids: readonly number[], options?: TokenDecodeOptions): string;
+  /** A decoder that takes one id at a time and never gives a part of a character. */
+  stream(options?: TokenDecodeOptions): TextStream;
+  /** The id of a token as the vocabulary spells it; undefined for none. */
   idOf(token: string): number | undefined;
   /** All special tokens, as text, longest first. */
   readonly specialTokens: readonly string[];
   isSpecial(id: number): boolean;
-}
-
-interface Special {
-  readonly id: number;
-  readonly content: string;
-  readonly alias: string;
+  /** Ids that end an answer as far as the tokenizer's files say: that of `eos_token`, and others known by name. */
+  readonly endTokens: readonly number[];
 }
 
 /**
- * Tokenizer files of a model; undefined where there is no tokenizer.json. Rejects with {@link TokenizerError}, or
- * FormatError where a file is not JSON.
+ * Loads the tokenizer files of a model; undefined if there is no tokenizer.json. Rejects with {@link TokenizerError},
+ * or FormatError if a file is not JSON.
  */
 export async function loadTokenizer(files: ModelFiles): Promise<Tokenizer | undefined> {
   const json = await readJson(files, "tokenizer.json");
@@ -70,158 +71,118 @@ export async function loadTokenizer(files: ModelFiles): Promise<Tokenizer | unde
   );
 }
 
+/** What a file says beside tokenizer.json. */
+export interface TokenizerExtras {
+  /** Tokens by id, for ids that the vocabulary lacks because another id has the same token. */
+  readonly spellings?: readonly string[];
+  /** Names of special tokens that end an answer. */
+  readonly endNames?: readonly string[];
+}
+
 /**
- * A tokenizer of parsed tokenizer.json and tokenizer_config.json. Throws {@link TokenizerError}. `name` stands before
- * the files' names in errors.
+ * Makes a tokenizer of parsed tokenizer.json and tokenizer_config.json. Its ids are those of the reference library
+ * (huggingface/tokenizers), except that text alone never becomes a special token. Throws {@link TokenizerError} for
+ * files that are malformed, or need what is not supported. `name` stands before the files' names in errors.
  */
-export function makeTokenizer(json: unknown, config: unknown = {}, name = "tokenizer"): Tokenizer {
-  const file = `${name}/tokenizer.json`;
-  const checked = readTokenizer(json, config, name);
-  const { vocabulary, added, named, template } = checked;
-  const isNamed = new Set(Object.values(named));
-  const specials: Special[] = added
-    .filter((token) => token.special || isNamed.has(token.content))
-    .map(({ id, content }) => ({ id, content, alias: makeAlias(id) }));
-  const byContent = new Map(specials.map((special) => [special.content, special]));
-  const bySpecialId = new Map(specials.map((special) => [special.id, special]));
-  let idByToken: Map<string, number> | undefined;
-  let vocabularySize = 0;
-  for (const id of vocabulary.keys()) vocabularySize = Math.max(vocabularySize, id + 1);
-  const contents = [...byContent.keys()].sort((a, b) => b.length - a.length);
-  const pattern =
-    contents.length === 0
-      ? undefined
-      : new RegExp(contents.map((text) => text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("|"), "g");
+export function makeTokenizer(
+  json: unknown,
+  config: unknown = {},
+  name = "tokenizer",
+  { spellings = [], endNames = [] }: TokenizerExtras = {},
+): Tokenizer {
+  const where = `${name}/tokenizer.json`;
+  const file = readTokenizer(json, config, name);
+  const { model, added, named, frame, preTokenizer, decoder } = file;
+  const tokens = new AddedTokens(added, file.normalizer);
+  const addedById = new Map(added.map((token) => [token.id, token.content]));
+  const addedIds = new Map(added.map((token) => [token.content, token.id]));
+  const special = new Set(added.filter((token) => token.special).map(({ id }) => id));
+  const specialTokens = added
+    .filter((token) => token.special)
+    .map(({ content }) => content)
+    .sort((a, b) => b.length - a.length);
+  const vocabularySize = Math.max(model.tokens.length, spellings.length, ...[...addedById.keys()].map((id) => id + 1));
 
-  let library: Library;
-  try {
-    library = new Library(withAliases(checked, byContent), {
-      ...flags(checked.config),
-      ...aliasConfig(named, byContent),
-    });
-    if (checked.json.model.type === "BPE") {
-      const { vocab, merges } = checked.json.model as { vocab: Record<string, unknown>; merges: unknown[] };
-      const nameOf = (token: string) => byContent.get(token)?.alias ?? token;
-      fillBpe(library, (add) => eachToken(vocab, (token, id) => add(nameOf(token), id as number)), merges);
-    }
-    library.encode("a");
-  } catch (error) {
-    throw new TokenizerError(`${file}: cannot be used: ${reason(error)}`);
-  }
-
-  const check = (id: number): string => {
-    const token = vocabulary.get(id);
+  const spelling = (id: number): string => {
+    const token = addedById.get(id) ?? model.tokens[id] ?? spellings[id];
     if (token === undefined)
-      throw new TokenizerError(`${file}: ${show(id)} is no token id; ids go from 0 to ${vocabularySize - 1}`);
+      throw new TokenizerError(`${where}: ${show(id)} is no token id; ids go from 0 to ${vocabularySize - 1}`);
     return token;
   };
-  const byteLevel = isRecord(checked.json.decoder) && checked.json.decoder.type === "ByteLevel";
-  const pieces = sentencePieceDecoder(checked.json.decoder);
-  const stream = ({ skipSpecial = false }: DecodeOptions = {}): TextStream => {
-    const skipped = (id: number) => skipSpecial && bySpecialId.has(id);
-    const lookUp = (id: number) => ({ text: check(id), skipped: skipped(id) });
-    if (byteLevel) return byteStream(lookUp);
-    if (pieces) return pieceStream(lookUp, pieces.strip);
-    return textStream(
-      (ids) => decodeByLibrary(library, ids, bySpecialId),
-      (id) => check(id) !== undefined && skipped(id),
-    );
+  const isByteLevel = isRecord(file.decoderJson) && file.decoderJson.type === "ByteLevel";
+  const pieces = sentencePieceDecoder(file.decoderJson);
+  const decodeAll = (ids: readonly number[]): string => {
+    const texts = ids.map(spelling);
+    return decoder ? decoder(texts).join("") : texts.join(" ");
   };
+  const stream = ({ skipSpecial = false }: TokenDecodeOptions = {}): TextStream => {
+    const isSkipped = (id: number) => skipSpecial && special.has(id);
+    const lookUp = (id: number) => ({ text: spelling(id), skipped: isSkipped(id) });
+    if (isByteLevel) return byteStream(lookUp);
+    if (pieces) return pieceStream(lookUp, pieces.strip);
+    return textStream(decodeAll, (id) => spelling(id) !== undefined && isSkipped(id));
+  };
+
+  function* encodeSteps(
+    text: string,
+    { special = false, ignore = "", addSpecialTokens = false }: EncodeOptions,
+  ): Generator<void, number[]> {
+    if (typeof text !== "string")
+      throw new TokenizerError(`${where}: cannot encode ${show(text)}; it must be a string`);
+    const ids: number[] = addSpecialTokens ? [...frame.before] : [];
+    let isFirst = true;
+    // Half of a surrogate pair has no UTF-8.
+    const whole = text.replace(/\p{Cs}/gu, "\ufffd");
+    for (const segment of yield* tokens.segments(whole, { special, ignore })) {
+      if (typeof segment === "number") ids.push(segment);
+      else {
+        let count = 0;
+        for (const piece of yield* preTokenizer([{ text: segment, isFirst }])) {
+          const steps = model.encode(piece.text, ids);
+          if (steps) yield* steps;
+          if (++count % 1024 === 0) yield;
+        }
+      }
+      isFirst = false;
+    }
+    if (addSpecialTokens) ids.push(...frame.after);
+    return ids;
+  }
+  /** The steps, whose errors all are {@link TokenizerError}s. */
+  function* encoding(text: string, options: EncodeOptions): Generator<void, number[]> {
+    try {
+      return yield* encodeSteps(text, options);
+    } catch (error) {
+      if (error instanceof TokenizerError) throw error;
+      throw new TokenizerError(`${where}: cannot encode ${show(text)}: ${(error as Error).message}`);
+    }
+  }
+
+  const idOf = (token: string) => addedIds.get(token) ?? model.ids.get(token);
+  const ends = [...(named.eos_token === undefined ? [] : [named.eos_token]), ...endNames].flatMap(
+    (token) => idOf(token) ?? [],
+  );
 
   return {
     vocabularySize,
+    endTokens: [...new Set(ends)],
     named,
-    chatTemplate: template,
-    specialTokens: contents,
-    encode(text, { special = false, ignore = "", addSpecialTokens = false } = {}) {
-      if (typeof text !== "string")
-        throw new TokenizerError(`${file}: cannot encode ${show(text)}; it must be a string`);
-      let marked = text;
-      if (special && pattern) {
-        const isIgnored = (content: string, at: number) =>
-          content.length === 1 && ignore !== "" && text[at - 1] === ignore && text[at + 1] === ignore;
-        marked = text.replace(pattern, (content, at: number) =>
-          isIgnored(content, at) ? content : byContent.get(content)!.alias,
-        );
-      }
-      if (ignore !== "") marked = marked.replaceAll(ignore, "");
-      if (marked === "" && !addSpecialTokens) return [];
-      let ids: (number | undefined)[];
-      try {
-        ids = library.encode(marked, { add_special_tokens: addSpecialTokens }).ids;
-      } catch (error) {
-        throw new TokenizerError(`${file}: cannot encode ${show(text)}: ${reason(error)}`);
-      }
-      // A character that the vocabulary lacks, where there is no unknown token, is dropped, as the reference library
-      // does.
-      return ids.filter((id) => id !== undefined);
+    chatTemplate: file.templates.default,
+    chatTemplates: file.templates,
+    specialTokens,
+    encode: (text, options = {}) => drain(encoding(text, options)),
+    async encodeAsync(text, { signal, ...options } = {}) {
+      signal?.throwIfAborted();
+      return inSlices(encoding(text, options), signal);
     },
     decode(ids, options) {
       const out = stream(options);
       return ids.map((id) => out.push(id)).join("") + out.end();
     },
     stream,
-    idOf(token) {
-      if (!idByToken) {
-        idByToken = new Map();
-        for (const [id, name] of vocabulary) idByToken.set(name, id);
-      }
-      return idByToken.get(token);
-    },
-    isSpecial: (id) => bySpecialId.has(id),
+    idOf,
+    isSpecial: (id) => special.has(id),
   };
-}
-
-/**
- * A name for a special token that no text can hold but by guessing 96 random bits. Private-use characters keep
- * normalisers and splitters from touching it.
- */
-function makeAlias(id: number): string {
-  const words = crypto.getRandomValues(new Uint32Array(3));
-  return `\ue000${[...words].map((word) => word.toString(36)).join("")}\ue001${id}\ue002`;
-}
-
-/**
- * Settings that change how the library encodes. Spaces are never cleaned up: a stream could not take back a space that
- * it gave.
- */
-const flags = (config: Readonly<Record<string, unknown>>) => ({
-  remove_space: config.remove_space,
-  do_lowercase_and_remove_accent: config.do_lowercase_and_remove_accent,
-  clean_up_tokenization_spaces: false,
-});
-
-const aliasConfig = (named: Readonly<Record<string, string>>, byContent: ReadonlyMap<string, Special>) =>
-  Object.fromEntries(Object.entries(named).map(([key, text]) => [key, byContent.get(text)?.alias ?? text]));
-
-/**
- * tokenizer.json with every special token under its alias, and parts that do as the reference library's. A BPE is left
- * without tokens and merges.
- */
-function withAliases({ json, added }: TokenizerFile, byContent: ReadonlyMap<string, Special>): Record<string, unknown> {
-  const rename = (text: unknown) => (typeof text === "string" ? (byContent.get(text)?.alias ?? text) : text);
-  const model: Record<string, unknown> = { ...json.model };
-  if (model.type === "BPE") Object.assign(model, { vocab: {}, merges: [] });
-  else if (Array.isArray(model.vocab))
-    model.vocab = model.vocab.map(([piece, score]: [string, number]) => [rename(piece), score]);
-  else
-    model.vocab = Object.fromEntries(Object.entries(model.vocab as object).map(([token, id]) => [rename(token), id]));
-  if (typeof model.unk_token === "string") model.unk_token = rename(model.unk_token);
-  return {
-    normalizer: normalizerLikeReference(json.normalizer ?? null),
-    pre_tokenizer: preTokenizerLikeReference(json.pre_tokenizer ?? null),
-    decoder: json.decoder ?? null,
-    post_processor: renameAll(json.post_processor ?? null, rename),
-    model,
-    added_tokens: added.map(({ entry, content }) => ({ ...entry, content: rename(content) })),
-  };
-}
-
-function renameAll(value: unknown, rename: (text: unknown) => unknown): unknown {
-  if (Array.isArray(value)) return value.map((item) => renameAll(item, rename));
-  if (isRecord(value))
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [rename(key), renameAll(item, rename)]));
-  return rename(value);
 }
 
 /**
@@ -238,13 +199,4 @@ function sentencePieceDecoder(decoder: unknown): { readonly strip: boolean } | u
   if (strip === undefined) return { strip: false };
   const { content: what, start, stop } = strip as Record<string, unknown>;
   return is(strip, "Strip") && what === " " && start === 1 && stop === 0 ? { strip: true } : undefined;
-}
-
-function decodeByLibrary(library: Library, ids: readonly number[], bySpecialId: ReadonlyMap<number, Special>): string {
-  if (ids.length === 0) return "";
-  const text = library.decode([...ids]);
-  return text.replace(/\ue000[0-9a-z]+\ue001(\d+)\ue002/g, (alias: string, id: string) => {
-    const special = bySpecialId.get(Number(id));
-    return special && special.alias === alias ? special.content : alias;
-  });
 }

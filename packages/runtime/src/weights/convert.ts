@@ -26,8 +26,8 @@ const convertOptions: OptionNames<ConvertOptions> = { into: true, row: true };
  * Converts a stored tensor's bytes to the dtype and layout that a backend takes. `shape` is [..., width]; quantised
  * dtypes see [out, width], with `out` the product of the other axes. Returns `bytes` itself if nothing has to change.
  * Stored blocks keep their quants if `to` can hold them, and are quantised anew otherwise. Throws a {@link FormatError}
- * if the byte count does not fit the shape, if a number must be quantised and is not finite, or if `width` does not suit
- * the blocks. It runs to its end: convert large tensors by rows.
+ * if the byte count does not fit the shape, if a number must be quantised and is not finite, or if `width` does not
+ * suit the blocks. It runs to its end: convert large tensors by rows.
  */
 export function convert(
   bytes: Uint8Array,

@@ -22,8 +22,8 @@ export interface Matrix {
 
 /**
  * The plan of a matrix of these parts. Without a `dtype` it stays as stored, or becomes the nearest that backends
- * compute with (see {@link deviceDType}). A width that cannot be cut into blocks becomes bf16. Throws a `FormatError` if
- * a tensor is missing or has another shape.
+ * compute with (see {@link deviceDType}). A width that cannot be cut into blocks becomes bf16. Throws a `FormatError`
+ * if a tensor is missing or has another shape.
  */
 export function planMatrix(
   source: WeightSource,
@@ -47,8 +47,9 @@ export function planMatrix(
 
 /**
  * The dtype that holds stored parts together. Blocks that no backend computes with become the dtype that keeps their
- * numbers best: q5_0 becomes q8_0, exactly; q4_K becomes q4_1, whose scales are halves; q5_1, q5_K and q6_K become q8_0,
- * with an error of at most 1/254 of the greatest weight in a block. Different blocks become q8_0, other mixtures f32.
+ * numbers best: q5_0 becomes q8_0, exactly; q4_K becomes q4_1, whose scales are halves; q5_1, q5_K and q6_K become
+ * q8_0, with an error of at most 1/254 of the greatest weight in a block. Different blocks become q8_0, other mixtures
+ * f32.
  */
 function deviceDType(stored: readonly StoredDType[]): WeightDType {
   const [first] = stored;

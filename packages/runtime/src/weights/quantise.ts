@@ -13,9 +13,9 @@ const chunk = 1 << 15;
 /**
  * Quantises a stored matrix [out, width]. `q8_0`: the scale is max|w| / 127, as f16, and a weight becomes w / scale,
  * rounded half away from zero. `q4_0`: the scale is the weight of greatest size over -8, and a weight becomes
- * floor(w / scale + 8.5), at most 15. Weights are divided by the scale before it is rounded to f16. `row` is that of the
- * first weight, for errors. Throws a {@link FormatError} if `width` is not a multiple of 32, if a weight is not finite,
- * or if a scale is beyond f16.
+ * floor(w / scale + 8.5), at most 15. Weights are divided by the scale before it is rounded to f16. `row` is that of
+ * the first weight, for errors. Throws a {@link FormatError} if `width` is not a multiple of 32, if a weight is not
+ * finite, or if a scale is beyond f16.
  */
 export function quantise(
   bytes: Uint8Array,

@@ -5,8 +5,8 @@ import { halfTable } from "./halves.js";
 import type { StoredDType } from "./source.js";
 
 // Stored blocks as the planes that backends take (see weightLayout), with the same quants. q5_0 becomes q8_0 without
-// loss: its quants are whole numbers from -16 to 15. q4_K becomes q4_1: the scale and the minimum of each 32 weights are
-// products of a half and a whole number below 64, rounded to halves, with a relative error of 2^-11.
+// loss: its quants are whole numbers from -16 to 15. q4_K becomes q4_1: the scale and the minimum of each 32 weights
+// are products of a half and a whole number below 64, rounded to halves, with a relative error of 2^-11.
 
 type Repack = (bytes: Uint8Array, out: number, width: number, into?: Uint8Array<ArrayBuffer>) => Uint8Array;
 

@@ -1,8 +1,7 @@
-// apportion: a workgroup for each sequence. The least score key that gets in is found bit by bit: the greatest threshold
-// under which the heads, each between its limits, still hold enough rows. Of the rows on the threshold the lowest
-// positions get in, found in the same way, and at the last position the lower heads. Integers only, so the outcome is
-// the same every time.
-// Keys: as in topk. Positions: i32 in their order, as u32.
+// apportion: a workgroup for each sequence. The least score key that gets in is found bit by bit: the greatest
+// threshold under which the heads, each between its limits, still hold enough rows. Of the rows on the threshold the
+// lowest positions get in, found in the same way, and at the last position the lower heads. Integers only, so the
+// outcome is the same every time. Keys: as in topk. Positions: i32 in their order, as u32.
 #include infinity
 var<workgroup> counted: array<u32, 256>;
 var<workgroup> facts: vec4u;
@@ -58,7 +57,11 @@ fn total(threshold: u32, bound: u32, ties: bool, local: u32) -> u32 {
     let h = sequence * u.kv_heads + head;
     sum += clamped(h, good(h, threshold, bound, ties, local));
   }
-  return sum;
+  // The value goes through shared memory, which proves to the compiler that the barriers that depend on it are uniform.
+  if local == 0u {
+    counted[0] = sum;
+  }
+  return workgroupUniformLoad(&counted[0]);
 }
 
 @compute @workgroup_size(256)

@@ -1,14 +1,14 @@
 // attention: prefill of one sequence on a subgroup's matrix units. A workgroup keeps 64 HIGH queries of one head in
-// registers, and their sums, and visits tiles of STAGED keys. Logits go to workgroup memory, where the lane that has a query
-// turns them into weights, f16 in the same place, for the product with the values.
+// registers, and their sums, and visits tiles of STAGED keys. Logits go to workgroup memory, where the lane that has a
+// query turns them into weights, f16 in the same place, for the product with the values.
 //
 // A matrix cannot be scaled row by row. So the base of the exponents is not the running maximum: it follows only when a
 // logit exceeds it by more than 11, and then the sums go through workgroup memory to be scaled. Weights are at most
 // 2^11, which f16 holds. (Lazy rescaling, as in FlashAttention-4.) Logits are in units of log2(e).
 //
 // A tile takes two phases: products with the staged keys; then weights, while the next keys and the values of this tile
-// are staged. Products with the values run beside the first phase of the next tile. Rows are loaded one tile before they
-// are staged.
+// are staged. Products with the values run beside the first phase of the next tile. Rows are loaded one tile before
+// they are staged.
 // SHARED: keys and values are staged in one place in turn, so that tiles are larger and barriers fewer. Rows are loaded
 // one phase before they are staged.
 #include half

@@ -5,8 +5,8 @@
 // workgroups run side by side, which hide each other's barriers.
 //
 // HALF: x and weights are f16 already, from linear-half.wgsl. Otherwise they are converted as they are staged, and x is
-// bounded to the range of f16. The width is a multiple of 32. Results go through workgroup memory, 16 rows at a time, so
-// that edges, bias and residual need no other code.
+// bounded to the range of f16. The width is a multiple of 32. Results go through workgroup memory, 16 rows at a time,
+// so that edges, bias and residual need no other code.
 #include weight-quad
 const THREADS = 32u * DOWN * ACROSS;
 const ROWS = 16u * TALL * DOWN;

@@ -18,7 +18,6 @@ type Plan = Pick<Stage, "text" | "settings" | "grid"> & {
   readonly weightType: string;
   readonly xType: string;
   readonly cut?: boolean;
-  readonly turns?: number;
 };
 
 /**
@@ -55,38 +54,18 @@ function fewRows(
   };
 }
 
-/** Blocks of x that every workgroup of a product by bytes may convert by itself, 40 bytes each. */
-const localBlocks = 512;
-/** Workgroups of such a product that keep a large GPU busy. If there would be more, each takes more turns. */
-const localGroups = 1024;
-
-/** Blocks of x for which a workgroup has room, or 0 if x is converted in one more dispatch. */
-function capacityOf({ rows, width }: Full<"linear">, { software, workgroupBytes }: Traits): number {
-  const capacity = 2 ** Math.ceil(Math.log2((rows * width) / 32));
-  return !software && rows <= 8 && capacity <= localBlocks && 40 * capacity + 4096 <= workgroupBytes ? capacity : 0;
-}
-
 /** Few rows by bytes: a team reads one or two rows of weights. */
-function fewDots(spec: Full<"linear">, out: number, traits: Traits, pairs: boolean): Plan {
-  const { rows, weight } = spec;
-  const { subgroup, software } = traits;
-  const capacity = capacityOf(spec, traits);
+function fewDots({ rows, weight }: Full<"linear">, out: number, { subgroup, software }: Traits, pairs: boolean): Plan {
   const few = Math.ceil(rows / Math.ceil(rows / 8));
   const lanes = software && subgroup > 0 ? subgroup : Math.max(32, subgroup);
-  const outs = few > 1 || pairs || (capacity > 0 && out >= 8192) ? 2 : 1;
-  const groups = Math.ceil(out / ((128 / lanes) * outs));
-  const turns = capacity > 0 ? Math.ceil(groups / localGroups) : 1;
-  const [x, y] = groupsOf(Math.ceil(groups / turns));
+  const outs = few > 1 || pairs ? 2 : 1;
+  const [x, y] = groupsOf(Math.ceil(out / ((128 / lanes) * outs)));
   return {
     text: dots,
-    settings: {
-      ...{ FEW: few, LANES: lanes, OUTS: outs, SUMS: few * outs, NIBBLES: nibbles(weight), SUBGROUP: subgroup },
-      ...(capacity > 0 ? { LOCAL: true, CONVERTS: true, CAPACITY: capacity } : {}),
-    },
+    settings: { FEW: few, LANES: lanes, OUTS: outs, SUMS: few * outs, NIBBLES: nibbles(weight), SUBGROUP: subgroup },
     grid: [x, y, Math.ceil(rows / few)],
     weightType: "vec4<u32>",
-    xType: "vec4<f32>",
-    turns,
+    xType: "",
   };
 }
 
@@ -106,7 +85,7 @@ function manyRows({ rows, weight }: Full<"linear">, out: number, { software }: T
 
 const nibbles = (weight: WeightDType) => weight === "q4_0" || weight === "q4_1";
 
-/** Whether x is converted to bytes. */
+/** Whether x is converted to bytes, in one more dispatch. */
 const byBytes = ({ rows, width, weight }: Full<"linear">, traits: Traits, wide: boolean) =>
   wide && traits.dots && isQuantised(weight) && rows <= fewest(traits) && width % 32 === 0;
 const fewest = ({ software }: Traits) => (software ? 4 : 16);
@@ -157,7 +136,6 @@ function stagesOf(
       : few
         ? fewRows(spec, out, traits, whole)
         : manyRows(spec, out, traits, whole);
-  const local = bytes && capacityOf(spec, traits) > 0;
   const quantised = scratch("vec4<u32>", (rows * width * 48) / 32);
   const plane = (operand: string, count: number, written: boolean): Bound => ({
     type: "vec4<f32>",
@@ -174,12 +152,10 @@ function stagesOf(
       : { gated: { type: "f32", written: true, operand: "gated", offset: 0, bytes: 2 * rows * spec.out } };
   const floats = epsilon === undefined ? {} : { epsilon };
   const stage = (part: Part): Stage => {
-    const { text, settings, grid, weightType, xType, cut, turns } = plan(part.count);
+    const { text, settings, grid, weightType, xType, cut } = plan(part.count);
     const { x, ...rest } = bind("linear", spec, { x: xType, bias: "f32", residual: "f32", out: "f32" });
-    const input: Record<string, Bound> =
-      bytes && !local ? { bytes: { ...quantised, written: false } } : { x: x!, ...norm };
+    const input: Record<string, Bound> = bytes ? { bytes: { ...quantised, written: false } } : { x: x!, ...norm };
     const normed = epsilon !== undefined && !bytes;
-    const normalised = epsilon !== undefined && local;
     return {
       text,
       settings: {
@@ -187,7 +163,6 @@ function stagesOf(
         ...{ WEIGHT: weight, QUANTISED: isQuantised(weight), WIDE: whole, BIAS: bias, RESIDUAL: residual },
         ...(kind === undefined ? {} : { GATED: true, KIND: kind }),
         ...(normed ? { NORM: true, SUMS: Number(settings.SUMS) + Number(settings.FEW) } : {}),
-        ...(normalised ? { NORMALISED: true } : {}),
       },
       bound: { ...input, ...rest, ...gated, ...bindWeight("weight", weight, spec.out, width, weightType, part) },
       uniforms: {
@@ -197,23 +172,19 @@ function stagesOf(
         stride: spec.out,
         first_out: part.first,
         ...(cut ? { first_tile: 0 } : {}),
-        ...(turns ? { turns } : {}),
       },
-      ...(normed || normalised ? { floats } : {}),
+      ...(normed ? { floats } : {}),
       grid,
       work: 2 * rows * part.count * width + 4 * part.count * width,
       ...(cut ? { cut: "first_tile" } : {}),
     };
   };
   const products = partsOf("linear", weight, spec.out, width, traits.bindingBytes).map(stage);
-  if (!bytes || local) return products;
+  if (!bytes) return products;
   const blocks = (rows * width) / 32;
   const quantise: Stage = {
     text: dots,
-    settings: {
-      ...{ QUANTISE: true, CONVERTS: true },
-      ...(epsilon === undefined ? {} : { NORMALISED: true, SUBGROUP: traits.subgroup }),
-    },
+    settings: { QUANTISE: true, ...(epsilon === undefined ? {} : { NORM: true, SUBGROUP: traits.subgroup }) },
     bound: { ...bind("linear", spec, { x: "vec4<f32>" }), ...norm, bytes: quantised },
     uniforms: epsilon === undefined ? { blocks } : { width },
     floats,

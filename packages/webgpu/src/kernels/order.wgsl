@@ -1,8 +1,9 @@
 // order: one thread for each row of a head. It counts the rows at lower positions, and stores itself there. No two rows
 // share a position.
 //
-// A workgroup first finds the range of its own positions. A row below the range counts for all of its threads; only tiles
-// with a row inside the range are compared position by position. Rows are mostly in order, and so are few such tiles.
+// A workgroup first finds the range of its own positions. A row below the range counts for all of its threads; only
+// tiles with a row inside the range are compared position by position. Rows are mostly in order, and so are few such
+// tiles.
 const THREADS = 256u;
 // Tiles of THREADS rows whose marks fit at a time.
 const TILES = 4096u;

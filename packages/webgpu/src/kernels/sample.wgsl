@@ -1,6 +1,6 @@
-// sample: the second dispatch has one workgroup for each sequence. It first finds the greatest logit, from the results of
-// sample-greatest.wgsl. If the temperature is 0, that is the token. Otherwise thread t weighs a stretch of consecutive
-// ids, so that sums run in order of id.
+// sample: the second dispatch has one workgroup for each sequence. It first finds the greatest logit, from the results
+// of sample-greatest.wgsl. If the temperature is 0, that is the token. Otherwise thread t weighs a stretch of
+// consecutive ids, so that sums run in order of id.
 // - top-k: a radix select finds the least logit that stays; of the tokens with exactly this logit, the lowest ids stay.
 // - top-p: the same, but the limit is found bit by bit from the weight above it. Sums are fixed trees.
 // - min-p: compares with the greatest logit.

@@ -1,6 +1,6 @@
 // watch: column sums of attention's weights on a subgroup's matrix units. A workgroup keeps 64 HIGH rows of one head in
-// registers and visits the tiles of 32 queries that see any of them, in ascending order. The lane that has a row adds up
-// its weights, so that the result is the same every time. Logits are in units of log2(e).
+// registers and visits the tiles of 32 queries that see any of them, in ascending order. The lane that has a row adds
+// up its weights, so that the result is the same every time. Logits are in units of log2(e).
 //
 // A tile takes two phases, separated by barriers: products with the staged queries; then sums, while the next queries
 // are staged. Queries are loaded one tile before they are staged.

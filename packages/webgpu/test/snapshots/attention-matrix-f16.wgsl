@@ -33,16 +33,16 @@ struct Uniforms {
 @group(0) @binding(5) var<storage, read_write> out_data: array<f32>;
 @group(0) @binding(6) var<storage, read_write> lse_data: array<f32>;
 // attention: prefill of one sequence on a subgroup's matrix units. A workgroup keeps 64 HIGH queries of one head in
-// registers, and their sums, and visits tiles of STAGED keys. Logits go to workgroup memory, where the lane that has a query
-// turns them into weights, f16 in the same place, for the product with the values.
+// registers, and their sums, and visits tiles of STAGED keys. Logits go to workgroup memory, where the lane that has a
+// query turns them into weights, f16 in the same place, for the product with the values.
 //
 // A matrix cannot be scaled row by row. So the base of the exponents is not the running maximum: it follows only when a
 // logit exceeds it by more than 11, and then the sums go through workgroup memory to be scaled. Weights are at most
 // 2^11, which f16 holds. (Lazy rescaling, as in FlashAttention-4.) Logits are in units of log2(e).
 //
 // A tile takes two phases: products with the staged keys; then weights, while the next keys and the values of this tile
-// are staged. Products with the values run beside the first phase of the next tile. Rows are loaded one tile before they
-// are staged.
+// are staged. Products with the values run beside the first phase of the next tile. Rows are loaded one tile before
+// they are staged.
 // SHARED: keys and values are staged in one place in turn, so that tiles are larger and barriers fewer. Rows are loaded
 // one phase before they are staged.
 // 16-bit floats, two to a word, the even one in the low half. Rounding is to nearest, ties to even; numbers beyond the
@@ -98,15 +98,15 @@ fn is_nan(x: f32) -> bool {
   return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
 }
 
-// Products of rows of one head on a subgroup's matrix units, in f16. A workgroup of four subgroups keeps 64 HIGH rows in
-// registers, and a subgroup 16 HIGH of them; STAGED rows of the other side, 16 BLOCKS, are staged at a time. Each kept row
-// belongs to one lane, or if HIGH is 1 to two lanes, which have half of its products each: lane `part` has the pairs of
-// quads from part * PAIRS on. A row has 32 HALVES numbers. Numbers are bounded to the range of f16.
+// Products of rows of one head on a subgroup's matrix units, in f16. A workgroup of four subgroups keeps 64 HIGH rows
+// in registers, and a subgroup 16 HIGH of them; STAGED rows of the other side, 16 BLOCKS, are staged at a time. Each
+// kept row belongs to one lane, or if HIGH is 1 to two lanes, which have half of its products each: lane `part` has the
+// pairs of quads from part * PAIRS on. A row has 32 HALVES numbers. Numbers are bounded to the range of f16.
 const THREADS = 128u;
 const OWNED = 16u * HIGH;
 const OCTS = 4u * HALVES;
-// Lines of workgroup memory in quads of words: of a staged row, and of STAGED products. They are padded by one quad, so that
-// neighbouring lines are in different banks.
+// Lines of workgroup memory in quads of words: of a staged row, and of STAGED products. They are padded by one quad, so
+// that neighbouring lines are in different banks.
 const STRIDE = OCTS + 1u;
 const SCORES = STAGED / 4u + 1u;
 const LOG2E = 1.4426950408889634;

@@ -166,8 +166,8 @@ struct Uniforms {
 // workgroups run side by side, which hide each other's barriers.
 //
 // HALF: x and weights are f16 already, from linear-half.wgsl. Otherwise they are converted as they are staged, and x is
-// bounded to the range of f16. The width is a multiple of 32. Results go through workgroup memory, 16 rows at a time, so
-// that edges, bias and residual need no other code.
+// bounded to the range of f16. The width is a multiple of 32. Results go through workgroup memory, 16 rows at a time,
+// so that edges, bias and residual need no other code.
 // Four weights of a row, from column 4 q on. WIDE: rows are whole quads, each loaded as one or two words, or as four if
 // they are f32.
 // 16-bit floats, two to a word, the even one in the low half. Rounding is to nearest, ties to even; numbers beyond the

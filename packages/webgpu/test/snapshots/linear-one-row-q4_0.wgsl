@@ -1,35 +1,15 @@
-enable subgroups;
-const FEW = 1u;
-const LANES = 32u;
-const OUTS = 2u;
-const SUMS = 2u;
-const SUBGROUP = 32u;
-const CAPACITY = 64u;
 struct Uniforms {
   x_at: u32,
-  out_at: u32,
-  weight_at: u32,
-  scales_at: u32,
-  rows: u32,
-  width: u32,
-  outs: u32,
-  stride: u32,
-  first_out: u32,
-  turns: u32,
+  bytes_at: u32,
+  blocks: u32,
 }
 @group(0) @binding(0) var<uniform> u: Uniforms;
 @group(0) @binding(1) var<storage, read> x_data: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> out_data: array<f32>;
-@group(0) @binding(3) var<storage, read> weight_data: array<vec4<u32>>;
-@group(0) @binding(4) var<storage, read> scales_data: array<u32>;
-// linear: few rows by quantised weights. x is converted to bytes, 32 numbers at a time with one scale, and teams of
-// threads multiply four bytes at a time (DP4A), a block and the one LANES further on at once. NORMALISED: x is normalised
-// (rmsNorm) before it is converted.
-//
-// LOCAL: every workgroup converts the FEW rows of x, up to CAPACITY blocks, in workgroup memory, and then computes TEAMS
-// OUTS results in each of u.turns turns. That is faster than a dispatch more. Otherwise there are two dispatches:
-// QUANTISE, the first, has one thread for each block, or with NORMALISED one workgroup for each row, and stores 48 bytes
-// for each [row, block]: 16 bytes of numbers, 16 more, and the scale and the scaled sum as f32.
+@group(0) @binding(2) var<storage, read_write> bytes_data: array<vec4<u32>>;
+// linear: few rows by quantised weights, in two dispatches. QUANTISE, the first, converts x to bytes, 32 numbers at a
+// time with one scale, a thread for each block. It stores 48 bytes for each [row, block]: 16 bytes of numbers, 16 more,
+// and the scale and the scaled sum as f32. In the second, teams of threads multiply four bytes at a time (DP4A), a
+// block and the one LANES further on at once. NORM: x is normalised (rmsNorm) first, by one workgroup for each row.
 fn quantise(block: u32, x: array<vec4f, 8>) {
   var most = vec4f();
   most = max(most, abs(x[0]));
@@ -59,13 +39,56 @@ fn quantise(block: u32, x: array<vec4f, 8>) {
   sum += bytes6.x + bytes6.y + bytes6.z + bytes6.w;
   let bytes7 = vec4i(round(x[7] * inverse));
   sum += bytes7.x + bytes7.y + bytes7.z + bytes7.w;
-  let low = vec4u(pack4xI8(bytes0), pack4xI8(bytes1), pack4xI8(bytes2), pack4xI8(bytes3));
-  let high = vec4u(pack4xI8(bytes4), pack4xI8(bytes5), pack4xI8(bytes6), pack4xI8(bytes7));
-  quants[2u * block] = low;
-  quants[2u * block + 1u] = high;
-  factors[block] = vec2f(scale, scale * f32(sum));
+  bytes_data[u.bytes_at + 3u * block] = vec4u(pack4xI8(bytes0), pack4xI8(bytes1), pack4xI8(bytes2), pack4xI8(bytes3));
+  bytes_data[u.bytes_at + 3u * block + 1u] = vec4u(pack4xI8(bytes4), pack4xI8(bytes5), pack4xI8(bytes6), pack4xI8(bytes7));
+  bytes_data[u.bytes_at + 3u * block + 2u] = vec4u(bitcast<u32>(scale), bitcast<u32>(scale * f32(sum)), 0u, 0u);
 }
 
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) thread: vec3u) {
+  let block = thread.x;
+  if block >= u.blocks {
+    return;
+  }
+  let x0 = x_data[u.x_at + 8u * block + 0u];
+  let x1 = x_data[u.x_at + 8u * block + 1u];
+  let x2 = x_data[u.x_at + 8u * block + 2u];
+  let x3 = x_data[u.x_at + 8u * block + 3u];
+  let x4 = x_data[u.x_at + 8u * block + 4u];
+  let x5 = x_data[u.x_at + 8u * block + 5u];
+  let x6 = x_data[u.x_at + 8u * block + 6u];
+  let x7 = x_data[u.x_at + 8u * block + 7u];
+  quantise(block, array<vec4f, 8>(x0, x1, x2, x3, x4, x5, x6, x7));
+}
+
+// ---- the next dispatch
+
+enable subgroups;
+const FEW = 1u;
+const LANES = 32u;
+const OUTS = 1u;
+const SUMS = 1u;
+const SUBGROUP = 32u;
+struct Uniforms {
+  bytes_at: u32,
+  out_at: u32,
+  weight_at: u32,
+  scales_at: u32,
+  rows: u32,
+  width: u32,
+  outs: u32,
+  stride: u32,
+  first_out: u32,
+}
+@group(0) @binding(0) var<uniform> u: Uniforms;
+@group(0) @binding(1) var<storage, read> bytes_data: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read_write> out_data: array<f32>;
+@group(0) @binding(3) var<storage, read> weight_data: array<vec4<u32>>;
+@group(0) @binding(4) var<storage, read> scales_data: array<u32>;
+// linear: few rows by quantised weights, in two dispatches. QUANTISE, the first, converts x to bytes, 32 numbers at a
+// time with one scale, a thread for each block. It stores 48 bytes for each [row, block]: 16 bytes of numbers, 16 more,
+// and the scale and the scaled sum as f32. In the second, teams of threads multiply four bytes at a time (DP4A), a
+// block and the one LANES further on at once. NORM: x is normalised (rmsNorm) first, by one workgroup for each row.
 // The end of a product of few rows. A workgroup has teams of LANES threads, and each thread has partial SUMS of OUTS
 // rows of weights by FEW rows of x. They are added by subgroup if its size is known, else in a tree.
 // GATED: a team has one row of gates and the row that it gates, u.outs / 2 further on. OUTS is 2, and the result of the
@@ -97,10 +120,8 @@ fn team_sum(k: u32, local: u32) -> f32 {
 fn finish(sums: array<f32, SUMS>, local: u32, first: u32, first_row: u32) {
   let lane = local % LANES;
   let sum0 = subgroupAdd(sums[0]);
-  let sum1 = subgroupAdd(sums[1]);
   if local % SUBGROUP == 0u {
     partial[0u * COLUMNS + local / SUBGROUP] = sum0;
-    partial[1u * COLUMNS + local / SUBGROUP] = sum1;
   }
   workgroupBarrier();
   for (var k = lane; k < OUTS * FEW; k += LANES) {
@@ -156,9 +177,6 @@ fn bf16_word(pair: vec2f) -> u32 {
   return bf16_bits(pair.x) | (bf16_bits(pair.y) << 16u);
 }
 
-var<workgroup> quants: array<vec4<u32>, 2u * CAPACITY>;
-// Of each block: the scale, and the scaled sum.
-var<workgroup> factors: array<vec2f, CAPACITY>;
 fn dots(a: vec4<u32>, b: vec4<u32>) -> i32 {
   return dot4I8Packed(a.x, b.x) + dot4I8Packed(a.y, b.y) + dot4I8Packed(a.z, b.z) + dot4I8Packed(a.w, b.w);
 }
@@ -170,83 +188,48 @@ fn main(
   @builtin(local_invocation_index) local: u32,
 ) {
   let lane = local % LANES;
+  let first = ((group.y * groups.x + group.x) * TEAMS + local / LANES) * OUTS;
   let first_row = group.z * FEW;
   let blocks = u.width / 32u;
-  let workgroup = group.y * groups.x + group.x;
-  for (var block = local; block < FEW * blocks; block += THREADS) {
-    let x0 = x_data[u.x_at + 8u * block + 0u];
-    let x1 = x_data[u.x_at + 8u * block + 1u];
-    let x2 = x_data[u.x_at + 8u * block + 2u];
-    let x3 = x_data[u.x_at + 8u * block + 3u];
-    let x4 = x_data[u.x_at + 8u * block + 4u];
-    let x5 = x_data[u.x_at + 8u * block + 5u];
-    let x6 = x_data[u.x_at + 8u * block + 6u];
-    let x7 = x_data[u.x_at + 8u * block + 7u];
-    quantise(block, array<vec4f, 8>(x0, x1, x2, x3, x4, x5, x6, x7));
-  }
-  workgroupBarrier();
-  for (var turn = 0u; turn < u.turns; turn++) {
-    let first = ((turn * groups.x * groups.y + workgroup) * TEAMS + local / LANES) * OUTS;
-    let row0 = row_of(first, 0u) * blocks;
-    var sum0_0 = 0.0;
-    let row1 = row_of(first, 1u) * blocks;
-    var sum1_0 = 0.0;
-    for (var block = lane; block < blocks; block += 2u * LANES) {
-      let next = min(block + LANES, blocks - 1u);
-      let factor0 = 1.0;
-      let factor1 = select(0.0, 1.0, block + LANES < blocks);
-      let block0 = block;
-      let block1 = next;
-      let at0_0 = row0 + block0;
-      let nibbles0_0 = weight_data[u.weight_at + at0_0];
-      let low0_0 = nibbles0_0 & vec4u(0x0f0f0f0fu);
-      let high0_0 = (nibbles0_0 >> vec4u(4u)) & vec4u(0x0f0f0f0fu);
-      let scale0_0 = factor0 * f16_pair(scales_data[u.scales_at + at0_0 / 2u])[at0_0 & 1u];
-      let least0_0 = -8.0 * scale0_0;
-      let at0_1 = row0 + block1;
-      let nibbles0_1 = weight_data[u.weight_at + at0_1];
-      let low0_1 = nibbles0_1 & vec4u(0x0f0f0f0fu);
-      let high0_1 = (nibbles0_1 >> vec4u(4u)) & vec4u(0x0f0f0f0fu);
-      let scale0_1 = factor1 * f16_pair(scales_data[u.scales_at + at0_1 / 2u])[at0_1 & 1u];
-      let least0_1 = -8.0 * scale0_1;
-      let at1_0 = row1 + block0;
-      let nibbles1_0 = weight_data[u.weight_at + at1_0];
-      let low1_0 = nibbles1_0 & vec4u(0x0f0f0f0fu);
-      let high1_0 = (nibbles1_0 >> vec4u(4u)) & vec4u(0x0f0f0f0fu);
-      let scale1_0 = factor0 * f16_pair(scales_data[u.scales_at + at1_0 / 2u])[at1_0 & 1u];
-      let least1_0 = -8.0 * scale1_0;
-      let at1_1 = row1 + block1;
-      let nibbles1_1 = weight_data[u.weight_at + at1_1];
-      let low1_1 = nibbles1_1 & vec4u(0x0f0f0f0fu);
-      let high1_1 = (nibbles1_1 >> vec4u(4u)) & vec4u(0x0f0f0f0fu);
-      let scale1_1 = factor1 * f16_pair(scales_data[u.scales_at + at1_1 / 2u])[at1_1 & 1u];
-      let least1_1 = -8.0 * scale1_1;
-      {
-        let at0 = 0u * blocks + block0;
-        let x_low0 = quants[2u * at0];
-        let x_high0 = quants[2u * at0 + 1u];
-        let x_scale0 = factors[at0];
-        sum0_0 += scale0_0 * x_scale0.x * f32(dots(low0_0, x_low0) + dots(high0_0, x_high0));
-        sum0_0 += least0_0 * x_scale0.y;
-        sum1_0 += scale1_0 * x_scale0.x * f32(dots(low1_0, x_low0) + dots(high1_0, x_high0));
-        sum1_0 += least1_0 * x_scale0.y;
-        let at1 = 0u * blocks + block1;
-        let x_low1 = quants[2u * at1];
-        let x_high1 = quants[2u * at1 + 1u];
-        let x_scale1 = factors[at1];
-        sum0_0 += scale0_1 * x_scale1.x * f32(dots(low0_1, x_low1) + dots(high0_1, x_high1));
-        sum0_0 += least0_1 * x_scale1.y;
-        sum1_0 += scale1_1 * x_scale1.x * f32(dots(low1_1, x_low1) + dots(high1_1, x_high1));
-        sum1_0 += least1_1 * x_scale1.y;
-      }
+  let row0 = row_of(first, 0u) * blocks;
+  var sum0_0 = 0.0;
+  for (var block = lane; block < blocks; block += 2u * LANES) {
+    let next = min(block + LANES, blocks - 1u);
+    let factor0 = 1.0;
+    let factor1 = select(0.0, 1.0, block + LANES < blocks);
+    let block0 = block;
+    let block1 = next;
+    let at0_0 = row0 + block0;
+    let nibbles0_0 = weight_data[u.weight_at + at0_0];
+    let low0_0 = nibbles0_0 & vec4u(0x0f0f0f0fu);
+    let high0_0 = (nibbles0_0 >> vec4u(4u)) & vec4u(0x0f0f0f0fu);
+    let scale0_0 = factor0 * f16_pair(scales_data[u.scales_at + at0_0 / 2u])[at0_0 & 1u];
+    let least0_0 = -8.0 * scale0_0;
+    let at0_1 = row0 + block1;
+    let nibbles0_1 = weight_data[u.weight_at + at0_1];
+    let low0_1 = nibbles0_1 & vec4u(0x0f0f0f0fu);
+    let high0_1 = (nibbles0_1 >> vec4u(4u)) & vec4u(0x0f0f0f0fu);
+    let scale0_1 = factor1 * f16_pair(scales_data[u.scales_at + at0_1 / 2u])[at0_1 & 1u];
+    let least0_1 = -8.0 * scale0_1;
+    {
+      let at0 = 3u * (min(first_row + 0u, u.rows - 1u) * blocks + block0);
+      let x_low0 = bytes_data[u.bytes_at + at0];
+      let x_high0 = bytes_data[u.bytes_at + at0 + 1u];
+      let x_scale0 = bitcast<vec2f>(bytes_data[u.bytes_at + at0 + 2u].xy);
+      sum0_0 += scale0_0 * x_scale0.x * f32(dots(low0_0, x_low0) + dots(high0_0, x_high0));
+      sum0_0 += least0_0 * x_scale0.y;
+      let at1 = 3u * (min(first_row + 0u, u.rows - 1u) * blocks + block1);
+      let x_low1 = bytes_data[u.bytes_at + at1];
+      let x_high1 = bytes_data[u.bytes_at + at1 + 1u];
+      let x_scale1 = bitcast<vec2f>(bytes_data[u.bytes_at + at1 + 2u].xy);
+      sum0_0 += scale0_1 * x_scale1.x * f32(dots(low0_1, x_low1) + dots(high0_1, x_high1));
+      sum0_0 += least0_1 * x_scale1.y;
     }
-    finish(
-      array<f32, SUMS>(
-        sum0_0,
-        sum1_0,
-      ),
-      local, first, first_row,
-    );
-    workgroupBarrier();
   }
+  finish(
+    array<f32, SUMS>(
+      sum0_0,
+    ),
+    local, first, first_row,
+  );
 }

@@ -107,9 +107,9 @@ struct Uniforms {
 @group(0) @binding(8) var<storage, read_write> tokens_data: array<i32>;
 @group(0) @binding(9) var<storage, read_write> ids_data: array<i32>;
 @group(0) @binding(10) var<storage, read> partial_data: array<u32>;
-// sample: the second dispatch has one workgroup for each sequence. It first finds the greatest logit, from the results of
-// sample-greatest.wgsl. If the temperature is 0, that is the token. Otherwise thread t weighs a stretch of consecutive
-// ids, so that sums run in order of id.
+// sample: the second dispatch has one workgroup for each sequence. It first finds the greatest logit, from the results
+// of sample-greatest.wgsl. If the temperature is 0, that is the token. Otherwise thread t weighs a stretch of
+// consecutive ids, so that sums run in order of id.
 // - top-k: a radix select finds the least logit that stays; of the tokens with exactly this logit, the lowest ids stay.
 // - top-p: the same, but the limit is found bit by bit from the weight above it. Sums are fixed trees.
 // - min-p: compares with the greatest logit.

@@ -33,8 +33,8 @@ struct Uniforms {
 @group(0) @binding(4) var<storage, read> offset_data: array<i32>;
 @group(0) @binding(5) var<storage, read_write> mass_data: array<f32>;
 // watch: column sums of attention's weights on a subgroup's matrix units. A workgroup keeps 64 HIGH rows of one head in
-// registers and visits the tiles of 32 queries that see any of them, in ascending order. The lane that has a row adds up
-// its weights, so that the result is the same every time. Logits are in units of log2(e).
+// registers and visits the tiles of 32 queries that see any of them, in ascending order. The lane that has a row adds
+// up its weights, so that the result is the same every time. Logits are in units of log2(e).
 //
 // A tile takes two phases, separated by barriers: products with the staged queries; then sums, while the next queries
 // are staged. Queries are loaded one tile before they are staged.
@@ -80,15 +80,15 @@ fn bf16_word(pair: vec2f) -> u32 {
   return bf16_bits(pair.x) | (bf16_bits(pair.y) << 16u);
 }
 
-// Products of rows of one head on a subgroup's matrix units, in f16. A workgroup of four subgroups keeps 64 HIGH rows in
-// registers, and a subgroup 16 HIGH of them; STAGED rows of the other side, 16 BLOCKS, are staged at a time. Each kept row
-// belongs to one lane, or if HIGH is 1 to two lanes, which have half of its products each: lane `part` has the pairs of
-// quads from part * PAIRS on. A row has 32 HALVES numbers. Numbers are bounded to the range of f16.
+// Products of rows of one head on a subgroup's matrix units, in f16. A workgroup of four subgroups keeps 64 HIGH rows
+// in registers, and a subgroup 16 HIGH of them; STAGED rows of the other side, 16 BLOCKS, are staged at a time. Each
+// kept row belongs to one lane, or if HIGH is 1 to two lanes, which have half of its products each: lane `part` has the
+// pairs of quads from part * PAIRS on. A row has 32 HALVES numbers. Numbers are bounded to the range of f16.
 const THREADS = 128u;
 const OWNED = 16u * HIGH;
 const OCTS = 4u * HALVES;
-// Lines of workgroup memory in quads of words: of a staged row, and of STAGED products. They are padded by one quad, so that
-// neighbouring lines are in different banks.
+// Lines of workgroup memory in quads of words: of a staged row, and of STAGED products. They are padded by one quad, so
+// that neighbouring lines are in different banks.
 const STRIDE = OCTS + 1u;
 const SCORES = STAGED / 4u + 1u;
 const LOG2E = 1.4426950408889634;

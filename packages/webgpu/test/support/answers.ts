@@ -80,8 +80,8 @@ async function together(model: Model): Promise<Answer[]> {
 }
 
 /**
- * The answers of Pebble under each policy, with kept rows and bytes, then those of two sequences in a batch. Disposes of
- * the backend.
+ * The answers of Pebble under each policy, with kept rows and bytes, then those of two sequences in a batch. Disposes
+ * of the backend.
  */
 export async function answers(backend: Backend, prompt: string, { gaps = false } = {}): Promise<Answer[]> {
   const model = await loadModel(pebble(), { backend, rows: "f32" });
@@ -97,8 +97,8 @@ export async function answers(backend: Backend, prompt: string, { gaps = false }
 const tie = 1e-4;
 
 /**
- * Describes the answers that differ. Tokens may differ after a choice between logits closer than 1e-4, which is printed;
- * rows and bytes may not.
+ * Describes the answers that differ. Tokens may differ after a choice between logits closer than 1e-4, which is
+ * printed; rows and bytes may not.
  */
 export function differences(expected: readonly Answer[], got: readonly Answer[]): string[] {
   return expected.flatMap((want, index) => {

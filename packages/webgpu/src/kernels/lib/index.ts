@@ -7,7 +7,6 @@ import half from "./half.wgsl";
 import infinity from "./infinity.wgsl";
 import logit from "./logit.wgsl";
 import matrixRows from "./matrix-rows.wgsl";
-import normalise from "./normalise.wgsl";
 import oct from "./oct.wgsl";
 import quad from "./quad.wgsl";
 import random from "./random.wgsl";
@@ -30,7 +29,6 @@ export const libraries = {
   infinity,
   logit,
   "matrix-rows": matrixRows,
-  normalise,
   oct,
   quad,
   random,

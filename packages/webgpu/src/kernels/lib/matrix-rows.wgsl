@@ -1,12 +1,12 @@
-// Products of rows of one head on a subgroup's matrix units, in f16. A workgroup of four subgroups keeps 64 HIGH rows in
-// registers, and a subgroup 16 HIGH of them; STAGED rows of the other side, 16 BLOCKS, are staged at a time. Each kept row
-// belongs to one lane, or if HIGH is 1 to two lanes, which have half of its products each: lane `part` has the pairs of
-// quads from part * PAIRS on. A row has 32 HALVES numbers. Numbers are bounded to the range of f16.
+// Products of rows of one head on a subgroup's matrix units, in f16. A workgroup of four subgroups keeps 64 HIGH rows
+// in registers, and a subgroup 16 HIGH of them; STAGED rows of the other side, 16 BLOCKS, are staged at a time. Each
+// kept row belongs to one lane, or if HIGH is 1 to two lanes, which have half of its products each: lane `part` has the
+// pairs of quads from part * PAIRS on. A row has 32 HALVES numbers. Numbers are bounded to the range of f16.
 const THREADS = 128u;
 const OWNED = 16u * HIGH;
 const OCTS = 4u * HALVES;
-// Lines of workgroup memory in quads of words: of a staged row, and of STAGED products. They are padded by one quad, so that
-// neighbouring lines are in different banks.
+// Lines of workgroup memory in quads of words: of a staged row, and of STAGED products. They are padded by one quad, so
+// that neighbouring lines are in different banks.
 const STRIDE = OCTS + 1u;
 const SCORES = STAGED / 4u + 1u;
 const LOG2E = 1.4426950408889634;

@@ -1,0 +1,70 @@
+import { show, TokenizerError } from "../../error.js";
+import type { ModelSource, TokenModel } from "./models.js";
+import { readVocabulary } from "./vocabulary.js";
+
+// WordPiece and WordLevel, as the reference library (huggingface/tokenizers, src/models) has them.
+
+function unknownOf(json: Readonly<Record<string, unknown>>, ids: ReadonlyMap<string, number>, where: string) {
+  const token = json.unk_token ?? "[UNK]";
+  return (): number => {
+    const id = typeof token === "string" ? ids.get(token) : undefined;
+    if (id === undefined)
+      throw new TokenizerError(`${where}: model.unk_token is ${show(token)}, which the vocabulary lacks`);
+    return id;
+  };
+}
+
+export function readWordPiece({ json, where, isSpecial }: ModelSource): TokenModel {
+  const vocabulary = readVocabulary(json.vocab, where);
+  const { ids } = vocabulary;
+  const unknown = unknownOf(json, ids, where);
+  const prefix = json.continuing_subword_prefix ?? "##";
+  const longest = json.max_input_chars_per_word ?? 100;
+  if (typeof prefix !== "string")
+    throw new TokenizerError(`${where}: model.continuing_subword_prefix is ${show(prefix)}; it must be a string`);
+  if (!Number.isSafeInteger(longest) || (longest as number) < 0)
+    throw new TokenizerError(`${where}: model.max_input_chars_per_word is ${show(longest)}; it must be a whole number`);
+  let longestToken = 0;
+  for (const token of ids.keys()) longestToken = Math.max(longestToken, token.length);
+  return {
+    ...vocabulary,
+    encode(word, out) {
+      const characters = [...word];
+      if (characters.length > (longest as number)) {
+        out.push(unknown());
+        return undefined;
+      }
+      const found: number[] = [];
+      for (let from = 0; from < characters.length; ) {
+        let to = Math.min(characters.length, from + longestToken);
+        let id: number | undefined;
+        for (; to > from; to--) {
+          const token = (from > 0 ? prefix : "") + characters.slice(from, to).join("");
+          id = isSpecial(token) ? undefined : ids.get(token);
+          if (id !== undefined) break;
+        }
+        if (id === undefined) {
+          out.push(unknown());
+          return undefined;
+        }
+        found.push(id);
+        from = to;
+      }
+      out.push(...found);
+      return undefined;
+    },
+  };
+}
+
+export function readWordLevel({ json, where, isSpecial }: ModelSource): TokenModel {
+  const vocabulary = readVocabulary(json.vocab, where);
+  const { ids } = vocabulary;
+  const unknown = unknownOf({ unk_token: "<unk>", ...json }, ids, where);
+  return {
+    ...vocabulary,
+    encode(word, out) {
+      out.push((isSpecial(word) ? undefined : ids.get(word)) ?? unknown());
+      return undefined;
+    },
+  };
+}
