@@ -49,6 +49,8 @@ export const expect = (value: unknown, about = "") => ({
   toBe: (other: unknown) => strictEqual(value, other, about || undefined),
   toEqual: (other: unknown) => deepStrictEqual(value, other),
   toMatchObject: (pattern: unknown) => deepStrictEqual(partOf(value, pattern), pattern),
+  toBeInstanceOf: (kind: abstract new (...given: never[]) => unknown) =>
+    truth(value instanceof kind, `${show(value)} is no ${kind.name}`),
   toBeGreaterThan: (other: number) => truth((value as number) > other, `${value} is not above ${other}`),
   toBeGreaterThanOrEqual: (other: number) => truth((value as number) >= other, `${value} is below ${other}`),
   toHaveProperty: (name: string, other: unknown) =>

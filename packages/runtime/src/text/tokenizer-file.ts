@@ -2,11 +2,12 @@ import { show, TokenizerError } from "../error.js";
 import { isRecord } from "../files/files.js";
 import { type AddedToken, readAddedToken, readAddedTokens } from "./tokenizers/added-tokens.js";
 import { type Decoder, readDecoder } from "./tokenizers/decoders.js";
-import { readModel, type TokenModel } from "./tokenizers/models.js";
+import { readModel } from "./tokenizers/models.js";
 import type { Normalizer } from "./tokenizers/normalizer.js";
 import { readNormalizer } from "./tokenizers/normalizers.js";
 import { type Frame, readPostProcessor } from "./tokenizers/post-processors.js";
 import { type PreTokenizer, readPreTokenizer } from "./tokenizers/pre-tokenizers.js";
+import type { TokenModel } from "./tokenizers/token-model.js";
 
 /** What tokenizer.json and tokenizer_config.json say, checked. */
 export interface TokenizerFile {

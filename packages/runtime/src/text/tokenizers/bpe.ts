@@ -1,5 +1,5 @@
 import { show, TokenizerError } from "../../error.js";
-import type { ModelSource, TokenModel } from "./models.js";
+import type { ModelSource, TokenModel } from "./token-model.js";
 import { byteTokens, inBytes, readVocabulary } from "./vocabulary.js";
 
 // Byte-pair encoding, as the reference library (huggingface/tokenizers, src/models/bpe) has it.

@@ -1,5 +1,5 @@
 import { show, TokenizerError } from "../../error.js";
-import type { ModelSource, TokenModel } from "./models.js";
+import type { ModelSource, TokenModel } from "./token-model.js";
 import { byteTokens, inBytes } from "./vocabulary.js";
 
 // SentencePiece's unigram model, as the reference library (huggingface/tokenizers, src/models/unigram) has it.

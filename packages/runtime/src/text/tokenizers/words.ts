@@ -1,5 +1,5 @@
 import { show, TokenizerError } from "../../error.js";
-import type { ModelSource, TokenModel } from "./models.js";
+import type { ModelSource, TokenModel } from "./token-model.js";
 import { readVocabulary } from "./vocabulary.js";
 
 // WordPiece and WordLevel, as the reference library (huggingface/tokenizers, src/models) has them.
