@@ -4,6 +4,7 @@ import { accuracy } from "./accuracy.js";
 import { bytes } from "./bytes.js";
 import { cost } from "./cost.js";
 import { decode } from "./decode.js";
+import { evidence } from "./evidence/evidence.js";
 import { type Part, peers } from "./peers/peers.js";
 
 const help = `ziggurat-bench COMMAND [--threads 2] [--runs 3] [--tokens 8192] [--shape pebble|smol] [--quantise]
@@ -13,6 +14,7 @@ const help = `ziggurat-bench COMMAND [--threads 2] [--runs 3] [--tokens 8192] [-
   accuracy  how many of --runs documents of --tokens tokens Pebble answers rightly with its full cache;
             --quantise: with weights of 8 bits
   decode    decode speed with 12 % of the cache beside the full one
+  evidence  quality of policies with intervals: --plan FILE.json --out FOLDER; a killed run goes on where it stopped
   peers     speed and loading beside node-llama-cpp and wllama, which are installed into .bench/ at the workspace's root, on SmolLM2-135M in Q8_0
             [--model FILE.gguf] [--text FILE] [--rounds 3] [--only native|browser|load] [--resume]
 
@@ -27,6 +29,8 @@ const { positionals, values } = parseArgs({
     shape: { type: "string", default: "smol" },
     quantise: { type: "boolean" },
     model: { type: "string" },
+    plan: { type: "string" },
+    out: { type: "string" },
     text: { type: "string" },
     rounds: { type: "string", default: "3" },
     only: { type: "string" },
@@ -58,6 +62,15 @@ switch (values.help ? undefined : positionals[0]) {
   case "decode":
     await decode({ threads, runs: runs(3), tokens, shape });
     break;
+  case "evidence": {
+    const { plan, out } = values;
+    if (plan === undefined || out === undefined) throw new Error("evidence takes --plan FILE.json and --out FOLDER");
+    await evidence({ plan, out, threads }).catch((error: Error) => {
+      console.error(error.message);
+      process.exitCode = 1;
+    });
+    break;
+  }
   case "peers": {
     const { model, text, only, resume } = values;
     const rounds = Number(values.rounds);
