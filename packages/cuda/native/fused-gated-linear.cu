@@ -18,7 +18,7 @@ struct gated {
 };
 
 #define GATED_LINEAR(NAME, TYPE, R)                                                                                   \
-  extern "C" __global__ void __launch_bounds__(256, 1)                                                                \
+  extern "C" __global__ void __launch_bounds__(256, (few_blocks<TYPE, R>))                                            \
       gated_linear_##NAME##_##R(const float* x, const float* gain, const void* weight, const float* bias, float* out, \
                                 int rows, int width, int half, int is_gelu, float epsilon) {                          \
     linear_few<TYPE, R, true>(x, gain, epsilon, weight, gated{bias, out, half, is_gelu}, rows, width, 2 * half);      \

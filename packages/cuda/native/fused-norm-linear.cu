@@ -19,7 +19,7 @@ struct plain {
 };
 
 #define NORM_LINEAR(NAME, TYPE, R)                                                                                \
-  extern "C" __global__ void __launch_bounds__(256, 1)                                                            \
+  extern "C" __global__ void __launch_bounds__(256, (few_blocks<TYPE, R>))                                        \
       norm_linear_##NAME##_##R(const float* x, const float* gain, const void* weight, const float* bias,          \
                                const float* residual, float* out, int rows, int width, int outs, float epsilon) { \
     linear_few<TYPE, R, true>(x, gain, epsilon, weight, plain{bias, residual, out, outs}, rows, width, outs);     \

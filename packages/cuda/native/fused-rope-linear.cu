@@ -83,7 +83,7 @@ struct rotate_and_append {
 };
 
 #define ROPE_LINEAR(NAME, TYPE, R)                                                                                   \
-  extern "C" __global__ void __launch_bounds__(256, 1) rope_linear_##NAME##_##R(                                     \
+  extern "C" __global__ void __launch_bounds__(256, (few_blocks<TYPE, R>)) rope_linear_##NAME##_##R(                 \
       const float* x, const float* gain, const void* weight, const float* bias, const float* table, float* qkv,      \
       void* keys, void* values, int* cells, const int* base, const int* offset, const int* length, const int* seen,  \
       const int* ended, int rows, int width, int query_heads, int kv_heads, int head_size, int table_rows,           \

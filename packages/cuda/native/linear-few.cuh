@@ -98,6 +98,13 @@ struct chunk<q4_1> : chunk_of_nibbles {
 };
 
 constexpr int few_outs = 4;
+/**
+ * Blocks of 256 threads that a multiprocessor must hold at least; 0 leaves it to the compiler. Several rows of quants
+ * or f32 need more registers than it grants by itself without spilling.
+ */
+template <typename W, int R>
+constexpr int few_blocks = R > 1 && sizeof(W) != 2 ? 1 : 0;
+
 /** Blocks of a launch that all run at once, with room for those of the next. */
 #ifndef SHORT_GRID
 #define SHORT_GRID 768

@@ -64,7 +64,7 @@ __device__ void linear_any(const float* x, const void* matrix, finish end, int r
     linear_any<TYPE>(x, weight, {bias, residual, out, outs}, rows, width);                                           \
   }
 #define LINEAR_FEW(NAME, TYPE, R)                                                                                     \
-  extern "C" __global__ void __launch_bounds__(256, 1)                                                                \
+  extern "C" __global__ void __launch_bounds__(256, (few_blocks<TYPE, R>))                                            \
       linear_few_##NAME##_##R(const float* x, const void* weight, const float* bias, const float* residual,           \
                               float* out, int rows, int width, int outs) {                                            \
     linear_few<TYPE, R, false>(x, nullptr, 0.0f, weight, few_finish{{bias, residual, out, outs}}, rows, width, outs); \
