@@ -2,6 +2,7 @@ import { columnInput, viewOf } from "@ziggurat/cache";
 import type { LayerView } from "@ziggurat/policy";
 import { reference, type Slice, type Tensor } from "@ziggurat/tensor";
 import { asNode, compile, inputsOf } from "@ziggurat/tensor/expression";
+import { gramOf } from "./gram.js";
 
 /** One layer's rows as plain numbers; heads may differ in length. What is left out is 0. */
 export interface ScorerRows {
@@ -25,6 +26,8 @@ export interface ScorerRows {
   readonly keys?: readonly (readonly number[])[];
   /** [KV head][row x headSize] */
   readonly values?: readonly (readonly number[])[];
+  /** The output projection for `through`, row-major [query heads, headSize, hidden]. Default: the identity of each head. */
+  readonly output?: Float32Array;
 }
 
 /**
@@ -52,7 +55,7 @@ export async function evaluateScorer<C extends string = never>(
   const padded = (heads: readonly (readonly number[])[], width = 1) =>
     heads.flatMap((head) => [...head, ...Array.from({ length: rows * width - head.length }, (_, at) => 1e6 + at)]);
   const { newest = Math.max(...positions.flat()), columns = {} } = given;
-  const numbers: Record<string, readonly number[]> = {
+  const numbers: Record<string, ArrayLike<number>> = {
     positions: padded(positions),
     newest: positions.map(() => newest),
     mass: padded(given.mass ?? zeros(queryHeads)),
@@ -63,6 +66,7 @@ export async function evaluateScorer<C extends string = never>(
     queryAge: Array.from({ length: queries }, (_, query) => queries - 1 - query),
     keys: padded(given.keys ?? zeros(kvHeads, headSize), headSize),
     values: padded(given.values ?? zeros(kvHeads, headSize), headSize),
+    gram: gramOf(given.output ?? identities(queryHeads, headSize), queryHeads, headSize),
     ...Object.fromEntries(Object.entries(columns).map(([name, column]) => [columnInput(name), padded(column)])),
   };
   const outputs = build(viewOf(facts, Object.keys(columns) as C[]));
@@ -70,6 +74,9 @@ export async function evaluateScorer<C extends string = never>(
     heads.map((head, index) => head.slice(0, lengths[index])),
   );
 }
+
+const identities = (heads: number, size: number): Float32Array =>
+  Float32Array.from({ length: heads * size * size }, (_, at) => ((at % (size * size)) % (size + 1) === 0 ? 1 : 0));
 
 /**
  * Evaluates tensors [KV heads, rows] of a view on the reference. `numbers`: those of each input, row-major; `lengths`:

@@ -1,6 +1,7 @@
 import { columnInput, viewOf } from "@ziggurat/cache";
 import { layerBudgets, type Policy, ranking } from "@ziggurat/policy";
 import { evaluateTensors } from "./evaluate-scorer.js";
+import { gramOf } from "./gram.js";
 import {
   type AttentionShape,
   attentionShares,
@@ -18,6 +19,8 @@ export interface PolicyRun extends AttentionShape {
   readonly layers: readonly RawLayer[];
   readonly steps: readonly (readonly RawLayer[])[];
   readonly turns?: readonly PolicyTurn[];
+  /** The output projection, per layer, [queryHeads, headSize, hidden]. Needed if the policy uses `through`. */
+  readonly output?: readonly Float32Array[];
   readonly result: RunPolicyResult;
 }
 
@@ -96,7 +99,7 @@ async function checkLayer(run: PolicyRun, state: PlainLayer, layer: number, even
       position: policy.positions === "slot" ? rank : position,
     }));
   const rows = held.map((_, head) => rowsOf(head));
-  const mass = checkAttention(run, rows, fresh.length, output, fail);
+  const watched = checkAttention(run, rows, fresh.length, output, fail);
 
   const shape = run.layers.map((_, at) => ({ layer: at, kvHeads, headSize: run.headSize }));
   const budget = layerBudgets(policy, { layers: shape, seen, protectedRows: policy.protect.count(seen) })[layer]!;
@@ -108,7 +111,7 @@ async function checkLayer(run: PolicyRun, state: PlainLayer, layer: number, even
   const { columns, scores, masks } = await decide(run, layer, {
     held,
     rows,
-    mass,
+    ...watched,
     columns: state.columns,
     newest: seen - 1,
   });
@@ -154,20 +157,30 @@ function before(score: (row: number) => number, a: number, b: number): boolean {
 const near = (a: number, b: number) =>
   Math.abs(a - b) <= scoreTolerance * Math.max(Math.abs(a), Math.abs(b)) && a !== b;
 
-/** Checks the outputs; returns the attention that each row received from the watched queries, [query head][row]. */
+/** What the watched queries gave to each row. */
+interface Watched {
+  /** From all of them, [query head][row]. */
+  readonly mass: readonly (readonly number[])[];
+  /** From each of those that are watched one by one, [query head][row][query]. */
+  readonly observed: readonly (readonly (readonly number[])[])[];
+}
+
+/** Checks the outputs; returns the attention of the watched queries. */
 function checkAttention(
   run: PolicyRun,
   rows: readonly PlainRow[][],
   fresh: number,
   output: Float32Array,
   fail: (what: string) => never,
-): number[][] {
+): Watched {
   const { queryHeads, kvHeads, headSize, policy } = run;
   const watched = Math.min(policy.score.watch ?? 0, fresh);
-  return Array.from({ length: queryHeads }, (_, head) => {
+  const each = Math.min(policy.score.watchEach ?? 0, fresh);
+  const heads = Array.from({ length: queryHeads }, (_, head) => {
     const kv = Math.floor(head / (queryHeads / kvHeads));
     const all = rows[kv]!;
     const mass = all.map(() => 0);
+    const observed = all.map(() => new Array<number>(Math.max(1, each)).fill(0));
     for (let query = 0; query < fresh; query++) {
       const visible = all.slice(0, all.length - fresh + query + 1);
       const shares = attentionShares(run, head, visible.at(-1)!, visible);
@@ -176,6 +189,7 @@ function checkAttention(
         const v = headOf("v", visible[index]!, kv, headSize);
         for (let d = 0; d < headSize; d++) expected[d]! += share * v[d]!;
         if (query >= fresh - watched) mass[index]! += share;
+        if (query >= fresh - each) observed[index]![query - fresh + each] = share;
       });
       expected.forEach((value, d) => {
         const got = output[(head * fresh + query) * headSize + d]!;
@@ -186,16 +200,15 @@ function checkAttention(
         }
       });
     }
-    return mass;
+    return { mass, observed };
   });
+  return { mass: heads.map(({ mass }) => mass), observed: heads.map(({ observed }) => observed) };
 }
 
 /** One layer's rows when the policy decides about them. */
-interface Moment {
+interface Moment extends Watched {
   readonly held: readonly (readonly number[])[];
   readonly rows: readonly (readonly PlainRow[])[];
-  /** [query head][row] */
-  readonly mass: readonly (readonly number[])[];
   /** Before the step; rows that are new have none yet. */
   readonly columns: readonly (readonly (readonly number[])[])[];
   readonly newest: number;
@@ -205,7 +218,7 @@ interface Moment {
  * Evaluates what the policy says of one layer on the reference: columns after the step, scores with protected rows at
  * Infinity, and the mask.
  */
-async function decide(run: PolicyRun, layer: number, { held, rows, mass, columns, newest }: Moment) {
+async function decide(run: PolicyRun, layer: number, { held, rows, mass, observed: seen, columns, newest }: Moment) {
   const { policy, kvHeads, queryHeads, headSize, ropeTheta, layers } = run;
   const capacity = Math.max(...held.map(({ length }) => length));
   const padded = (lists: readonly (readonly number[])[], rowSize = 1) =>
@@ -218,12 +231,19 @@ async function decide(run: PolicyRun, layer: number, { held, rows, mass, columns
       }),
     );
   const names = policy.score.columns ?? [];
-  const numbers: Record<string, readonly number[]> = {
+  const queries = seen[0]![0]!.length;
+  const numbers: Record<string, ArrayLike<number>> = {
     positions: padded(held),
     newest: held.map(() => newest),
     keys: padded(flat("k"), headSize),
     values: padded(flat("v"), headSize),
     mass: padded(mass),
+    observed: padded(
+      seen.map((list) => list.flat()),
+      queries,
+    ),
+    queryAge: Array.from({ length: queries }, (_, query) => queries - 1 - query),
+    ...(run.output ? { gram: gramOf(run.output[layer]!, queryHeads, headSize) } : {}),
     ...Object.fromEntries(names.map((name, index) => [columnInput(name), padded(columns[index]!)])),
   };
   const facts = {
@@ -234,7 +254,7 @@ async function decide(run: PolicyRun, layer: number, { held, rows, mass, columns
     headSize,
     sequences: 1,
     rows: capacity,
-    queries: 1,
+    queries,
   };
   const view = viewOf(facts, names);
   const observed = policy.score.observe?.(view) ?? view.columns;

@@ -13,6 +13,7 @@ import {
 } from "@ziggurat/cache";
 import type { Policy } from "@ziggurat/policy";
 import { type Backend, Buffers, type RowDType, type Slice } from "@ziggurat/tensor";
+import { gramOf } from "./gram.js";
 
 /**
  * One layer's raw tensors, row-major: q [queryHeads, tokens, headSize], k and v [kvHeads, tokens, headSize]; for a
@@ -280,22 +281,6 @@ function runnable(step: DecodeStep, backend: Backend, layers: number, replay: bo
 
 async function readFloats(backend: Backend, slice: Slice, count: number): Promise<Float32Array> {
   return new Float32Array((await backend.read(slice, 4 * count)).buffer);
-}
-
-/** The Gram matrix of each query head's part of an output projection, [queryHeads, headSize, headSize]. */
-export function gramOf(output: Float32Array, queryHeads: number, headSize: number): Float32Array {
-  const hidden = output.length / (queryHeads * headSize);
-  const grams = new Float32Array(queryHeads * headSize * headSize);
-  for (let head = 0; head < queryHeads; head++) {
-    const row = (d: number) => output.subarray((head * headSize + d) * hidden, (head * headSize + d + 1) * hidden);
-    for (let a = 0; a < headSize; a++) {
-      for (let b = 0; b < headSize; b++) {
-        const [x, y] = [row(a), row(b)];
-        grams[(head * headSize + a) * headSize + b] = x.reduce((sum, value, i) => sum + value * y[i]!, 0);
-      }
-    }
-  }
-  return grams;
 }
 
 /** Heads-first q, k, v as token-first qkv rows. */

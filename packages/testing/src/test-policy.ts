@@ -29,6 +29,8 @@ const later: readonly { readonly message?: number; readonly steps?: number }[] =
   { steps: 2 },
 ];
 const headSize = 8;
+/** Numbers of the output projection's result. */
+const hidden = 5;
 const ropeTheta = 10_000;
 
 /** Heads of one run: query heads that share KV heads, and one KV head for every query head. */
@@ -109,7 +111,7 @@ function rawData(
   queryHeads: number,
   kvHeads: number,
   tokens: number,
-): { layers: RawLayer[]; steps: RawLayer[][]; turns: PolicyTurn[] } {
+): { layers: RawLayer[]; steps: RawLayer[][]; turns: PolicyTurn[]; output: Float32Array[] } {
   const { next: random } = randomFrom(seed);
   const numbers = (length: number, scale: number) => Float32Array.from({ length }, () => (2 * random() - 1) * scale);
   const raw = (count: number): RawLayer => {
@@ -128,5 +130,6 @@ function rawData(
       ...(turn.message ? { layers: message(turn.message) } : {}),
       steps: stepsOf(turn.steps ?? 0),
     })),
+    output: Array.from({ length: layers }, () => numbers(queryHeads * headSize * hidden, 1)),
   };
 }

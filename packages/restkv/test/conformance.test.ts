@@ -1,0 +1,4 @@
+import { restkv } from "@ziggurat/restkv";
+import { testPolicy } from "@ziggurat/testing";
+
+testPolicy(restkv({ keep: 24, window: 8, kernel: 3 }));
