@@ -4,7 +4,7 @@
 
 export type OutputChangeOptions = OptionsOf<typeof outputChangeOptions>;
 
-export type RestKVOptions = OptionsOf<typeof restkvOptions>;
+export interface RestKVOptions extends Given<typeof budget>, OutputChangeOptions {}
 
 export function outputChange(given?: OutputChangeOptions): Scorer;
 

@@ -84,6 +84,7 @@ export interface ScorerRows {
   readonly columns?: Readonly<Record<string, readonly (readonly number[])[]>>;
   readonly keys?: readonly (readonly number[])[];
   readonly values?: readonly (readonly number[])[];
+  readonly output?: Float32Array;
 }
 
 export interface TestPolicyOptions {

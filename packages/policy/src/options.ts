@@ -50,6 +50,8 @@ interface WholeAbout extends About<number> {
 
 interface RealAbout extends About<number> {
   readonly min: number;
+  /** Default: no bound. */
+  readonly max?: number;
 }
 
 type Optionality<A> = A extends { readonly default: unknown } ? true : false;
@@ -86,16 +88,17 @@ export function whole<const A extends WholeAbout>(about: A): Option<number, Opti
 
 /** A finite number. */
 export function real<const A extends RealAbout>(about: A): Option<number, Optionality<A>> {
-  const { min } = about as RealAbout;
+  const { min, max } = about as RealAbout;
+  const range = max === undefined ? `at least ${min}` : `from ${min} to ${max}`;
   return {
     ...(about as RealAbout),
     kind: "real",
-    values: `at least ${min}`,
+    values: range,
     optional: ("default" in about) as Optionality<A>,
     check: (policy, name, value) =>
-      typeof value === "number" && value >= min && value < Number.POSITIVE_INFINITY
+      typeof value === "number" && value >= min && value <= (max ?? Number.MAX_VALUE)
         ? value
-        : refuse(policy, name, value, `a finite number of at least ${min}`),
+        : refuse(policy, name, value, max === undefined ? `a finite number of ${range}` : `a number ${range}`),
   };
 }
 

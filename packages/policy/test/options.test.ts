@@ -23,6 +23,7 @@ const mine = options("mine", {
   }),
   width: whole({ min: 1, max: 9, odd: true, default: 3, doc: "neighbours" }),
   steep: real({ min: 0.5, default: 2, doc: "how steep" }),
+  share: real({ min: 0, max: 1, default: 0.5, doc: "share" }),
   how: oneOf(["mean", "max"], { default: "mean", doc: "how" }),
 });
 const read = (given: unknown) => mine.read(given as OptionsOf<typeof mine>);
@@ -35,6 +36,7 @@ test("the type of what is given follows from the declaration", () => {
     readonly recent?: number;
     readonly width?: number;
     readonly steep?: number;
+    readonly share?: number;
     readonly how?: "mean" | "max";
   }>();
   expectTypeOf(mine.read({ keep: 9 })).toEqualTypeOf<{
@@ -43,12 +45,13 @@ test("the type of what is given follows from the declaration", () => {
     readonly recent: number;
     readonly width: number;
     readonly steep: number;
+    readonly share: number;
     readonly how: "mean" | "max";
   }>();
 });
 
 test("defaults are filled in, computed ones from what was given", () => {
-  expect(read({ keep: 41 })).toEqual({ keep: 41, window: 8, recent: 10, width: 3, steep: 2, how: "mean" });
+  expect(read({ keep: 41 })).toEqual({ keep: 41, window: 8, recent: 10, width: 3, steep: 2, share: 0.5, how: "mean" });
   expect(read({ keep: 41, recent: 0, how: "max", window: undefined })).toMatchObject({
     recent: 0,
     how: "max",
@@ -66,10 +69,15 @@ test.each<readonly [unknown, string]>([
   [{ keep: 9, steep: 0.4 }, "mine: steep is 0.4; it must be a finite number of at least 0.5"],
   [{ keep: 9, steep: Number.NaN }, "mine: steep is NaN; it must be a finite number of at least 0.5"],
   [{ keep: 9, steep: Number.POSITIVE_INFINITY }, "mine: steep is Infinity; it must be a finite number of at least 0.5"],
+  [{ keep: 9, share: 1.5 }, "mine: share is 1.5; it must be a number from 0 to 1"],
+  [{ keep: 9, share: -0.1 }, "mine: share is -0.1; it must be a number from 0 to 1"],
   [{ keep: 9, how: "sum" }, 'mine: how is "sum"; it must be "mean" or "max"'],
-  [{ keep: 9, windw: 3 }, 'mine: no option is called "windw"; there are keep, window, recent, width, steep, how'],
+  [
+    { keep: 9, windw: 3 },
+    'mine: no option is called "windw"; there are keep, window, recent, width, steep, share, how',
+  ],
   [{ keep: 9, toString: 3 }, 'mine: no option is called "toString"; there are'],
-  [undefined, "mine: options is undefined; it must be an object with keep, window, recent, width, steep, how"],
+  [undefined, "mine: options is undefined; it must be an object with keep, window, recent, width, steep, share, how"],
   [7, "mine: options is 7; it must be an object with"],
 ])("%# refuses %o", (given, message) => {
   expect(() => read(given)).toThrow(PolicyError);
@@ -102,6 +110,7 @@ test("the values of an option, in words", () => {
     recent: "whole, at least 0",
     width: "whole, from 1 to 9, odd",
     steep: "at least 0.5",
+    share: "from 0 to 1",
     how: '`"mean"`, `"max"`',
   });
 });

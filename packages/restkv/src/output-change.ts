@@ -9,8 +9,8 @@ export const outputChangeOptions = options("outputChange", {
   kernel: whole({ min: 1, odd: true, default: 5, doc: "neighbouring rows over which scores are averaged" }),
   /** How the window's attention is averaged: "moving" lets older queries count less, "mean" does not. */
   average: oneOf(["moving", "mean"], { default: "moving", doc: "how the window's attention is averaged" }),
-  /** Weight of the newest query in the moving average, above 0 and at most 1. Default 0.3, as published. */
-  alpha: real({ min: 0, default: 0.3, doc: "weight of the newest query in the moving average" }),
+  /** Weight of the newest query in the moving average, from 0 to 1. Default 0.3, as published. */
+  alpha: real({ min: 0, max: 1, default: 0.3, doc: "weight of the newest query in the moving average" }),
 });
 
 export type OutputChangeOptions = OptionsOf<typeof outputChangeOptions>;
@@ -19,7 +19,8 @@ export type OutputChangeOptions = OptionsOf<typeof outputChangeOptions>;
  * The exponential moving average over the watched queries. The oldest starts it, and so has all weight that is left.
  */
 function moving(observed: Tensor, queryAge: Tensor, alpha: number): Tensor {
-  const left = queryAge.mul(Math.log(1 - alpha)).exp();
+  // With alpha 1 all weight is the newest query's: its age 0 must not meet an infinite logarithm.
+  const left = queryAge.mul(Math.log(Math.max(1 - alpha, 1e-30))).exp();
   const weights = queryAge.lt(queryAge.max("queries")).where(left.mul(alpha), left);
   return observed.mul(weights).sum("queries");
 }

@@ -1,14 +1,15 @@
-import { afterPrefill, last, type OptionsOf, options, type Policy, uniform, whole } from "@ziggurat/policy";
-import { outputChange, outputChangeOptions } from "./output-change.js";
+import { afterPrefill, type Given, last, options, type Policy, uniform, whole } from "@ziggurat/policy";
+import { type OutputChangeOptions, outputChange, outputChangeOptions } from "./output-change.js";
 
-/** The options of {@link restkv}, declared. */
-export const restkvOptions = options("restkv", {
+const budget = {
   /** Rows that each layer keeps, window included. More than `window`. */
   keep: whole({ min: 1, moreThan: "window", doc: "rows that each layer keeps, window included" }),
-  ...outputChangeOptions.declared,
-});
+};
 
-export type RestKVOptions = OptionsOf<typeof restkvOptions>;
+/** The options of {@link restkv}, declared. */
+export const restkvOptions = options("restkv", { ...budget, ...outputChangeOptions.declared });
+
+export interface RestKVOptions extends Given<typeof budget>, OutputChangeOptions {}
 
 /**
  * ReST-KV: after every message, the rows whose loss would change the layer's output most, as the last `window` queries

@@ -46,6 +46,7 @@ test.each([
   [{ keep: 32 }, "restkv: keep is 32; it must be more than window, 32"],
   [{ keep: 64, kernel: 4 }, "restkv: kernel is 4; it must be odd, so that a row lies in the middle of its neighbours"],
   [{ keep: 64, window: 2000 }, "restkv: window is 2000; it must be a whole number from 1 to 1024"],
+  [{ keep: 64, alpha: 1.01 }, "restkv: alpha is 1.01; it must be a number from 0 to 1"],
 ])("refuses %o", (options, message) => {
   expect(() => restkv(options)).toThrow(new PolicyError(message));
 });
