@@ -125,7 +125,7 @@ export const attention = {
     meaning: lines(
       "observed[query head, j, first + i - from] = exp(logits(i, j) - lse[query head, i]) for queries i >= from.",
       "It is 0 for rows j < length[h] + tokens that query i does not see (see `attention`, without window).",
-      "With `slot`, keys are rotated to their rank when they are read.",
+      "`slot` as in `decodeAttention`.",
       "A sequence that has ended is left as it is.",
     ),
     dims: ["sequences", "tokens", "queryHeads", "kvHeads", "headSize", "arenaRows", "capacity", "queries"],
