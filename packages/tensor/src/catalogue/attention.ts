@@ -6,6 +6,7 @@ import {
   lines,
   op,
   qkv,
+  type Requirement,
   ranked,
   read,
   rotated,
@@ -15,6 +16,12 @@ import {
   update,
   write,
 } from "./rule.js";
+
+/** The queries from `from` on have places in `observed`. */
+const observedFit: Requirement = ({ first = 0, from = 0, tokens, queries }) =>
+  Number(first) + Number(tokens) - Number(from) <= Number(queries)
+    ? undefined
+    : `queries is ${queries}; it must be at least first + tokens - from, ${Number(first) + Number(tokens) - Number(from)}`;
 
 /** Ops of attention over rows whose counts differ by head. */
 export const attention = {
@@ -132,6 +139,7 @@ export const attention = {
     options: ["from", "first", "planes", "rotary", "tableRows"],
     dtypes: { kv: rowDTypes },
     attributes: { scale: "number", softcap: "number", slot: "boolean" },
+    requires: [grouped, rotated("headSize", "slot"), ranked("slot"), observedFit],
     operands: {
       qkv: read("f32", qkv),
       keys: read("kv", arena),
