@@ -114,7 +114,7 @@ describe("the page", () => {
 
   testWith(
     needsChromium,
-    "answers on WebGPU, stops when told, and loads anew after the device was lost",
+    "answers on WebGPU, stops on request, and loads the model again after the device was lost",
     async (path) => {
       const page = await open(path, "WebGPU");
       await ask(page);
@@ -139,7 +139,7 @@ describe("the page", () => {
 
   testWith(
     needsChromium,
-    "says in words what is wrong, and goes on",
+    "says in words what is wrong, and stays usable",
     async (path) => {
       const page = await open(path, "CPU", ["--no-sandbox", "--disable-features=WebGPU", "--disable-gpu"]);
       await page.getByText(/WebGPU (finds|has|needs)|no WebGPU/).waitFor();

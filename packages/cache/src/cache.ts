@@ -163,7 +163,7 @@ export class Cache {
     }
   }
 
-  /** A message has been read: its sequence holds the rows of `account`, and decode steps go on from there. */
+  /** A message has been read: its sequence holds the rows of `account`, and decode steps continue from there. */
   commit(sequence: number, account: Account): void {
     this.#accounts[sequence] = account;
     this.#fed[sequence]!++;
@@ -188,7 +188,7 @@ export class Cache {
     this.tables.write(this.tables.ended(this.placeOf(sequence)), [1]);
   }
 
-  /** Lets decode steps go on with a sequence that had ended. */
+  /** Lets decode steps continue a sequence that had ended. */
   resume(sequence: number): void {
     this.tables.write(this.tables.ended(this.placeOf(sequence)), [0]);
   }

@@ -31,13 +31,13 @@ export interface RopeTable {
   readonly rotary: number;
 }
 
-/** Returns the table that a layer rotates with; undefined if the layer does not rotate. */
 /**
  * Gives a layer's Gram matrices of the output projection, f32 [query heads, size, size]: W^T W, where W is the part
  * that reads a query head's output. Asked for only if a policy uses `through`.
  */
 export type GramOf = (layer: number) => Promise<Slice>;
 
+/** Returns the table that a layer rotates with; undefined if the layer does not rotate. */
 export type RopeOf = (layer: number) => RopeTable | undefined;
 
 /**

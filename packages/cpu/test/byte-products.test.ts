@@ -29,8 +29,7 @@ describe("matrix products by bytes", () => {
       expect([-1, 0, 128]).toContain(kernels.found);
       const other = kernels.found !== zeroPoint;
       if (other && zeroPoint > 0) return skip("this machine does not take bytes for unsigned");
-      // Whatever the machine does with signs, it cannot tell where there are none; what is left over from rounding
-      // outliers has them.
+      // Bytes without signs give the same result on every machine. The rounding errors of outliers have signs.
       const { plain, outliers, alone } = byteErrors(kernels, zeroPoint, seed, other);
       expect(plain, `seed ${seed}`).toBeLessThan(0.02);
       if (!other) expect(outliers, `seed ${seed}`).toBeLessThan(0.02);

@@ -130,7 +130,7 @@ describe("the same bits with one thread, two and three", () => {
 });
 
 describe("memory", () => {
-  it("names the bytes asked for, those in use and the limit where there is no more, and goes on", async () => {
+  it("an allocation beyond the limit names its bytes, those in use and the limit, and the backend continues", async () => {
     for (const shared of [true, false]) {
       const backend = await cpu({ threads: 1, shared, maxBytes: 2 ** 22 });
       const small = backend.allocate(2 ** 20, "small");
@@ -148,7 +148,7 @@ describe("memory", () => {
     }
   });
 
-  it("loses no command where there is no memory to hand them over, and runs them once there is", async () => {
+  it("keeps commands that find no memory for their batch, and runs them once memory is free", async () => {
     for (const shared of [true, false]) {
       const backend = await cpu({ threads: 1, shared, maxBytes: 2 ** 20 });
       const kernel = await backend.prepare("copy", { words: 1 });
@@ -193,7 +193,7 @@ describe("memory", () => {
     await backend.dispose();
   });
 
-  it("gives outgrown scratch memory to nobody while commands that use it are still to come", async () => {
+  it("reuses outgrown scratch memory only after the commands that use it", async () => {
     const backend = await cpu({ threads: 1 });
     const place = (bytes: number) => ({ buffer: backend.allocate(bytes, "test"), offset: 0 });
     const [words, width, out] = [2 ** 22, 2048, 4];

@@ -18,7 +18,7 @@ const item = (index: number, more: Partial<ItemRecord> = {}): ItemRecord => ({
   ...more,
 });
 
-test("a killed run goes on behind the last whole line", async () => {
+test("a killed run continues after the last whole line", async () => {
   const path = join(folder, "resume.jsonl");
   const first = await RecordWriter.open(path, header);
   await first.append(item(0));

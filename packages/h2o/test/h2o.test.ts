@@ -160,7 +160,7 @@ describe("shared KV heads, evicting while decoding", () => {
   test.each(groupReductions)("reduce %s equals a plain implementation", async (reduce) => {
     const [seed, prompt, tokens] = [29, 14, 50];
     const next = mulberry32(seed);
-    // Later keys are louder: with plain random ones the first rows stay for ever, and nothing is shown.
+    // Later keys are louder: with plain random ones the first rows stay forever, and the test shows nothing.
     const rows = (count: number, scale: number, rise = 0) =>
       Array.from({ length: count }, () =>
         Array.from({ length: tokens }, (_, token) => [...draw(next, 8, scale + rise * token)]),

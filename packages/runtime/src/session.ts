@@ -57,11 +57,11 @@ export interface SessionOrigin {
 }
 
 /**
- * A conversation that goes on inside its compressed cache: after every message the policy keeps what it chooses of all
- * that was read. The tokens of a chat are those of its template over all messages: if the template writes earlier
- * messages differently once more follow, as some leave out reasoning, the turn reads the whole conversation anew. Does
- * one piece of work at a time. Close it to free its memory. If reading fails or is aborted midway,
- * its layers no longer agree, and the session is closed.
+ * A conversation that continues inside its compressed cache: after every message the policy keeps what it chooses of
+ * all that was read. The tokens of a chat are those of its template over all messages. If the template writes earlier
+ * messages differently once more follow, as some leave out reasoning, the turn reads the whole conversation anew. A
+ * session does one piece of work at a time. Close it to free its memory. If reading fails or is aborted midway, its
+ * layers no longer agree, and the session is closed.
  */
 export class Session {
   readonly model: Model;
@@ -190,7 +190,7 @@ export class Session {
     }
   }
 
-  /** Reads without answering; `logProbabilities` and later turns go on from here. */
+  /** Reads without answering; `logProbabilities` and later turns continue from here. */
   async read(prompt: Prompt, options: SessionReadOptions = {}): Promise<void> {
     knownOptions("read", options, readNames);
     const { chunk, signal, templateVariables } = options;
@@ -245,10 +245,10 @@ export class Session {
       options.signal?.throwIfAborted();
       const fresh = await encodePrompt(this.model, ids, { first: false });
       if (this.#transcript.ids.length === 0)
-        throw new RequestError("score: nothing comes before the first token; read at least one token first");
+        throw new RequestError("logProbabilities: nothing comes before the first token; read at least one token first");
       if (this.#unread.length === 0 && this.#logitsAt !== this.seen) {
         throw new RequestError(
-          "score: the last token read was followed by an end of turn; read the start of the next turn first",
+          "logProbabilities: the last token read was followed by an end of turn; read the start of the next turn first",
         );
       }
       const unread = this.#unread;
@@ -258,7 +258,7 @@ export class Session {
       const { plan, most } = await planWithin(this.model, account, [], fed.length + 1, options.signal);
       if (most < fed.length + 1)
         throw new RequestError(
-          `score: ${fed.length} tokens after ${this.seen} read are more than the context of ${this.model.name}`,
+          `logProbabilities: ${fed.length} tokens after ${this.seen} read are more than the context of ${this.model.name}`,
         );
       this.#check(plan);
       const lease = await this.model.ropes.lease(plan.positions);
@@ -280,7 +280,7 @@ export class Session {
   }
 
   /**
-   * A second session that goes on from here, so that one compressed text serves several questions. Its `origin` says
+   * A second session that continues from here, so that one compressed text serves several questions. Its `origin` says
    * so.
    */
   fork(): Promise<Session> {

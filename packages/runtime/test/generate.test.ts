@@ -58,10 +58,10 @@ describe("generate", () => {
   );
 
   it.each(evicting().map((policy) => [policy.name, policy] as const))(
-    "%s: rows told are the rows kept, and those that arithmetic expects",
+    "%s: the rows and evictions reported are those of the kept positions",
     async (_, policy) => {
       const events: CacheEvent[] = [];
-      const { cache, policy: told } = await generate({
+      const { cache, policy: reported } = await generate({
         model,
         policy,
         prompt,
@@ -78,14 +78,14 @@ describe("generate", () => {
       }
       const last = events.at(-1)!;
       expect(events[0]).toMatchObject({ type: "read", sequence: 0, seen: prompt.length, rows: cache.rows });
-      expect(events.reduce((sum, { evicted }) => sum + evicted, 0)).toBe(told.evicted);
+      expect(events.reduce((sum, { evicted }) => sum + evicted, 0)).toBe(reported.evicted);
       const everRead = (prompt.length + 20) * atEnd.flat().length;
       expect(
         everRead -
           rowsOf(atEnd)
             .flat()
             .reduce((a, b) => a + b, 0),
-      ).toBe(told.evicted);
+      ).toBe(reported.evicted);
       if (last.type === "step" && last.seen === prompt.length + 20) expect(rowsOf(atEnd)).toEqual(last.rows);
     },
   );

@@ -101,7 +101,7 @@ describe("out of memory", () => {
       const rest = [90, 90, 10, 20, 30].map((tokens) => alone.ids.slice(0, tokens));
       expect([0, 3, 5, 6, 7].map((at) => ids[at])).toEqual(rest);
       expect({ ...live(model), rope: 0 }).toEqual({ ...held, rope: 0 });
-      // Nothing is left to be told to those who come later.
+      // No error is left for later callers.
       await backend.synchronise();
       expect((await small(1, 90).result).ids).toEqual(alone.ids);
       await backend.dispose();
@@ -109,7 +109,7 @@ describe("out of memory", () => {
     60_000,
   );
 
-  it("of a session's fork or score is told there, and later work is well", async () => {
+  it("in a fork or in logProbabilities rejects that call alone, and later work succeeds", async () => {
     const what = checkpoint({ context: 4096 });
     const policy = full();
     const text = randomIds(300, 1);

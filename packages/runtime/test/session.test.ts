@@ -37,7 +37,7 @@ async function converse(
   session.close();
   return {
     ids: answers.map(({ ids }) => ids),
-    evicted: answers.map(({ policy: told }) => told.evicted),
+    evicted: answers.map(({ policy: reported }) => reported.evicted),
     end,
     logits,
     answers,

@@ -13,7 +13,7 @@ const fixture = JSON.parse(readFileSync(new URL("fixtures/gguf-quants.json", imp
   types: Record<"Q8_0" | "Q4_0" | "Q4_1", Tensor>;
 };
 
-/** GGUF's blocks (scale, minimum where there is one, quants) as the planes of `weightLayout`. */
+/** GGUF's blocks (scale, minimum if there is one, quants) as the planes of `weightLayout`. */
 function replane(dtype: "q8_0" | "q4_0" | "q4_1", { blocks, blockBytes, rows, columns }: Tensor): Uint8Array {
   const source = Buffer.from(blocks, "base64");
   const { scales, minimums, bytes } = weightLayout(dtype, rows, columns);

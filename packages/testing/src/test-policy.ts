@@ -40,11 +40,11 @@ const shapes = [
 ] as const;
 
 /**
- * What every policy owes its users, as vitest tests. After every message and every step of a conversation the cache
- * holds the rows that the policy's budget, schedule, score and protection call for, worked out by a cache that is as
- * simple as possible, and attends to just those. No more rows are protected than `count` says, and they stay. A
- * recorded step does what a fresh one does; a conversation that goes on in copies of the cache is the same; runs side
- * by side do not affect each other; and every backend keeps the rows that the float64 reference keeps.
+ * Declares the vitest tests that every policy must pass. After every message and every step of a conversation, the
+ * cache holds the rows that a cache of plain arrays holds under the policy's budget, schedule, score and protection,
+ * and it attends to exactly those. No more rows are protected than `count` says, and they stay. A recorded step does
+ * what a fresh one does. A conversation that continues in a copy of the cache gives the same rows. Runs side by side do
+ * not affect each other. Every backend keeps the rows that the float64 reference keeps.
  */
 export function testPolicy(
   policy: Policy,

@@ -250,7 +250,7 @@ describe("sample", () => {
     expect(await shares([0, 0, 0, 0], [1, 2, 1, 0, 1])).toBeAllclose([0.5, 0.5, 0, 0], close);
   });
 
-  it("divides positive logits of tokens of before by the penalty, multiplies negative ones", async () => {
+  it("divides positive logits of earlier tokens by the penalty, multiplies negative ones", async () => {
     expect(await draw([2, 1.5, 0, 0], [0, 0, 1, 0, 1.4], 6, [1, 0, 0, 0])).toBe(1);
     expect(await draw([2, 1.5, 0, 0], [0, 0, 1, 0, 1.3], 6, [1, 0, 0, 0])).toBe(0);
     expect(await draw([-1, -1.5, -9, -9], [0, 0, 1, 0, 1.6], 6, [1, 0, 0, 0])).toBe(1);

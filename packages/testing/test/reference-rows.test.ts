@@ -68,7 +68,7 @@ describe("ops on rows", () => {
     expect(count).toEqual([3, 2]);
   });
 
-  it("gather copies rows with all that lies beside them, renumbers ranks and turns keys", async () => {
+  it("gather copies rows with their cells, renumbers ranks and rotates keys", async () => {
     const spec = { heads: 2, most: 2, headSize: 2, arenaRows: 4, targetRows: 3, planes: 2, kv: "f32" as const };
     const given = {
       keys: [1, 2, 3, 4, 5, 6, 7, 8],

@@ -66,9 +66,9 @@ const policies = [
 ];
 
 /** Runs a policy, perhaps other than what is held against. */
-async function check(policy: Policy, options: Partial<RunPolicyOptions> = {}, told: Policy = policy): Promise<void> {
+async function check(policy: Policy, options: Partial<RunPolicyOptions> = {}, claimed: Policy = policy): Promise<void> {
   const result = await runPolicy({ policy, backend: reference(), ...given, ...options });
-  await checkRun({ ...given, policy: told, result });
+  await checkRun({ ...given, policy: claimed, result });
 }
 
 describe("runPolicy", () => {
@@ -208,34 +208,34 @@ describe("testPolicy's plain cache catches", () => {
     expect(error).toBeInstanceOf(outside.includes(name) ? OpError : ConformanceError);
   });
 
-  const told = h2o({ keep: 12, recent: 4 });
+  const claimed = h2o({ keep: 12, recent: 4 });
   const lies: readonly [string, Policy, Policy, RegExp][] = [
     [
       "another budget",
-      { ...told, budget: ({ layers: all }) => all.map(() => 13) },
-      told,
+      { ...claimed, budget: ({ layers: all }) => all.map(() => 13) },
+      claimed,
       /kept 13 rows of 40; the schedule and the budget, 12, say 12/,
     ],
     ["a budget of one head for all", ragged, { ...ragged, budget: perHead(9, 14) }, /KV head 1: kept 15 rows/],
     [
       "a schedule that misses a step",
-      { ...told, schedule: (step) => whenOver()(step) && step.seen !== 43 },
-      told,
+      { ...claimed, schedule: (step) => whenOver()(step) && step.seen !== 43 },
+      claimed,
       /step 3, layer 0: KV head 0: kept 13 rows/,
     ],
     [
       "a score turned round",
-      { ...told, score: { ...told.score, score: (view) => told.score.score(view).neg() } },
-      told,
+      { ...claimed, score: { ...claimed.score, score: (view) => claimed.score.score(view).neg() } },
+      claimed,
       /evicted \d+ of score/,
     ],
     [
       "rows that were promised to stay",
-      { ...told, protect: none },
-      { ...told, protect: last(8) },
+      { ...claimed, protect: none },
+      { ...claimed, protect: last(8) },
       /evicted \d+, which is protected|evicted \d+ of score Infinity/,
     ],
-    ["another watch", { ...told, score: { ...told.score, watch: 5 } }, told, /evicted \d+ of score/],
+    ["another watch", { ...claimed, score: { ...claimed.score, watch: 5 } }, claimed, /evicted \d+ of score/],
     [
       "positions in the text for slots",
       { ...streaming({ keep: 10 }), positions: "text" },
@@ -250,14 +250,14 @@ describe("testPolicy's plain cache catches", () => {
   });
 
   it("a mask that protects more rows than its count says", async () => {
-    const policy = { ...told, protect: { count: () => 2, mask: last(8).mask } };
+    const policy = { ...claimed, protect: { count: () => 2, mask: last(8).mask } };
     await expect(check(policy)).rejects.toThrow(/8 rows are protected; protect.count says 2 at most/);
   });
 
   it("a policy whose answers depend on what happened before: a recorded step differs from a fresh one", async () => {
     const make = (): Policy => {
       let calls = 0;
-      return { ...told, score: { score: ({ positions }) => positions.hash(calls++) } };
+      return { ...claimed, score: { score: ({ positions }) => positions.hash(calls++) } };
     };
     const fresh = await runPolicy({ policy: make(), backend: reference(), ...given });
     const replayed = await runPolicy({ policy: make(), backend: reference(), ...given, replay: true });

@@ -102,7 +102,7 @@ export class Batch {
     };
   }
 
-  /** Prepares a batch of the cache's sequences; `members[sequence]` says how each one goes on. */
+  /** Prepares a batch of the cache's sequences; `members[sequence]` says how each one continues. */
   static async create(
     model: Model,
     cache: Cache,
@@ -163,7 +163,7 @@ export class Batch {
     const known = this.#recorded.get(key);
     if (known) return known;
     const { qkv, out } = this.#forward;
-    // Make room first, so that there are never more recorded steps than that.
+    // Frees a recorded step first, so that there are never more than `mostPrograms`.
     if (this.#recorded.size >= mostPrograms) this.#forget(this.#recorded.keys().next().value!);
     const step = await DecodeStep.prepare(this.#cache, {
       pattern,

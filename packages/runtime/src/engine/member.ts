@@ -12,7 +12,7 @@ import { type FinishReason, Writer } from "./writer.js";
 /** A request for one answer. */
 export interface GenerateRequest extends SamplingOptions {
   readonly policy: Policy;
-  /** A chat that ends with the assistant's message is gone on with. */
+  /** If a chat ends with the assistant's message, the answer continues that message. */
   readonly prompt: Prompt;
   /** Variables for the chat template, such as `enable_thinking`, `tools` or `documents`; JSON. */
   readonly templateVariables?: Readonly<Record<string, unknown>>;

@@ -31,7 +31,7 @@ import {
 // Several processes may download one file at once: they write the same bytes to the same places of the part, and the
 // first that has verified it renames it.
 
-/** Bytes that are asked for at a time. They stay on disk, so that a download which stopped goes on from there. */
+/** Bytes that are asked for at a time. They stay on disk, so that a download which stopped resumes from there. */
 const piece = 8 * 2 ** 20;
 /** How often a download is begun, if what other processes do to its part gets in the way. */
 const rounds = 3;

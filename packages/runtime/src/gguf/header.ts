@@ -43,7 +43,7 @@ const longestName = 2 ** 16 - 1;
 const elementsAtOnce = 2 ** 13;
 const bytesAtOnce = 2 ** 20;
 
-/** The header goes on beyond the bytes that were read. */
+/** The header continues beyond the bytes that were read. */
 class Short extends Error {}
 
 /**

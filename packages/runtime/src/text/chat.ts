@@ -23,7 +23,7 @@ export interface ChatOptions {
    */
   readonly generationPrompt?: boolean;
   /**
-   * Whether the last message is left open, so that the model goes on with it (transformers' `continue_final_message`).
+   * Whether the last message is left open, so that the model continues it (transformers' `continue_final_message`).
    * Default true if the last message is the assistant's and `generationPrompt` is left out.
    */
   readonly continueFinal?: boolean;

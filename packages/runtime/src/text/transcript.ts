@@ -17,7 +17,7 @@ export interface Turn {
   readonly isAnew: boolean;
   /** The chat after the prompt; undefined for text and ids. */
   readonly chat: { readonly messages: readonly Message[]; readonly text: string; readonly mark: string } | undefined;
-  /** Whether the answer goes on with the last message. */
+  /** Whether the answer continues the last message. */
   readonly isContinued: boolean;
 }
 

@@ -6,6 +6,7 @@ import {
   lines,
   op,
   qkv,
+  type Requirement,
   ranked,
   read,
   rotated,
@@ -15,6 +16,12 @@ import {
   update,
   write,
 } from "./rule.js";
+
+/** The queries from `from` on have places in `observed`. */
+const observedFit: Requirement = ({ first = 0, from = 0, tokens, queries }) =>
+  Number(first) + Number(tokens) - Number(from) <= Number(queries)
+    ? undefined
+    : `queries is ${queries}; it must be at least first + tokens - from, ${Number(first) + Number(tokens) - Number(from)}`;
 
 /** Ops of attention over rows whose counts differ by head. */
 export const attention = {
@@ -125,13 +132,14 @@ export const attention = {
     meaning: lines(
       "observed[query head, j, first + i - from] = exp(logits(i, j) - lse[query head, i]) for queries i >= from.",
       "It is 0 for rows j < length[h] + tokens that query i does not see (see `attention`, without window).",
-      "With `slot`, keys are rotated to their rank when they are read.",
+      "`slot` as in `decodeAttention`.",
       "A sequence that has ended is left as it is.",
     ),
     dims: ["sequences", "tokens", "queryHeads", "kvHeads", "headSize", "arenaRows", "capacity", "queries"],
     options: ["from", "first", "planes", "rotary", "tableRows"],
     dtypes: { kv: rowDTypes },
     attributes: { scale: "number", softcap: "number", slot: "boolean" },
+    requires: [grouped, rotated("headSize", "slot"), ranked("slot"), observedFit],
     operands: {
       qkv: read("f32", qkv),
       keys: read("kv", arena),

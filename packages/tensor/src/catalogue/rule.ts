@@ -6,9 +6,8 @@ import type { DType } from "../dtype.js";
 // - `sequences` S. `tokens` n: new tokens of each sequence.
 // - `queryHeads`, `kvHeads`: heads of one sequence. Query head h uses KV head floor(h / (queryHeads / kvHeads)).
 // - `heads`: S x kvHeads, sequence-major.
-// - `capacity`: a bound on every `length`, known to the host. It covers every row that the op sees: `length`, and
-// tokens
-//   that are appended and not yet counted. `most` covers every count.
+// - `capacity`: a bound on every `length`, known to the host. It covers every row that the op sees: `length`,
+//   and tokens that are appended and not yet counted. `most` covers every count.
 //
 // Operands
 // - A `qkv` row holds the queries of queryHeads, then kvHeads keys, then kvHeads values, each of headSize numbers. Its
