@@ -85,7 +85,7 @@ const allowed = (folder: string): { values: readonly string[]; types?: readonly 
   return { values: ["policy", ...policyNames.filter((name) => name !== folder)], types: ["tensor"] };
 };
 
-/** The first circle in a graph, as the nodes along it; undefined where there is none. */
+/** The first circle in a graph, as the nodes along it; undefined if there is none. */
 function circleIn(graph: ReadonlyMap<string, readonly string[]>): readonly string[] | undefined {
   const done = new Set<string>();
   const walk = (node: string, path: readonly string[]): readonly string[] | undefined => {

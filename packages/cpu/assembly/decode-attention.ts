@@ -12,7 +12,7 @@ import { CHUNK, weighValues } from "./lib/weigh";
 // The chunks of a head depend on its row count alone, so that results do not depend on the number of workers. Each
 // chunk leaves its maximum, its sum and its weighted values in shared scratch. A second phase adds the chunks in order.
 
-/** Where a part lies: its maximum, its sum, two words of room, then its values. */
+/** The place of a part: its maximum, its sum, two words of room, then its values. */
 // @ts-ignore: decorator
 @inline
 function partAt(a: usize, piece: i32, g: i32, group: i32): usize {

@@ -195,7 +195,7 @@ function byteTile(
   }
 }
 
-/** Adds what lies within the result of a tile that reaches beyond it. */
+/** Adds the part of a tile that is within the result. */
 function addEdge(edge: usize, rows: i32, columns: i32, to: usize, out: i32): void {
   for (let i = 0; i < rows; i++) {
     for (let c = 0; c < columns; c++) {

@@ -18,7 +18,7 @@ export interface PebbleFile {
 /** Pebble's files by name: what `loadModel` of @ziggurat/runtime takes. */
 export interface PebbleFiles {
   readonly name: string;
-  /** Undefined where there is no such file. */
+  /** Resolves to undefined if there is no such file. */
   open(file: string): Promise<PebbleFile | undefined>;
 }
 

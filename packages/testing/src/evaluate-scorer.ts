@@ -26,7 +26,9 @@ export interface ScorerRows {
   readonly keys?: readonly (readonly number[])[];
   /** [KV head][row x headSize] */
   readonly values?: readonly (readonly number[])[];
-  /** The output projection for `through`, row-major [query heads, headSize, hidden]. Default: the identity of each head. */
+  /**
+   * The output projection for `through`, row-major [query heads, headSize, hidden]. Default: the identity of each head.
+   */
   readonly output?: Float32Array;
 }
 

@@ -52,7 +52,7 @@ export function addChat(program: Command): void {
   addPolicies(addTemplate(addSampling(command)), {
     policy: "the cache policy, such as streaming:keep=512 (default: full)",
     keep: "rows per layer, or a share of --tokens",
-    tokens: "tokens of a turn that a share of rows or --max-cache-mb is worked out for (default: context / 4)",
+    tokens: "tokens of a turn, for a share of rows or for --max-cache-mb (default for the latter: context / 4)",
   });
   addOutput(addModel(addCeiling(command)))
     .addHelpText("after", help)

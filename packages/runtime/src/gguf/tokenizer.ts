@@ -12,7 +12,7 @@ type Metadata = ReadonlyMap<string, MetadataValue>;
 /** Kinds of tokens (enum llama_token_type). */
 const kind = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
 
-/** The tokenizer that the metadata hold; undefined where there is none. Throws {@link TokenizerError}. */
+/** The tokenizer that the metadata hold; undefined if there is none. Throws {@link TokenizerError}. */
 export function ggufTokenizer(metadata: Metadata, file: string): Tokenizer | undefined {
   const model = metadata.get("tokenizer.ggml.model");
   if (model === undefined || model === "no_vocab") return undefined;

@@ -150,7 +150,7 @@ export function chatOf(tokenizer: Tokenizer): Chat {
     const said = typeof last === "string" ? last : ((last ?? []) as TextPart[]).at(-1)!.text;
     // transformers refuses these as well.
     if (at < 0 || !text.includes(said.trim()) || !template.source.includes("content"))
-      throw new TemplateError("the chat template leaves out the end of the last message, so it cannot be gone on with");
+      throw new TemplateError("the chat template leaves out the end of the last message, so it cannot be continued");
     // A template that trims takes the space behind the tag.
     return { text: text[at + 1] === " " ? text.slice(0, at) : text.slice(0, at).trimEnd(), mark };
   };

@@ -74,7 +74,7 @@ export class Transcript {
     }
     if (this.#text === undefined || (this.ids.length > 0 && this.#messages.length === 0))
       throw new RequestError(
-        "the session has read text or ids, and so has no chat to go on with; go on with text or ids",
+        "the session has read text or ids, and so has no chat to continue; continue with text or ids",
       );
     const messages = [...this.#messages, ...prompt];
     const isContinued = answer && prompt.at(-1)!.role === "assistant";

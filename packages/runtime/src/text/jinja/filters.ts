@@ -20,7 +20,7 @@ import {
 
 type Filter = (value: Value, given: Arguments) => Value;
 
-/** The value at a path such as `function.name` or `0`; the value itself where there is no path. */
+/** The value at a path such as `function.name` or `0`; the value itself if there is no path. */
 function reach(value: Value, path: Value): Value {
   if (path === undefined || path === null) return value;
   if (typeof path === "number") return item(value, path);
