@@ -61,11 +61,12 @@ export function withMatrixUnits(gpu: GPU): { requestAdapter(): Promise<unknown> 
   };
 }
 
-const probe = "@builtin(subgroup_size) size: u32, @builtin(subgroup_invocation_id) lane: u32) {";
+/** The end of a main function's arguments that are a subgroup's facts. */
+const probe = /@builtin\(subgroup_size\) size: u32,\s*@builtin\(subgroup_invocation_id\) lane: u32,?\s*\) \{/;
 
 function rewritten(code: string): string {
   const plain = code.replace(/^(enable|diagnostic).*$/gm, "");
-  if (plain.includes(probe)) return plain.replace(probe, ") {\n  let size = 32u;\n  let lane = local % 32u;");
+  if (probe.test(plain)) return plain.replace(probe, ") {\n  let size = 32u;\n  let lane = local % 32u;");
   if (!plain.includes("subgroup_matrix")) return plain;
   const functions = new Map<string, string>();
   // Attention rescales its sums far more often than necessary, so that this code runs as well.
