@@ -62,6 +62,7 @@ export function readUnigram({ json, where, isSpecial }: ModelSource): TokenModel
       starts[to] = from;
       found[to] = id;
     };
+    let pause = stretch;
     for (let from = 0; from < length; ) {
       const width = text.codePointAt(from)! > 0xffff ? 2 : 1;
       let hasSingle = false;
@@ -81,7 +82,10 @@ export function readUnigram({ json, where, isSpecial }: ModelSource): TokenModel
         offer(from, from + width, least - unknownPenalty + best[from]!, unknown);
       }
       from += width;
-      if (from % stretch === 0) yield;
+      if (from >= pause) {
+        yield;
+        pause = from + stretch;
+      }
     }
     return { starts, found };
   }

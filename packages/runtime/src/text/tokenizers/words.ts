@@ -50,7 +50,7 @@ export function readWordPiece({ json, where, isSpecial }: ModelSource): TokenMod
         found.push(id);
         from = to;
       }
-      out.push(...found);
+      for (const id of found) out.push(id);
       return undefined;
     },
   };
