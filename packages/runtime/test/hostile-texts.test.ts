@@ -76,6 +76,39 @@ describe("a tokenizer", () => {
   });
 });
 
+describe("a word without end", () => {
+  const text = "a".repeat(20_000);
+  const long = "a".repeat(30_000);
+
+  it.each([
+    [
+      "WordPiece",
+      { type: "WordPiece", vocab: { a: 0, "##a": 1, [long]: 2 }, unk_token: "a", max_input_chars_per_word: 1e9 },
+    ],
+    [
+      "Unigram",
+      {
+        type: "Unigram",
+        vocab: [
+          ["?", -9],
+          ["a", -1],
+          [long, -1],
+        ],
+        unk_id: 0,
+      },
+    ],
+  ])("is encoded by %s in slices, and the signal is heard", async (_, longModel) => {
+    const tokenizer = makeTokenizer({ model: longModel });
+    expect(await tokenizer.encodeAsync(text.slice(0, 2000))).toHaveLength(2000);
+    const controller = new AbortController();
+    const encoding = tokenizer.encodeAsync(text.repeat(4), { signal: controller.signal });
+    setTimeout(() => controller.abort(), 20);
+    const before = performance.now();
+    await expect(encoding).rejects.toThrow(/aborted/);
+    expect(performance.now() - before).toBeLessThan(1000);
+  });
+});
+
 const big = "{% set r = range(10000)|list %}{% set b = r+r+r+r+r+r+r+r+r %}";
 const again = (body: string) => `${big}{% for i in r %}{% set x = ${body} %}{% endfor %}`;
 
