@@ -123,7 +123,7 @@ function ask(policy: Policy, view: LayerView<string>, leaves: ReadonlySet<Node>,
         `${name}: layer ${view.layer}: ${what} has shape [${node.shape.join(", ")}]; it must be [heads, rows] = [${heads}, ${capacity}]`,
       );
     }
-    for (const leaf of leavesOf([node])) {
+    for (const leaf of leavesOf(node, `${name}: layer ${view.layer}: ${what}`)) {
       if (!leaves.has(leaf))
         throw new PolicyError(
           `${name}: layer ${view.layer}: ${what} is made from another view; every call must use the tensors it is given`,
@@ -157,13 +157,17 @@ function checkNames({ name, score: { columns = [] } }: Policy, observed: unknown
     throw new PolicyError(`${name}: observe gave no column "${missing}"; the scorer declares ${wanted}`);
 }
 
-/** The tensors without numbers that an expression starts from. */
-function leavesOf(nodes: readonly Node[]): Set<Node> {
+/** The most operations of one expression, which are compiled and run at every decision. */
+const mostOperations = 1024;
+
+/** The tensors without numbers that an expression starts from. Throws a `PolicyError` for one without end. */
+function leavesOf(expression: Node, what: string): Set<Node> {
   const leaves = new Set<Node>();
-  const seen = new Set<Node>(nodes);
+  const seen = new Set<Node>([expression]);
   for (const node of seen) {
     if (node.what.op === "input") leaves.add(node);
     for (const from of node.inputs) seen.add(from);
+    if (seen.size > mostOperations) throw new PolicyError(`${what} is made by more than ${mostOperations} operations`);
   }
   return leaves;
 }

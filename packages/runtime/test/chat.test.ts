@@ -265,7 +265,7 @@ describe("hostile templates", () => {
     [
       "searches without end",
       "{% set a = range(9999) %}{% for i in a %}{% for j in range(99) %}{% if 'x' in a %}{% endif %}{% endfor %}{% endfor %}",
-      /more than 10000\d\d steps/,
+      /compares, searches or joins too much/,
     ],
     ["reaches for JavaScript", "{{ messages.constructor.constructor('return 1')() }}", /failed/],
   ])("%s", (_, template, message) => {

@@ -13,6 +13,13 @@ import { live, settled } from "./support/settled.js";
 
 const prompt = randomIds(40, 1);
 
+/** A list of few objects that is as many values as 2 to the power of `levels`. */
+function doubling(levels: number): unknown {
+  let value: unknown = 1;
+  for (let level = 0; level < levels; level++) value = [value, value];
+  return value;
+}
+
 describe("an abort", () => {
   it.each(["reference", "cpu"] as const)("gives everything back, wherever it comes, on %s", async (name) => {
     const { model, held, works } = await settled(await backendOf(name));
@@ -293,6 +300,13 @@ describe("bad input", () => {
       [{ readEvery: 1e9 }, /readEvery is 1000000000/],
       [{ temperature: Number.NaN }, /temperature is NaN/],
       [{ temperature: -1 }, /temperature is -1/],
+      [{ temperature: 1e-300 }, /temperature is 1e-300; it must be 0, or from 1e-30 to 1e6/],
+      [{ temperature: 1e300 }, /temperature is 1e\+300/],
+      [{ repetitionPenalty: 1e-300 }, /repetitionPenalty is 1e-300; it must be from 1e-6 to 1e6/],
+      [{ repetitionPenalty: 1e300 }, /repetitionPenalty is 1e\+300/],
+      [{ templateVariables: 1 }, /templateVariables is 1; it must be an object/],
+      [{ templateVariables: { messages: [] } }, /templateVariables has messages/],
+      [{ templateVariables: { a: doubling(60) } }, /templateVariables has more than 1048576 values/],
       [{ topK: 1.5 }, /topK is 1.5/],
       [{ topP: 0 }, /topP is 0/],
       [{ minP: Number.NaN }, /minP is NaN/],

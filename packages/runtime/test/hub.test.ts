@@ -413,6 +413,7 @@ describe("hub", () => {
       /^hub: no option is called "tokn"; there are revision, token, url, signal, cache, inPlace, onProgress$/,
     ],
     [{ onProgress: 5 }, /^onProgress is 5; it must be a function$/],
+    [{ inPlace: 5 }, /^inPlace is 5; it must be true or false$/],
     [{ signal: {} }, /^signal is \{\}; it must be an AbortSignal/],
     [{ url: "hub.test" }, /^the hub's url is "hub\.test"; it must begin with http/],
     [{ revision: 7 }, /^owner\/tiny: revision is 7/],

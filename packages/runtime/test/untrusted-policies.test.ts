@@ -79,6 +79,17 @@ const wrong: readonly [string, Policy, RegExp][] = [
     { ...base, score: { score: keepsTheFirst() } },
     /the score is made from another view/,
   ],
+  ["a score of operations without end", { ...base, score: { score: deep(20_000) } }, /by more than 1024 operations/],
+  [
+    "a column of operations without end",
+    { ...base, score: { ...recency, columns: ["a"], observe: (view) => ({ a: deep(20_000)(view) }) } },
+    /column "a" is made by more than 1024 operations/,
+  ],
+  [
+    "a mask of operations without end",
+    { ...base, protect: { ...none, mask: deep(20_000) } },
+    /the mask of protected rows is made by more than 1024 operations/,
+  ],
   [
     "columns that are no object",
     { ...base, score: { ...recency, columns: ["a"], observe: () => any(0) } },
@@ -132,6 +143,13 @@ function any<T = never>(value: unknown): T {
 }
 function raise(): never {
   throw new Error("mine");
+}
+function deep(operations: number) {
+  return ({ positions }: { positions: Tensor }) => {
+    let deepened = positions;
+    for (let i = 0; i < operations; i++) deepened = deepened.add(1);
+    return deepened;
+  };
 }
 function keepsTheFirst() {
   let first: Tensor | undefined;

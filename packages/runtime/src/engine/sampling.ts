@@ -29,11 +29,12 @@ export function checkSampling(options: SamplingOptions): Sampling {
     if (typeof value !== "number" || !isRight(value))
       throw new RequestError(`${name} is ${show(value)}; it must be ${wanted}`);
   };
-  check("temperature", temperature, (x) => x >= 0 && Number.isFinite(x), "a number of at least 0");
+  // Backends take them as f32 and divide by them.
+  check("temperature", temperature, (x) => x === 0 || (x >= 1e-30 && x <= 1e6), "0, or from 1e-30 to 1e6");
   check("topK", topK, (x) => Number.isSafeInteger(x) && x >= 0, "a whole number of at least 0");
   check("topP", topP, (x) => x > 0 && x <= 1, "above 0 and at most 1");
   check("minP", minP, (x) => x >= 0 && x <= 1, "from 0 to 1");
-  check("repetitionPenalty", repetitionPenalty, (x) => x > 0 && Number.isFinite(x), "a number above 0");
+  check("repetitionPenalty", repetitionPenalty, (x) => x >= 1e-6 && x <= 1e6, "from 1e-6 to 1e6");
   const isSeed = (x: number) => Number.isSafeInteger(x) && x >= 0 && x < 2 ** 31;
   check("seed", seed, isSeed, "a whole number from 0 to 2147483647");
   return { temperature, topK, topP, minP, repetitionPenalty, seed };

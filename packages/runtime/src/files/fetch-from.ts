@@ -21,6 +21,9 @@ export async function fetchFrom(
     if (location === null) return response;
     await response.body?.cancel();
     at = new URL(location, at);
+    // `fetch` itself follows no redirect to another scheme, such as data:.
+    if (at.protocol !== "http:" && at.protocol !== "https:")
+      throw new Error(`${url.origin} redirects to the scheme ${at.protocol}`);
   }
   throw new Error(`${url.origin} redirects more than ${mostRedirects} times`);
 }

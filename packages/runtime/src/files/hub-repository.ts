@@ -194,10 +194,11 @@ async function textOf(response: Response, name: string): Promise<string> {
 
 function listed(entry: unknown, folder: string): ListedFile[] {
   if (!isRecord(entry) || entry.type !== "file" || !isSize(entry.size)) return [];
-  const path = String(entry.path);
-  if (!path.startsWith(folder) || !isFileName(path.slice(folder.length))) return [];
-  const lfs = isRecord(entry.lfs) ? String(entry.lfs.oid) : undefined;
-  const hash = lfs === undefined ? { gitSha1: String(entry.oid) } : { sha256: lfs };
+  const { path } = entry;
+  if (typeof path !== "string" || !path.startsWith(folder) || !isFileName(path.slice(folder.length))) return [];
+  const said = isRecord(entry.lfs) ? entry.lfs.oid : entry.oid;
+  const oid = typeof said === "string" ? said : "";
+  const hash = isRecord(entry.lfs) ? { sha256: oid } : { gitSha1: oid };
   return [{ path: path.slice(folder.length), size: entry.size, ...(isHash(hash) ? hash : {}) }];
 }
 

@@ -4,7 +4,7 @@ import { mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/prom
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { DownloadError, RequestError, show } from "../error.js";
-import { checkCallback, knownOptions } from "../options.js";
+import { checkCallback, checkFlag, knownOptions } from "../options.js";
 import type { ModelFiles } from "./files.js";
 import { folder } from "./folder.js";
 import {
@@ -45,6 +45,7 @@ const rounds = 3;
 export function hub(given: string, options: HubOptions = {}): ModelFiles {
   knownOptions("hub", options, hubOptions);
   checkCallback("onProgress", options.onProgress);
+  checkFlag("inPlace", options.inPlace);
   const repository = repositoryOf(given, options);
   const { name, folder: within } = repository;
   const place = placeOf(repository, options.cache);

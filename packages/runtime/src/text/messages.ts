@@ -67,12 +67,22 @@ export function checkVariables(variables: Readonly<Record<string, unknown>> | un
   checkJson(variables, "templateVariables", RequestError);
 }
 
-function checkJson(value: unknown, what: string, Failure: new (message: string) => Error, depth = 0): void {
+/** Values in one message, or in the variables: an object that is in many places counts at each. */
+const mostValues = 2 ** 20;
+
+function checkJson(
+  value: unknown,
+  what: string,
+  Failure: new (message: string) => Error,
+  depth = 0,
+  count = { left: mostValues },
+): void {
+  if (--count.left < 0) throw new Failure(`${what} has more than ${mostValues} values`);
   if (depth > deepest) throw new Failure(`${what} has more than ${deepest} levels of lists and objects`);
   if (value === undefined || value === null || typeof value === "string" || typeof value === "boolean") return;
   if (typeof value === "number" && Number.isFinite(value)) return;
-  if (Array.isArray(value)) for (const item of value) checkJson(item, what, Failure, depth + 1);
-  else if (isRecord(value)) for (const item of Object.values(value)) checkJson(item, what, Failure, depth + 1);
+  if (Array.isArray(value)) for (const item of value) checkJson(item, what, Failure, depth + 1, count);
+  else if (isRecord(value)) for (const item of Object.values(value)) checkJson(item, what, Failure, depth + 1, count);
   else throw new Failure(`${what} holds ${show(value)}, which is no JSON`);
 }
 

@@ -1,6 +1,6 @@
 import { RequestError, show } from "../error.js";
 import type { Model } from "../model.js";
-import type { Message } from "./messages.js";
+import { checkVariables, type Message } from "./messages.js";
 
 /** What a model is given to read: text as it is, chat messages (put into the model's template), or token ids. */
 export type Prompt = string | readonly Message[] | readonly number[] | Int32Array;
@@ -28,6 +28,7 @@ export async function encodePrompt(
   prompt: Prompt,
   options: EncodePromptOptions = {},
 ): Promise<readonly number[]> {
+  checkVariables(options.templateVariables);
   const ids = await toIds(model, prompt, options);
   if (ids.length === 0) throw new RequestError("the prompt is empty; it must have at least one token");
   checkIds(model, ids);

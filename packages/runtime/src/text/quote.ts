@@ -9,7 +9,7 @@ export interface Quoter {
 /** Makes a {@link Quoter} against special tokens. */
 export function quoterOf(specials: readonly string[]): Quoter {
   const trie = new TokenTrie(specials);
-  const byLength = Math.max(0, ...specials.map(({ length }) => length));
+  const byLength = specials.reduce((most, { length }) => Math.max(most, length), 0);
   /** Beginnings and ends of special tokens that are not the whole. */
   const beginnings = new Set<string>();
   const endings = new Set<string>();

@@ -101,7 +101,8 @@ export function makeTokenizer(
     .filter((token) => token.special)
     .map(({ content }) => content)
     .sort((a, b) => b.length - a.length);
-  const vocabularySize = Math.max(model.tokens.length, spellings.length, ...[...addedById.keys()].map((id) => id + 1));
+  let vocabularySize = Math.max(model.tokens.length, spellings.length);
+  for (const id of addedById.keys()) vocabularySize = Math.max(vocabularySize, id + 1);
 
   const spelling = (id: number): string => {
     const token = addedById.get(id) ?? model.tokens[id] ?? spellings[id];
@@ -145,7 +146,7 @@ export function makeTokenizer(
       }
       isFirst = false;
     }
-    if (addSpecialTokens) ids.push(...frame.after);
+    if (addSpecialTokens) for (const id of frame.after) ids.push(id);
     return ids;
   }
   /** The steps, whose errors all are {@link TokenizerError}s. */

@@ -1,4 +1,4 @@
-import { asInt, asText, attribute, bind, capitalize, item, lineEnd, replace, strip } from "./methods.js";
+import { asInt, asText, attribute, bind, capitalize, item, joined, lineEnd, replace, strip } from "./methods.js";
 import { tests } from "./tests.js";
 import {
   type Arguments,
@@ -14,6 +14,7 @@ import {
   text,
   typeOf,
   type Value,
+  work,
 } from "./values.js";
 
 // Filters of Jinja2, and `tojson` as transformers replaces it.
@@ -84,11 +85,14 @@ export const filters: Readonly<Record<string, Filter>> = {
   upper: (value) => text(value).toUpperCase(),
   lower: (value) => text(value).toLowerCase(),
   capitalize: (value) => capitalize(text(value)),
-  title: (value) =>
-    text(value)
+  title(value) {
+    const written = text(value);
+    work(written.length);
+    return written
       .split(/([-\s({[<]+)/)
       .map(capitalize)
-      .join(""),
+      .join("");
+  },
   trim: (value, given) => strip(text(value), "both", bind("trim", given, ["chars"])[0]),
   replace: (value, given) => replace(text(value), given),
   length,
@@ -107,9 +111,10 @@ export const filters: Readonly<Record<string, Filter>> = {
   },
   join(value, given) {
     const [by = "", path] = bind("join", given, ["d", "attribute"]);
-    return iterate(value)
-      .map((one) => text(reach(one, path)))
-      .join(text(by));
+    return joined(
+      iterate(value).map((one) => text(reach(one, path))),
+      text(by),
+    );
   },
   map(value, given) {
     const { args, named } = given;
@@ -176,6 +181,7 @@ export const filters: Readonly<Record<string, Filter>> = {
     const [width = 4, first, blank] = bind("indent", given, ["width", "first", "blank"]);
     const by = typeof width === "string" ? width : blanks("width", width, 10_000);
     const lines = text(value).split(lineEnd);
+    work((lines.length * by.length) / 16);
     return lines
       .map((line, i) => ((i === 0 && !isTrue(first)) || (line === "" && !isTrue(blank) && i > 0) ? line : by + line))
       .join("\n");

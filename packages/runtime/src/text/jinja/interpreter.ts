@@ -18,6 +18,7 @@ import {
   text,
   typeOf,
   type Value,
+  withWork,
 } from "./values.js";
 
 // Runs a parsed template as Jinja2 does. @huggingface/jinja parses it; its own interpreter gives JavaScript's meaning
@@ -31,6 +32,9 @@ export interface Bounds {
   /** Elements of any list or dict, those within its elements included. */
   readonly elements: number;
 }
+
+/** What nodes may do on their own, over all of them, for each step that a run may take. */
+const workPerStep = 8;
 
 /** Variables of one block; a name is looked for in `parent` where this has none. */
 class Scope {
@@ -68,7 +72,7 @@ class Run {
     scope.names.set("namespace", namespace);
     scope.names.set("dict", dict);
     for (const [name, value] of variables) scope.names.set(name, value);
-    return this.#text(program, scope);
+    return withWork(workPerStep * this.#bounds.steps, () => this.#text(program, scope));
   }
 
   #spend(steps: number): void {

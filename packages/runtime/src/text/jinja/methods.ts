@@ -12,6 +12,7 @@ import {
   text,
   typeOf,
   type Value,
+  work,
 } from "./values.js";
 
 // Attributes and methods of values, as Python has them. What Python has and this lacks is refused by name.
@@ -88,16 +89,23 @@ function split(value: string, separator: Value, limit: number, fromRight: boolea
   return [...parts.slice(0, most), parts.slice(most).join(by)];
 }
 
+/** Texts with another between them. */
+export function joined(parts: readonly string[], by: string): string {
+  work((parts.reduce((sum, part) => sum + part.length, 0) + parts.length * by.length) / 16);
+  return parts.join(by);
+}
+
 export function replace(value: string, given: Arguments): string {
   const [from, to, count] = bind("replace", given, ["old", "new", "count"]);
   const [before, after] = [asText("replace's first argument", from), asText("replace's second argument", to)];
   const most = count === undefined || count === null ? -1 : asInt("replace's count", count);
-  if (most < 0)
-    return before === "" ? [...value, ""].map((unit) => after + unit).join("") : value.replaceAll(before, () => after);
+  if (most < 0 && before === "") return joined(["", ...value, ""], after);
+  if (most < 0) return joined(value.split(before), after);
   if (before === "") return fail("replace: nothing is replaced so many times");
   const parts = value.split(before);
   return (
-    parts.slice(0, most + 1).join(after) + (parts.length > most + 1 ? before + parts.slice(most + 1).join(before) : "")
+    joined(parts.slice(0, most + 1), after) +
+    (parts.length > most + 1 ? before + parts.slice(most + 1).join(before) : "")
   );
 }
 
@@ -116,11 +124,13 @@ const textMethods: Readonly<Record<string, (value: string, given: Arguments) => 
   upper: (value) => value.toUpperCase(),
   lower: (value) => value.toLowerCase(),
   capitalize,
-  title: (value) =>
-    value.replace(/\p{L}+/gu, (word) => {
+  title(value) {
+    work(value.length);
+    return value.replace(/\p{L}+/gu, (word) => {
       const [first = "", ...rest] = word;
       return first.toUpperCase() + rest.join("").toLowerCase();
-    }),
+    });
+  },
   strip: (value, given) => strip(value, "both", bind("strip", given, ["chars"])[0]),
   lstrip: (value, given) => strip(value, "left", bind("lstrip", given, ["chars"])[0]),
   rstrip: (value, given) => strip(value, "right", bind("rstrip", given, ["chars"])[0]),
@@ -148,9 +158,10 @@ const textMethods: Readonly<Record<string, (value: string, given: Arguments) => 
   },
   replace,
   join: (value, given) =>
-    iterate(bind("join", given, ["iterable"])[0])
-      .map((item) => asText("an item to join", item))
-      .join(value),
+    joined(
+      iterate(bind("join", given, ["iterable"])[0]).map((item) => asText("an item to join", item)),
+      value,
+    ),
   find(value, given) {
     const at = value.indexOf(asText("find's argument", bind("find", given, ["sub"])[0]));
     return at < 0 ? at : [...value.slice(0, at)].length;

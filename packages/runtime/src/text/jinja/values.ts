@@ -42,6 +42,26 @@ export function fail(message: string): never {
   throw new JinjaError(message);
 }
 
+/** What the run at work may still do; a template is rendered at once, so there is one run at a time. */
+let left = Number.POSITIVE_INFINITY;
+
+/** Runs `run`, which may do so much work. */
+export function withWork<Result>(most: number, run: () => Result): Result {
+  const before = left;
+  left = most;
+  try {
+    return run();
+  } finally {
+    left = before;
+  }
+}
+
+/** Counts what one node of a template does on its own: comparisons, elements looked at, sixteen characters made. */
+export function work(amount: number): void {
+  left -= amount;
+  if (left < 0) fail("it compares, searches or joins too much");
+}
+
 /** Python's name for the type of a value, for errors. */
 export function typeOf(value: Value): string {
   if (value === undefined) return "undefined";
@@ -81,6 +101,7 @@ export function numberOf(value: Value): number | undefined {
 }
 
 export function equals(a: Value, b: Value): boolean {
+  work(typeof a === "string" && typeof b === "string" && a.length === b.length ? 1 + a.length / 256 : 1);
   const [x, y] = [numberOf(a), numberOf(b)];
   if (x !== undefined || y !== undefined) return x === y;
   if (Array.isArray(a) && Array.isArray(b)) {
@@ -94,6 +115,7 @@ export function equals(a: Value, b: Value): boolean {
 
 /** Negative, 0 or positive; strings by code points. Throws for values that Python does not order. */
 export function compare(a: Value, b: Value): number {
+  work(1);
   const [x, y] = [numberOf(a), numberOf(b)];
   if (x !== undefined && y !== undefined) return x - y;
   if (typeof a === "string" && typeof b === "string") return compareText(a, b);
@@ -105,20 +127,25 @@ export function compare(a: Value, b: Value): number {
 }
 
 function compareText(a: string, b: string): number {
-  const [left, right] = [[...a], [...b]];
-  for (let i = 0; i < Math.min(left.length, right.length); i++) {
-    const difference = left[i]!.codePointAt(0)! - right[i]!.codePointAt(0)!;
+  work((a.length + b.length) / 16);
+  const [one, other] = [[...a], [...b]];
+  for (let i = 0; i < Math.min(one.length, other.length); i++) {
+    const difference = one[i]!.codePointAt(0)! - other[i]!.codePointAt(0)!;
     if (difference !== 0) return difference;
   }
-  return left.length - right.length;
+  return one.length - other.length;
 }
 
 /** Elements that a loop goes over: those of a list, the keys of a dict, the characters of a string. */
 export function iterate(value: Value): readonly Value[] {
-  if (Array.isArray(value)) return value;
   if (value === undefined) return [];
+  if (Array.isArray(value) || typeof value === "string") work(value.length / 16);
+  if (Array.isArray(value)) return value;
   if (typeof value === "string") return [...value];
-  if (value instanceof Map) return [...value.keys()];
+  if (value instanceof Map) {
+    work(value.size / 16);
+    return [...value.keys()];
+  }
   return fail(`${typeOf(value)} cannot be iterated`);
 }
 
@@ -198,6 +225,7 @@ export function json(value: Value, options: JsonOptions, depth = 0): string {
   const { indent, separators } = options;
   const enclose = (open: string, items: readonly string[], close: string): string => {
     if (items.length === 0 || indent === undefined) return open + items.join(separators[0]) + close;
+    work(((depth + 2) * indent.length * items.length + items.reduce((sum, item) => sum + item.length, 0)) / 16);
     const line = `\n${indent.repeat(depth + 1)}`;
     return `${open}${line}${items.join(separators[0] + line)}\n${indent.repeat(depth)}${close}`;
   };

@@ -29,12 +29,20 @@ export function readAddedTokens(list: unknown, where: string): AddedToken[] {
   return list.map((entry: unknown, i) => readAddedToken(entry, `${where}: added_tokens[${i}]`));
 }
 
+/** Characters of a special token; known ones have fewer than 64. */
+const longestSpecial = 256;
+
 /** Reads one token; `id` if it stands beside the entry. Throws a `TokenizerError`. */
 export function readAddedToken(entry: unknown, where: string, id?: number): AddedToken {
   const given: Record<string, unknown> | undefined = isRecord(entry) ? { id, ...entry } : undefined;
   if (!given || !isId(given.id) || typeof given.content !== "string" || given.content === "")
     throw new TokenizerError(`${where} is ${show(entry)}; it must be an object with an id and a content`);
   const special = given.special === true;
+  // Messages are quoted against every beginning and end of a special token.
+  if (special && given.content.length > longestSpecial)
+    throw new TokenizerError(
+      `${where} has ${given.content.length} characters; a special token may have ${longestSpecial}`,
+    );
   return {
     id: given.id,
     content: given.content,

@@ -1,9 +1,12 @@
 import { show, TokenizerError } from "../../error.js";
 import {
+  checkGrowth,
   choiceField,
   drain,
   flagField,
+  grown,
   listField,
+  markField,
   type Part,
   partOf,
   patternField,
@@ -14,8 +17,13 @@ import { byteOfCharacter } from "./unicode.js";
 
 // Decoders of tokenizer.json, as the reference library (huggingface/tokenizers, src/decoders) has them.
 
-/** Tokens as the vocabulary spells them to texts, which are then joined. */
-export type Decoder = (tokens: readonly string[]) => string[];
+/**
+ * Tokens as the vocabulary spells them to texts, which are then joined. Throws a `TokenizerError` where it would make
+ * more than `most` characters of them; default: as `grown` has it.
+ */
+export type Decoder = (tokens: readonly string[], most?: number) => string[];
+
+const lengthOf = (texts: readonly string[]): number => texts.reduce((sum, text) => sum + text.length, 0);
 
 const encoder = new TextEncoder();
 const toText = (bytes: Uint8Array): string => new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
@@ -24,7 +32,7 @@ const byteLevel: Decoder = (tokens) => {
   const bytes: number[] = [];
   for (const token of tokens) {
     const spelt = Array.from(token, (character) => byteOfCharacter.get(character));
-    bytes.push(...(spelt.includes(undefined) ? encoder.encode(token) : (spelt as number[])));
+    for (const byte of spelt.includes(undefined) ? encoder.encode(token) : (spelt as number[])) bytes.push(byte);
   }
   return [toText(Uint8Array.from(bytes))];
 };
@@ -37,7 +45,7 @@ const byteFallback: Decoder = (tokens) => {
     const text = toText(Uint8Array.from(bytes));
     // Bytes that are no UTF-8 are as many replacement characters.
     const isValid = !text.includes("\ufffd") || sameBytes(encoder.encode(text), bytes);
-    out.push(...(isValid ? [text] : bytes.map(() => "\ufffd")));
+    for (const part of isValid ? [text] : bytes.map(() => "\ufffd")) out.push(part);
     bytes = [];
   };
   for (const token of tokens) {
@@ -80,7 +88,7 @@ const cleanUp = (text: string): string =>
     .replaceAll(" 're", "'re");
 
 function metaspace(part: Part): Decoder {
-  const mark = textField(part, "replacement", "▁");
+  const mark = markField(part, "replacement");
   const scheme =
     part.json.prepend_scheme === undefined && part.json.add_prefix_space === false
       ? "never"
@@ -107,17 +115,22 @@ function strip(part: Part): Decoder {
 function replace(part: Part): Decoder {
   const find = patternField(part);
   const content = textField(part, "content");
-  return (tokens) =>
-    tokens.map((token) => {
+  return (tokens, most = grown(lengthOf(tokens))) => {
+    let length = 0;
+    return tokens.map((token) => {
       const found = drain(find(token));
       let out = "";
       let end = 0;
       for (let i = 0; i < found.length; i += 2) {
         out += token.slice(end, found[i]) + content;
         end = found[i + 1]!;
+        checkGrowth(length + out.length, most);
       }
-      return out + token.slice(end);
+      out += token.slice(end);
+      length += out.length;
+      return out;
     });
+  };
 }
 
 function ctc(part: Part): Decoder {
@@ -137,7 +150,15 @@ function ctc(part: Part): Decoder {
 const kinds: Readonly<Record<string, (part: Part, depth: number) => Decoder>> = {
   Sequence(part, depth) {
     const parts = listField(part, "decoders", (json, where) => readDecoder(json, where, depth + 1)!);
-    return (tokens) => parts.reduce((texts, decode) => decode(texts), [...tokens]);
+    return (tokens, most = grown(lengthOf(tokens))) =>
+      parts.reduce(
+        (texts, decode) => {
+          const decoded = decode(texts, most);
+          checkGrowth(lengthOf(decoded), most);
+          return decoded;
+        },
+        [...tokens],
+      );
   },
   ByteLevel: () => byteLevel,
   ByteFallback: () => byteFallback,

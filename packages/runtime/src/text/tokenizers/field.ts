@@ -118,6 +118,25 @@ export function patternField(part: Part): Finder {
   );
 }
 
+/**
+ * The most characters that the parts of a tokenizer may make of so many, all parts together: compatibility forms make
+ * 18 of one, bytes 3. Parts in a sequence could otherwise double a text any number of times.
+ */
+export const grown = (length: number): number => 64 * length + 256;
+
+/** Throws a `TokenizerError` for a text that has grown beyond `most` characters. */
+export function checkGrowth(length: number, most: number): void {
+  if (length > most)
+    throw new TokenizerError(`the tokenizer's parts make a text longer than ${most} characters of a shorter one`);
+}
+
+/** The mark that stands for a space, one character as in the reference library. */
+export function markField(part: Part, field: string): string {
+  const mark = textField(part, field, "▁");
+  if ([...mark].length !== 1) throw wrong(part, field, "one character");
+  return mark;
+}
+
 /** Runs a generator to its end at once. */
 export function drain<Result>(steps: Generator<void, Result>): Result {
   let step = steps.next();

@@ -1,5 +1,15 @@
 import { show, TokenizerError } from "../../error.js";
-import { type Finder, flagField, listField, type Part, partOf, patternField, textField } from "./field.js";
+import {
+  checkGrowth,
+  type Finder,
+  flagField,
+  grown,
+  listField,
+  type Part,
+  partOf,
+  patternField,
+  textField,
+} from "./field.js";
 import type { Normalizer } from "./normalizer.js";
 import { precompiled } from "./precompiled.js";
 import { isControl, isWhiteSpace, spellBytes } from "./unicode.js";
@@ -14,32 +24,37 @@ const simple = (change: (text: string) => string): Normalizer =>
 
 /** Changes each character; an empty text leaves it out. */
 const each = (change: (code: number, character: string) => string): Normalizer =>
-  function* (text) {
+  function* (text, most = grown(text.length)) {
     let changed = "";
     let at = 0;
     for (const character of text) {
       changed += change(character.codePointAt(0)!, character);
+      checkGrowth(changed.length, most);
       if (++at % 16384 === 0) yield;
     }
     return changed;
   };
 
 const replaceAll = (find: Finder, content: string): Normalizer =>
-  function* (text) {
+  function* (text, most = grown(text.length)) {
     const found = yield* find(text);
     let changed = "";
     let end = 0;
     for (let i = 0; i < found.length; i += 2) {
       changed += text.slice(end, found[i]) + content;
+      checkGrowth(changed.length, most);
       end = found[i + 1]!;
     }
     return changed + text.slice(end);
   };
 
 export const inSequence = (normalizers: readonly Normalizer[]): Normalizer =>
-  function* (text) {
+  function* (text, most = grown(text.length)) {
     let changed = text;
-    for (const normalizer of normalizers) changed = yield* normalizer(changed);
+    for (const normalizer of normalizers) {
+      changed = yield* normalizer(changed, most);
+      checkGrowth(changed.length, most);
+    }
     return changed;
   };
 

@@ -39,7 +39,7 @@ function template(part: Part): Frame {
     const ids = isRecord(token) ? token.ids : undefined;
     if (!Array.isArray(ids) || !ids.every(isId))
       throw new TokenizerError(`${where}: single has ${show(piece)}; it must be the text or one of special_tokens`);
-    side.push(...ids);
+    for (const id of ids) side.push(id);
   }
   if (texts !== 1) throw new TokenizerError(`${where}: single has the text ${texts} times; it must have it once`);
   return { before, after };

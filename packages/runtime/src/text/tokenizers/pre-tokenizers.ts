@@ -1,11 +1,14 @@
 import { show, TokenizerError } from "../../error.js";
 import {
   characters,
+  checkGrowth,
   choiceField,
   exactly,
   type Finder,
   flagField,
+  grown,
   listField,
+  markField,
   type Part,
   partOf,
   patternField,
@@ -23,8 +26,13 @@ export interface Piece {
   readonly isFirst: boolean;
 }
 
-/** Splits pieces further. Yields now and then. */
-export type PreTokenizer = (pieces: readonly Piece[]) => Generator<void, Piece[]>;
+/**
+ * Splits pieces further. Yields now and then. Throws a `TokenizerError` where it would make more than `most` characters
+ * of them; default: as `grown` has it.
+ */
+export type PreTokenizer = (pieces: readonly Piece[], most?: number) => Generator<void, Piece[]>;
+
+const lengthOf = (pieces: readonly Piece[]): number => pieces.reduce((sum, { text }) => sum + text.length, 0);
 
 const behaviors = ["Isolated", "Removed", "MergedWithPrevious", "MergedWithNext", "Contiguous"] as const;
 type Behavior = (typeof behaviors)[number];
@@ -33,11 +41,15 @@ type Behavior = (typeof behaviors)[number];
 const stretch = 4096;
 
 function forEach(split: (piece: Piece, out: Piece[]) => Generator<void, void> | void): PreTokenizer {
-  return function* (pieces) {
+  return function* (pieces, most = grown(lengthOf(pieces))) {
     const out: Piece[] = [];
+    let length = 0;
+    let counted = 0;
     for (const [index, piece] of pieces.entries()) {
       const steps = split(piece, out);
       if (steps) yield* steps;
+      for (; counted < out.length; counted++) length += out[counted]!.text.length;
+      checkGrowth(length, most);
       if (index % stretch === stretch - 1) yield;
     }
     return out;
@@ -93,9 +105,9 @@ const changing = (change: (piece: Piece) => string): PreTokenizer =>
   forEach((piece, out) => void out.push({ ...piece, text: change(piece) }));
 
 export const inSequence = (parts: readonly PreTokenizer[]): PreTokenizer =>
-  function* (pieces) {
+  function* (pieces, most = grown(lengthOf(pieces))) {
     let out = [...pieces];
-    for (const part of parts) out = yield* part(out);
+    for (const part of parts) out = yield* part(out, most);
     return out;
   };
 
@@ -112,7 +124,7 @@ function byteLevel(part: Part): PreTokenizer {
 }
 
 function metaspace(part: Part): PreTokenizer {
-  const mark = textField(part, "replacement", "▁");
+  const mark = markField(part, "replacement");
   const scheme =
     part.json.prepend_scheme === undefined && part.json.add_prefix_space === false
       ? "never"

@@ -1,4 +1,5 @@
 import { TokenizerError } from "../../error.js";
+import { checkGrowth, grown } from "./field.js";
 import type { Normalizer } from "./normalizer.js";
 
 // SentencePiece's normalisation rules as it compiles them: the size of a trie, a double-array trie of UTF-8 (Darts),
@@ -51,7 +52,7 @@ export function precompiled(base64: string, where: string): Normalizer {
     return known.get(text);
   };
 
-  return function* (text) {
+  return function* (text, most = grown(text.length)) {
     let out = "";
     let count = 0;
     for (const { segment } of new Intl.Segmenter("en", { granularity: "grapheme" }).segment(text)) {
@@ -59,6 +60,7 @@ export function precompiled(base64: string, where: string): Normalizer {
       const whole = encoder.encode(segment).length < wholeGrapheme ? changed(segment) : undefined;
       if (whole !== undefined) out += whole;
       else for (const character of segment) out += changed(character) ?? character;
+      checkGrowth(out.length, most);
     }
     return out;
   };

@@ -6,8 +6,8 @@ import { byteTokens, inBytes } from "./vocabulary.js";
 
 /** What an unknown character costs below the least score of all. */
 const unknownPenalty = 10;
-/** Characters between two pauses. */
-const stretch = 4096;
+/** Characters that are looked up between two pauses. */
+const stretch = 1 << 15;
 
 interface Node {
   readonly next: Map<number, Node>;
@@ -62,12 +62,17 @@ export function readUnigram({ json, where, isSpecial }: ModelSource): TokenModel
       starts[to] = from;
       found[to] = id;
     };
+    let work = 0;
     for (let from = 0; from < length; ) {
       const width = text.codePointAt(from)! > 0xffff ? 2 : 1;
       let hasSingle = false;
       let node: Node | undefined = root;
       for (let at = from; at < length; ) {
         node = node.next.get(text.charCodeAt(at++));
+        if (++work > stretch) {
+          yield;
+          work = 0;
+        }
         if (!node) break;
         if (node.id < 0) continue;
         offer(from, at, scores[node.id]! + best[from]!, node.id);
@@ -81,7 +86,6 @@ export function readUnigram({ json, where, isSpecial }: ModelSource): TokenModel
         offer(from, from + width, least - unknownPenalty + best[from]!, unknown);
       }
       from += width;
-      if (from % stretch === 0) yield;
     }
     return { starts, found };
   }

@@ -4,6 +4,9 @@ import { readVocabulary } from "./vocabulary.js";
 
 // WordPiece and WordLevel, as the reference library (huggingface/tokenizers, src/models) has them.
 
+/** Characters that are looked up between two pauses. */
+const stretch = 1 << 18;
+
 function unknownOf(json: Readonly<Record<string, unknown>>, ids: ReadonlyMap<string, number>, where: string) {
   const token = json.unk_token ?? "[UNK]";
   return (): number => {
@@ -24,34 +27,42 @@ export function readWordPiece({ json, where, isSpecial }: ModelSource): TokenMod
     throw new TokenizerError(`${where}: model.continuing_subword_prefix is ${show(prefix)}; it must be a string`);
   if (!Number.isSafeInteger(longest) || (longest as number) < 0)
     throw new TokenizerError(`${where}: model.max_input_chars_per_word is ${show(longest)}; it must be a whole number`);
-  let longestToken = 0;
-  for (const token of ids.keys()) longestToken = Math.max(longestToken, token.length);
+  // Only what is as long as some token can be one.
+  const lengths = [...new Set(Array.from(ids.keys(), (token) => [...token].length))].sort((a, b) => b - a);
   return {
     ...vocabulary,
-    encode(word, out) {
+    *encode(word, out) {
       const characters = [...word];
+      let work = 0;
       if (characters.length > (longest as number)) {
         out.push(unknown());
-        return undefined;
+        return;
       }
       const found: number[] = [];
       for (let from = 0; from < characters.length; ) {
-        let to = Math.min(characters.length, from + longestToken);
+        const before = from > 0 ? prefix : "";
+        let to = from;
         let id: number | undefined;
-        for (; to > from; to--) {
-          const token = (from > 0 ? prefix : "") + characters.slice(from, to).join("");
+        for (const length of lengths) {
+          to = from + length - [...before].length;
+          if (to <= from || to > characters.length) continue;
+          const token = before + characters.slice(from, to).join("");
+          work += token.length;
+          if (work > stretch) {
+            yield;
+            work = 0;
+          }
           id = isSpecial(token) ? undefined : ids.get(token);
           if (id !== undefined) break;
         }
         if (id === undefined) {
           out.push(unknown());
-          return undefined;
+          return;
         }
         found.push(id);
         from = to;
       }
-      out.push(...found);
-      return undefined;
+      for (const id of found) out.push(id);
     },
   };
 }
