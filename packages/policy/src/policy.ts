@@ -91,7 +91,10 @@ export interface Scorer<C extends string = never> {
    * the schedule.
    */
   observe?(view: LayerView<C>): Readonly<Record<C, Tensor>>;
-  /** Returns [heads, rows]; rows with higher scores stay. Called when a layer is compressed. */
+  /**
+   * Returns [heads, rows]; rows with higher scores stay. Called when a layer is compressed. An expression has at most
+   * 1024 operations.
+   */
   score(view: LayerView<C>): Tensor;
 }
 

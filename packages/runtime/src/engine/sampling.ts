@@ -2,7 +2,9 @@ import { RequestError, show } from "../error.js";
 
 /** How the next token is chosen. Without options it is always the likeliest. */
 export interface SamplingOptions {
-  /** 0 (default) takes the likeliest token; higher values draw less likely ones more often. */
+  /**
+   * 0 (default) takes the likeliest token; higher values draw less likely ones more often. 0, or from 1e-30 to 1e6.
+   */
   readonly temperature?: number;
   /** Only the `topK` likeliest tokens; 0 (default) for all. */
   readonly topK?: number;
@@ -12,7 +14,7 @@ export interface SamplingOptions {
   readonly minP?: number;
   /**
    * Divides positive and multiplies negative logits of tokens that have been read or written; 1 (default) for none
-   * (Keskar et al., 2019, arXiv 1909.05858).
+   * (Keskar et al., 2019, arXiv 1909.05858). From 1e-6 to 1e6.
    */
   readonly repetitionPenalty?: number;
   /** Whole, from 0 to 2^31 - 1. Default: drawn anew; the result says which was used. */
