@@ -61,7 +61,7 @@ export const binaries: readonly string[] = ["cuda-linux-x64"];
 export const policyList = "policies";
 /** What the benches and tests of several packages share; private. */
 export const benchKit = "bench-kit";
-/** Statistics, metrics, records and reports of evaluations; private until it has a command of its own. */
+/** Statistics, metrics, records and reports of evaluations; private until it has a command. */
 export const evaluation = "eval";
 const core = ["tensor", "policy", "cache", "runtime", "testing", "pebble", policyList, benchKit, evaluation];
 /** Every package that is neither core nor a backend is a policy. */

@@ -49,7 +49,7 @@ export async function yardsticks(simd) {
 }
 
 /**
- * GB/s that the plain loop reads, by `threads` workers at once, each on bytes of its own, for two seconds: the medians
+ * GB/s that the plain loop reads, by `threads` workers at once, each on separate bytes, for two seconds: the medians
  * of their passes, added up.
  */
 export async function streamRate(threads) {

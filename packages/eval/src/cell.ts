@@ -12,7 +12,7 @@ export function canonicalJson(value: unknown): string {
 /** How many rows a policy keeps per layer: rows, a share of the prompt, or bytes of the whole cache. */
 export type CellBudget = { readonly rows: number } | { readonly share: number } | { readonly bytes: number };
 
-/** Where the question stands: in the prompt that is compressed, or in a message of its own that is read afterwards. */
+/** Where the question stands: in the prompt that is compressed, or in a separate message that is read afterwards. */
 export type QuestionPlace = "inside" | "later";
 
 /** One combination of a plan: what is run, without how often. All fields enter its id. */

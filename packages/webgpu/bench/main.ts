@@ -23,7 +23,7 @@ const help = `node bench.mjs COMMAND... [--webgpu FOLDER] [--dawn FLAG]... [--op
   cost         prefills of random weights under each policy, and the bytes of their caches
 
   --case       conformance with the cases whose names contain this, and not all
-  --layers     so many of the layers of a shape
+  --layers     how many of a shape's layers to run
   --unmasked   conformance with all features only
   --peer       a file of JSON lines { file, depth, prefill, decode } of another program, to compare with;
                names of its model files contain SHAPE-WEIGHTS

@@ -13,7 +13,7 @@ export type Group = readonly (PlannedCell & { readonly id: string })[];
 
 /**
  * Runs one item of a group's cells. If the question is inside the prompt, one prefill serves all policies. If it is
- * asked later, each policy compresses the document in a session of its own and then reads the question. Gives one
+ * asked later, each policy compresses the document in a separate session and then reads the question. Gives one
  * record for each cell, in its order.
  */
 export async function* runItem(model: Model, material: Material, group: Group, item: number) {
@@ -42,8 +42,8 @@ export async function* runItem(model: Model, material: Material, group: Group, i
       const { rows, cacheBytes } = session;
       const evicted = rows.flat().reduce((sum, held) => sum + before.length - held, 0);
       const result = await session.generate({ prompt: after, maxTokens, seed: 0 }).result;
-      const told = record(result, index, rows);
-      yield { ...told, promptTokens: ids.length, bytes: cacheBytes, evicted } as ItemRecord;
+      const one = record(result, index, rows);
+      yield { ...one, promptTokens: ids.length, bytes: cacheBytes, evicted } as ItemRecord;
     } finally {
       session.close();
     }

@@ -19,11 +19,11 @@ export function titleOf({ model, task, tokens, question }: Table): string {
 export function notesOf(table: Table): string {
   const { discriminative, rows } = table;
   const items = rows[0]!.items;
-  const told =
+  const discrimination =
     discriminative === undefined
       ? "No full cache was run, so it is unknown how many items it would answer."
       : `The full cache answers ${discriminative} of ${items} items; only those can tell policies apart.`;
-  return `${told} Intervals cover 95 % and are paired by item; p-values are corrected by Holm's procedure.`;
+  return `${discrimination} Intervals cover 95 % and are paired by item; p-values are corrected by Holm's procedure.`;
 }
 
 const escaped = (text: string) => text.replaceAll("|", "\\|");

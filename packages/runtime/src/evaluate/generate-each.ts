@@ -54,7 +54,7 @@ export async function* generateEach(options: GenerateEachOptions): AsyncGenerato
   checkCallback("onPiece", onPiece);
   if (chunk !== undefined) {
     throw new RequestError(
-      "chunk cannot be had here: one prefill for all policies reads the whole prompt; leave it out, or use generate for each policy",
+      "chunk is not an option here: one prefill for all policies reads the whole prompt; leave it out, or use generate for each policy",
     );
   }
   signal?.throwIfAborted();

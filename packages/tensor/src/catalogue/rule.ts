@@ -20,7 +20,7 @@ import type { DType } from "../dtype.js";
 //
 // For every op
 // - What the meaning does not name stays as it was, in written operands too: entries from count[h] on, rows of other
-//   heads, padding. What lies beyond a head's length affects nothing, NaN or not.
+//   heads, padding. Rows beyond a head's length affect nothing, NaN or not.
 // - Tables that the host writes (offset, length, ranks of planes) are trusted: regions are within their operands.
 //   Numbers that a policy or a text can influence are not. `keep` and `count` are clamped to [0, most], and `length`
 //   to what the operands hold, wherever an op writes by them. Row numbers (`rows`) are those of `topk` or `order`.
