@@ -353,7 +353,7 @@ describe("bad input", () => {
     await expect(generateBatch({ model, requests: [] }).result).rejects.toThrow(/at least one/);
     await expect(generateEach({ model, policies: [], prompt }).next()).rejects.toThrow(/at least one/);
     const chunked = { model, policies: [policy], prompt, chunk: 10 };
-    await expect(generateEach(chunked).next()).rejects.toThrow(/chunk cannot be had here/);
+    await expect(generateEach(chunked).next()).rejects.toThrow(/chunk is not an option here/);
     for (const requests of [5, [null], [5], new Array(1)] as never[])
       await expect(generateBatch({ model, requests }).result).rejects.toBeInstanceOf(RequestError);
     await expect(

@@ -119,8 +119,8 @@ export function patternField(part: Part): Finder {
 }
 
 /**
- * The most characters that the parts of a tokenizer may make of `length` characters, all parts together: compatibility forms make
- * 18 of one, bytes 3. Parts in a sequence could otherwise double a text any number of times.
+ * The most characters that the parts of a tokenizer may make of `length` characters, all parts together: compatibility
+ * forms make 18 of one, bytes 3. Parts in a sequence could otherwise double a text any number of times.
  */
 export const grown = (length: number): number => 64 * length + 256;
 
