@@ -4,7 +4,7 @@ import { accuracy } from "./accuracy.js";
 import { bytes } from "./bytes.js";
 import { cost } from "./cost.js";
 import { decode } from "./decode.js";
-import { evidence } from "./evidence/evidence.js";
+import { evidence, report } from "./evidence/evidence.js";
 import { type Part, peers } from "./peers/peers.js";
 
 const help = `ziggurat-bench COMMAND [--threads 2] [--runs 3] [--tokens 8192] [--shape pebble|smol] [--quantise]
@@ -14,7 +14,7 @@ const help = `ziggurat-bench COMMAND [--threads 2] [--runs 3] [--tokens 8192] [-
   accuracy  how many of --runs documents of --tokens tokens Pebble answers rightly with its full cache;
             --quantise: with weights of 8 bits
   decode    decode speed with 12 % of the cache beside the full one
-  evidence  quality of policies with intervals: --plan FILE.json --out FOLDER; a killed run goes on where it stopped
+  evidence  quality of policies with intervals: --plan FILE.json --out FOLDER; without --plan, the report anew
   peers     speed and loading beside node-llama-cpp and wllama, which are installed into .bench/ at the workspace's root, on SmolLM2-135M in Q8_0
             [--model FILE.gguf] [--text FILE] [--rounds 3] [--only native|browser|load] [--resume]
 
@@ -64,8 +64,8 @@ switch (values.help ? undefined : positionals[0]) {
     break;
   case "evidence": {
     const { plan, out } = values;
-    if (plan === undefined || out === undefined) throw new Error("evidence takes --plan FILE.json and --out FOLDER");
-    await evidence({ plan, out, threads }).catch((error: Error) => {
+    if (out === undefined) throw new Error("evidence takes --out FOLDER, and --plan FILE.json to run one");
+    await (plan === undefined ? report(out) : evidence({ plan, out, threads })).catch((error: Error) => {
       console.error(error.message);
       process.exitCode = 1;
     });
