@@ -93,7 +93,7 @@ describe("Pebble", () => {
     const session = new Session({ model, policy: full() });
     await session.read(document);
     const fork = await session.fork();
-    await expect(fork.generate({ prompt: chat(question) }).result).rejects.toThrow(/has no chat to go on with/);
+    await expect(fork.generate({ prompt: chat(question) }).result).rejects.toThrow(/has no chat to continue/);
     fork.close();
     session.close();
     const talk = new Session({ model, policy: snapkv({ keep: 200 }) });
