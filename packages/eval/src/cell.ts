@@ -36,6 +36,8 @@ export interface Cell {
 /** What else decides a cell's results: versions of packages, hashes of files. */
 export type Provenance = Readonly<Record<string, string>>;
 
+/** SHA-256 of a value's canonical JSON, 64 hex digits. */
+export const hashOf = (value: unknown): string => createHash("sha256").update(canonicalJson(value)).digest("hex");
+
 /** The id of a cell, 16 hex digits: the start of the SHA-256 of the cell and of what else decides its results. */
-export const cellId = (cell: Cell, provenance: Provenance): string =>
-  createHash("sha256").update(canonicalJson({ cell, provenance })).digest("hex").slice(0, 16);
+export const cellId = (cell: Cell, provenance: Provenance): string => hashOf({ cell, provenance }).slice(0, 16);

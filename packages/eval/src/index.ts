@@ -1,4 +1,12 @@
-export { type Cell, type CellBudget, canonicalJson, cellId, type Provenance, type QuestionPlace } from "./cell.js";
+export {
+  type Cell,
+  type CellBudget,
+  canonicalJson,
+  cellId,
+  hashOf,
+  type Provenance,
+  type QuestionPlace,
+} from "./cell.js";
 export { EvaluationError } from "./error.js";
 export {
   classification,

@@ -9,6 +9,7 @@ import {
   canonicalJson,
   cellId,
   EvaluationError,
+  hashOf,
   html,
   itemKey,
   markdown,
@@ -46,13 +47,13 @@ export async function evidence({ plan: file, out, threads }: EvidenceOptions): P
   const backend = await cpu({ threads });
   try {
     const model = await loadModel(pebble(), { backend });
-    const provenance = { "model.safetensors": await hashOf("model.safetensors"), threads: String(threads) };
+    const provenance = { "model.safetensors": await fileHash("model.safetensors"), threads: String(threads) };
     const expanded = expand(plan, { model: "pebble", rowDType: model.rowDType }).map((planned) => {
       return { ...planned, id: cellId(planned.cell, provenance) };
     });
     const cells = expanded.map(({ id, cell }) => [id, cell] as const);
     const content: Content = { plan, provenance, machine: machine(), cells };
-    const hash = createHash("sha256").update(canonicalJson({ plan, provenance })).digest("hex");
+    const hash = hashOf({ plan, provenance });
     await mkdir(out, { recursive: true });
     const records = join(out, "records.jsonl");
     const writer = await RecordWriter.open(records, { kind: "header", version: 1, plan: hash, content });
@@ -107,7 +108,7 @@ async function readJson(file: string): Promise<unknown> {
   }
 }
 
-async function hashOf(name: string): Promise<string> {
+async function fileHash(name: string): Promise<string> {
   const file = (await pebble().open(name))!;
   return createHash("sha256")
     .update(await file.read(0, file.size))

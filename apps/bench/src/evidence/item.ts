@@ -8,6 +8,9 @@ import type { PlannedCell } from "./plan.js";
 /** The most tokens of an answer. */
 const maxTokens = 24;
 
+/** What a policy held after the prompt. */
+type Held = Pick<ItemRecord, "rows" | "bytes" | "evicted">;
+
 /** Cells that differ in their policies alone, with their ids. */
 export type Group = readonly (PlannedCell & { readonly id: string })[];
 
@@ -21,20 +24,23 @@ export async function* runItem(model: Model, material: Material, group: Group, i
   const length = (text: string) => model.tokenizer!.encode(text).length;
   const { task } = group[0]!;
   const document = haystack({ task, tokens, seed: 100_000 * seed + item, material, length });
-  const { document: before, question: after } = split(model, document);
-  const ids = [...before, ...after];
-  const record = ({ text, cache, policy, promptTokens }: GenerateResult, index: number, rows = cache.rows) => ({
+  const ids = promptOf(model, document.messages);
+  const record = (index: number, { text }: GenerateResult, held: Held): ItemRecord => ({
     ...{ kind: "item", cell: group[index]!.id, item, score: isRight(text, document.answer) ? 1 : 0, answer: text },
-    ...{ expected: [document.answer], promptTokens, rows, bytes: cache.bytes - cache.roomBytes },
-    evicted: policy.evicted,
+    ...{ expected: [document.answer], promptTokens: ids.length, ...held },
   });
   if (question === "inside") {
     const policies = group.map(({ spec }) => makePolicy(spec, ids.length).policy);
     let index = 0;
-    for await (const result of generateEach({ model, policies, prompt: ids, maxTokens, seed: 0 }))
-      yield record(result, index++) as ItemRecord;
+    for await (const result of generateEach({ model, policies, prompt: ids, maxTokens, seed: 0 })) {
+      const { rows, bytes, roomBytes } = result.cache;
+      yield record(index++, result, { rows, bytes: bytes - roomBytes, evicted: result.policy.evicted });
+    }
     return;
   }
+  const documentTokens = sharedTokens(ids, promptOf(model, [{ role: "user", content: document.text }]));
+  const before = ids.slice(0, documentTokens);
+  const after = ids.slice(documentTokens);
   for (const [index, { spec }] of group.entries()) {
     const session = new Session({ model, policy: makePolicy(spec, before.length).policy });
     try {
@@ -42,20 +48,22 @@ export async function* runItem(model: Model, material: Material, group: Group, i
       const { rows, cacheBytes } = session;
       const evicted = rows.flat().reduce((sum, held) => sum + before.length - held, 0);
       const result = await session.generate({ prompt: after, maxTokens, seed: 0 }).result;
-      const one = record(result, index, rows);
-      yield { ...one, promptTokens: ids.length, bytes: cacheBytes, evicted } as ItemRecord;
+      yield record(index, result, { rows, bytes: cacheBytes, evicted });
     } finally {
       session.close();
     }
   }
 }
 
-/** The ids of a document up to its question, and of the rest: the two together are the whole chat prompt. */
-function split(model: Model, { text, messages }: Haystack): { document: number[]; question: number[] } {
+/** The ids of a chat prompt. */
+function promptOf(model: Model, messages: Haystack["messages"]): number[] {
   if (!model.chat) throw new EvaluationError(`${model.name} has no chat template; these tasks are chats`);
-  const ids = model.chat.prompt(messages);
-  const alone = model.chat.prompt([{ role: "user", content: text }]);
+  return model.chat.prompt(messages);
+}
+
+/** How many ids two prompts begin with in common: those of a document, up to its question. */
+function sharedTokens(a: readonly number[], b: readonly number[]): number {
   let shared = 0;
-  while (shared < ids.length && ids[shared] === alone[shared]) shared++;
-  return { document: ids.slice(0, shared), question: ids.slice(shared) };
+  while (shared < a.length && a[shared] === b[shared]) shared++;
+  return shared;
 }

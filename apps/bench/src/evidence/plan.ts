@@ -1,6 +1,6 @@
 import { tasks as knownTasks, type Task } from "@ziggurat/cli/haystack";
 import { type Cell, canonicalJson, EvaluationError, type QuestionPlace } from "@ziggurat/eval";
-import { type PolicySpec, parseKeep, parsePolicy, policies } from "@ziggurat/policies";
+import { type PolicySpec, parseKeep, parsePolicy } from "@ziggurat/policies";
 
 /** What is to be run: every combination of tasks, lengths, question places, policies, budgets and seeds. */
 export interface Plan {
@@ -91,7 +91,6 @@ export function expand(plan: Plan, { model, rowDType }: { model: string; rowDTyp
 
 /** The budgets of one policy: its own, if it names one, or the plan's; none for a policy without a budget. */
 function budgetsOf(spec: PolicySpec, { budgets }: Plan) {
-  const listed = policies.find(({ name }) => name === spec.listed.name)!;
-  if (!("keep" in listed.options.declared)) return [undefined];
+  if (!("keep" in spec.listed.options.declared)) return [undefined];
   return spec.keep ? [spec.keep] : budgets.map((budget) => parseKeep("budgets", budget));
 }
